@@ -1,0 +1,27 @@
+// Small text and JSON files from a model directory, read with limits because nobody vouches for
+// them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+namespace sora {
+
+inline constexpr int64_t kMaxJsonBytes = 64 << 20;
+inline constexpr int kMaxJsonDepth = 64;
+
+// The bytes of a regular file. Throws Error(NotFound) where there is none, Error(Io) where it
+// cannot be read and Error(Input) beyond `max_bytes`.
+std::string read_file(const std::filesystem::path& path, int64_t max_bytes = kMaxJsonBytes);
+
+// Throws Error(Input) saying where the text stops being JSON, or that it nests deeper than
+// kMaxJsonDepth. `description` names the text in the message, usually a path.
+nlohmann::json parse_json(std::string_view text, const std::string& description);
+
+// Both of the above.
+nlohmann::json read_json_file(const std::filesystem::path& path);
+
+}  // namespace sora
