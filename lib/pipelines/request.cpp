@@ -1,0 +1,134 @@
+// Sizes by name are Sora's own (854x480 for 480p landscape); what a model cannot draw is resampled later.
+#include "lib/pipelines/request.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "lib/core/error.h"
+#include "lib/core/utf8.h"
+
+namespace sora {
+namespace {
+
+constexpr size_t kMaxPromptBytes = 64 * 1024;
+constexpr int kMaxSteps = 1000;
+constexpr int kMaxVariations = 100;
+
+struct NamedSize {
+  std::string_view resolution;
+  std::string_view aspect;
+  Size size;
+};
+
+constexpr NamedSize kNamedSizes[] = {
+    {"480p", "16:9", {854, 480}},    {"480p", "1:1", {480, 480}},    {"480p", "9:16", {480, 854}},
+    {"720p", "16:9", {1280, 720}},   {"720p", "1:1", {720, 720}},    {"720p", "9:16", {720, 1280}},
+    {"1080p", "16:9", {1920, 1080}}, {"1080p", "1:1", {1080, 1080}}, {"1080p", "9:16", {1080, 1920}},
+};
+
+bool parse_side(std::string_view text, int64_t& side) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), side);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+void check_text(std::string_view name, const std::string& text) {
+  if (text.size() > kMaxPromptBytes) {
+    fail(ErrorKind::Usage, "the {} is {} bytes long; at most {} are taken", name, text.size(), kMaxPromptBytes);
+  }
+  if (!is_valid_utf8(text)) fail(ErrorKind::Usage, "the {} is not UTF-8 text; save or type it as UTF-8", name);
+}
+
+void check_video(const VideoSpec& video) {
+  if (video.size && (video.resolution || video.aspect)) {
+    fail(ErrorKind::Usage, "--size says the size already; leave out --resolution and --aspect");
+  }
+  if (video.size) {
+    for (const int64_t side : {video.size->width, video.size->height}) {
+      if (side < kMinSide || side > kMaxSide) {
+        fail(ErrorKind::Usage, "the size {} has a side of {}; sides go from {} to {} pixels", to_string(*video.size),
+             side, kMinSide, kMaxSide);
+      }
+    }
+  }
+  if (video.resolution || video.aspect) {
+    size_for(video.resolution.value_or("480p"), video.aspect.value_or("16:9"));
+  }
+  if (video.duration_s && video.num_frames) {
+    fail(ErrorKind::Usage, "--frames and --duration both say how long; give one of them");
+  }
+  if (video.duration_s && !(*video.duration_s > 0 && *video.duration_s <= kMaxDuration_s)) {
+    fail(ErrorKind::Usage, "a duration of {} s cannot be made; it goes up to {} s", *video.duration_s,
+         kMaxDuration_s);
+  }
+  if (video.num_frames && (*video.num_frames < 1 || *video.num_frames > kMaxFrames)) {
+    fail(ErrorKind::Usage, "{} frames cannot be made; the number goes from 1 to {}", *video.num_frames, kMaxFrames);
+  }
+  if (video.fps && !(video.fps->value() >= 1 && video.fps->value() <= 120)) {
+    fail(ErrorKind::Usage, "{} frames a second cannot be made; the rate goes from 1 to 120", to_string(*video.fps));
+  }
+}
+
+void check_scale(std::string_view option, const std::optional<double>& value, double min, double max) {
+  if (value && !(*value >= min && *value <= max)) {
+    fail(ErrorKind::Usage, "{} {} is out of range; it goes from {} to {}", option, *value, min, max);
+  }
+}
+
+void check_sampling(const Sampling& sampling) {
+  if (sampling.steps && (*sampling.steps < 1 || *sampling.steps > kMaxSteps)) {
+    fail(ErrorKind::Usage, "--steps {} is out of range; it goes from 1 to {}", *sampling.steps, kMaxSteps);
+  }
+  check_scale("--guidance", sampling.guidance_scale, 0, 100);
+  check_scale("--guidance-2", sampling.guidance_scale_2, 0, 100);
+  check_scale("--shift", sampling.shift, 0.01, 100);
+  if (sampling.negative_prompt) check_text("negative prompt", *sampling.negative_prompt);
+}
+
+void check_operation(const GenerateRequest& request) {
+  check_text("prompt", request.prompt);
+  if (request.variations < 1 || request.variations > kMaxVariations) {
+    fail(ErrorKind::Usage, "--variations {} is out of range; it goes from 1 to {}", request.variations,
+         kMaxVariations);
+  }
+  if (!request.last_image.empty() && request.image.empty()) {
+    fail(ErrorKind::Usage, "--last-image needs --image as well, for the frame to begin from");
+  }
+}
+
+}  // namespace
+
+Size parse_size(std::string_view text) {
+  const size_t cross = text.find_first_of("xX");
+  Size size;
+  if (cross == std::string_view::npos || !parse_side(text.substr(0, cross), size.width) ||
+      !parse_side(text.substr(cross + 1), size.height)) {
+    fail(ErrorKind::Usage, "'{}' is not a size; write width and height in pixels, such as 832x480", text);
+  }
+  return size;
+}
+
+std::string to_string(const Size& size) { return fmt::format("{}x{}", size.width, size.height); }
+
+Size size_for(std::string_view resolution, std::string_view aspect) {
+  for (const NamedSize& row : kNamedSizes) {
+    if (row.resolution == resolution && row.aspect == aspect) return row.size;
+  }
+  fail(ErrorKind::Usage, "there is no size {} {}; resolutions are 480p, 720p and 1080p, aspects 16:9, 1:1 and 9:16",
+       resolution, aspect);
+}
+
+std::string_view operation_name(const Operation& operation) {
+  return std::visit([](const auto& chosen) { return std::decay_t<decltype(chosen)>::kName; }, operation);
+}
+
+void check(const Request& request) {
+  check_video(request.video);
+  check_sampling(request.sampling);
+  if (request.runtime.threads < 0 || request.runtime.threads > 1024) {
+    fail(ErrorKind::Usage, "--threads {} is out of range; it goes from 1 to 1024, or 0 for one a core",
+         request.runtime.threads);
+  }
+  std::visit([](const auto& chosen) { check_operation(chosen); }, request.operation);
+}
+
+}  // namespace sora

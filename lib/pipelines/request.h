@@ -1,0 +1,103 @@
+// What a user asks for, free of torch and FFmpeg: every operation's options, and their JSON form (request_json.cpp),
+// which is what a manifest carries and a recipe repeats. An empty optional means "what the model is best at".
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "lib/core/rational.h"
+
+namespace sora {
+
+// Pixels.
+struct Size {
+  int64_t width = 0;
+  int64_t height = 0;
+  bool operator==(const Size&) const = default;
+};
+
+Size parse_size(std::string_view text);  // "832x480"; throws Error(Usage)
+std::string to_string(const Size& size);
+
+// "480p" | "720p" | "1080p" with "16:9" | "1:1" | "9:16": 854x480, 480x480, 480x854, 1280x720, ... Throws Error(Usage).
+Size size_for(std::string_view resolution, std::string_view aspect);
+
+// Limits of what is accepted of any model; inside them a request is made, if need be by resampling.
+inline constexpr int64_t kMinSide = 16;
+inline constexpr int64_t kMaxSide = 4096;
+inline constexpr double kMaxDuration_s = 60.0;
+inline constexpr int64_t kMaxFrames = 3600;
+
+// The output's timeline and canvas.
+struct VideoSpec {
+  std::optional<Size> size;
+  std::optional<std::string> resolution;
+  std::optional<std::string> aspect;
+  std::optional<double> duration_s;
+  std::optional<int64_t> num_frames;
+  std::optional<Rational> fps;
+  bool native = false;  // make the model's own canvas of the size asked, whatever it was trained on
+};
+
+// How the denoise loop runs.
+struct Sampling {
+  std::optional<int> steps;
+  std::optional<double> guidance_scale;
+  std::optional<double> guidance_scale_2;  // of the low-noise expert, where a model has two
+  std::optional<std::string> negative_prompt;
+  std::optional<std::string> scheduler;  // scheduler_names()
+  std::optional<double> shift;
+  std::optional<uint64_t> seed;
+};
+
+struct Runtime {
+  std::string model = "nano";
+  std::string dtype = "auto";  // auto | f32 | bf16
+  std::string device = "auto";  // auto | cpu | cuda
+  int threads = 0;             // 0: one for each core
+};
+
+struct OutputSpec {
+  std::string path;   // empty: named after the prompt, in the current folder; "-": y4m to stdout
+  std::string codec;  // empty: the container's default
+  std::optional<int> quality;
+  bool force = false;
+  std::string latents_path;  // also write the final normalised latents here, as safetensors
+};
+
+struct GenerateRequest {
+  static constexpr std::string_view kName = "generate";
+  std::string prompt;
+  std::string image;       // path of the first frame; empty: none
+  std::string last_image;  // path of the last frame; empty: none
+  int variations = 1;
+};
+
+// One row an operation.
+using Operation = std::variant<GenerateRequest>;
+
+struct Request {
+  Operation operation;
+  VideoSpec video;
+  Sampling sampling;
+  Runtime runtime;
+  OutputSpec output;
+};
+
+std::string_view operation_name(const Operation& operation);
+
+// Throws Error(Usage) in one sentence about the first thing that no model could do: contradicting sizes, zero frames,
+// negative guidance, a prompt that is not UTF-8, ...
+void check(const Request& request);
+
+// The part of a request that decides the frames, without output paths and threads; from_json throws Error(Usage) on
+// unknown keys, wrong types and values check() refuses.
+nlohmann::json to_json(const Request& request);
+Request request_from_json(const nlohmann::json& json);
+
+}  // namespace sora

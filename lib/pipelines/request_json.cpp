@@ -1,0 +1,168 @@
+// The request as JSON: keys are the option names' field terms (negative_prompt, guidance_scale, num_frames, ...), and
+// only what was asked is written. Reading is strict: an unknown key is an error that names it.
+#include <set>
+
+#include "lib/core/error.h"
+#include "lib/pipelines/request.h"
+
+namespace sora {
+namespace {
+
+using nlohmann::json;
+
+// Reads the members of one object and remembers which were asked for.
+class ObjectReader {
+ public:
+  ObjectReader(const json& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object_.is_object()) fail(ErrorKind::Usage, "{} is not a JSON object", where_);
+  }
+
+  template <typename T>
+  void read(const char* key, T& value) {
+    known_.insert(key);
+    if (const auto found = object_.find(key); found != object_.end()) value = convert<T>(key, *found);
+  }
+
+  template <typename T>
+  void read(const char* key, std::optional<T>& value) {
+    known_.insert(key);
+    if (const auto found = object_.find(key); found != object_.end()) value = convert<T>(key, *found);
+  }
+
+  void check_all_known() const {
+    for (const auto& [key, value] : object_.items()) {
+      if (!known_.count(key)) fail(ErrorKind::Usage, "{} has an unknown key '{}'", where_, key);
+    }
+  }
+
+ private:
+  template <typename T>
+  T convert(const char* key, const json& value) const {
+    try {
+      if constexpr (std::is_same_v<T, Size>) {
+        return parse_size(value.get<std::string>());
+      } else if constexpr (std::is_same_v<T, Rational>) {
+        return parse_rational(value.get<std::string>());
+      } else {
+        return value.get<T>();
+      }
+    } catch (const json::exception&) {
+      fail(ErrorKind::Usage, "{}: the value {} of '{}' has the wrong type", where_, value.dump(), key);
+    }
+  }
+
+  const json& object_;
+  std::string where_;
+  std::set<std::string> known_;
+};
+
+template <typename T>
+void put(json& object, const char* key, const std::optional<T>& value) {
+  if (!value) return;
+  if constexpr (std::is_same_v<T, Size> || std::is_same_v<T, Rational>) {
+    object[key] = to_string(*value);
+  } else {
+    object[key] = *value;
+  }
+}
+
+void put(json& object, const char* key, const std::string& value) {
+  if (!value.empty()) object[key] = value;
+}
+
+json operation_to_json(const GenerateRequest& request) {
+  json object;
+  object["prompt"] = request.prompt;
+  put(object, "image", request.image);
+  put(object, "last_image", request.last_image);
+  return object;
+}
+
+Operation operation_from_json(const std::string& name, const json& object) {
+  if (name == GenerateRequest::kName) {
+    GenerateRequest request;
+    ObjectReader reader(object, "generate");
+    reader.read("prompt", request.prompt);
+    reader.read("image", request.image);
+    reader.read("last_image", request.last_image);
+    reader.check_all_known();
+    return request;
+  }
+  fail(ErrorKind::Usage, "the operation '{}' is unknown; this version knows: generate", name);
+}
+
+}  // namespace
+
+json to_json(const Request& request) {
+  json video = json::object();
+  put(video, "size", request.video.size);
+  put(video, "resolution", request.video.resolution);
+  put(video, "aspect", request.video.aspect);
+  put(video, "duration_s", request.video.duration_s);
+  put(video, "num_frames", request.video.num_frames);
+  put(video, "fps", request.video.fps);
+  if (request.video.native) video["native"] = true;
+
+  json sampling = json::object();
+  put(sampling, "steps", request.sampling.steps);
+  put(sampling, "guidance_scale", request.sampling.guidance_scale);
+  put(sampling, "guidance_scale_2", request.sampling.guidance_scale_2);
+  put(sampling, "negative_prompt", request.sampling.negative_prompt);
+  put(sampling, "scheduler", request.sampling.scheduler);
+  put(sampling, "shift", request.sampling.shift);
+  put(sampling, "seed", request.sampling.seed);
+
+  json object;
+  object["operation"] = operation_name(request.operation);
+  object["arguments"] = std::visit([](const auto& chosen) { return operation_to_json(chosen); }, request.operation);
+  object["video"] = video;
+  object["sampling"] = sampling;
+  object["model"] = request.runtime.model;
+  object["dtype"] = request.runtime.dtype;
+  object["device"] = request.runtime.device;
+  return object;
+}
+
+Request request_from_json(const json& object) {
+  Request request;
+  std::string operation;
+  json arguments = json::object();
+  json video = json::object();
+  json sampling = json::object();
+
+  ObjectReader reader(object, "the request");
+  reader.read("operation", operation);
+  reader.read("arguments", arguments);
+  reader.read("video", video);
+  reader.read("sampling", sampling);
+  reader.read("model", request.runtime.model);
+  reader.read("dtype", request.runtime.dtype);
+  reader.read("device", request.runtime.device);
+  reader.check_all_known();
+  request.operation = operation_from_json(operation, arguments);
+
+  ObjectReader video_reader(video, "the request's 'video'");
+  video_reader.read("size", request.video.size);
+  video_reader.read("resolution", request.video.resolution);
+  video_reader.read("aspect", request.video.aspect);
+  video_reader.read("duration_s", request.video.duration_s);
+  video_reader.read("num_frames", request.video.num_frames);
+  video_reader.read("fps", request.video.fps);
+  video_reader.read("native", request.video.native);
+  video_reader.check_all_known();
+
+  ObjectReader sampling_reader(sampling, "the request's 'sampling'");
+  sampling_reader.read("steps", request.sampling.steps);
+  sampling_reader.read("guidance_scale", request.sampling.guidance_scale);
+  sampling_reader.read("guidance_scale_2", request.sampling.guidance_scale_2);
+  sampling_reader.read("negative_prompt", request.sampling.negative_prompt);
+  sampling_reader.read("scheduler", request.sampling.scheduler);
+  sampling_reader.read("shift", request.sampling.shift);
+  sampling_reader.read("seed", request.sampling.seed);
+  sampling_reader.check_all_known();
+
+  check(request);
+  return request;
+}
+
+}  // namespace sora

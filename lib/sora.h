@@ -1,0 +1,55 @@
+// The library's door: what the command line uses, and all that a program linking libsora needs. Free of torch and
+// FFmpeg headers; loading libsora.so brings both.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "lib/core/error.h"
+#include "lib/core/observer.h"
+#include "lib/export.h"
+#include "lib/pipelines/request.h"
+
+namespace sora {
+
+// One finished clip.
+struct ClipResult {
+  std::vector<std::string> paths;  // the clip (for a PNG sequence its first frame), then side files
+  Size size;
+  int64_t num_frames = 0;
+  Rational fps;
+  uint64_t seed = 0;
+  double seconds = 0;  // wall time of this clip, model loading included in the first
+  nlohmann::json manifest;
+};
+
+// What a request would do, before anything is made.
+struct PlanReport {
+  std::vector<std::string> lines;  // for a person
+  nlohmann::json json;             // the same for a program
+};
+
+class SORA_EXPORT Engine {
+ public:
+  virtual ~Engine();
+  // Makes the clips of a request, one for each variation. Throws Error; nothing is left half written.
+  virtual std::vector<ClipResult> run(const Request& request, Observer& observer) = 0;
+  // Checks everything that can be checked without computing.
+  virtual PlanReport plan(const Request& request) = 0;
+  // Streams, colour tags and manifest of a media file, as JSON. Throws Error(NotFound | Input).
+  virtual nlohmann::json info(const std::string& path) = 0;
+  // The manifest inside a clip or its side file, or a recipe file. Throws Error(Input) where there is none.
+  virtual Request recipe(const std::string& path) = 0;
+  // Versions of the libraries in use, devices, encoders: for bug reports.
+  virtual nlohmann::json versions() = 0;
+};
+
+SORA_EXPORT std::unique_ptr<Engine> make_engine();
+
+}  // namespace sora
+
+// For dlopen: the caller owns the engine.
+extern "C" SORA_EXPORT sora::Engine* sora_new_engine();
