@@ -1,0 +1,84 @@
+# The three kinds of target of the project: a folder's static library, its tests, and the precompiled headers they
+# share.
+#
+#   sora_library(<folder> [TORCH] [SOURCES ...] DEPENDS ...)   the target sora_<folder>
+#   sora_tests(<folder> DIRECTORY <dir> LINKS ...)             the program test_<folder>, one CTest test
+#
+# A folder without sources is an empty library, so that those who depend on it still build.
+
+# A unit named *_avx2.cpp and so on is compiled for that processor; the code beside it asks at run time whether it
+# may be called.
+set(SORA_FLAGS_avx2 -march=x86-64-v3)
+set(SORA_FLAGS_avx512 -march=x86-64-v4)
+set(SORA_FLAGS_avx512bf16 -march=x86-64-v4 -mavx512bf16 -mavx512vnni)
+set(SORA_FLAGS_amx -march=x86-64-v4 -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16 -mamx-int8)
+
+function(sora_processor_flags)
+  foreach(source IN LISTS ARGN)
+    if(source MATCHES "_(avx2|avx512|avx512bf16|amx)\\.cpp$")
+      set_source_files_properties("${source}" PROPERTIES
+        COMPILE_OPTIONS "${SORA_FLAGS_${CMAKE_MATCH_1}}" SKIP_PRECOMPILE_HEADERS ON)
+    endif()
+  endforeach()
+endfunction()
+
+# The owner of the precompiled header: all who reuse it are compiled with the same flags and definitions.
+if(SORA_PCH)
+  file(GENERATE OUTPUT "${CMAKE_BINARY_DIR}/generated/torch_pch.cpp" CONTENT "// Owns the precompiled header.\n")
+  add_library(sora_torch_pch STATIC "${CMAKE_BINARY_DIR}/generated/torch_pch.cpp")
+  target_link_libraries(sora_torch_pch PRIVATE libtorch::libtorch fmt::fmt)
+  target_compile_options(sora_torch_pch PRIVATE -fpch-preprocess)
+  target_precompile_headers(sora_torch_pch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/torch_pch.h")
+endif()
+
+function(sora_use_torch_headers target)
+  if(SORA_PCH)
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
+    target_precompile_headers(${target} REUSE_FROM sora_torch_pch)
+  endif()
+endfunction()
+
+function(sora_library folder)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "TORCH" "" "SOURCES;DEPENDS")
+  if(NOT ARG_SOURCES)
+    file(GLOB_RECURSE ARG_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  endif()
+  set(target sora_${folder})
+  set(links ${ARG_DEPENDS})
+  if(ARG_TORCH)
+    list(APPEND links libtorch::libtorch fmt::fmt)
+  endif()
+  if(NOT ARG_SOURCES)
+    add_library(${target} INTERFACE)
+    target_link_libraries(${target} INTERFACE ${links})
+    return()
+  endif()
+  sora_processor_flags(${ARG_SOURCES})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  target_link_libraries(${target} PUBLIC ${links})
+  if(ARG_TORCH)
+    sora_use_torch_headers(${target})
+  endif()
+endfunction()
+
+function(sora_tests folder)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "TORCH" "DIRECTORY" "LINKS")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${ARG_DIRECTORY}/*.cpp")
+  if(NOT sources)
+    return()
+  endif()
+  set(target test_${folder})
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE ${ARG_LINKS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${target} PRIVATE
+    SORA_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SORA_BINARY_DIR="${CMAKE_BINARY_DIR}"
+    SORA_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  if(ARG_TORCH)
+    sora_use_torch_headers(${target})
+  endif()
+  add_test(NAME ${folder}
+    COMMAND ${target} --gtest_brief=1 "--gtest_output=json:${CMAKE_BINARY_DIR}/tests/results/${folder}.json"
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${folder} PROPERTIES TIMEOUT 900)
+endfunction()
