@@ -1,0 +1,42 @@
+// What the command line asked for, after parsing and before any work: plain data, tested without a model.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "lib/pipelines/request.h"
+
+namespace sora::cli {
+
+enum class ProgressStyle { Auto, Bar, Plain, Json, None };
+
+// How results and messages are shown, whatever the subcommand.
+struct Display {
+  bool json = false;
+  bool quiet = false;
+  ProgressStyle progress = ProgressStyle::Auto;
+};
+
+// Makes clips: generate, and every tool after it.
+struct MakeClips {
+  Request request;
+  std::string recipe;  // a clip or JSON file whose request is repeated; empty: none
+  bool dry_run = false;
+};
+
+// Prints what a media file holds, or, without a file, the versions of everything in use.
+struct ShowInfo {
+  std::string path;
+};
+
+// Text that the program writes about itself: completion scripts, man page, reference page.
+struct PrintText {
+  std::string text;
+};
+
+struct Command {
+  std::variant<PrintText, MakeClips, ShowInfo> action;
+  Display display;
+};
+
+}  // namespace sora::cli

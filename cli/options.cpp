@@ -1,0 +1,117 @@
+// Values are only parsed here; sora::check(Request) judges them, so that the command line, recipes and batches agree.
+#include "cli/options.h"
+
+#include <map>
+
+namespace sora::cli {
+namespace {
+
+// Binds an option to an optional through the library's own parser, whose message is the one the user sees.
+template <typename T, typename Parse>
+void add_parsed(CLI::App& app, const std::string& name, std::optional<T>& value, const std::string& help,
+                const std::string& type, Parse parse) {
+  app.add_option_function<std::string>(
+         name, [&value, parse](const std::string& text) { value = parse(text); }, help)
+      ->type_name(type);
+}
+
+}  // namespace
+
+void add_video_options(CLI::App& app, VideoSpec& video) {
+  const std::string group = "Video";
+  add_parsed(app, "--size", video.size, "Width and height in pixels, such as 832x480", "WxH", parse_size);
+  app.get_option("--size")->group(group);
+  app.add_option("--resolution", video.resolution, "480p, 720p or 1080p")->type_name("NAME")->group(group);
+  app.add_option("--aspect", video.aspect, "16:9, 1:1 or 9:16, with --resolution")->type_name("W:H")->group(group);
+  app.add_option("-d,--duration", video.duration_s, "Length in seconds")->type_name("SECONDS")->group(group);
+  app.add_option("--frames", video.num_frames, "Length in frames")->type_name("N")->group(group);
+  add_parsed(app, "--fps", video.fps, "Frames a second, such as 16, 23.976 or 30000/1001", "RATE", parse_rational);
+  app.get_option("--fps")->group(group);
+  app.add_flag("--native", video.native, "Draw at the size asked even where the model was not made for it")
+      ->group(group);
+}
+
+void add_sampling_options(CLI::App& app, Sampling& sampling) {
+  const std::string group = "Sampling";
+  app.add_option("--seed", sampling.seed, "Number the noise is drawn from; the same seed gives the same clip")
+      ->type_name("N")
+      ->group(group);
+  app.add_option("--steps", sampling.steps, "Denoising steps")->type_name("N")->group(group);
+  app.add_option("--guidance", sampling.guidance_scale, "How strongly the prompt is followed; 1 switches it off")
+      ->type_name("SCALE")
+      ->group(group);
+  app.add_option("--guidance-2", sampling.guidance_scale_2, "The same for the low-noise expert of a two-expert model")
+      ->type_name("SCALE")
+      ->group(group);
+  app.add_option("--negative", sampling.negative_prompt, "What the clip should not show")
+      ->type_name("TEXT")
+      ->group(group);
+  app.add_option("--scheduler", sampling.scheduler, "unipc, euler or dpm++; the model's own where not given")
+      ->type_name("NAME")
+      ->group(group);
+  app.add_option("--shift", sampling.shift, "Shift of the noise schedule towards high noise")
+      ->type_name("NUMBER")
+      ->group(group);
+}
+
+void add_runtime_options(CLI::App& app, Runtime& runtime) {
+  const std::string group = "Model and machine";
+  app.add_option("-m,--model", runtime.model,
+                 "nano (built in), a diffusers directory, or org/name from the Hugging Face cache")
+      ->type_name("MODEL")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--dtype", runtime.dtype, "auto, f32 or bf16")->type_name("TYPE")->capture_default_str()->group(group);
+  app.add_option("--device", runtime.device, "auto, cpu or cuda")
+      ->type_name("DEVICE")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--threads", runtime.threads, "Processor threads; 0 for one a core")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(group);
+}
+
+void add_output_options(CLI::App& app, OutputSpec& output) {
+  const std::string group = "Output";
+  app.add_option("-o,--output", output.path,
+                 "File to write; the extension chooses the format: .mp4 .webm .mkv .mov .gif .webp .y4m, or "
+                 "DIR/%05d.png for frames, or - for y4m on stdout")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("--codec", output.codec, "Codec instead of the container's usual one, such as hevc, av1 or ffv1")
+      ->type_name("NAME")
+      ->group(group);
+  app.add_option("--quality", output.quality, "The codec's own constant quality (crf); lower is better")
+      ->type_name("N")
+      ->group(group);
+  app.add_flag("-f,--force", output.force, "Overwrite the output if it exists")->group(group);
+  app.add_option("--save-latents", output.latents_path, "Also write the final latents, as safetensors")
+      ->type_name("FILE")
+      ->group(group);
+}
+
+void add_display_options(CLI::App& app, Display& display) {
+  const std::string group = "Display";
+  static const std::map<std::string, ProgressStyle> kStyles = {{"auto", ProgressStyle::Auto},
+                                                               {"bar", ProgressStyle::Bar},
+                                                               {"plain", ProgressStyle::Plain},
+                                                               {"json", ProgressStyle::Json},
+                                                               {"none", ProgressStyle::None}};
+  app.add_flag("--json", display.json, "One JSON object a result on stdout")->group(group);
+  app.add_flag("-q,--quiet", display.quiet, "Nothing on stderr but errors")->group(group);
+  app.add_option_function<std::string>(
+         "--progress",
+         [&display](const std::string& name) {
+           const auto found = kStyles.find(name);
+           if (found == kStyles.end()) {
+             throw CLI::ValidationError("--progress", name + " is none of auto, bar, plain, json, none");
+           }
+           display.progress = found->second;
+         },
+         "auto, bar, plain, json or none")
+      ->type_name("STYLE")
+      ->group(group);
+}
+
+}  // namespace sora::cli

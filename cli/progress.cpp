@@ -1,0 +1,112 @@
+// The time left is the phase's own pace; it is shown only once a first step is done.
+#include "cli/progress.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/signals.h"
+#include "cli/terminal.h"
+
+namespace sora::cli {
+namespace {
+
+constexpr int kBarWidth = 28;
+constexpr double kBarInterval_s = 0.1;
+constexpr double kLineInterval_s = 5.0;
+
+ProgressStyle resolve(const Display& display) {
+  if (display.quiet) return ProgressStyle::None;
+  if (display.progress != ProgressStyle::Auto) return display.progress;
+  return stderr_is_animated() ? ProgressStyle::Bar : ProgressStyle::Plain;
+}
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<int64_t>(std::max(0.0, seconds + 0.5));
+  return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
+                      : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+}  // namespace
+
+ProgressDisplay::ProgressDisplay(const Display& display) : style_(resolve(display)) {}
+
+ProgressDisplay::~ProgressDisplay() { clear(); }
+
+void ProgressDisplay::begin(Phase phase, int64_t total_steps) {
+  phase_ = phase;
+  total_ = total_steps;
+  done_ = 0;
+  phase_start_ = Clock::now();
+  show(phase, true);
+}
+
+void ProgressDisplay::advance(Phase phase, int64_t steps_done) {
+  if (phase != phase_) return;
+  done_ = steps_done;
+  show(phase, done_ == total_);
+}
+
+void ProgressDisplay::notice(std::string_view sentence) {
+  if (style_ == ProgressStyle::None) return;
+  clear();
+  if (style_ == ProgressStyle::Json) {
+    fmt::print(stderr, "{}\n", nlohmann::json{{"notice", std::string(sentence)}}.dump());
+  } else {
+    fmt::print(stderr, "note: {}\n", printable(sentence));
+  }
+}
+
+bool ProgressDisplay::stop_requested() const { return stop_signalled(); }
+
+void ProgressDisplay::clear() {
+  if (!bar_on_screen_) return;
+  fmt::print(stderr, "\r\x1b[K");
+  std::fflush(stderr);
+  bar_on_screen_ = false;
+}
+
+void ProgressDisplay::show(Phase phase, bool force) {
+  if (style_ == ProgressStyle::None) return;
+  const Clock::time_point now = Clock::now();
+  const double interval = style_ == ProgressStyle::Bar ? kBarInterval_s : kLineInterval_s;
+  if (!force && seconds_between(last_shown_, now) < interval) return;
+  last_shown_ = now;
+  const double share = total_ > 0 ? static_cast<double>(done_) / static_cast<double>(total_) : 0.0;
+  const double elapsed_s = seconds_between(phase_start_, now);
+  if (style_ == ProgressStyle::Bar) {
+    show_bar(phase, share, elapsed_s);
+  } else {
+    show_line(phase, share, elapsed_s);
+  }
+}
+
+void ProgressDisplay::show_bar(Phase phase, double share, double elapsed_s) {
+  const int filled = static_cast<int>(share * kBarWidth + 0.5);
+  std::string bar;
+  for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "█" : "░";
+  const std::string left = share > 0 ? clock_text(elapsed_s / share - elapsed_s) + " left" : "";
+  fmt::print(stderr, "\r\x1b[K{:<8} {} {:>4.0f}% {}", to_string(phase), bar, share * 100, left);
+  std::fflush(stderr);
+  bar_on_screen_ = true;
+}
+
+void ProgressDisplay::show_line(Phase phase, double share, double elapsed_s) {
+  if (style_ == ProgressStyle::Json) {
+    nlohmann::json line = {{"phase", to_string(phase)}, {"done", done_}, {"total", total_}, {"elapsed_s", elapsed_s}};
+    if (share > 0) line["left_s"] = elapsed_s / share - elapsed_s;
+    fmt::print(stderr, "{}\n", line.dump());
+    return;
+  }
+  if (done_ == 0) return;
+  fmt::print(stderr, "{} {}/{} in {}{}\n", to_string(phase), done_, total_, clock_text(elapsed_s),
+             share < 1 ? ", " + clock_text(elapsed_s / share - elapsed_s) + " left" : "");
+}
+
+}  // namespace sora::cli

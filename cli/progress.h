@@ -1,0 +1,39 @@
+// Shows where the work is, on stderr: a bar with the time left on a terminal, plain lines elsewhere, JSON lines on request.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "cli/command.h"
+#include "lib/core/observer.h"
+
+namespace sora::cli {
+
+class ProgressDisplay : public Observer {
+ public:
+  explicit ProgressDisplay(const Display& display);
+  ~ProgressDisplay() override;
+
+  void begin(Phase phase, int64_t total_steps) override;
+  void advance(Phase phase, int64_t steps_done) override;
+  void notice(std::string_view sentence) override;
+  bool stop_requested() const override;
+
+  void clear();  // takes the bar off the terminal before something else is printed
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void show(Phase phase, bool force);
+  void show_bar(Phase phase, double share, double elapsed_s);
+  void show_line(Phase phase, double share, double elapsed_s);
+
+  ProgressStyle style_;
+  Phase phase_ = Phase::Load;
+  int64_t total_ = 0;
+  int64_t done_ = 0;
+  Clock::time_point phase_start_;
+  Clock::time_point last_shown_;
+  bool bar_on_screen_ = false;
+};
+
+}  // namespace sora::cli

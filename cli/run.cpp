@@ -1,0 +1,104 @@
+// One function an action.
+#include "cli/run.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "cli/engine_library.h"
+#include "cli/progress.h"
+#include "cli/terminal.h"
+#include "lib/core/error.h"
+
+namespace sora::cli {
+namespace {
+
+void write_result(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw Error(ErrorKind::Io, "the result could not be written to stdout; is it closed or full?");
+  }
+}
+
+nlohmann::json to_json(const ClipResult& clip) {
+  return {{"schema", 1},
+          {"path", clip.paths.empty() ? "" : clip.paths.front()},
+          {"paths", clip.paths},
+          {"width", clip.size.width},
+          {"height", clip.size.height},
+          {"frames", clip.num_frames},
+          {"fps", to_string(clip.fps)},
+          {"seed", clip.seed},
+          {"seconds", clip.seconds},
+          {"manifest", clip.manifest}};
+}
+
+void report(const ClipResult& clip, const Display& display, bool to_stdout) {
+  if (display.json) {
+    write_result(to_json(clip).dump() + "\n");
+  } else if (to_stdout) {
+    write_result(clip.paths.front() + "\n");
+  }
+  if (!display.quiet && !display.json) {
+    fmt::print(stderr, "{} frames of {} at {} a second, seed {}, in {:.1f} s\n", clip.num_frames, to_string(clip.size),
+               to_string(clip.fps), clip.seed, clip.seconds);
+  }
+}
+
+void print_plan(const PlanReport& plan, const Display& display) {
+  if (display.json) return write_result(plan.json.dump() + "\n");
+  for (const std::string& line : plan.lines) write_result(printable(line) + "\n");
+}
+
+Request with_recipe(const MakeClips& make, Engine& engine) {
+  if (make.recipe.empty()) return make.request;
+  Request request = engine.recipe(make.recipe);
+  request.output = make.request.output;
+  request.runtime.threads = make.request.runtime.threads;
+  check(request);
+  return request;
+}
+
+void run_action(const PrintText& print, const Display&) { write_result(print.text); }
+
+void run_action(const MakeClips& make, const Display& display) {
+  const bool to_stdout = make.request.output.path == "-";
+  if (to_stdout && display.json) {
+    fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
+  }
+  const std::unique_ptr<Engine> engine = load_engine();
+  const Request request = with_recipe(make, *engine);
+  if (make.dry_run) return print_plan(engine->plan(request), display);
+  ProgressDisplay progress(display);
+  for (const ClipResult& clip : engine->run(request, progress)) {
+    progress.clear();
+    report(clip, display, !to_stdout);
+  }
+}
+
+void print_members(const nlohmann::json& object, const std::string& indent) {
+  for (const auto& [key, value] : object.items()) {
+    if (value.is_object()) {
+      write_result(indent + key + "\n");
+      print_members(value, indent + "  ");
+    } else {
+      const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+      write_result(fmt::format("{}{:<20} {}\n", indent, key, printable(text)));
+    }
+  }
+}
+
+void run_action(const ShowInfo& show, const Display& display) {
+  const std::unique_ptr<Engine> engine = load_engine();
+  const nlohmann::json info = show.path.empty() ? engine->versions() : engine->info(show.path);
+  if (display.json) return write_result(info.dump(2) + "\n");
+  print_members(info, "");
+}
+
+}  // namespace
+
+void run(const Command& command) {
+  std::visit([&](const auto& action) { run_action(action, command.display); }, command.action);
+}
+
+}  // namespace sora::cli

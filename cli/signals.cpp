@@ -1,0 +1,42 @@
+// One flag, set by the handler and read by the observer; everything the handler calls is async-signal-safe.
+#include "cli/signals.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+namespace sora::cli {
+namespace {
+
+volatile std::sig_atomic_t g_signal = 0;
+
+void on_signal(int signal) {
+  if (g_signal != 0) _exit(128 + signal);
+  g_signal = signal;
+  constexpr char kMessage[] = "\nstopping after this step; once more to stop at once\n";
+  const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  static_cast<void>(written);
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+bool stop_signalled() { return g_signal != 0; }
+
+void end_by_signal() {
+  if (g_signal == 0) return;
+  signal(g_signal, SIG_DFL);
+  raise(g_signal);
+}
+
+}  // namespace sora::cli

@@ -1,0 +1,13 @@
+// Ctrl-C and SIGTERM: the first asks the work to stop at the next step, the second ends the program at once.
+#pragma once
+
+namespace sora::cli {
+
+void install_signal_handlers();  // also makes a closed pipe an error of write(2) instead of a signal
+bool stop_signalled();           // safe from any thread
+
+// After clean-up: ends the program by the signal that asked for it, so that a shell loop sees it and stops too.
+// Returns only when there was no signal.
+void end_by_signal();
+
+}  // namespace sora::cli

@@ -1,0 +1,18 @@
+// One function a subcommand: it adds its options to the app and, when it was called, leaves a Command.
+// A new subcommand is its own file and one row in the table below.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/command.h"
+
+namespace sora::cli {
+
+void add_generate(CLI::App& app, Command& chosen);
+void add_info(CLI::App& app, Command& chosen);
+
+using AddSubcommand = void (*)(CLI::App& app, Command& chosen);
+
+inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_info};
+
+}  // namespace sora::cli
