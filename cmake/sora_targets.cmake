@@ -78,7 +78,7 @@ function(sora_tests folder)
     sora_use_torch_headers(${target})
   endif()
   add_test(NAME ${folder}
-    COMMAND ${target} --gtest_brief=1 "--gtest_output=json:${CMAKE_BINARY_DIR}/tests/results/${folder}.json"
+    COMMAND ${target} --gtest_brief=1 "--gtest_output=xml:${CMAKE_BINARY_DIR}/tests/results/${folder}.xml"
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${folder} PROPERTIES TIMEOUT 900)
 endfunction()
