@@ -1,0 +1,55 @@
+// What an output name and a codec name stand for. The tables in video_format.cpp are the whole list: a container is one
+// row there, a codec another.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sora {
+
+// How one codec is asked for. Option lists are libav's "key=value:key=value".
+struct VideoCodec {
+  std::string_view name;      // "h264", as --codec says it
+  std::string_view encoders;  // libav's names, the first that exists and opens is taken: "libsvtav1,libaom-av1"
+  std::string_view pixel_format;
+  bool even_sides;             // 4:2:0 in a codec that cannot crop a single column or row
+  std::string_view quality_key;  // libav's option behind --quality; empty: the codec has no such scale
+  int quality_default;
+  int quality_max;
+  std::string_view options;
+};
+
+enum class MetadataPlace { Inside, Sidecar };
+
+struct VideoContainer {
+  std::string_view extension;  // "mp4", without the dot
+  std::string_view muxer;
+  std::string_view codecs;  // the first is the default
+  MetadataPlace metadata;
+  double max_fps;  // 0: any
+  std::string_view options;
+};
+
+struct VideoFormat {
+  const VideoContainer* container = nullptr;
+  const VideoCodec* codec = nullptr;
+  bool is_stdout = false;    // path "-"
+  bool is_sequence = false;  // path holds a number field such as %05d
+};
+
+// Chooses by the extension of `path` ("-" is y4m to stdout) and, where not empty, by the codec's name.
+// Throws Error(Usage) naming the known extensions or the codecs that the container takes. Touches no file.
+VideoFormat format_for(const std::string& path, const std::string& codec);
+
+// "mp4", "webm", ...; "h264", "hevc", ...
+std::vector<std::string> container_names();
+std::vector<std::string> codec_names();
+
+// "frames/%05d.png", 7 -> "frames/00007.png". Throws Error(Usage) unless the name holds exactly one %d or %0Nd field
+// (after %% is taken for a percent sign), in its last component.
+std::string sequence_path(const std::string& pattern, int64_t number);
+inline constexpr int64_t kFirstSequenceNumber = 1;
+
+}  // namespace sora
