@@ -12,6 +12,7 @@ STAGES = [
     "scheduler",
     "transformer",
     "vae",
+    "tokenizer",
 ]
 
 
