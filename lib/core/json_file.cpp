@@ -15,6 +15,43 @@ namespace {
 
 constexpr std::string_view kLfsPointer = "version https://git-lfs";
 
+// Python's json module, which writes these configs, has three numbers that JSON has not. They come
+// out as strings, so that a field which may hold one can tell and any other refuses it by name.
+constexpr std::string_view kPythonNumbers[] = {"NaN", "Infinity", "-Infinity"};
+
+// The number of kPythonNumbers that `text` begins with; empty where it begins with none.
+std::string_view python_number(std::string_view text) {
+  for (const std::string_view number : kPythonNumbers) {
+    if (text.substr(0, number.size()) == number) return number;
+  }
+  return {};
+}
+
+std::string quote_python_numbers(std::string_view text) {
+  std::string quoted;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view number = in_string ? "" : python_number(text.substr(i));
+    if (!number.empty()) {
+      quoted.append(1, '"').append(number).append(1, '"');
+      i += number.size();
+      continue;
+    }
+    const bool escaped = in_string && text[i] == '\\' && i + 1 < text.size();
+    if (text[i] == '"') in_string = !in_string;
+    quoted.append(text.substr(i, escaped ? 2 : 1));
+    i += escaped ? 2 : 1;
+  }
+  return quoted;
+}
+
+bool mentions_python_number(std::string_view text) {
+  for (const std::string_view number : kPythonNumbers) {
+    if (text.find(number) != text.npos) return true;
+  }
+  return false;
+}
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -74,6 +111,8 @@ nlohmann::json parse_json(std::string_view text, const std::string& description)
     }
     return true;
   };
+  std::string quoted;
+  if (mentions_python_number(text)) text = quoted = quote_python_numbers(text);
   try {
     return nlohmann::json::parse(text, limit_depth);
   } catch (const nlohmann::json::parse_error& error) {

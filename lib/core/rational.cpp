@@ -1,5 +1,5 @@
-// Parsing accepts what ffmpeg accepts for a frame rate: integers, fractions and decimals; the NTSC decimals
-// (23.976, 29.97, 59.94) mean their exact fractions over 1001.
+// Parsing accepts what ffmpeg accepts for a frame rate: integers, fractions and decimals; the
+// decimals by which the NTSC rates are known mean the exact fractions over 1001.
 #include "lib/core/rational.h"
 
 #include <charconv>
@@ -12,6 +12,17 @@ namespace sora {
 namespace {
 
 constexpr int64_t kMaxTerm = 1'000'000'000;
+constexpr double kMaxDecimal = 1e6;
+constexpr int64_t kDecimalSteps = 1000;  // decimals are taken to the nearest thousandth
+
+struct NtscRow {
+  std::string_view decimal;
+  int64_t num;  // over 1001
+};
+
+constexpr NtscRow kNtscRates[] = {
+    {"23.976", 24000}, {"23.98", 24000}, {"29.97", 30000}, {"59.94", 60000}, {"119.88", 120000},
+};
 
 bool parse_number(std::string_view text, double& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -20,7 +31,8 @@ bool parse_number(std::string_view text, double& value) {
 
 bool parse_integer(std::string_view text, int64_t& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && std::abs(value) <= kMaxTerm;
+  return error == std::errc() && end == text.data() + text.size() && value >= -kMaxTerm &&
+         value <= kMaxTerm;
 }
 
 }  // namespace
@@ -39,28 +51,30 @@ Rational::Rational(int64_t numerator, int64_t denominator) : num(numerator), den
 }
 
 Rational parse_rational(std::string_view text) {
+  for (const NtscRow& row : kNtscRates) {
+    if (text == row.decimal) return Rational(row.num, 1001);
+  }
   const size_t slash = text.find('/');
   int64_t num = 0;
   int64_t den = 1;
+  double value = 0;
   if (slash != std::string_view::npos) {
-    if (parse_integer(text.substr(0, slash), num) && parse_integer(text.substr(slash + 1), den) && den > 0) {
+    if (parse_integer(text.substr(0, slash), num) && parse_integer(text.substr(slash + 1), den) &&
+        den > 0) {
       return Rational(num, den);
     }
   } else if (parse_integer(text, num)) {
     return Rational(num);
-  } else if (double value = 0; parse_number(text, value) && std::abs(value) < 1e6) {
-    const double ntsc = value * 1001.0 / 1000.0;
-    if (std::abs(ntsc - std::round(ntsc)) < 0.0011 * std::round(ntsc) / 24.0 &&
-        std::abs(value - std::round(value)) > 1e-9 && std::round(ntsc) >= 1) {
-      return Rational(static_cast<int64_t>(std::round(ntsc)) * 1000, 1001);
-    }
-    return Rational(static_cast<int64_t>(std::llround(value * 1000)), 1000);
+  } else if (parse_number(text, value) && std::abs(value) < kMaxDecimal) {
+    return Rational(std::llround(value * kDecimalSteps), kDecimalSteps);
   }
-  fail(ErrorKind::Usage, "'{}' is not a rate; write a number such as 16, 23.976 or 30000/1001", text);
+  fail(ErrorKind::Usage, "'{}' is not a rate; write a number such as 16, 23.976 or 30000/1001",
+       text);
 }
 
 std::string to_string(const Rational& rational) {
-  return rational.den == 1 ? fmt::format("{}", rational.num) : fmt::format("{}/{}", rational.num, rational.den);
+  return rational.den == 1 ? fmt::format("{}", rational.num)
+                           : fmt::format("{}/{}", rational.num, rational.den);
 }
 
 }  // namespace sora

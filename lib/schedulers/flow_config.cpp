@@ -100,8 +100,8 @@ bool read_final_sigma_is_zero(const ConfigReader& config) {
 
 void refuse_dynamic_shifting(const ConfigReader& config) {
   config.require<bool>("use_dynamic_shifting", false);
-  config.ignore({"time_shift_type", "base_shift", "max_shift", "base_image_seq_len",
-                 "max_image_seq_len"});
+  config.ignore(
+      {"time_shift_type", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len"});
 }
 
 void require_flow(const ConfigReader& config) {
@@ -117,8 +117,8 @@ void require_flow(const ConfigReader& config) {
   config.require<bool>("use_beta_sigmas", false);
   config.require<bool>("thresholding", false);
   // These place the integer timesteps that flow levels replace, or belong to thresholding.
-  config.ignore({"timestep_spacing", "steps_offset", "dynamic_thresholding_ratio",
-                 "sample_max_value"});
+  config.ignore(
+      {"timestep_spacing", "steps_offset", "dynamic_thresholding_ratio", "sample_max_value"});
 }
 
 SigmaRange read_beta_sigma_range(const ConfigReader& config, int64_t num_train_timesteps) {
@@ -127,15 +127,17 @@ SigmaRange read_beta_sigma_range(const ConfigReader& config, int64_t num_train_t
   const at::Tensor sigmas = ((1 - signal) / signal).sqrt();
   const SigmaRange range = {sigmas[0].item<double>(), sigmas[-1].item<double>()};
   if (!(range.min > 0 && std::isfinite(range.max) && range.max >= range.min)) {
-    fail(ErrorKind::Input, "{}: the beta fields give noise levels from {} to {}; betas must lie "
-         "between 0 and 1", config.description(), range.min, range.max);
+    fail(ErrorKind::Input,
+         "{}: the beta fields give noise levels from {} to {}; betas must lie "
+         "between 0 and 1",
+         config.description(), range.min, range.max);
   }
   return range;
 }
 
 void ignore_betas(const ConfigReader& config) {
-  config.ignore({"beta_start", "beta_end", "beta_schedule", "trained_betas",
-                 "rescale_betas_zero_snr"});
+  config.ignore(
+      {"beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr"});
 }
 
 }  // namespace sora

@@ -9,11 +9,11 @@ namespace sora {
 
 // All throw Error(Input) naming the field, its value and what is accepted.
 
-int64_t read_num_train_timesteps(const ConfigReader& config);         // 1 to 1'000'000
-double read_shift(const ConfigReader& config, const char* field);     // positive
-double read_shift_terminal(const ConfigReader& config);               // in (0, 1); 0 where absent
-int64_t read_solver_order(const ConfigReader& config);                // 1 to 3
-bool read_final_sigma_is_zero(const ConfigReader& config);            // or the lowest one, repeated
+int64_t read_num_train_timesteps(const ConfigReader& config);      // 1 to 1'000'000
+double read_shift(const ConfigReader& config, const char* field);  // positive
+double read_shift_terminal(const ConfigReader& config);            // in (0, 1); 0 where absent
+int64_t read_solver_order(const ConfigReader& config);             // 1 to 3
+bool read_final_sigma_is_zero(const ConfigReader& config);         // or the lowest one, repeated
 
 // Refuses a schedule shifted by the image's size: no pipeline of Wan passes it the amount.
 void refuse_dynamic_shifting(const ConfigReader& config);

@@ -71,8 +71,10 @@ std::unique_ptr<Scheduler> make_flow_euler(const ConfigReader& reader) {
   config.karras = reader.get<bool>("use_karras_sigmas", false);
   config.exponential = reader.get<bool>("use_exponential_sigmas", false);
   if (config.karras && config.exponential) {
-    fail(ErrorKind::Input, "{}: both use_karras_sigmas and use_exponential_sigmas are true; only "
-         "one of them can place the noise levels", reader.description());
+    fail(ErrorKind::Input,
+         "{}: both use_karras_sigmas and use_exponential_sigmas are true; only "
+         "one of them can place the noise levels",
+         reader.description());
   }
   refuse_dynamic_shifting(reader);
   reader.require<bool>("use_beta_sigmas", false);

@@ -19,8 +19,8 @@ enum class StepSize { Bh1, Bh2 };  // B(h) = h or e^h - 1
 struct UniPcConfig {
   int64_t num_train_timesteps = 1000;
   double shift = 1.0;
-  double shift_terminal = 0;             // 0: none
-  std::optional<SigmaRange> karras;      // noise-to-signal ratios to place Karras levels between
+  double shift_terminal = 0;         // 0: none
+  std::optional<SigmaRange> karras;  // noise-to-signal ratios to place Karras levels between
   bool final_sigma_is_zero = true;
   int order = 2;
   StepSize step_size = StepSize::Bh2;
@@ -98,8 +98,8 @@ int FlowUniPc::predictor_order(int step) const {
 // Note [UniPC weights]
 // From sigma_s to sigma_t with h = lambda_t - lambda_s, clean predictions m_0 (at s), m_1, ...
 // (before s, at lambda_i), and, for the corrector, m_t (at t):
-//   x_t = sigma_t / sigma_s * x_s - alpha_t (e^-h - 1) m_0 - alpha_t B(h) sum_i rho_i (m_i - m_0) / r_i
-//   r_i = (lambda_i - lambda_s) / h, and r_t = 1
+//   x_t = sigma_t / sigma_s * x_s - alpha_t (e^-h - 1) m_0 - alpha_t B(h) sum_i rho_i (m_i - m_0) /
+//   r_i r_i = (lambda_i - lambda_s) / h, and r_t = 1
 // rho solves the Vandermonde system sum_i r_i^(k-1) rho_i = b_k = k! phi_(k+1)(-h) / B(h), where
 // phi_1(z) = (e^z - 1) / z and phi_(k+1)(z) = (phi_k(z) - 1/k!) / z, here times z. With a single
 // unknown the paper takes rho = 1/2. The predictor drops the last row and column.
@@ -111,7 +111,7 @@ at::Tensor FlowUniPc::integrate(int from, const at::Tensor& sample, int order,
   const at::Tensor z = -h;
   const at::Tensor z_phi_1 = z.expm1();
 
-  std::vector<at::Tensor> ratios;    // r_i
+  std::vector<at::Tensor> ratios;     // r_i
   std::vector<at::Tensor> residuals;  // (m_i - m_0) / r_i
   for (int i = 1; i < order; ++i) {
     ratios.push_back((NoiseLevel(sigma(from - i)).lambda - start.lambda) / h);
@@ -187,8 +187,10 @@ std::unique_ptr<Scheduler> make_flow_unipc(const ConfigReader& reader) {
     reader.ignore({"sigma_min", "sigma_max"});
   }
   if (reader.has("solver_p")) {
-    fail(ErrorKind::Input, "{}: field \"solver_p\" names another scheduler as the predictor; only "
-         "null is supported", reader.description());
+    fail(ErrorKind::Input,
+         "{}: field \"solver_p\" names another scheduler as the predictor; only "
+         "null is supported",
+         reader.description());
   }
   reader.ignore({"solver_p"});
   reader.check_all_read();
