@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/export.h"
+
 namespace sora {
 
 enum class ErrorKind {
@@ -25,13 +27,13 @@ enum class ErrorKind {
 };
 
 // The exit code of the program for an error of this kind; never 100-127, which shells and CLI11 use.
-int exit_code(ErrorKind kind);
+SORA_EXPORT int exit_code(ErrorKind kind);
 
 // The kind's name in JSON output: "usage", "not_found", ...
-std::string_view to_string(ErrorKind kind);
+SORA_EXPORT std::string_view to_string(ErrorKind kind);
 
 // `what()` is one sentence that names the thing, what was found, what was wanted, and how to mend it.
-class __attribute__((visibility("default"))) Error : public std::runtime_error {
+class SORA_EXPORT Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
   ErrorKind kind() const { return kind_; }

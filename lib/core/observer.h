@@ -4,14 +4,16 @@
 #include <cstdint>
 #include <string_view>
 
+#include "lib/export.h"
+
 namespace sora {
 
 enum class Phase { Load, EncodeText, EncodeSource, Denoise, Decode, Write };
 
-std::string_view to_string(Phase phase);  // "load", "text", "source", "denoise", "decode", "write"
+SORA_EXPORT std::string_view to_string(Phase phase);  // "load", "text", "source", "denoise", "decode", "write"
 
 // Calls come from the thread that runs the request, except stop_requested(), which any thread may call.
-class Observer {
+class SORA_EXPORT Observer {
  public:
   virtual ~Observer();
   virtual void begin(Phase phase, int64_t total_steps);  // phases may overlap; each begins once a clip

@@ -5,10 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "lib/export.h"
+
 namespace sora {
 
 // Always in lowest terms with a positive denominator.
-struct Rational {
+struct SORA_EXPORT Rational {
   int64_t num = 0;
   int64_t den = 1;
 
@@ -20,9 +22,9 @@ struct Rational {
 };
 
 // "16", "23.976", "30000/1001". Throws Error(Usage) on anything else.
-Rational parse_rational(std::string_view text);
+SORA_EXPORT Rational parse_rational(std::string_view text);
 
 // "16" or "30000/1001".
-std::string to_string(const Rational& rational);
+SORA_EXPORT std::string to_string(const Rational& rational);
 
 }  // namespace sora

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/core/rational.h"
+#include "lib/export.h"
 
 namespace sora {
 
@@ -21,11 +22,11 @@ struct Size {
   bool operator==(const Size&) const = default;
 };
 
-Size parse_size(std::string_view text);  // "832x480"; throws Error(Usage)
-std::string to_string(const Size& size);
+SORA_EXPORT Size parse_size(std::string_view text);  // "832x480"; throws Error(Usage)
+SORA_EXPORT std::string to_string(const Size& size);
 
 // "480p" | "720p" | "1080p" with "16:9" | "1:1" | "9:16": 854x480, 480x480, 480x854, 1280x720, ... Throws Error(Usage).
-Size size_for(std::string_view resolution, std::string_view aspect);
+SORA_EXPORT Size size_for(std::string_view resolution, std::string_view aspect);
 
 // Limits of what is accepted of any model; inside them a request is made, if need be by resampling.
 inline constexpr int64_t kMinSide = 16;
@@ -89,15 +90,15 @@ struct Request {
   OutputSpec output;
 };
 
-std::string_view operation_name(const Operation& operation);
+SORA_EXPORT std::string_view operation_name(const Operation& operation);
 
 // Throws Error(Usage) in one sentence about the first thing that no model could do: contradicting sizes, zero frames,
 // negative guidance, a prompt that is not UTF-8, ...
-void check(const Request& request);
+SORA_EXPORT void check(const Request& request);
 
 // The part of a request that decides the frames, without output paths and threads; from_json throws Error(Usage) on
 // unknown keys, wrong types and values check() refuses.
-nlohmann::json to_json(const Request& request);
-Request request_from_json(const nlohmann::json& json);
+SORA_EXPORT nlohmann::json to_json(const Request& request);
+SORA_EXPORT Request request_from_json(const nlohmann::json& json);
 
 }  // namespace sora
