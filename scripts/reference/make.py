@@ -13,6 +13,7 @@ STAGES = [
     "transformer",
     "vae",
     "tokenizer",
+    "umt5",
 ]
 
 
