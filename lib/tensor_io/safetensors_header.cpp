@@ -80,6 +80,7 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
   bool start_array(size_t) override {
     if (!enter()) return false;
     if (depth_ == 1) return refuse("is not a JSON object");
+    if (depth_ == 2) return stop("is a list, expected an object");
     if (depth_ == 3 && !in_metadata_ && field_ == "shape") {
       if (has_shape_) return stop("has two shapes");
       has_shape_ = true;
@@ -147,8 +148,7 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
 
   // The format lets a tensor have further fields, of any kind.
   bool in_unknown_field() const {
-    return !in_metadata_ && depth_ >= 2 && field_ != "dtype" && field_ != "shape" &&
-           field_ != "data_offsets";
+    return !in_metadata_ && field_ != "dtype" && field_ != "shape" && field_ != "data_offsets";
   }
 
   bool scalar(std::string_view found) {
