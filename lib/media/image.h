@@ -11,7 +11,8 @@ inline constexpr int64_t kMaxImageSide = 16'384;
 inline constexpr int64_t kMaxImagePixels = 8192LL * 8192;
 
 // uint8 [H,W,3]; transparent pixels over black, turned upright by a JPEG's Exif orientation.
-// Throws Error(NotFound), Error(Input) for what is no image or is larger than the limits, Error(Io).
+// Throws Error(NotFound), Error(Input) for what is no image or is larger than the limits,
+// Error(Io).
 at::Tensor read_image(const std::string& path);
 
 // uint8 [H,W,3]. Whole or not at all; an existing file is replaced. Throws Error(Io).

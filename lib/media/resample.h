@@ -16,7 +16,8 @@ enum class Fit {
   Stretch,  // change the aspect
 };
 
-// Resizes chunk after chunk of frames of one size. Lanczos in the coded values, as players and encoders do.
+// Resizes chunk after chunk of frames of one size. Lanczos in the coded values, as players and
+// encoders do.
 class Resizer {
  public:
   Resizer(int64_t source_width, int64_t source_height, int64_t width, int64_t height, Fit fit);
@@ -41,11 +42,12 @@ enum class RateMethod {
   Motion,  // move pixels along estimated motion (libavfilter's minterpolate)
 };
 
-// The number of frames at rate `to` that lasts as long as `num_frames` at rate `from`, rounded to nearest, at least 1.
+// The number of frames at rate `to` that lasts as long as `num_frames` at rate `from`, rounded to
+// nearest, at least 1.
 int64_t resampled_frames(int64_t num_frames, Rational from, Rational to);
 
-// Streaming change of frame rate: output frame k shows the time k / to. Frames that fall on a source frame are that
-// frame's own pixels, whatever the method.
+// Streaming change of frame rate: output frame k shows the time k / to. Frames that fall on a
+// source frame are that frame's own pixels, whatever the method.
 class FrameRateConverter {
  public:
   FrameRateConverter(Rational from, Rational to, RateMethod method);
@@ -55,7 +57,8 @@ class FrameRateConverter {
 
   // Takes uint8 [F,H,W,3]; gives the output frames that are now known, possibly none ([0,H,W,3]).
   at::Tensor push(const at::Tensor& frames_FHWC);
-  // Gives the remaining frames; in all resampled_frames(frames pushed, from, to) have been given then.
+  // Gives the remaining frames; in all resampled_frames(frames pushed, from, to) have been given
+  // then.
   at::Tensor finish();
 
  private:

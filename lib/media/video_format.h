@@ -1,5 +1,5 @@
-// What an output name and a codec name stand for. The tables in video_format.cpp are the whole list: a container is one
-// row there, a codec another.
+// What an output name and a codec name stand for. The tables in video_format.cpp are the whole
+// list: a container is one row there, a codec another.
 #pragma once
 
 #include <optional>
@@ -11,13 +11,17 @@ namespace sora {
 
 // How one codec is asked for. Option lists are libav's "key=value:key=value".
 struct VideoCodec {
-  std::string_view name;      // "h264", as --codec says it
-  std::string_view encoders;  // libav's names, the first that exists and opens is taken: "libsvtav1,libaom-av1"
+  std::string_view name;  // "h264", as --codec says it
+  std::string_view
+      encoders;  // libav's names, the first that exists and opens is taken: "libsvtav1,libaom-av1"
   std::string_view pixel_format;
-  bool even_sides;             // 4:2:0 in a codec that cannot crop a single column or row
-  std::string_view quality_key;  // libav's option behind --quality; empty: the codec has no such scale
+  bool even_sides;  // 4:2:0 in a codec that cannot crop a single column or row
+  std::string_view
+      quality_key;  // libav's option behind --quality; empty: the codec has no such scale
   int quality_default;
   int quality_max;
+  double least_bits_per_pixel;  // no clip comes to less; a disk with less room is refused before
+                                // any work
   std::string_view options;
 };
 
@@ -39,16 +43,17 @@ struct VideoFormat {
   bool is_sequence = false;  // path holds a number field such as %05d
 };
 
-// Chooses by the extension of `path` ("-" is y4m to stdout) and, where not empty, by the codec's name.
-// Throws Error(Usage) naming the known extensions or the codecs that the container takes. Touches no file.
+// Chooses by the extension of `path` ("-" is y4m to stdout) and, where not empty, by the codec's
+// name. Throws Error(Usage) naming the known extensions or the codecs that the container takes.
+// Touches no file.
 VideoFormat format_for(const std::string& path, const std::string& codec);
 
 // "mp4", "webm", ...; "h264", "hevc", ...
 std::vector<std::string> container_names();
 std::vector<std::string> codec_names();
 
-// "frames/%05d.png", 7 -> "frames/00007.png". Throws Error(Usage) unless the name holds exactly one %d or %0Nd field
-// (after %% is taken for a percent sign), in its last component.
+// "frames/%05d.png", 7 -> "frames/00007.png". Throws Error(Usage) unless the name holds exactly one
+// %d or %0Nd field (after %% is taken for a percent sign), in its last component.
 std::string sequence_path(const std::string& pattern, int64_t number);
 inline constexpr int64_t kFirstSequenceNumber = 1;
 

@@ -1,7 +1,8 @@
 // Reads video and images of any kind that FFmpeg decodes, as RGB frames at a constant rate.
 //
-// Files are untrusted: only known containers are opened, nothing but the named file is ever read (playlists and
-// concat scripts are refused whatever their name says), and size, length and memory are bounded.
+// Files are untrusted: only known containers are opened, nothing but the named file is ever read
+// (playlists and concat scripts are refused whatever their name says), and size, length and memory
+// are bounded.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -18,16 +19,18 @@
 namespace sora {
 
 struct ReadOptions {
-  std::optional<Rational> fps;  // resample to this rate by repeating and dropping frames; empty: the file's own
-  double start_s = 0;           // the range [start_s, stop_s) of the file's timeline, which begins at 0
+  std::optional<Rational>
+      fps;  // resample to this rate by repeating and dropping frames; empty: the file's own
+  double start_s = 0;  // the range [start_s, stop_s) of the file's timeline, which begins at 0
   std::optional<double> stop_s;
   int64_t max_frames = 36'000;  // more is Error(Input)
   int64_t max_pixels = 8192LL * 8192;
   int64_t max_bytes = 8LL << 30;  // of the frames that read_clip returns
 };
 
-// Turned upright by the rotation flag, transparent pixels over black, non-square pixels made square, colours from the
-// file's matrix and range (untagged: BT.601 up to 576 lines and below 1280 columns, else BT.709, as players assume).
+// Turned upright by the rotation flag, transparent pixels over black, non-square pixels made
+// square, colours from the file's matrix and range (untagged: BT.601 up to 576 lines and below 1280
+// columns, else BT.709, as players assume).
 class VideoReader {
  public:
   // "-" reads y4m from stdin. Throws Error(NotFound | Input | Io).
@@ -40,7 +43,8 @@ class VideoReader {
   int64_t width() const;  // of the frames that read() gives
   int64_t height() const;
 
-  // Up to `max_frames` next frames [F,H,W,3] uint8; F is 0 at the end. Throws Error(Input) for a damaged stream.
+  // Up to `max_frames` next frames [F,H,W,3] uint8; F is 0 at the end. Throws Error(Input) for a
+  // damaged stream.
   at::Tensor read(int64_t max_frames);
 
  private:

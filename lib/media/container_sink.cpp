@@ -1,0 +1,70 @@
+// Frames into a container: colour conversion, encoder, muxer.
+#include "lib/media/encoder.h"
+#include "lib/media/frame_sink.h"
+#include "lib/media/muxer.h"
+#include "lib/media/rgb_to_frame.h"
+
+namespace sora {
+namespace {
+
+class ContainerSink : public FrameSink {
+ public:
+  explicit ContainerSink(const SinkOptions& options)
+      : convert_(options.width, options.height, pixel_format(options), matrix(options),
+                 options.format.codec->even_sides),
+        muxer_(*options.format.container, options.path, options.force),
+        encoder_(*options.format.codec, encoder_options(options)) {
+    muxer_.set_metadata("title", options.title);
+    muxer_.set_metadata("comment", options.comment);
+    muxer_.start(encoder_);
+  }
+
+  void write(const uint8_t* rgb_HWC) override {
+    const av::Frame frame = convert_(rgb_HWC);
+    encoder_.encode(*frame, [this](AVPacket& packet) { muxer_.write(packet); });
+  }
+
+  void finish() override {
+    encoder_.flush([this](AVPacket& packet) { muxer_.write(packet); });
+    muxer_.finish();
+  }
+
+  int stored_width() const override { return convert_.width(); }
+  int stored_height() const override { return convert_.height(); }
+
+ private:
+  static AVPixelFormat pixel_format(const SinkOptions& options) {
+    return av_get_pix_fmt(std::string(options.format.codec->pixel_format).c_str());
+  }
+
+  // y4m carries no tag: it is written in the matrix that its readers will assume.
+  static int matrix(const SinkOptions& options) {
+    return options.format.container->extension == "y4m"
+               ? guess_matrix(options.width, options.height)
+               : kMatrixBt709;
+  }
+
+  EncoderOptions encoder_options(const SinkOptions& options) const {
+    return {.width = convert_.width(),
+            .height = convert_.height(),
+            .pixel_format = convert_.format(),
+            .tags = convert_.tags(),
+            .fps = options.fps,
+            .quality = options.quality,
+            .global_header = muxer_.wants_global_header()};
+  }
+
+  RgbToFrame convert_;
+  Muxer muxer_;
+  Encoder encoder_;
+};
+
+}  // namespace
+
+FrameSink::~FrameSink() = default;
+
+std::unique_ptr<FrameSink> open_container(const SinkOptions& options) {
+  return std::make_unique<ContainerSink>(options);
+}
+
+}  // namespace sora

@@ -1,0 +1,127 @@
+#include "lib/media/ffmpeg.h"
+
+#include <fmt/format.h>
+
+#include <cstdarg>
+#include <mutex>
+
+namespace sora::av {
+namespace {
+
+thread_local LogCapture* t_capture = nullptr;
+std::mutex g_last_mutex;
+std::string g_last;  // of libav's own threads, which know no capture
+
+}  // namespace
+
+void capture_log(void* object, int level, const char* format, va_list arguments) {
+  if (level > AV_LOG_ERROR) return;
+  char line[512];
+  int print_prefix = 0;
+  av_log_format_line2(object, level, format, arguments, line, sizeof(line), &print_prefix);
+  std::string text(line);
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  if (text.empty()) return;
+  if (t_capture) {
+    t_capture->last_ = text;
+  } else {
+    const std::lock_guard lock(g_last_mutex);
+    g_last = text;
+  }
+}
+
+void silence_log() {
+  static std::once_flag once;
+  std::call_once(once, [] { av_log_set_callback(capture_log); });
+}
+
+LogCapture::LogCapture() : outer_(t_capture) {
+  silence_log();
+  const std::lock_guard lock(g_last_mutex);
+  g_last.clear();
+  t_capture = this;
+}
+
+LogCapture::~LogCapture() { t_capture = outer_; }
+
+std::string LogCapture::describe(int error) const {
+  std::string detail = last_;
+  if (detail.empty()) {
+    const std::lock_guard lock(g_last_mutex);
+    detail = g_last;
+  }
+  const std::string text = error_text(error);
+  return detail.empty() || detail == text ? text : fmt::format("{} ({})", text, detail);
+}
+
+std::string error_text(int error) {
+  char text[AV_ERROR_MAX_STRING_SIZE] = {};
+  av_strerror(error, text, sizeof(text));
+  return text;
+}
+
+Frame make_frame() {
+  Frame frame(av_frame_alloc());
+  if (!frame) fail(ErrorKind::Memory, "no memory for a video frame");
+  return frame;
+}
+
+Packet make_packet() {
+  Packet packet(av_packet_alloc());
+  if (!packet) fail(ErrorKind::Memory, "no memory for a video packet");
+  return packet;
+}
+
+Frame make_frame(int width, int height, AVPixelFormat format) {
+  Frame frame = make_frame();
+  frame->width = width;
+  frame->height = height;
+  frame->format = format;
+  if (av_frame_get_buffer(frame.get(), 64) < 0) {
+    fail(ErrorKind::Memory, "no memory for a video frame of {}x{} pixels", width, height);
+  }
+  return frame;
+}
+
+Dictionary::Dictionary(std::string_view options) {
+  const std::string text(options);
+  if (av_dict_parse_string(&dictionary_, text.c_str(), "=", ":", 0) < 0) {
+    fail(ErrorKind::Internal, "the option list '{}' cannot be parsed", text);
+  }
+}
+
+void Dictionary::set(const std::string& key, const std::string& value) {
+  if (av_dict_set(&dictionary_, key.c_str(), value.c_str(), 0) < 0) {
+    fail(ErrorKind::Memory, "no memory for the option {}", key);
+  }
+}
+
+const int32_t* display_matrix(const AVStream& stream) {
+#if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
+  const AVPacketSideData* data =
+      av_packet_side_data_get(stream.codecpar->coded_side_data, stream.codecpar->nb_coded_side_data,
+                              AV_PKT_DATA_DISPLAYMATRIX);
+  return data && data->size >= 9 * sizeof(int32_t) ? reinterpret_cast<const int32_t*>(data->data)
+                                                   : nullptr;
+#elif LIBAVFORMAT_VERSION_MAJOR >= 59
+  size_t size = 0;
+  const uint8_t* data = av_stream_get_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+  return data && size >= 9 * sizeof(int32_t) ? reinterpret_cast<const int32_t*>(data) : nullptr;
+#else
+  int size = 0;
+  const uint8_t* data = av_stream_get_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+  return data && size >= 9 * static_cast<int>(sizeof(int32_t))
+             ? reinterpret_cast<const int32_t*>(data)
+             : nullptr;
+#endif
+}
+
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+void set_duration(AVFrame& frame, int64_t duration) { frame.duration = duration; }
+int64_t duration(const AVFrame& frame) { return frame.duration; }
+#else
+void set_duration(AVFrame& frame, int64_t duration) { frame.pkt_duration = duration; }
+int64_t duration(const AVFrame& frame) { return frame.pkt_duration; }
+#endif
+
+}  // namespace sora::av

@@ -1,0 +1,141 @@
+#include "lib/media/media_input.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace sora {
+namespace {
+
+constexpr int kBufferBytes = 64 << 10;
+
+// Demuxers that keep to the one file they were given. Absent on purpose: hls, dash, concat, image2,
+// sdp, rtsp, tee.
+constexpr char kDemuxerWhitelist[] =
+    "mov,matroska,avi,gif,apng,yuv4mpegpipe,mpegts,mpeg,mpegvideo,flv,live_flv,ogg,asf,ivf,nut,mxf,"
+    "dv,h264,hevc,obu,av1,"
+    "m4v,mjpeg,webp_pipe,png_pipe,jpeg_pipe,jpegxl_pipe,bmp_pipe,tiff_pipe,pam_pipe,ppm_pipe,pgm_"
+    "pipe,pgmyuv_pipe,"
+    "qoi_pipe,j2k_pipe,dpx_pipe,exr_pipe,psd_pipe,sgi_pipe,sunrast_pipe";
+
+int refuse_open(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
+  return AVERROR(EPERM);
+}
+
+}  // namespace
+
+const char* const kDecoderWhitelist =
+    "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,libvpx,libvpx-vp9,mpeg1video,mpeg2video,mpeg4,h261,"
+    "h263,h263p,flv,mjpeg,"
+    "mjpegb,prores,dnxhd,cfhd,ffv1,huffyuv,ffvhuff,utvideo,magicyuv,rawvideo,wrapped_avframe,v210,"
+    "v210x,v410,r210,png,"
+    "apng,gif,webp,bmp,tiff,targa,jpeg2000,libopenjpeg,jpegls,libjxl,qoi,ppm,pgm,pgmyuv,pam,dpx,"
+    "exr,psd,sgi,sunrast,"
+    "theora,vp3,wmv1,wmv2,wmv3,vc1,msmpeg4v1,msmpeg4v2,msmpeg4,dvvideo,qtrle,rpza,cinepak,svq1,"
+    "svq3,indeo3,cljr,lagarith";
+
+MediaInput::MediaInput(const std::string& path) : path_(path == "-" ? "stdin" : path) {
+  if (path == "-") {
+    fd_ = ::dup(STDIN_FILENO);
+  } else {
+    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  }
+  if (fd_ < 0) {
+    const int error_number = errno;
+    fail(error_number == ENOENT || error_number == ENOTDIR ? ErrorKind::NotFound : ErrorKind::Io,
+         "{} cannot be read: {}", path_, std::strerror(error_number));
+  }
+  try {
+    struct stat status {};
+    if (::fstat(fd_, &status) != 0)
+      fail(ErrorKind::Io, "{} cannot be read: {}", path_, std::strerror(errno));
+    if (S_ISDIR(status.st_mode))
+      fail(ErrorKind::Input, "{} is a folder, expected a video or an image", path_);
+    seekable_ = S_ISREG(status.st_mode);
+    size_ = seekable_ ? status.st_size : 0;
+    if (seekable_ && size_ == 0)
+      fail(ErrorKind::Input, "{} is empty, expected a video or an image", path_);
+
+    const av::LogCapture log;
+    auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
+    io_.reset(avio_alloc_context(buffer, kBufferBytes, 0, this, &MediaInput::read_callback, nullptr,
+                                 seekable_ ? &MediaInput::seek_callback : nullptr));
+    if (!io_) {
+      av_free(buffer);
+      fail(ErrorKind::Memory, "no memory to read {}", path_);
+    }
+    AVFormatContext* context = avformat_alloc_context();
+    if (!context) fail(ErrorKind::Memory, "no memory to read {}", path_);
+    context->pb = io_.get();
+    context->flags |= AVFMT_FLAG_CUSTOM_IO;
+    context->io_open = refuse_open;
+    context->max_streams = 100;
+    context->probesize = 5'000'000;
+    context->max_analyze_duration = 5 * AV_TIME_BASE;
+    av::Dictionary options;
+    options.set("format_whitelist", kDemuxerWhitelist);
+    options.set("codec_whitelist", kDecoderWhitelist);
+    options.set("protocol_whitelist", "none");
+    const auto* const forced = path == "-" ? av_find_input_format("yuv4mpegpipe") : nullptr;
+    // FFmpeg 4.4 takes the format without const.
+    using Format = decltype(av_find_input_format(""));
+    const int result =
+        avformat_open_input(&context, "", const_cast<Format>(forced), options.address());
+    context_.reset(context);  // null after a failure
+    if (result < 0) {
+      fail(result == AVERROR(ENOMEM) ? ErrorKind::Memory : ErrorKind::Input,
+           "{} cannot be read as {}: {}", path_, forced ? "y4m" : "a video or an image",
+           log.describe(result));
+    }
+  } catch (...) {
+    ::close(fd_);
+    throw;
+  }
+}
+
+MediaInput::~MediaInput() {
+  context_.reset();
+  io_.reset();
+  ::close(fd_);
+}
+
+int MediaInput::read_callback(void* self, uint8_t* data, int size) {
+  const int fd = static_cast<MediaInput*>(self)->fd_;
+  ssize_t count;
+  do {
+    count = ::read(fd, data, static_cast<size_t>(size));
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return AVERROR(errno);
+  return count == 0 ? AVERROR_EOF : static_cast<int>(count);
+}
+
+int64_t MediaInput::seek_callback(void* self, int64_t offset, int whence) {
+  const auto& input = *static_cast<MediaInput*>(self);
+  if (whence == AVSEEK_SIZE) return input.size_;
+  const int64_t position = ::lseek(input.fd_, offset, whence & ~AVSEEK_FORCE);
+  return position < 0 ? AVERROR(errno) : position;
+}
+
+void MediaInput::find_streams() {
+  const av::LogCapture log;
+  const int result = avformat_find_stream_info(context_.get(), nullptr);
+  if (result < 0) fail(ErrorKind::Input, "{} cannot be read: {}", path_, log.describe(result));
+}
+
+AVStream& MediaInput::video_stream() {
+  AVStream* cover = nullptr;
+  for (unsigned i = 0; i < context_->nb_streams; ++i) {
+    AVStream* stream = context_->streams[i];
+    if (stream->codecpar->codec_type != AVMEDIA_TYPE_VIDEO) continue;
+    if (!(stream->disposition & AV_DISPOSITION_ATTACHED_PIC)) return *stream;
+    if (!cover) cover = stream;
+  }
+  if (!cover) fail(ErrorKind::Input, "{} holds no video stream", path_);
+  return *cover;
+}
+
+}  // namespace sora

@@ -1,0 +1,43 @@
+// One libavformat muxer with one video stream over an OutputFile.
+#pragma once
+
+#include <exception>
+#include <string>
+
+#include "lib/media/encoder.h"
+#include "lib/media/ffmpeg.h"
+#include "lib/media/output_file.h"
+#include "lib/media/video_format.h"
+
+namespace sora {
+
+class Muxer {
+ public:
+  // Throws as OutputFile does, Error(NotFound) where this FFmpeg lacks the muxer.
+  Muxer(const VideoContainer& container, const std::string& path, bool force);
+
+  bool wants_global_header() const;
+  void set_metadata(const char* key, const std::string& value);
+  // Writes the header for the encoder's stream.
+  void start(const Encoder& encoder);
+  // Timed in the encoder's time base.
+  void write(AVPacket& packet);
+  void set_option(const char* key, int64_t value);  // of the muxer
+  // Trailer, disk, name.
+  void finish();
+
+ private:
+  static int write_callback(void* self, av::WriteBuffer data, int size);
+  static int64_t seek_callback(void* self, int64_t offset, int whence);
+  void check(int result, const char* action, const av::LogCapture& log);
+
+  VideoContainer row_;
+  OutputFile file_;
+  std::exception_ptr write_error_;
+  av::IoContext io_;
+  av::OutputContext context_;
+  AVStream* stream_ = nullptr;
+  AVRational encoder_time_base_{1, 1};
+};
+
+}  // namespace sora

@@ -1,0 +1,237 @@
+#include "lib/media/video_writer.h"
+
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+
+#include <cmath>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "lib/core/error.h"
+#include "lib/media/frame_sink.h"
+#include "lib/media/metadata.h"
+#include "lib/media/output_file.h"
+
+namespace sora {
+namespace {
+
+// Enough to keep the encoder busy while the next chunk is decoded, little beside the model's own
+// memory.
+constexpr int64_t kQueueBytes = 128 << 20;
+constexpr int64_t kMaxSide = 16'384;
+constexpr double kMaxFps = 1000;
+
+void check_options(const WriterOptions& options) {
+  if (options.width < 1 || options.height < 1 || options.width > kMaxSide ||
+      options.height > kMaxSide) {
+    fail(ErrorKind::Usage, "{}: a picture of {}x{} cannot be written; sides go from 1 to {}",
+         options.path, options.width, options.height, kMaxSide);
+  }
+  const double fps = options.fps.value();
+  if (!(fps > 0 && fps <= kMaxFps) || options.fps.num > INT32_MAX || options.fps.den > INT32_MAX) {
+    fail(ErrorKind::Usage, "{}: {} frames a second cannot be written; the rate goes up to {}",
+         options.path, to_string(options.fps), kMaxFps);
+  }
+}
+
+// Refuses a disk that cannot hold even what the format comes to at least.
+void check_free_space(const WriterOptions& options, const VideoFormat& format) {
+  struct statvfs status {};
+  if (format.is_stdout || ::statvfs(folder_of(options.path).c_str(), &status) != 0) return;
+  const double free_bytes = double(status.f_bavail) * double(status.f_frsize);
+  const double least_bytes = double(options.expected_frames) * double(options.width) *
+                             double(options.height) * format.codec->least_bits_per_pixel / 8;
+  if (free_bytes < least_bytes) {
+    fail(
+        ErrorKind::Io,
+        "{}: the disk has {:.1f} MB free and the clip needs at least {:.1f} MB; free some space or "
+        "choose another folder",
+        options.path, free_bytes / 1e6, least_bytes / 1e6);
+  }
+}
+
+}  // namespace
+
+class VideoWriter::Impl {
+ public:
+  explicit Impl(const WriterOptions& options) : options_(options) {
+    check_options(options);
+    const VideoFormat format = format_for(options.path, options.codec);
+    const std::string first =
+        format.is_sequence ? sequence_path(options.path, kFirstSequenceNumber) : options.path;
+    const bool inside = format.container->metadata == MetadataPlace::Inside;
+    if (!format.is_sequence) OutputFile::check(options.path, options.force);
+    if (!options.metadata_json.empty() && !format.is_stdout) {
+      needs_sidecar_ = !inside;
+      if (needs_sidecar_ && !format.is_sequence)
+        OutputFile::check(sidecar_path(first), options.force);
+    }
+    check_free_space(options, format);
+
+    SinkOptions sink{.format = format,
+                     .path = options.path,
+                     .width = options.width,
+                     .height = options.height,
+                     .fps = options.fps,
+                     .quality = options.quality,
+                     .force = options.force,
+                     .comment = inside ? options.metadata_json : "",
+                     .title = options.title.value_or("")};
+    const double max_fps = format.container->max_fps;
+    if (max_fps > 0 && options.fps.value() > max_fps) {
+      keep_every_ = static_cast<int64_t>(std::ceil(options.fps.value() / max_fps));
+      sink.fps = Rational(options.fps.num, options.fps.den * keep_every_);
+      notices_.push_back(fmt::format(
+          "{}: .{} shows at most {:g} frames a second, so one frame in {} was written, {} a "
+          "second",
+          options.path, format.container->extension, max_fps, keep_every_, to_string(sink.fps)));
+    }
+    if (format.container->muxer.empty()) {
+      if (!format.is_sequence && options.expected_frames > 1) {
+        fail(ErrorKind::Usage,
+             "{} holds a single frame, and the clip has {}; name a sequence with a number field, "
+             "such "
+             "as frames/%05d.png",
+             options.path, options.expected_frames);
+      }
+      sink_ = open_sequence(sink);
+    } else if (format.codec->name == "gif") {
+      sink_ = open_gif(sink);
+    } else {
+      sink_ = open_container(sink);
+    }
+    if (sink_->stored_width() != options.width || sink_->stored_height() != options.height) {
+      notices_.push_back(fmt::format(
+          "{}: {} wants even sides, so {}x{} is stored as {}x{}, the last column and row "
+          "repeated",
+          options.path, format.codec->name, options.width, options.height, sink_->stored_width(),
+          sink_->stored_height()));
+    }
+    paths_.push_back(first);
+    verify_inside_ = inside && !options.metadata_json.empty();
+    thread_ = std::thread([this] { run(); });
+  }
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex_);
+      abandoned_ = true;
+      queue_.clear();
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  void write(const at::Tensor& frames_FHWC) {
+    const bool fits = frames_FHWC.dim() == 4 && frames_FHWC.size(1) == options_.height &&
+                      frames_FHWC.size(2) == options_.width && frames_FHWC.size(3) == 3 &&
+                      frames_FHWC.scalar_type() == at::kByte && frames_FHWC.device().is_cpu();
+    if (!fits) {
+      fail(ErrorKind::Internal,
+           "the writer of {} was given {} of {}, expected bytes of [F, {}, {}, 3]", options_.path,
+           fmt::format("{}", fmt::join(frames_FHWC.sizes(), "x")),
+           c10::toString(frames_FHWC.scalar_type()), options_.height, options_.width);
+    }
+    at::Tensor frames = frames_FHWC.contiguous();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      return error_ || queued_bytes_ == 0 || queued_bytes_ + frames.numel() <= kQueueBytes;
+    });
+    if (error_) std::rethrow_exception(error_);
+    queued_bytes_ += frames.numel();
+    queue_.push_back(std::move(frames));
+    lock.unlock();
+    changed_.notify_all();
+  }
+
+  void finish() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+    if (error_) std::rethrow_exception(error_);
+    if (num_frames_ == 0)
+      fail(ErrorKind::Internal, "no frame was given to the writer of {}", options_.path);
+    sink_->finish();
+    if (verify_inside_ && !metadata_reads_back()) {
+      needs_sidecar_ = true;
+      notices_.push_back(
+          fmt::format("{} does not keep the manifest whole; it stands beside it in {}",
+                      options_.path, sidecar_path(paths_.front())));
+    }
+    if (needs_sidecar_) {
+      write_sidecar(paths_.front(), options_.metadata_json, options_.force);
+      paths_.push_back(sidecar_path(paths_.front()));
+    }
+  }
+
+  const std::vector<std::string>& paths() const { return paths_; }
+  const std::vector<std::string>& notices() const { return notices_; }
+
+ private:
+  void run() {
+    try {
+      for (;;) {
+        at::Tensor frames;
+        {
+          std::unique_lock lock(mutex_);
+          changed_.wait(lock, [&] { return abandoned_ || ended_ || !queue_.empty(); });
+          if (abandoned_ || queue_.empty()) return;
+          frames = std::move(queue_.front());
+          queue_.pop_front();
+        }
+        const int64_t frame_bytes = options_.width * options_.height * 3;
+        for (int64_t i = 0; i < frames.size(0); ++i) {
+          if (num_frames_++ % keep_every_ == 0)
+            sink_->write(frames.const_data_ptr<uint8_t>() + i * frame_bytes);
+        }
+        {
+          const std::lock_guard lock(mutex_);
+          queued_bytes_ -= frames.numel();
+        }
+        changed_.notify_all();
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      error_ = std::current_exception();
+    }
+    changed_.notify_all();
+  }
+
+  bool metadata_reads_back() const {
+    MediaInput input(paths_.front());
+    return embedded_metadata(input) == options_.metadata_json;
+  }
+
+  WriterOptions options_;
+  std::unique_ptr<FrameSink> sink_;
+  int64_t keep_every_ = 1;
+  int64_t num_frames_ = 0;  // the thread's until it is joined
+  bool needs_sidecar_ = false;
+  bool verify_inside_ = false;
+  std::vector<std::string> paths_;
+  std::vector<std::string> notices_;
+
+  std::thread thread_;
+  std::mutex mutex_;  // guards the rest
+  std::condition_variable changed_;
+  std::deque<at::Tensor> queue_;
+  int64_t queued_bytes_ = 0;  // with the chunk being encoded
+  bool ended_ = false;
+  bool abandoned_ = false;
+  std::exception_ptr error_;
+};
+
+VideoWriter::VideoWriter(const WriterOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+VideoWriter::~VideoWriter() = default;
+void VideoWriter::write(const at::Tensor& frames_FHWC) { impl_->write(frames_FHWC); }
+void VideoWriter::finish() { impl_->finish(); }
+std::vector<std::string> VideoWriter::paths() const { return impl_->paths(); }
+std::vector<std::string> VideoWriter::notices() const { return impl_->notices(); }
+
+}  // namespace sora
