@@ -25,6 +25,14 @@ bool convert(const json& value, int64_t& out) {
   return true;
 }
 
+bool convert(const json& value, uint64_t& out) {
+  if (!value.is_number_integer() || (!value.is_number_unsigned() && value.get<int64_t>() < 0)) {
+    return false;
+  }
+  out = value.get<uint64_t>();
+  return true;
+}
+
 bool convert(const json& value, double& out) {
   if (!value.is_number()) return false;
   out = value.get<double>();
@@ -51,6 +59,7 @@ bool convert(const json& value, std::vector<T>& out) {
 
 std::string name_of(const bool*) { return "true or false"; }
 std::string name_of(const int64_t*) { return "an integer"; }
+std::string name_of(const uint64_t*) { return "an integer of at least 0"; }
 std::string name_of(const double*) { return "a number"; }
 std::string name_of(const std::string*) { return "a string"; }
 template <typename T>
@@ -186,6 +195,7 @@ void ConfigReader::check_all_read() const {
 
 SORA_CONFIG_TYPE(bool)
 SORA_CONFIG_TYPE(int64_t)
+SORA_CONFIG_TYPE(uint64_t)
 SORA_CONFIG_TYPE(double)
 SORA_CONFIG_TYPE(std::string)
 SORA_CONFIG_TYPE(std::vector<bool>)

@@ -30,7 +30,7 @@ class ConfigReader {
   // Throws Error(NotFound), Error(Io) or Error(Input) as read_json_file does.
   static ConfigReader open(const std::filesystem::path& path);
 
-  // T is bool, int64_t, double, std::string, or std::vector of one of these (or of
+  // T is bool, int64_t, uint64_t, double, std::string, or std::vector of one of these (or of
   // std::vector<int64_t>); an integer is accepted where a double is asked, nothing else is
   // converted. A null counts as absent in get_optional and in get with a default. Throws
   // Error(Input) naming the field, what was found and what was wanted.
