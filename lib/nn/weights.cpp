@@ -43,6 +43,10 @@ at::Tensor Weights::get_f32(const std::string& name, at::IntArrayRef shape) cons
 
 at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
                            at::ScalarType dtype) const {
+  return converted(get_stored(name, shape), dtype, device_);
+}
+
+at::Tensor Weights::get_stored(const std::string& name, at::IntArrayRef shape) const {
   const std::string key = prefix_ + name;
   const TensorInfo& info = checkpoint_->info(key);
   if (at::IntArrayRef(info.shape) != shape) {
@@ -56,7 +60,7 @@ at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
          checkpoint_->description(), key, dtype_name(info.dtype));
   }
   used_->insert(key);
-  return converted(checkpoint_->get(key), dtype, device_);
+  return checkpoint_->get(key);
 }
 
 bool Weights::has(const std::string& name) const { return checkpoint_->has(prefix_ + name); }

@@ -29,6 +29,8 @@ class Weights {
   at::Tensor get(const std::string& name, at::IntArrayRef shape) const;
   at::Tensor get_f32(const std::string& name,
                      at::IntArrayRef shape) const;  // kept in f32 whatever the dtype
+  // As it is stored, mapped, whatever the dtype: for a table of which only some rows are read.
+  at::Tensor get_stored(const std::string& name, at::IntArrayRef shape) const;
   bool has(const std::string& name) const;
   at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return device_; }

@@ -1,0 +1,44 @@
+// What the text side hands to the denoiser: prompts as hidden states of the text encoder, one row a
+// token.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/core/observer.h"
+#include "lib/text/tokenizer.h"
+#include "lib/text/umt5.h"
+
+namespace sora {
+
+inline constexpr size_t kMaxPromptBytes = 64 << 10;
+
+// T max_sequence_length, D width of the encoder.
+struct EncodedPrompt {
+  at::Tensor embeds_TD;    // zeros from num_tokens on, as the Wan pipelines pad
+  int64_t num_tokens = 0;  // with the end token
+};
+
+struct PromptEmbeds {
+  at::Tensor positive_TD;
+  at::Tensor negative_TD;  // undefined where no negative prompt was asked for
+  int64_t num_positive_tokens = 0;
+  int64_t num_negative_tokens = 0;
+};
+
+// Cleans, tokenizes and encodes every text, in one pass over the encoder's weights. A text longer
+// than `max_sequence_length` tokens is cut as diffusers cuts it, and the observer is told. Throws
+// Error(Usage) for a text that is no UTF-8 or longer than kMaxPromptBytes.
+std::vector<EncodedPrompt> encode_texts(const Tokenizer& tokenizer, const Umt5Encoder& encoder,
+                                        const std::vector<std::string>& texts,
+                                        int64_t max_sequence_length, Observer& observer);
+
+PromptEmbeds encode_prompts(const Tokenizer& tokenizer, const Umt5Encoder& encoder,
+                            const std::string& positive, const std::optional<std::string>& negative,
+                            int64_t max_sequence_length, Observer& observer);
+
+}  // namespace sora
