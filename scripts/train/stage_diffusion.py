@@ -1,0 +1,239 @@
+"""Stage 3: text encoder and transformer together, by flow matching on cached latents.
+
+x_sigma = (1 - sigma) x + sigma noise, the target is noise - x, sigma is logit-normal with the sampler's shift. One
+caption in ten is empty (for classifier-free guidance). Clips with a mask get mask channels and the masked clip's
+latents; text to video has zeros there. What is exported is the moving average.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from diffusers import WanTransformer3DModel
+from transformers import UMT5Config, UMT5EncoderModel
+
+import fast_transformer
+import masks
+import settings
+import stage_latents
+import tokenizer
+from muon import Muon, split_parameters
+from world import captions
+from world.spec import MOTIONS, is_possible
+
+FOLDER = settings.WORK / "diffusion"
+EMPTY_CAPTIONS = 0.1
+MASKED_STEPS = 0.75  # of the clips that have a mask; the rest of them train text to video
+
+
+class Cache:
+    """The shards of one size of canvas that exist by now."""
+
+    def __init__(self, bucket):
+        self.bucket, self.folder = bucket, stage_latents.FOLDER / bucket
+        self.seen, self.scenes = set(), []
+        self.latents, self.conditions, self.known, self.condition_of = [], [], [], {}
+
+    def refresh(self):
+        for path in sorted(self.folder.glob("*.pt")):
+            if path.name in self.seen:
+                continue
+            shard = settings.load(path)
+            self.seen.add(path.name)
+            first, first_condition = len(self.scenes), len(self.conditions)
+            self.scenes += [stage_latents.scene_of(self.bucket, int(s)) for s in shard["seeds"]]
+            self.latents += list(shard["latents"])
+            self.conditions += list(shard["conditions"])
+            self.known += list(shard["known"])
+            for n, k in enumerate(shard["index"].tolist()):
+                self.condition_of[first + k] = first_condition + n
+        return len(self.scenes)
+
+    def statistics(self):
+        x = torch.stack(self.latents[:1024]).float()
+        return x.mean((0, 2, 3, 4)), x.std((0, 2, 3, 4))
+
+
+class Nano:
+    """The trained pair and what it needs around it."""
+
+    def __init__(self, device):
+        folder = settings.WORK / "tokenizer"
+        if not (folder / "spiece.model").exists():
+            tokenizer.build(folder)
+        self.device, self.pieces = device, tokenizer.processor(folder)
+        config = UMT5Config(vocab_size=self.pieces.get_piece_size(), pad_token_id=0, eos_token_id=1, **settings.TEXT)
+        self.text_encoder = UMT5EncoderModel(config).to(device)
+        self.transformer = WanTransformer3DModel(**settings.TRANSFORMER).to(device)
+        with torch.no_grad():
+            self.text_encoder.shared.weight.normal_(0, 1)
+            for block in self.text_encoder.encoder.block:
+                for p in block.parameters():
+                    if p.ndim == 2 and p.shape[0] > settings.TEXT["relative_attention_num_buckets"]:
+                        p.normal_(0, p.shape[1] ** -0.5)
+                block.layer[0].SelfAttention.q.weight.mul_(settings.TEXT["d_kv"] ** -0.5)
+            self.transformer.proj_out.weight.zero_()
+        self.modules = [self.transformer, self.text_encoder]
+        self.working = fast_transformer.Working(self.modules)
+
+    def named_parameters(self):
+        for prefix, module in zip(("transformer.", "text_encoder."), self.modules):
+            for name, p in module.named_parameters():
+                yield prefix + name, p
+
+    def embed(self, texts):
+        rows, lengths = tokenizer.ids(self.pieces, texts)
+        longest = max(lengths)
+        ids = torch.tensor([row[:longest] for row in rows], device=self.device)
+        return fast_transformer.encode_text(
+            self.text_encoder, self.working, ids, torch.tensor(lengths, device=self.device), settings.MAX_TEXT)
+
+    def velocity(self, x, sigma, text, compiled=True):
+        return fast_transformer.forward(self.transformer, self.working, x, sigma * 1000, text, compiled)
+
+
+def is_matrix(name):
+    keep_out = ("shared", "relative_attention_bias", "scale_shift_table", "patch_embedding", "proj_out",
+                "time_embedder", "condition_embedder.time_proj")
+    return name.endswith("weight") and not any(k in name for k in keep_out)
+
+
+def sigmas(count, shift, generator=None):
+    u = torch.sigmoid(torch.randn(count, generator=generator))
+    return shift * u / (1 + (shift - 1) * u)
+
+
+def conditioned(cache, index, mean, std, allow_mask, rng):
+    """The 4 + z extra channels of one clip."""
+    z, f, h, w = cache.latents[index].shape
+    known_at = cache.condition_of.get(index)
+    if not allow_mask or known_at is None or rng.random() > MASKED_STEPS:
+        return torch.zeros(4 + z, f, h, w)
+    condition = (cache.conditions[known_at].float() - mean) / std
+    return torch.cat([masks.channels(cache.known[known_at].numpy(), h, w), condition])
+
+
+def batch_of(cache, rng, size, mean, std, dropped):
+    chosen = rng.integers(len(cache.scenes), size=size)
+    m, s = mean.view(-1, 1, 1, 1), std.view(-1, 1, 1, 1)
+    x = torch.stack([(cache.latents[i].float() - m) / s for i in chosen])
+    extra = torch.stack([conditioned(cache, int(i), m, s, True, rng) for i in chosen])
+    texts = ["" if rng.random() < EMPTY_CAPTIONS else captions.caption(cache.scenes[i], rng, dropped)[0]
+             for i in chosen]
+    return x, extra, texts
+
+
+@torch.no_grad()
+def motion_gap(nano, cache, mean, std, count=64):
+    """Mean loss at high noise with the right caption, and with a wrong motion, colour and shape in it."""
+    rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
+    m, s = mean.view(-1, 1, 1, 1), std.view(-1, 1, 1, 1)
+    x = torch.stack([(cache.latents[i].float() - m) / s for i in range(count)])
+    noise = torch.randn(x.shape, generator=generator)
+    sigma = torch.tensor([0.8, 0.9]).repeat(count // 2)
+    noisy = (1 - sigma.view(-1, 1, 1, 1, 1)) * x + sigma.view(-1, 1, 1, 1, 1) * noise
+    x_in = torch.cat([noisy, torch.zeros(count, 4 + x.shape[1], *x.shape[2:])], 1)
+    losses = {}
+    for part in ("right", "motion", "colour", "shape"):
+        texts = []
+        for k in range(count):
+            scene = stage_latents.scene_of(cache.bucket, int(k))
+            thing = scene.things[0]
+            if part != "right":
+                others = {"motion": MOTIONS, "colour": tuple(captions.EN_COLOURS),
+                          "shape": stage_latents.WORLDS[stage_latents.parse_bucket(cache.bucket)[0]].shapes}[part]
+                old = getattr(thing, part)
+                while getattr(thing, part) == old or not is_possible(
+                        thing.shape, thing.colour, thing.motion, scene.place):
+                    setattr(thing, part, others[int(rng.integers(len(others)))])
+            texts.append(captions.caption(scene, np.random.default_rng(k), language="zh" if k % 3 == 0 else "en")[0])
+        out = nano.velocity(x_in.to(nano.device), sigma.to(nano.device), nano.embed(texts))
+        losses[part] = float((out.cpu() - (noise - x)).pow(2).mean())
+    return losses
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--buckets", nargs="+", required=True, help="NAME=BATCH=WEIGHT, several sizes mixed")
+    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--decay", type=int, default=600)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--warmup", type=int, default=100)
+    parser.add_argument("--dropped", type=float, default=0.03, help="chance that a caption leaves out colour or place")
+    parser.add_argument("--average", type=float, default=0.998)
+    parser.add_argument("--name", default="diffusion")
+    parser.add_argument("--start", help="checkpoint to start from when there is none of this name")
+    args = parser.parse_args()
+    device = settings.prepare(0)
+    nano = Nano(device)
+    path = FOLDER / f"{args.name}.pt"
+    masters = dict(nano.named_parameters())
+    matrices, rest = split_parameters(masters.items(), is_matrix)
+    optimiser = Muon(matrices, rest, rest_scale=0.5)
+    done, samples, state = 0, 0, settings.load(path)
+    average = {n: p.detach().clone() for n, p in masters.items()}
+    mean = std = None
+    if state or args.start:
+        saved = state or settings.load(FOLDER / f"{args.start}.pt")
+        with torch.no_grad():
+            for name, p in masters.items():
+                p.copy_(saved["model" if state else "average"][name])
+                average[name].copy_(saved["average"][name])
+        mean, std = saved["mean"], saved["std"]
+        if state:
+            optimiser.load_state_dict(state["optimiser"])
+            done, samples = state["step"], state["samples"]
+    caches = []
+    for item in args.buckets:
+        name, size, weight = item.split("=")
+        caches.append((Cache(name), int(size), float(weight)))
+    while any(cache.refresh() == 0 for cache, _, _ in caches):
+        time.sleep(5)
+    if mean is None:
+        mean, std = caches[0][0].statistics()
+    weights = np.array([w for _, _, w in caches])
+    rng = np.random.default_rng([done, 11])
+    started, running, steps, step, first = time.time(), {}, args.steps, done, samples
+    while step < steps:
+        if settings.asked_to_finish(FOLDER) and steps - step > args.decay:
+            steps = step + args.decay
+        optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr, args.warmup))
+        cache, size, _ = caches[rng.choice(len(caches), p=weights / weights.sum())]
+        x, extra, texts = batch_of(cache, rng, size, mean, std, args.dropped)
+        sigma, noise = sigmas(size, settings.FLOW_SHIFT), torch.randn_like(x)
+        noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
+        nano.working.refresh()
+        out = nano.velocity(torch.cat([noisy, extra], 1).to(device), sigma.to(device), nano.embed(texts))
+        loss = (out - (noise - x).to(device)).pow(2).mean()
+        loss.backward()
+        nano.working.hand_over_gradients()
+        norm = torch.nn.utils.clip_grad_norm_(rest, 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        keep = min(args.average, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(average.values()), [p.detach() for p in masters.values()], 1 - keep)
+        step, samples = step + 1, samples + size
+        value = float(loss.detach())
+        running[cache.bucket] = value if cache.bucket not in running else 0.97 * running[cache.bucket] + 0.03 * value
+        if step % 50 == 0:
+            speed = (samples - first) / (time.time() - started)
+            losses = " ".join(f"{b} {v:.3f}" for b, v in sorted(running.items()))
+            print(f"diffusion step {step}/{steps} samples {samples} loss {losses} {speed:.1f} samples/s "
+                  f"cpu {time.process_time():.0f} s norm {float(norm):.2f}", flush=True)
+        if step % 200 == 0 or step == steps:
+            for other, _, _ in caches:
+                other.refresh()
+            nano.working.refresh()
+            gap = motion_gap(nano, caches[0][0], mean, std)
+            right = gap.pop("right")
+            print(f"diffusion step {step} gap right {right:.4f} "
+                  + " ".join(f"{k} +{v - right:.4f}" for k, v in gap.items())
+                  + f" clips {' '.join(str(len(c.scenes)) for c, _, _ in caches)}", flush=True)
+            settings.save(path, {
+                "model": {n: p.detach() for n, p in masters.items()}, "average": average, "mean": mean, "std": std,
+                "optimiser": optimiser.state_dict(), "step": step, "samples": samples})
+
+
+if __name__ == "__main__":
+    main()

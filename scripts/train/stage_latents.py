@@ -1,0 +1,101 @@
+"""Stage 2: draws clips, encodes them with the frozen encoder, and keeps the latents in shards.
+
+A shard holds, for one size of canvas, the seeds (a scene comes back from its seed), the latents, and for some clips
+the latents of the clip with its unknown frames in mid-grey. A seed names one scene for ever, so a stage that was
+stopped goes on with the next shard. Latents here are the encoder's means, not yet normalised.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+
+import fast_vae
+import masks
+import settings
+import stage_vae
+from world.draw import draw
+from world.spec import SIMPLE_SHAPES, World, random_scene
+
+FOLDER = settings.WORK / "latents"
+WORLDS = {
+    "single": World(shapes=SIMPLE_SHAPES),
+    "objects": World(),
+    "whole": World(styled=0.2, moving_camera=0.15, pairs=0.25),
+}
+MASKED_SHARE = 0.4
+
+
+def bucket_name(world, width, height, frames):
+    return f"{world}-{width}x{height}x{frames}"
+
+
+def parse_bucket(name):
+    world, size = name.split("-")
+    return world, *(int(n) for n in size.split("x"))
+
+
+def scene_of(bucket, seed, held_out=False):
+    world, width, height, frames = parse_bucket(bucket)
+    return random_scene(seed, WORLDS[world], width, height, frames, held_out)
+
+
+@torch.no_grad()
+def encode_clips(vae, clips):
+    """List of u8 [F, H, W, 3] of one size -> [N, z, f, h, w] bf16."""
+    video = torch.stack([torch.from_numpy(c).permute(3, 0, 1, 2) for c in clips]).float() / 127.5 - 1
+    return encode_video(vae, video)
+
+
+@torch.no_grad()
+def encode_video(vae, video):
+    device = next(vae.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16):
+        return fast_vae.moments(vae, video.to(device))[0].bfloat16().cpu()
+
+
+def make_shard(vae, bucket, first_seed, count):
+    latents, conditions, known, index = [], [], [], []
+    for k in range(count):
+        seed = first_seed + k
+        clip = draw(scene_of(bucket, seed))
+        video = torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+        latents.append(encode_video(vae, video))
+        rng = np.random.default_rng([seed, 9])
+        if rng.random() < MASKED_SHARE:
+            mask = masks.random_known(rng, len(clip))
+            conditions.append(encode_video(vae, video * torch.from_numpy(mask).float()[None, None, :, None, None]))
+            known.append(torch.from_numpy(mask))
+            index.append(k)
+    return {"seeds": torch.arange(first_seed, first_seed + count), "latents": torch.cat(latents),
+            "conditions": torch.cat(conditions), "known": torch.stack(known), "index": torch.tensor(index)}
+
+
+def load_vae(name, device):
+    vae = fast_vae.over_whole_sequences(stage_vae.new_vae())
+    vae.load_state_dict(settings.load(stage_vae.FOLDER / f"{name}.pt")["model"])
+    return vae.to(device).eval()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bucket", help="WORLD-WIDTHxHEIGHTxFRAMES, WORLD being " + ", ".join(WORLDS))
+    parser.add_argument("--clips", type=int, default=4096)
+    parser.add_argument("--shard", type=int, default=128)
+    parser.add_argument("--vae", default="vae")
+    args = parser.parse_args()
+    vae = load_vae(args.vae, settings.prepare(0))
+    folder = FOLDER / args.bucket
+    started = time.time()
+    for n in range(args.clips // args.shard):
+        path = folder / f"{n:04d}.pt"
+        if path.exists():
+            continue
+        settings.save(path, make_shard(vae, args.bucket, n * args.shard, args.shard))
+        print(f"latents {args.bucket} {(n + 1) * args.shard}/{args.clips} clips, {time.time() - started:.0f} s",
+              flush=True)
+
+
+if __name__ == "__main__":
+    main()

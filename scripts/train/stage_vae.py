@@ -1,0 +1,162 @@
+"""Stage 1: the VAE, on random crops of drawn clips; later its decoder alone, on a frozen encoder.
+
+Loss: L1, half of the L1 of the differences along time, y and x (edges and flicker), MSE, and a small KL.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLWan
+
+import fast_vae
+import settings
+from muon import Muon, split_parameters
+from world.draw import draw
+from world.spec import World, random_scene
+
+FOLDER = settings.WORK / "vae"
+# (width, height, frames, clips in the pool)
+POOL = ((224, 128, 17, 500), (480, 256, 9, 170))
+WHOLE = World(styled=0.1, moving_camera=0.1, pairs=0.2)
+KL_WEIGHT = 1e-4
+
+
+def render_pool(seed, scale=1.0):
+    """Clips as bytes, [3, F, H, W] each."""
+    pool = []
+    for width, height, frames, count in POOL:
+        for k in range(max(1, int(count * scale))):
+            scene = random_scene(seed + k, WHOLE, width, height, frames + (k % 2) * 16)
+            clip = draw(scene)
+            start = (k * 7) % (len(clip) - frames + 1)
+            pool.append(torch.from_numpy(np.ascontiguousarray(clip[start : start + frames].transpose(3, 0, 1, 2))))
+    return pool
+
+
+def cached_pool():
+    path = FOLDER / "pool.pt"
+    pool = settings.load(path)
+    if pool is None:
+        pool = render_pool(1_000_000)
+        settings.save(path, pool)
+    return pool
+
+
+def crops(pool, rng, batch, frames, size):
+    """[B, 3, F, size, size] in -1..1; in some, unknown frames are mid-grey as in a masked clip."""
+    out = torch.empty(batch, 3, frames, size, size)
+    for b in range(batch):
+        clip = pool[rng.integers(len(pool))]
+        _, length, height, width = clip.shape
+        f = rng.integers(length - frames + 1)
+        y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
+        out[b] = clip[:, f : f + frames, y : y + size, x : x + size].float().div_(127.5).sub_(1)
+        if rng.random() < 0.15:
+            known = torch.from_numpy(rng.random(frames) < rng.choice([0.15, 0.5]))
+            out[b] *= known.float()[None, :, None, None]
+    return out
+
+
+def _differences(x):
+    return x[:, :, 1:] - x[:, :, :-1], x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
+
+
+def reconstruction_loss(out, target):
+    error = out - target
+    loss = error.abs().mean() + error.pow(2).mean()
+    return loss + 0.5 * sum(d.abs().mean() for d in _differences(error))
+
+
+@torch.no_grad()
+def psnr(vae, clips):
+    values = []
+    for clip in clips:
+        video = clip[None].float() / 127.5 - 1
+        with torch.autocast(video.device.type, torch.bfloat16):
+            out = fast_vae.decoded(vae, fast_vae.moments(vae, video)[0])
+        error = (out.clamp(-1, 1) - video).pow(2).mean() / 4
+        values.append(float(-10 * torch.log10(error)))
+    return values
+
+
+def new_vae():
+    vae = AutoencoderKLWan(**settings.VAE, latents_mean=[0.0] * settings.Z, latents_std=[1.0] * settings.Z)
+    with torch.no_grad():
+        for name, p in vae.named_parameters():
+            if name.endswith("conv2.weight"):
+                p.mul_(0.05)
+    return vae
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--decay", type=int, default=600)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--crop", type=int, default=96)
+    parser.add_argument("--frames", type=int, default=9)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are")
+    parser.add_argument("--name", default="vae", help="name of the checkpoint")
+    parser.add_argument("--start", help="checkpoint whose weights to start from when there is none of this name")
+    args = parser.parse_args()
+    device = settings.prepare(0)
+    path = FOLDER / f"{args.name}.pt"
+    vae = fast_vae.over_whole_sequences(new_vae()).to(device)
+    parts = [vae.decoder, vae.post_quant_conv] if args.decoder_only else [vae]
+    if args.decoder_only:
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
+    named = [(n, p) for part in parts for n, p in part.named_parameters()]
+    edges = ("conv_in", "conv_out", "quant_conv")
+    matrices, rest = split_parameters(named, lambda n: n.endswith("weight") and not any(e in n for e in edges))
+    optimiser = Muon(matrices, rest, rest_scale=0.5, weight_decay=0.0)
+    done, state = 0, settings.load(path)
+    if state:
+        vae.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        done = state["step"]
+    elif args.start:
+        vae.load_state_dict(settings.load(FOLDER / f"{args.start}.pt")["model"])
+    print(f"vae: {sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters, from step {done}", flush=True)
+    pool = cached_pool()
+    held_out = [c.to(device) for c in render_pool(9_000_000, 0.012)]
+    rng = np.random.default_rng([done, 5])
+    steps, started, cpu, running = args.steps, time.time(), time.process_time(), 0.0
+    step = done
+    while step < steps:
+        if settings.asked_to_finish(FOLDER) and steps - step > args.decay:
+            steps = step + args.decay
+        optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr))
+        video = crops(pool, rng, args.batch, args.frames, args.crop).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            with torch.set_grad_enabled(not args.decoder_only):
+                mean, log_variance = fast_vae.moments(vae, video)
+            noise = torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+            out = fast_vae.decoded(vae, mean + noise)
+        kl = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).mean()
+        loss = reconstruction_loss(out, video) + (0 if args.decoder_only else KL_WEIGHT * kl)
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        step += 1
+        running = float(loss.detach()) if running == 0 else 0.98 * running + 0.02 * float(loss.detach())
+        if step % 50 == 0:
+            rate = (step - done) / (time.time() - started)
+            print(f"vae step {step}/{steps} loss {running:.4f} kl {float(kl):.2f} {rate:.2f} steps/s "
+                  f"cpu {time.process_time() - cpu:.0f} s", flush=True)
+        if step % 300 == 0 or step == steps:
+            values = psnr(vae, held_out)
+            print(f"vae step {step} held-out PSNR {np.mean(values):.2f} dB "
+                  f"[{' '.join(f'{v:.1f}' for v in values)}]", flush=True)
+            settings.save(path, {"model": vae.state_dict(), "optimiser": optimiser.state_dict(), "step": step})
+            fresh = render_pool(1_000_000 + 1000 * step, 0.03)
+            for clip in fresh:
+                same = [i for i, c in enumerate(pool) if c.shape == clip.shape]
+                pool[same[rng.integers(len(same))]] = clip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Draws a scene: [F, H, W, 3] bytes, the same bytes for the same scene."""
+
+import numpy as np
+
+from . import scenery, styles
+from .motion import path
+from .shapes import DISTANCES
+from .spec import Scene
+
+PALETTE = {
+    "red": (222, 40, 44), "orange": (245, 140, 30), "yellow": (248, 214, 46), "green": (46, 160, 72),
+    "blue": (38, 92, 214), "purple": (134, 62, 186), "pink": (246, 130, 180), "white": (246, 246, 246),
+    "black": (26, 26, 30),
+}
+# How much of the clip's margin a moving camera may use.
+CAMERA_REACH = 0.22
+
+
+def _camera(scene):
+    """Per frame: zoom, and the view's shift in heights to the right."""
+    u = np.linspace(0, 1, scene.frames, dtype=np.float32)
+    zoom, shift = np.ones_like(u), np.zeros_like(u)
+    if scene.camera == "zoom_in":
+        zoom = 1 + 0.45 * u
+    elif scene.camera == "zoom_out":
+        zoom = 1.45 - 0.45 * u
+    elif scene.camera == "pan_left":
+        shift = -CAMERA_REACH * (u - 0.5) * 2
+    elif scene.camera == "pan_right":
+        shift = CAMERA_REACH * (u - 0.5) * 2
+    return zoom, shift
+
+
+def _resample_view(clip, zoom, shift):
+    """Bilinear crop of each frame around its centre."""
+    frames, height, width, _ = clip.shape
+    out = np.empty_like(clip)
+    for f in range(frames):
+        ys = (np.arange(height) + 0.5 - height / 2) / zoom[f] + height / 2 - 0.5
+        xs = (np.arange(width) + 0.5 - width / 2) / zoom[f] + width / 2 - 0.5 + shift[f] * height
+        ys, xs = np.clip(ys, 0, height - 1.001), np.clip(xs, 0, width - 1.001)
+        y0, x0 = ys.astype(int), xs.astype(int)
+        fy, fx = (ys - y0)[:, None, None].astype(np.float32), (xs - x0)[None, :, None].astype(np.float32)
+        rows = clip[f][y0] * (1 - fy) + clip[f][y0 + 1] * fy
+        out[f] = rows[:, x0] * (1 - fx) + rows[:, x0 + 1] * fx
+    return out
+
+
+def _background(scene, zoom, shift):
+    rng = np.random.default_rng([scene.seed, 1])
+    margin = int(np.ceil(CAMERA_REACH * scene.height / 2)) * 2 if scene.camera.startswith("pan") else 0
+    canvas = scenery.Canvas(scene.frames, scene.height, scene.width + 2 * margin)
+    scenery.PLACES[scene.place](canvas, rng)
+    if scene.camera == "still":
+        return canvas.clip
+    return _resample_view(canvas.clip, zoom, shift)[:, :, margin : margin + scene.width]
+
+
+def _draw_thing(clip, coverage, thing, zoom, shift):
+    frames, height, width, _ = clip.shape
+    xs, ys, radii, angles, facing = path(thing, frames)
+    aspect = width / height
+    xs = (xs - aspect / 2 - shift) * zoom + aspect / 2
+    ys = (ys - 0.5) * zoom + 0.5
+    base = np.array(PALETTE[thing.colour], np.float32) / 255
+    for f in range(frames):
+        r = radii[f] * zoom[f]
+        reach = 1.45 * r
+        r0, r1 = int((ys[f] - reach) * height), int((ys[f] + reach) * height) + 2
+        c0, c1 = int((xs[f] - reach) * height), int((xs[f] + reach) * height) + 2
+        rows, cols = slice(max(r0, 0), max(r1, 0)), slice(max(c0, 0), max(c1, 0))
+        part = clip[f, rows, cols]
+        if part.size == 0:
+            continue
+        x = ((np.arange(part.shape[1], dtype=np.float32) + cols.start + 0.5) / height - xs[f])[None, :] / r
+        y = ((np.arange(part.shape[0], dtype=np.float32) + rows.start + 0.5) / height - ys[f])[:, None] / r
+        distance_of = DISTANCES[thing.shape]
+        cos, sin = np.cos(angles[f]), np.sin(angles[f])
+
+        def local(px, py):
+            return (px * cos + py * sin) * facing, py * cos - px * sin
+
+        x, y = np.broadcast_arrays(x, y)
+        shadow = distance_of(*local(x - 0.1, y - 0.16))
+        part *= 1 - 0.3 * np.clip(0.5 - shadow / 0.36, 0, 1)[..., None]
+        distance = distance_of(*local(x, y))
+        alpha = np.clip(0.5 - distance * r * height, 0, 1)
+        light = 1.06 - 0.1 * y - 0.06 * x - 0.16 * np.clip(1 + distance / 0.3, 0, 1)
+        shine = np.clip(1 - np.hypot(x + 0.3, y + 0.38) / 0.5, 0, 1) ** 2 * 0.3
+        colour = base * light[..., None] + (1 - base) * shine[..., None]
+        part += alpha[..., None] * (np.clip(colour, 0, 1) - part)
+        cover = coverage[f, rows, cols]
+        np.maximum(cover, alpha, out=cover)
+
+
+def draw(scene: Scene):
+    """The scene's frames, [F, H, W, 3] u8."""
+    zoom, shift = _camera(scene)
+    clip = _background(scene, zoom, shift)
+    coverage = np.zeros(clip.shape[:3], np.float32)
+    for thing in scene.things:
+        _draw_thing(clip, coverage, thing, zoom, shift)
+    clip = styles.STYLES[scene.style](clip, coverage)
+    return (np.clip(clip, 0, 1) * 255 + 0.5).astype(np.uint8)
