@@ -23,9 +23,7 @@ struct ManifestSource {
 
 struct ManifestModel {
   std::string name;         // as the user wrote it: "nano", a directory, a hub name
-  std::string class_name;   // of the transformer, "WanTransformer3DModel"
   std::string fingerprint;  // fingerprint() of its files
-  std::string dtype;        // of weights and matrix products, "bf16"
   bool operator==(const ManifestModel&) const = default;
 };
 
@@ -38,7 +36,7 @@ struct ManifestVideo {
 };
 
 struct ManifestSchedule {
-  std::string scheduler;       // one of scheduler_names(), or the class in the model's directory
+  std::string scheduler;       // diffusers' class or a name of scheduler_names()
   std::vector<double> sigmas;  // one more than steps, kept as f32
   double guidance_scale = 1.0;
   double guidance_scale_2 = 1.0;
@@ -68,7 +66,8 @@ nlohmann::json to_json(const Manifest& manifest);
 // `description` names the JSON in messages, usually the file it came from. Throws Error(Input) for
 // what is no manifest, for one of a newer schema (naming the version that wrote it), for an unknown
 // field and for a wrong type.
-Manifest manifest_from_json(const nlohmann::json& json, const std::string& description);
+Manifest manifest_from_json(const nlohmann::json& json,
+                            const std::string& description = "the manifest");
 
 // Whether an object that came out of a media file is a manifest at all, of any schema.
 bool is_manifest(const nlohmann::json& json);
