@@ -20,4 +20,5 @@ target_include_directories(sora_stb SYSTEM INTERFACE "${STB_INCLUDE_DIR}")
 
 if(SORA_TESTS)
   find_package(GTest REQUIRED)
+  find_package(benchmark CONFIG)
 endif()

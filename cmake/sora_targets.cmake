@@ -2,7 +2,9 @@
 # share.
 #
 #   sora_library(<folder> [TORCH] [SOURCES ...] DEPENDS ...)   the target sora_<folder>
-#   sora_tests(<folder> DIRECTORY <dir> LINKS ...)             the program test_<folder>, one CTest test
+#   sora_tests(<folder> [TORCH] DIRECTORY <dir> LINKS ...)     the program test_<folder>, one CTest test, of the
+#                                                              *.cpp below tests/<dir>; *_bench.cpp there make the
+#                                                              program bench_<folder>, built when asked for
 #
 # A folder without sources is an empty library, so that those who depend on it still build.
 
@@ -61,22 +63,33 @@ function(sora_library folder)
   endif()
 endfunction()
 
-function(sora_tests folder)
-  cmake_parse_arguments(PARSE_ARGV 1 ARG "TORCH" "DIRECTORY" "LINKS")
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${ARG_DIRECTORY}/*.cpp")
-  if(NOT sources)
-    return()
-  endif()
-  set(target test_${folder})
+function(sora_test_program target torch sources links)
   add_executable(${target} ${sources})
-  target_link_libraries(${target} PRIVATE ${ARG_LINKS} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${target} PRIVATE ${links})
   target_compile_definitions(${target} PRIVATE
     SORA_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SORA_BINARY_DIR="${CMAKE_BINARY_DIR}"
     SORA_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
-  if(ARG_TORCH)
+  if(torch)
     sora_use_torch_headers(${target})
   endif()
+endfunction()
+
+function(sora_tests folder)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "TORCH" "DIRECTORY" "LINKS")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/${ARG_DIRECTORY}/*.cpp")
+  set(benches "${sources}")
+  list(FILTER sources EXCLUDE REGEX "_bench\\.cpp$")
+  list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
+  if(benches AND TARGET benchmark::benchmark_main)
+    sora_test_program(bench_${folder} ${ARG_TORCH} "${benches}" "${ARG_LINKS};benchmark::benchmark_main")
+    set_target_properties(bench_${folder} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
+  if(NOT sources)
+    return()
+  endif()
+  set(target test_${folder})
+  sora_test_program(${target} ${ARG_TORCH} "${sources}" "${ARG_LINKS};GTest::gmock;GTest::gtest_main")
   add_test(NAME ${folder}
     COMMAND ${target} --gtest_brief=1 "--gtest_output=xml:${CMAKE_BINARY_DIR}/tests/results/${folder}.xml"
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
