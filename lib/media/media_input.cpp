@@ -124,6 +124,24 @@ void MediaInput::find_streams() {
   const av::LogCapture log;
   const int result = avformat_find_stream_info(context_.get(), nullptr);
   if (result < 0) fail(ErrorKind::Input, "{} cannot be read: {}", path_, log.describe(result));
+  check_whole();
+}
+
+// An index that points past the end means a download that stopped; players would show the first
+// part without a word.
+void MediaInput::check_whole() const {
+  if (!seekable_) return;
+  for (unsigned i = 0; i < context_->nb_streams; ++i) {
+    AVStream* stream = context_->streams[i];
+    for (int entry = avformat_index_get_entries_count(stream) - 1; entry >= 0; --entry) {
+      const AVIndexEntry* sample = avformat_index_get_entry(stream, entry);
+      if (sample->pos + sample->size > size_) {
+        fail(ErrorKind::Input,
+             "{} is cut off: it has {} bytes and its index points to byte {}; copy it again", path_,
+             size_, sample->pos + sample->size);
+      }
+    }
+  }
 }
 
 AVStream& MediaInput::video_stream() {

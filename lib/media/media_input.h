@@ -31,6 +31,7 @@ class MediaInput {
   int64_t size() const { return size_; }  // 0 of a pipe
 
  private:
+  void check_whole() const;
   static int read_callback(void* self, uint8_t* data, int size);
   static int64_t seek_callback(void* self, int64_t offset, int whence);
 

@@ -22,7 +22,7 @@ struct ReadOptions {
   std::optional<Rational>
       fps;  // resample to this rate by repeating and dropping frames; empty: the file's own
   double start_s = 0;  // the range [start_s, stop_s) of the file's timeline, which begins at 0
-  std::optional<double> stop_s;
+  std::optional<double> stop_s = std::nullopt;
   int64_t max_frames = 36'000;  // more is Error(Input)
   int64_t max_pixels = 8192LL * 8192;
   int64_t max_bytes = 8LL << 30;  // of the frames that read_clip returns

@@ -1,0 +1,116 @@
+// What a file says of itself.
+#include <sys/stat.h>
+
+#include <cmath>
+
+#include "lib/core/error.h"
+#include "lib/core/json_file.h"
+#include "lib/media/media_input.h"
+#include "lib/media/metadata.h"
+#include "lib/media/orientation.h"
+#include "lib/media/stream_timing.h"
+#include "lib/media/video_reader.h"
+#include "lib/media/webp_info.h"
+
+namespace sora {
+namespace {
+
+std::string text(const char* name) { return name ? name : "unknown"; }
+
+void describe_stream(MediaInput& input, AVStream& stream, FileInfo& info) {
+  const AVCodecParameters& parameters = *stream.codecpar;
+  info.container = input.context().iformat->name;
+  info.codec = avcodec_get_name(parameters.codec_id);
+  info.pixel_format = text(av_get_pix_fmt_name(static_cast<AVPixelFormat>(parameters.format)));
+  info.color_range = text(av_color_range_name(parameters.color_range));
+  info.color_space = text(av_color_space_name(parameters.color_space));
+  info.color_transfer = text(av_color_transfer_name(parameters.color_trc));
+  info.color_primaries = text(av_color_primaries_name(parameters.color_primaries));
+
+  const Orientation orientation = orientation_of(stream);
+  info.rotation = degrees(orientation);
+  info.width = square_pixel_width(parameters.width,
+                                  av_guess_sample_aspect_ratio(&input.context(), &stream, nullptr));
+  info.height = parameters.height;
+  if (orientation.transposed) std::swap(info.width, info.height);
+}
+
+// Packets of the video stream, without decoding them. A damaged end counts as the end here.
+int64_t count_packets(MediaInput& input, const AVStream& stream) {
+  const av::LogCapture log;
+  const av::Packet packet = av::make_packet();
+  int64_t count = 0;
+  while (av_read_frame(&input.context(), packet.get()) >= 0) {
+    count += packet->stream_index == stream.index;
+    av_packet_unref(packet.get());
+  }
+  return count;
+}
+
+void describe_time(MediaInput& input, AVStream& stream, FileInfo& info) {
+  info.fps = frame_rate_of(input, stream);
+  info.num_frames = stream.nb_frames > 0 ? stream.nb_frames : count_packets(input, stream);
+  if (stream.duration > 0) {
+    info.duration_s = double(stream.duration) * av_q2d(stream.time_base);
+  } else if (input.context().duration > 0) {
+    info.duration_s = double(input.context().duration) / AV_TIME_BASE;
+  } else {
+    info.duration_s = double(info.num_frames) / info.fps.value();
+  }
+}
+
+}  // namespace
+
+FileInfo probe(const std::string& path) {
+  FileInfo info;
+  info.path = path;
+  MediaInput input(path);
+  info.size_bytes = input.size();
+  if (!describe_animated_webp(path, info)) {
+    input.find_streams();
+    AVStream& stream = input.video_stream();
+    describe_stream(input, stream, info);
+    describe_time(input, stream, info);
+    for (unsigned i = 0; i < input.context().nb_streams; ++i) {
+      info.num_audio_streams +=
+          input.context().streams[i]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+    }
+  }
+  if (const AVDictionaryEntry* title = av_dict_get(input.context().metadata, "title", nullptr, 0)) {
+    info.title = title->value;
+  }
+  info.metadata_json = embedded_metadata(input);
+  if (!info.metadata_json.empty()) {
+    info.metadata_path = path;
+  } else if (info.metadata_json = sidecar_metadata(path); !info.metadata_json.empty()) {
+    info.metadata_path = sidecar_path(path);
+  }
+  return info;
+}
+
+nlohmann::json to_json(const FileInfo& info) {
+  nlohmann::json json = {{"path", info.path},
+                         {"container", info.container},
+                         {"codec", info.codec},
+                         {"pixel_format", info.pixel_format},
+                         {"size_bytes", info.size_bytes},
+                         {"width", info.width},
+                         {"height", info.height},
+                         {"rotation", info.rotation},
+                         {"fps", to_string(info.fps)},
+                         {"num_frames", info.num_frames},
+                         {"duration_s", info.duration_s},
+                         {"color_range", info.color_range},
+                         {"color_space", info.color_space},
+                         {"color_transfer", info.color_transfer},
+                         {"color_primaries", info.color_primaries},
+                         {"num_audio_streams", info.num_audio_streams}};
+  if (!info.title.empty()) json["title"] = info.title;
+  if (!info.metadata_json.empty()) {
+    json["metadata"] = parse_json(info.metadata_json, info.metadata_path);
+    json["metadata_path"] = info.metadata_path;
+  }
+  return json;
+}
+
+}  // namespace sora

@@ -1,0 +1,33 @@
+// How a picture must be turned to stand upright, and the shape of its pixels.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+
+#include "lib/media/ffmpeg.h"
+
+namespace sora {
+
+// First transposed, then mirrored.
+struct Orientation {
+  bool transposed = false;
+  bool mirrored_x = false;
+  bool mirrored_y = false;
+};
+
+// From the stream's display matrix; angles off the four right ones count as upright.
+Orientation orientation_of(const AVStream& stream);
+
+// Of Exif's tag, 1 to 8; anything else is upright.
+Orientation orientation_of_exif(int value);
+
+at::Tensor apply(const Orientation& orientation, const at::Tensor& picture_HWC);
+
+// Degrees clockwise; a mirror image counts as its turn.
+int degrees(const Orientation& orientation);
+
+// The width at which pixels of this aspect would be square; unlikely aspects count as square.
+int64_t square_pixel_width(int64_t width, AVRational sample_aspect);
+
+}  // namespace sora

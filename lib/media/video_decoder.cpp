@@ -1,0 +1,91 @@
+#include "lib/media/video_decoder.h"
+
+#include "lib/media/planes.h"
+
+namespace sora {
+
+VideoDecoder::VideoDecoder(const std::string& path, int64_t max_pixels)
+    : input_(path), packet_(av::make_packet()) {
+  input_.find_streams();
+  stream_ = &input_.video_stream();
+  AVFormatContext& container = input_.context();
+  for (unsigned i = 0; i < container.nb_streams; ++i) {
+    if (container.streams[i] != stream_) container.streams[i]->discard = AVDISCARD_ALL;
+  }
+  const AVCodecParameters& parameters = *stream_->codecpar;
+  const AVCodec* decoder = avcodec_find_decoder(parameters.codec_id);
+  if (!decoder) {
+    fail(ErrorKind::Input, "{}: this FFmpeg cannot decode {}", input_.path(),
+         avcodec_get_name(parameters.codec_id));
+  }
+  if (int64_t{parameters.width} * parameters.height > max_pixels) {
+    fail(ErrorKind::Input, "{} is {}x{} pixels large; up to {} pixels can be read", input_.path(),
+         parameters.width, parameters.height, max_pixels);
+  }
+  context_.reset(avcodec_alloc_context3(decoder));
+  if (!context_) fail(ErrorKind::Memory, "no memory to decode {}", input_.path());
+  const av::LogCapture log;
+  int result = avcodec_parameters_to_context(context_.get(), &parameters);
+  context_->pkt_timebase = stream_->time_base;
+  context_->max_pixels = max_pixels;
+  context_->thread_count = 0;
+  av::Dictionary options;
+  options.set("codec_whitelist", kDecoderWhitelist);
+  if (result >= 0) result = avcodec_open2(context_.get(), decoder, options.address());
+  if (result < 0) {
+    fail(ErrorKind::Input, "{}: its {} stream cannot be decoded: {}", input_.path(), decoder->name,
+         log.describe(result));
+  }
+}
+
+av::Frame VideoDecoder::next() {
+  const av::LogCapture log;
+  av::Frame frame = av::make_frame();
+  const auto damaged = [&](int result) {
+    fail(result == AVERROR(ENOMEM) ? ErrorKind::Memory : ErrorKind::Input, "{} is damaged: {}",
+         input_.path(), log.describe(result));
+  };
+  for (;;) {
+    int result = avcodec_receive_frame(context_.get(), frame.get());
+    if (result >= 0) return frame;
+    if (result == AVERROR_EOF) return nullptr;
+    if (result != AVERROR(EAGAIN)) damaged(result);
+
+    result = av_read_frame(&input_.context(), packet_.get());
+    if (result == AVERROR_EOF) {
+      if (ended_) return nullptr;
+      ended_ = true;
+      avcodec_send_packet(context_.get(), nullptr);
+      continue;
+    }
+    if (result < 0) damaged(result);
+    const bool ours = packet_->stream_index == stream_->index;
+    if (ours && packet_->flags & AV_PKT_FLAG_CORRUPT) {
+      fail(ErrorKind::Input, "{} is damaged or cut off: a frame is not whole", input_.path());
+    }
+    result = ours ? avcodec_send_packet(context_.get(), packet_.get()) : 0;
+    av_packet_unref(packet_.get());
+    if (result < 0) damaged(result);
+  }
+}
+
+bool VideoDecoder::seek(int64_t pts) {
+  const av::LogCapture log;
+  if (av_seek_frame(&input_.context(), stream_->index, pts, AVSEEK_FLAG_BACKWARD) < 0) return false;
+  avcodec_flush_buffers(context_.get());
+  ended_ = false;
+  return true;
+}
+
+int VideoDecoder::untagged_matrix() const {
+  switch (stream_->codecpar->codec_id) {
+    case AV_CODEC_ID_MJPEG:
+    case AV_CODEC_ID_WEBP:
+    case AV_CODEC_ID_TIFF:
+      return kMatrixBt601;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace sora

@@ -1,0 +1,15 @@
+// Animated WebP, which FFmpeg writes and, before version 8, does not read: its frame count and
+// times stand in the RIFF chunks.
+#pragma once
+
+#include <string>
+
+#include "lib/media/video_reader.h"
+
+namespace sora {
+
+// Fills in what the chunks say; false where the file is no animated WebP. Throws Error(Input) for
+// broken chunks.
+bool describe_animated_webp(const std::string& path, FileInfo& info);
+
+}  // namespace sora
