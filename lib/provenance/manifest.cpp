@@ -64,7 +64,9 @@ ManifestVideo read_video(const ConfigReader& reader) {
 ManifestModel read_model(const ConfigReader& reader) {
   ManifestModel model;
   model.name = reader.get<std::string>("name");
+  model.class_name = reader.get<std::string>("class_name");
   model.fingerprint = reader.get<std::string>("fingerprint");
+  model.dtype = reader.get<std::string>("dtype");
   reader.check_all_read();
   return model;
 }
@@ -108,7 +110,11 @@ json to_json(const Manifest& manifest) {
           {"operation", manifest.operation},
           {"request", manifest.request},
           {"seed", manifest.seed},
-          {"model", {{"name", manifest.model.name}, {"fingerprint", manifest.model.fingerprint}}},
+          {"model",
+           {{"name", manifest.model.name},
+            {"class_name", manifest.model.class_name},
+            {"fingerprint", manifest.model.fingerprint},
+            {"dtype", manifest.model.dtype}}},
           {"sources", sources},
           {"video", to_json(manifest.video)},
           {"canvas", to_json(manifest.canvas)},

@@ -23,7 +23,9 @@ struct ManifestSource {
 
 struct ManifestModel {
   std::string name;         // as the user wrote it: "nano", a directory, a hub name
+  std::string class_name;   // of the transformer, "WanTransformer3DModel"
   std::string fingerprint;  // fingerprint() of its files
+  std::string dtype;        // of weights and matrix products, "bf16"
   bool operator==(const ManifestModel&) const = default;
 };
 

@@ -30,7 +30,7 @@ Manifest example() {
   manifest.operation = "generate";
   manifest.request = to_json(request);
   manifest.seed = UINT64_MAX;
-  manifest.model = {"nano", std::string(64, 'a')};
+  manifest.model = {"nano", "WanTransformer3DModel", std::string(64, 'a'), "bf16"};
   manifest.sources = {{"ball.png", std::string(64, 'b')}};
   manifest.video = {854, 480, 48, Rational(24000, 1001)};
   manifest.canvas = {480, 272, 33, Rational(16)};
