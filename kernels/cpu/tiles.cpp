@@ -1,0 +1,116 @@
+#include "kernels/cpu/tiles.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <string_view>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+// Exported by libtorch where it is built with MKL.
+extern "C" __attribute__((weak, visibility("default"))) int MKL_Set_Num_Threads_Local(int threads);
+
+namespace sora::kernels::cpu {
+namespace {
+
+constexpr int64_t kMaxTileRows = 320;
+constexpr int64_t kFewRows =
+    128;  // below, a tile of rows would read all the weights for too little work
+constexpr int64_t kTilesInStep = 4;  // the number of tiles is a multiple of it, for an even share
+constexpr int64_t kColumnTiles = 8;
+constexpr int64_t kMatrixUnitRows = 16;  // tile sizes are multiples of it
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+Tiling cut(int64_t total, int64_t wanted_count) {
+  const int64_t size = std::max(
+      kMatrixUnitRows, ceil_div(ceil_div(total, wanted_count), kMatrixUnitRows) * kMatrixUnitRows);
+  return {total, size, ceil_div(total, size)};
+}
+
+// Makes the matrix libraries plan for one thread. That they are called inside a parallel region,
+// where they get no more than one, is not enough: they would still cut the sums as for all of the
+// process's threads.
+class OneThread {
+ public:
+  OneThread() {
+#ifdef _OPENMP
+    omp_set_num_threads(1);  // of this thread within the region around it, and forgotten at its end
+#endif
+    if (MKL_Set_Num_Threads_Local != nullptr) mkl_before_ = MKL_Set_Num_Threads_Local(1);
+  }
+  ~OneThread() {
+    if (MKL_Set_Num_Threads_Local != nullptr) MKL_Set_Num_Threads_Local(mkl_before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int mkl_before_ = 0;
+};
+
+// oneDNN's product with the bias and activation applied to the f32 sums, as torch.compile uses it.
+using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&,
+                                   const std::optional<at::Tensor>&, std::string_view,
+                                   c10::List<std::optional<at::Scalar>>,
+                                   std::optional<std::string_view>);
+
+const c10::TypedOperatorHandle<LinearPointwise>* linear_pointwise() {
+  static const auto handle = []() -> std::optional<c10::TypedOperatorHandle<LinearPointwise>> {
+    const auto found = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
+    if (!found || !__builtin_cpu_supports("avx512bw")) return std::nullopt;
+    return found->typed<LinearPointwise>();
+  }();
+  return handle ? &*handle : nullptr;
+}
+
+std::pair<std::string_view, std::optional<std::string_view>> onednn_name(Activation activation) {
+  switch (activation) {
+    case Activation::None:
+      return {"none", std::nullopt};
+    case Activation::GeluTanh:
+      return {"gelu", "tanh"};
+    case Activation::Gelu:
+      return {"gelu", "none"};
+    case Activation::Silu:
+      return {"swish", std::nullopt};
+  }
+  return {"none", std::nullopt};
+}
+
+}  // namespace
+
+Tiling row_tiles(int64_t rows) {
+  return cut(rows, ceil_div(ceil_div(rows, kMaxTileRows), kTilesInStep) * kTilesInStep);
+}
+
+Tiling column_tiles(int64_t columns) { return cut(columns, kColumnTiles); }
+
+bool prefers_columns(int64_t rows) { return rows <= kFewRows; }
+
+void for_each_tile(const Tiling& tiling, const std::function<void(int64_t)>& work) {
+  // A range of one would be run outside of a parallel region, where the library takes all the
+  // threads.
+  const int64_t range = std::max<int64_t>(tiling.count, 2);
+  at::parallel_for(0, range, 1, [&](int64_t begin, int64_t end) {
+    const c10::InferenceMode inference;  // is not inherited by the threads of the region
+    const OneThread one_thread;
+    for (int64_t tile = begin; tile < std::min(end, tiling.count); ++tile) work(tile);
+  });
+}
+
+at::Tensor linear_tile(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                       Activation activation) {
+  const auto* fused = x.scalar_type() == at::kBFloat16 ? linear_pointwise() : nullptr;
+  if (fused == nullptr) return reference::linear(x, weight, bias, activation);
+  const auto [name, algorithm] = onednn_name(activation);
+  return fused->call(x, weight, bias.defined() ? std::optional(bias) : std::nullopt, name,
+                     c10::List<std::optional<at::Scalar>>(), algorithm);
+}
+
+}  // namespace sora::kernels::cpu

@@ -1,0 +1,141 @@
+#include "lib/models/wan/transformer.h"
+
+#include <ATen/ATen.h>
+
+#include "kernels/layer_norm.h"
+#include "lib/core/error.h"
+#include "lib/nn/attention.h"
+#include "lib/nn/rope.h"
+
+namespace sora {
+namespace {
+
+// A convolution whose stride is its kernel is a matrix product over patches laid out in the
+// weight's own order.
+Linear patch_embedding(const WanTransformerConfig& config, const Weights& weights) {
+  const auto& patch = config.patch_size;
+  const int64_t width = config.inner_dim();
+  return {
+      weights.get("weight", {width, config.in_channels, patch[0], patch[1], patch[2]}).flatten(1),
+      weights.get("bias", {width})};
+}
+
+std::vector<WanBlock> make_blocks(const WanTransformerConfig& config, const Weights& weights) {
+  std::vector<WanBlock> blocks;
+  blocks.reserve(static_cast<size_t>(config.num_layers));
+  for (int64_t i = 0; i < config.num_layers; ++i) blocks.emplace_back(config, weights[i]);
+  return blocks;
+}
+
+}  // namespace
+
+WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights& weights)
+    : config_(config),
+      patch_embedding_(patch_embedding(config, weights["patch_embedding"])),
+      condition_embedder_(config, weights["condition_embedder"]),
+      blocks_(make_blocks(config, weights["blocks"])),
+      proj_out_(weights["proj_out"], config.inner_dim(),
+                config.out_channels * config.patch_volume()),
+      scale_shift_table_12D_(weights.get_f32("scale_shift_table", {1, 2, config.inner_dim()})) {}
+
+WanTextContext WanTransformer::prepare_text(const at::Tensor& text_BTD, at::IntArrayRef num_tokens,
+                                            const at::Tensor& image_BSD) const {
+  const int64_t total = text_BTD.size(1);
+  if (text_BTD.dim() != 3 || text_BTD.size(2) != config_.text_dim) {
+    fail(ErrorKind::Input, "text embeddings are {} wide, but the transformer's text_dim is {}",
+         text_BTD.size(-1), config_.text_dim);
+  }
+  if (static_cast<int64_t>(num_tokens.size()) != text_BTD.size(0)) {
+    fail(ErrorKind::Internal, "{} texts, but {} numbers of tokens", text_BTD.size(0),
+         num_tokens.size());
+  }
+  if (config_.image_dim.has_value() != image_BSD.defined()) {
+    fail(ErrorKind::Input, "{}",
+         config_.image_dim ? "this transformer wants the image encoder's hidden states of a "
+                             "first image, and was given none"
+                           : "this transformer has no image branch, but was given an image");
+  }
+  const CollapsedPadding kept = collapse_padding(num_tokens.vec(), total);
+  const at::ScalarType dtype = patch_embedding_.weight().scalar_type();
+  const at::Tensor text_BSD =
+      condition_embedder_.text(text_BTD.narrow(1, 0, kept.num_rows).to(dtype).contiguous());
+  const at::Tensor image =
+      image_BSD.defined() ? condition_embedder_.image(image_BSD.to(dtype)) : at::Tensor();
+  WanTextContext context;
+  context.layers.reserve(blocks_.size());
+  for (const WanBlock& block : blocks_) context.layers.push_back(block.keys(text_BSD, image));
+  if (kept.bias_BS.defined()) context.text_bias_BS = kept.bias_BS.to(text_BSD.device());
+  return context;
+}
+
+at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
+                                      const WanTextContext& text) const {
+  const auto grid = token_grid(latents_BCFHW);
+  const int64_t batch = latents_BCFHW.size(0), tokens = grid[0] * grid[1] * grid[2];
+  if (timestep.size(0) != batch || (timestep.dim() == 2 && timestep.size(1) != tokens)) {
+    fail(ErrorKind::Internal, "timesteps of {} tokens in all, expected {} items of 1 or {}",
+         timestep.numel(), batch, tokens);
+  }
+  const Rotation angles = rotation_3d(grid, config_.attention_head_dim);
+  const Rotation rotation = {angles.cos.to(latents_BCFHW.device()),
+                             angles.sin.to(latents_BCFHW.device())};
+  const WanTimeEmbedding time =
+      condition_embedder_.time(timestep.to(latents_BCFHW.device()), tokens);
+
+  const at::Tensor x_BLD =
+      patch_embedding_(patchify(latents_BCFHW, grid)).to(at::kFloat).view({batch, tokens, -1});
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    blocks_[i].apply_(x_BLD, time, text.layers[i], text.text_bias_BS, rotation);
+  }
+  const at::Tensor shift_scale_R2D = scale_shift_table_12D_ + time.temb_RD.unsqueeze(1);
+  const at::Tensor normed =
+      kernels::layer_norm(x_BLD, 1 + shift_scale_R2D.select(1, 1), shift_scale_R2D.select(1, 0),
+                          time.row_N, config_.eps, patch_embedding_.weight().scalar_type());
+  return unpatchify(proj_out_(normed), grid);
+}
+
+std::array<int64_t, 3> WanTransformer::token_grid(const at::Tensor& latents_BCFHW) const {
+  if (latents_BCFHW.dim() != 5 || latents_BCFHW.size(1) != config_.in_channels) {
+    fail(ErrorKind::Internal, "latents have {} channels, the transformer's in_channels is {}",
+         latents_BCFHW.size(1), config_.in_channels);
+  }
+  std::array<int64_t, 3> grid;
+  for (size_t axis = 0; axis < grid.size(); ++axis) {
+    const int64_t size = latents_BCFHW.size(static_cast<int64_t>(axis) + 2);
+    grid[axis] = size / config_.patch_size[axis];
+    if (grid[axis] < 1 || grid[axis] > config_.rope_max_seq_len) {
+      constexpr const char* kAxes[] = {"latent frames", "latent rows", "latent columns"};
+      fail(ErrorKind::Usage,
+           "{} {} are {} tokens, but this transformer takes 1 to {} along an axis; choose another "
+           "size",
+           size, kAxes[axis], grid[axis], config_.rope_max_seq_len);
+    }
+  }
+  return grid;
+}
+
+at::Tensor WanTransformer::patchify(const at::Tensor& latents_BCFHW,
+                                    const std::array<int64_t, 3>& grid) const {
+  const auto& patch = config_.patch_size;
+  at::Tensor x = latents_BCFHW.to(patch_embedding_.weight().scalar_type());
+  for (size_t axis = 0; axis < grid.size(); ++axis) {
+    x = x.narrow(static_cast<int64_t>(axis) + 2, 0, grid[axis] * patch[axis]);
+  }
+  const int64_t batch = x.size(0), channels = x.size(1), tokens = grid[0] * grid[1] * grid[2];
+  return x.reshape({batch, channels, grid[0], patch[0], grid[1], patch[1], grid[2], patch[2]})
+      .permute({0, 2, 4, 6, 1, 3, 5, 7})
+      .reshape({batch * tokens, channels * config_.patch_volume()});
+}
+
+at::Tensor WanTransformer::unpatchify(const at::Tensor& x_BLD,
+                                      const std::array<int64_t, 3>& grid) const {
+  const auto& patch = config_.patch_size;
+  return x_BLD.to(at::kFloat)
+      .view({x_BLD.size(0), grid[0], grid[1], grid[2], patch[0], patch[1], patch[2],
+             config_.out_channels})
+      .permute({0, 7, 1, 4, 2, 5, 3, 6})
+      .reshape({x_BLD.size(0), config_.out_channels, grid[0] * patch[0], grid[1] * patch[1],
+                grid[2] * patch[2]});
+}
+
+}  // namespace sora

@@ -1,0 +1,65 @@
+// WanTransformer3DModel: predicts the velocity of noised latents at a noise level, given text and
+// perhaps an image. The same mathematics as diffusers' class of that name (Wan 2.1 and 2.2), at any
+// config.
+//
+// B batch, C channels, F H W latent frames, rows, columns; L = F/p0 * H/p1 * W/p2 tokens for
+// patches p; T text tokens, S image tokens, D width
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <vector>
+
+#include "lib/models/wan/condition_embedder.h"
+#include "lib/models/wan/config.h"
+#include "lib/models/wan/transformer_block.h"
+
+namespace sora {
+
+// Keys and values of a prompt (and image) in every layer's cross-attention, made once for all
+// steps.
+struct WanTextContext {
+  std::vector<WanCrossKeys> layers;
+  at::Tensor text_bias_BS;  // Note [Padded keys]; undefined where no row was collapsed
+};
+
+// Const and safe to call from several threads after construction. Works in weights.dtype(), f32 or
+// bf16; in bf16 the norms, the modulation, the time embedder and the rotation stay f32, as in the
+// reference.
+class WanTransformer {
+ public:
+  // Takes every tensor by its name in the checkpoint. Throws Error(Input) for one missing or of
+  // another shape.
+  WanTransformer(const WanTransformerConfig& config, const Weights& weights);
+
+  const WanTransformerConfig& config() const { return config_; }
+
+  // text_BTD: the text encoder's output, zero-padded to the length the model was trained with. The
+  // first num_tokens[b] rows of item b are real; those after it must be zero and cost nothing. The
+  // reference attends to padding too. image: hidden states of the image encoder, needed where
+  // config().image_dim is set: [B, S, image_dim], or [2 B, S, image_dim] with pos_embed_seq_len. A
+  // context of B = 1 serves latents of any batch.
+  WanTextContext prepare_text(const at::Tensor& text_BTD, at::IntArrayRef num_tokens,
+                              const at::Tensor& image_BSD = {}) const;
+
+  // latents [B, in_channels, F, H, W]; timestep [B], or [B, L] where tokens have their own (Wan 2.2
+  // TI2V-5B). Returns the velocity in f32, [B, out_channels, F, H, W], F, H, W rounded down to
+  // whole patches.
+  at::Tensor operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
+                        const WanTextContext& text) const;
+
+ private:
+  std::array<int64_t, 3> token_grid(const at::Tensor& latents_BCFHW) const;
+  at::Tensor patchify(const at::Tensor& latents_BCFHW, const std::array<int64_t, 3>& grid) const;
+  at::Tensor unpatchify(const at::Tensor& x_BLD, const std::array<int64_t, 3>& grid) const;
+
+  WanTransformerConfig config_;
+  Linear patch_embedding_;
+  WanConditionEmbedder condition_embedder_;
+  std::vector<WanBlock> blocks_;
+  Linear proj_out_;
+  at::Tensor scale_shift_table_12D_;  // f32
+};
+
+}  // namespace sora

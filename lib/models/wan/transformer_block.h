@@ -1,0 +1,76 @@
+// One layer of Wan's transformer (Wan 2.1, arXiv 2503.20314, section 4.2): self-attention,
+// cross-attention to text and image, feed-forward; the first and last modulated by the noise level.
+// B batch, L latent tokens, S text or image tokens, D width, R distinct noise levels
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "lib/models/wan/condition_embedder.h"
+#include "lib/models/wan/config.h"
+#include "lib/nn/linear.h"
+#include "lib/nn/norm.h"
+#include "lib/nn/rope.h"
+
+namespace sora {
+
+// What a layer's queries attend to outside of the latents, the same at every noise level. Image
+// tensors are undefined where the model has no image branch.
+struct WanCrossKeys {
+  at::Tensor text_k_BSD, text_v_BSD;
+  at::Tensor image_k_BSD, image_v_BSD;
+};
+
+class WanSelfAttention {
+ public:
+  WanSelfAttention(const WanTransformerConfig& config, const Weights& weights);
+  at::Tensor operator()(const at::Tensor& x_BLD, const Rotation& rotation) const;
+
+ private:
+  int64_t num_heads_;
+  Linear to_q_, to_k_, to_v_, to_out_;
+  RmsNorm norm_q_, norm_k_;
+};
+
+class WanCrossAttention {
+ public:
+  WanCrossAttention(const WanTransformerConfig& config, const Weights& weights);
+  WanCrossKeys keys(const at::Tensor& text_BSD, const at::Tensor& image_BSD) const;
+  // text_bias_BS: Note [Padded keys] in lib/nn/attention.h.
+  at::Tensor operator()(const at::Tensor& x_BLD, const WanCrossKeys& keys,
+                        const at::Tensor& text_bias_BS) const;
+
+ private:
+  struct ImageBranch {
+    Linear add_k_proj, add_v_proj;
+    RmsNorm norm_added_k;
+  };
+  int64_t num_heads_;
+  Linear to_q_, to_k_, to_v_, to_out_;
+  RmsNorm norm_q_, norm_k_;
+  std::optional<ImageBranch> image_;
+};
+
+class WanBlock {
+ public:
+  WanBlock(const WanTransformerConfig& config, const Weights& weights);
+
+  WanCrossKeys keys(const at::Tensor& text_BSD, const at::Tensor& image_BSD) const {
+    return attn2_.keys(text_BSD, image_BSD);
+  }
+  // Changes x_BLD, f32, in place.
+  void apply_(const at::Tensor& x_BLD, const WanTimeEmbedding& time, const WanCrossKeys& keys,
+              const at::Tensor& text_bias_BS, const Rotation& rotation) const;
+
+ private:
+  double eps_;
+  at::ScalarType dtype_;
+  WanSelfAttention attn1_;
+  WanCrossAttention attn2_;
+  std::optional<LayerNorm> norm2_;
+  FeedForward ffn_;
+  at::Tensor scale_shift_table_16D_;  // f32
+};
+
+}  // namespace sora

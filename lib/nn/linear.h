@@ -1,0 +1,44 @@
+// Layers made of matrix products. A layer takes its weights from the checkpoint once, in place, and
+// is const after.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/feed_forward.h"
+#include "kernels/linear.h"
+#include "lib/nn/weights.h"
+
+namespace sora {
+
+using kernels::Activation;
+
+// y = activation(x W^T + b): "weight" [out, in] and "bias" [out] in weights.dtype().
+class Linear {
+ public:
+  Linear(const Weights& weights, int64_t in, int64_t out, bool bias = true);
+  // Weights held by the caller, for products that a checkpoint stores in another form.
+  Linear(at::Tensor weight_NK, at::Tensor bias_N);
+
+  at::Tensor operator()(const at::Tensor& x, Activation activation = Activation::None) const;
+
+  const at::Tensor& weight() const { return weight_; }
+  const at::Tensor& bias() const { return bias_; }
+
+ private:
+  at::Tensor weight_;
+  at::Tensor bias_;
+};
+
+// y = activation(x W1^T + b1) W2^T + b2, the two products at different names in different
+// checkpoints.
+class FeedForward {
+ public:
+  FeedForward(const Linear& first, const Linear& second, Activation activation);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  kernels::FeedForwardWeights weights_;
+  Activation activation_;
+};
+
+}  // namespace sora

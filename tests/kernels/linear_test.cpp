@@ -1,0 +1,94 @@
+#include "kernels/linear.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/cpu/tiles.h"
+#include "kernels/feed_forward.h"
+#include "tests/kernels/cases.h"
+
+namespace sora::kernels {
+namespace {
+
+constexpr Activation kActivations[] = {Activation::None, Activation::GeluTanh, Activation::Gelu,
+                                       Activation::Silu};
+
+at::Tensor activated_f64(const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::None:
+      return x;
+    case Activation::GeluTanh:
+      return x / 2 * (1 + (std::sqrt(2 / M_PI) * (x + 0.044715 * x.pow(3))).tanh());
+    case Activation::Gelu:
+      return x / 2 * (1 + at::erf(x / std::sqrt(2.0)));
+    case Activation::Silu:
+      return x / (1 + (-x).exp());
+  }
+  return {};
+}
+
+class LinearCases : public testing::TestWithParam<ProductCase> {
+ protected:
+  void SetUp() override {
+    at::manual_seed(11);
+    const ProductCase& shape = GetParam();
+    x_ = at::randn({shape.rows, shape.in}).to(shape.dtype);
+    weight_ = (at::randn({shape.out, shape.in}) / std::sqrt(static_cast<double>(shape.in)))
+                  .to(shape.dtype);
+    bias_ = at::randn({shape.out}).to(shape.dtype);
+  }
+  at::Tensor x_, weight_, bias_;
+};
+
+TEST_P(LinearCases, IsItsEquationWithEveryActivation) {
+  const at::Tensor sums =
+      at::matmul(x_.to(at::kDouble), weight_.to(at::kDouble).t()) + bias_.to(at::kDouble);
+  for (const Activation activation : kActivations) {
+    const at::Tensor wanted = activated_f64(sums, activation);
+    // Twice: where the activation is a second pass in bf16, its input has been rounded as well.
+    EXPECT_LE(largest_difference(kernels::linear(x_, weight_, bias_, activation), wanted),
+              2 * tolerance(GetParam().dtype, GetParam().in, largest(sums)))
+        << "activation " << static_cast<int>(activation);
+  }
+}
+
+TEST_P(LinearCases, WorksWithoutABiasAndOnMoreThanTwoDimensions) {
+  const at::Tensor wanted = at::matmul(x_.to(at::kDouble), weight_.to(at::kDouble).t());
+  const at::Tensor y = kernels::linear(x_.unsqueeze(0), weight_, {});
+  EXPECT_EQ(y.sizes(), (std::vector<int64_t>{1, GetParam().rows, GetParam().out}));
+  EXPECT_LE(largest_difference(y[0], wanted),
+            tolerance(GetParam().dtype, GetParam().in, largest(wanted)));
+}
+
+TEST_P(LinearCases, GivesTheSameBytesAtAnyNumberOfThreads) {
+  EXPECT_TRUE(same_at_any_number_of_threads(
+      [&] { return kernels::linear(x_, weight_, bias_, Activation::GeluTanh); }));
+}
+
+TEST_P(LinearCases, FeedForwardIsTwoProducts) {
+  const at::Tensor second = at::randn({5, GetParam().out}).to(GetParam().dtype);
+  const FeedForwardWeights weights = {weight_, bias_, second, {}};
+  const at::Tensor inner = kernels::linear(x_, weight_, bias_, Activation::GeluTanh);
+  const at::Tensor y = feed_forward(x_, weights, Activation::GeluTanh);
+  EXPECT_TRUE(at::equal(y, kernels::linear(inner, second, {})));
+  EXPECT_TRUE(same_at_any_number_of_threads(
+      [&] { return feed_forward(x_, weights, Activation::GeluTanh); }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, LinearCases, testing::ValuesIn(product_cases()));
+
+TEST(Tiles, CoverEachRowOnce) {
+  for (const int64_t rows : {1, 15, 16, 17, 129, 1000, 2240, 32760}) {
+    for (const cpu::Tiling& tiles : {cpu::row_tiles(rows), cpu::column_tiles(rows)}) {
+      int64_t covered = 0;
+      for (int64_t tile = 0; tile < tiles.count; ++tile) {
+        EXPECT_EQ(tiles.begin(tile), covered);
+        EXPECT_GT(tiles.length(tile), 0);
+        covered += tiles.length(tile);
+      }
+      EXPECT_EQ(covered, rows);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sora::kernels

@@ -1,0 +1,204 @@
+// Against WanTransformer3DModel of diffusers on the same weights and inputs:
+// tests/data/transformer.
+#include "lib/models/wan/transformer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "lib/core/config_reader.h"
+#include "lib/core/json_file.h"
+#include "lib/tensor_io/checkpoint.h"
+#include "tests/error_of.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path folder() { return fs::path(SORA_TEST_DATA) / "transformer"; }
+
+WanTransformer open_model(const fs::path& directory, at::ScalarType dtype) {
+  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory)), dtype);
+  WanTransformer model(
+      WanTransformerConfig::from_config(ConfigReader::open(directory / "config.json")), weights);
+  weights.check_all_used();
+  return model;
+}
+
+// Inputs and outputs of one forward.
+struct Case {
+  explicit Case(const fs::path& path)
+      : tensors(Checkpoint::open(fs::path(path).replace_extension(".safetensors"))),
+        description(read_json_file(path)),
+        model(path.parent_path() / "model") {}
+
+  // Rows of zeros at the end of a text are padding.
+  std::vector<int64_t> num_tokens() const {
+    const at::Tensor text = tensors.get("encoder_hidden_states");
+    std::vector<int64_t> counts;
+    for (int64_t b = 0; b < text.size(0); ++b) {
+      int64_t real = text.size(1);
+      while (real > 0 && text[b][real - 1].eq(0).all().item<bool>()) --real;
+      counts.push_back(real);
+    }
+    return counts;
+  }
+
+  at::Tensor run(const WanTransformer& transformer) const { return run(transformer, num_tokens()); }
+  at::Tensor run(const WanTransformer& transformer, const std::vector<int64_t>& counts) const {
+    const at::Tensor image = tensors.has("encoder_hidden_states_image")
+                                 ? tensors.get("encoder_hidden_states_image")
+                                 : at::Tensor();
+    const WanTextContext context =
+        transformer.prepare_text(tensors.get("encoder_hidden_states"), counts, image);
+    return transformer(tensors.get("hidden_states"), tensors.get("timestep"), context);
+  }
+
+  Checkpoint tensors;
+  nlohmann::json description;
+  fs::path model;
+};
+
+// Root mean square of the difference over that of the reference, as the fixtures measure bf16.
+double relative_error(const at::Tensor& value, const at::Tensor& reference) {
+  const at::Tensor wanted = reference.to(at::kDouble);
+  return ((value.to(at::kDouble) - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
+      .item<double>();
+}
+
+std::vector<std::string> case_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::recursive_directory_iterator(folder())) {
+    if (entry.path().extension() != ".json" || entry.path().parent_path().filename() == "model")
+      continue;
+    names.push_back(fs::relative(entry.path(), folder()).string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class WanTransformerParity : public testing::TestWithParam<std::string> {
+ protected:
+  const c10::InferenceMode guard_;
+};
+
+TEST_P(WanTransformerParity, EqualsDiffusersInF32) {
+  const Case given(folder() / GetParam());
+  const at::Tensor output = given.run(open_model(given.model, at::kFloat));
+  const at::Tensor wanted = given.tensors.get("output");
+  ASSERT_EQ(output.sizes(), wanted.sizes());
+  EXPECT_LT(relative_error(output, wanted), 2e-6);
+}
+
+TEST_P(WanTransformerParity, IsNoFurtherFromF32InBf16ThanDiffusers) {
+  const Case given(folder() / GetParam());
+  const at::Tensor output = given.run(open_model(given.model, at::kBFloat16));
+  const double theirs = given.description["bf16_relative_error"].get<double>();
+  EXPECT_LT(relative_error(output, given.tensors.get("output")), 1.1 * theirs);
+}
+
+TEST_P(WanTransformerParity, AttendsToPaddingAsIfEveryPaddedTokenWereThere) {
+  const Case given(folder() / GetParam());
+  const WanTransformer model = open_model(given.model, at::kFloat);
+  const std::vector<int64_t> all(given.num_tokens().size(),
+                                 given.tensors.get("encoder_hidden_states").size(1));
+  EXPECT_LT(relative_error(given.run(model), given.run(model, all)), 1e-6);
+}
+
+TEST_P(WanTransformerParity, GivesTheSameBytesAtAnyNumberOfThreads) {
+  const Case given(folder() / GetParam());
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const WanTransformer model = open_model(given.model, dtype);
+    const int before = at::get_num_threads();
+    at::set_num_threads(1);
+    const at::Tensor once = given.run(model);
+    at::set_num_threads(3);
+    EXPECT_TRUE(at::equal(once, given.run(model)));
+    at::set_num_threads(before);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, WanTransformerParity, testing::ValuesIn(case_names()),
+                         [](const auto& param) {
+                           std::string name = fs::path(param.param).replace_extension().string();
+                           std::replace(name.begin(), name.end(), '/', '_');
+                           return name;
+                         });
+
+class WanTransformerErrors : public testing::Test {
+ protected:
+  const c10::InferenceMode guard_;
+  nlohmann::json config_ = read_json_file(folder() / "t2v" / "model" / "config.json");
+
+  Error config_error() {
+    return error_of(
+        [&] { WanTransformerConfig::from_config(ConfigReader(config_, "config.json")); });
+  }
+};
+
+TEST_F(WanTransformerErrors, NameAnUnknownConfigField) {
+  config_["window_size"] = 4;
+  const Error error = config_error();
+  EXPECT_EQ(error.kind(), ErrorKind::Input);
+  EXPECT_NE(std::string(error.what()).find("window_size"), std::string::npos) << error.what();
+}
+
+TEST_F(WanTransformerErrors, NameAHeadWidthThatCannotBeTurned) {
+  config_["attention_head_dim"] = 15;
+  EXPECT_NE(std::string(config_error().what()).find("attention_head_dim is 15"), std::string::npos);
+}
+
+TEST_F(WanTransformerErrors, NameHalfAnImageBranch) {
+  config_["image_dim"] = 24;
+  EXPECT_NE(std::string(config_error().what()).find("added_kv_proj_dim"), std::string::npos);
+}
+
+TEST_F(WanTransformerErrors, NameATensorOfAnotherShape) {
+  config_["ffn_dim"] = config_["ffn_dim"].get<int64_t>() + 1;
+  const auto config = WanTransformerConfig::from_config(ConfigReader(config_, "config.json"));
+  const Weights weights(
+      std::make_shared<const Checkpoint>(Checkpoint::open(folder() / "t2v" / "model")), at::kFloat);
+  const Error error = error_of([&] { WanTransformer(config, weights); });
+  EXPECT_EQ(error.kind(), ErrorKind::Input);
+  EXPECT_NE(std::string(error.what()).find("blocks.0.ffn.net.0.proj.weight"), std::string::npos)
+      << error.what();
+}
+
+TEST_F(WanTransformerErrors, NameASizeWithMoreTokensThanPositions) {
+  const WanTransformer model = open_model(folder() / "t2v" / "model", at::kFloat);
+  const int64_t most = model.config().rope_max_seq_len;
+  const WanTextContext text = model.prepare_text(at::zeros({1, 4, model.config().text_dim}), 0);
+  const Error error = error_of([&] {
+    model(at::zeros({1, 16, most + 1, 2, 2}), at::zeros({1}), text);
+  });
+  EXPECT_EQ(error.kind(), ErrorKind::Usage);
+  EXPECT_NE(std::string(error.what()).find(std::to_string(most)), std::string::npos)
+      << error.what();
+}
+
+TEST_F(WanTransformerErrors, AskForTheImageThatTheModelNeeds) {
+  const WanTransformer model = open_model(folder() / "image" / "model", at::kFloat);
+  const Error error = error_of([&] {
+    model.prepare_text(at::zeros({1, 4, model.config().text_dim}), 0);
+  });
+  EXPECT_EQ(error.kind(), ErrorKind::Input);
+}
+
+TEST(WanTransformerConfig, TakesNullOutChannelsForAsManyAsComeIn) {
+  nlohmann::json config = read_json_file(folder() / "t2v" / "model" / "config.json");
+  config["in_channels"] = 20;
+  config["out_channels"] = nullptr;
+  EXPECT_EQ(WanTransformerConfig::from_config(ConfigReader(config, "config.json")).out_channels,
+            20);
+  config.erase("out_channels");
+  EXPECT_EQ(WanTransformerConfig::from_config(ConfigReader(config, "config.json")).out_channels,
+            16);
+}
+
+}  // namespace
+}  // namespace sora
