@@ -141,17 +141,18 @@ def main():
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-        step += 1
-        running = float(loss.detach()) if running == 0 else 0.98 * running + 0.02 * float(loss.detach())
+        step, value = step + 1, float(loss.detach())
+        running = value if running == 0 else 0.98 * running + 0.02 * value
         if step % 50 == 0:
             rate = (step - done) / (time.time() - started)
-            print(f"vae step {step}/{steps} loss {running:.4f} kl {float(kl):.2f} {rate:.2f} steps/s "
+            print(f"vae step {step}/{steps} loss {running:.4f} kl {float(kl.detach()):.2f} {rate:.2f} steps/s "
                   f"cpu {time.process_time() - cpu:.0f} s", flush=True)
+        if step % 100 == 0 or step == steps:
+            settings.save(path, {"model": vae.state_dict(), "optimiser": optimiser.state_dict(), "step": step})
         if step % 300 == 0 or step == steps:
             values = psnr(vae, held_out)
             print(f"vae step {step} held-out PSNR {np.mean(values):.2f} dB "
                   f"[{' '.join(f'{v:.1f}' for v in values)}]", flush=True)
-            settings.save(path, {"model": vae.state_dict(), "optimiser": optimiser.state_dict(), "step": step})
             fresh = render_pool(1_000_000 + 1000 * step, 0.03)
             for clip in fresh:
                 same = [i for i, c in enumerate(pool) if c.shape == clip.shape]

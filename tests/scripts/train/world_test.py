@@ -1,0 +1,108 @@
+"""The drawn world, its captions, the tokenizer and the scorer. Run: python -m unittest tests/scripts/train/world_test.py"""
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts/train"))
+
+from scorer.reading import read  # noqa: E402
+from scorer.seeing import judge, see  # noqa: E402
+from world import captions  # noqa: E402
+from world.draw import PALETTE, draw  # noqa: E402
+from world.spec import CAMERAS, PLACES, SIMPLE_SHAPES, STYLES, Scene, Thing, World, is_held_out, random_scene  # noqa: E402
+
+ONE = World(shapes=SIMPLE_SHAPES)
+
+
+class Drawing(unittest.TestCase):
+    def test_same_seed_gives_the_same_bytes(self):
+        a, b = (draw(random_scene(3, World(styled=0.5, pairs=0.5), 96, 64, 9)) for _ in range(2))
+        self.assertTrue((a == b).all())
+
+    def test_two_seeds_differ(self):
+        a, b = (draw(random_scene(k, ONE, 96, 64, 9)) for k in (1, 2))
+        self.assertFalse((a == b).all())
+
+    def test_every_place_camera_and_style_draws_any_aspect(self):
+        for width, height in ((96, 64), (64, 64), (48, 80)):
+            for place in PLACES:
+                self.assertEqual(draw(random_scene(1, ONE, width, height, 5, place=place)).shape, (5, height, width, 3))
+            for camera in CAMERAS:
+                scene = random_scene(2, ONE, width, height, 5)
+                scene.camera = camera
+                self.assertEqual(draw(scene).dtype, np.uint8)
+            for style in STYLES:
+                scene = random_scene(2, ONE, width, height, 5)
+                scene.style = style
+                self.assertEqual(draw(scene).shape, (5, height, width, 3))
+
+    def test_the_middle_of_an_object_has_its_colour(self):
+        for colour, rgb in PALETTE.items():
+            scene = Scene("gray", [Thing("square", colour, "still", "normal", 0.25, (0.75, 0.5))], width=96, height=64,
+                          frames=1)
+            middle = draw(scene)[0, 34, 50].astype(int)
+            self.assertLess(np.abs(middle - rgb).max(), 60, colour)
+
+    def test_training_never_holds_a_held_out_combination(self):
+        for seed in range(400):
+            scene = random_scene(seed, World(pairs=0.3))
+            for thing in scene.things:
+                self.assertFalse(is_held_out(thing.shape, thing.colour, thing.motion, scene.place))
+            thing = random_scene(seed, ONE, held_out=True)
+            self.assertTrue(is_held_out(thing.things[0].shape, thing.things[0].colour, thing.things[0].motion,
+                                        thing.place))
+
+
+class Captions(unittest.TestCase):
+    def test_a_third_or_more_are_chinese(self):
+        rng = np.random.default_rng(0)
+        languages = [captions.caption(random_scene(k, ONE), rng)[1] for k in range(600)]
+        self.assertGreater(languages.count("zh") / 600, 1 / 3)
+
+    def test_facts_can_be_read_back_in_both_languages(self):
+        for seed in range(400):
+            scene = random_scene(seed, World())
+            language = ("en", "zh")[seed % 2]
+            text, _ = captions.caption(scene, np.random.default_rng(seed), language=language)
+            facts, thing = read(text), scene.things[0]
+            self.assertEqual(facts.place, scene.place, text)
+            self.assertEqual(facts.things[:1],
+                             [{"shape": thing.shape, "colour": thing.colour, "motion": thing.motion}], text)
+
+
+class Tokenizer(unittest.TestCase):
+    def test_transformers_gives_sentencepiece_ids(self):
+        import tokenizer
+        with tempfile.TemporaryDirectory() as folder:
+            theirs = tokenizer.build(Path(folder))
+            ours = tokenizer.processor(Path(folder))
+            rng = np.random.default_rng(0)
+            texts = [captions.caption(random_scene(k, World(styled=0.3, moving_camera=0.3, pairs=0.3)), rng)[0]
+                     for k in range(300)]
+            for text in texts:
+                self.assertNotIn(2, ours.encode(text), text)
+            for text in texts + ["", "A Dragon in Paris", "一条红色的龙", "ＲＥＤ　ball", "héllo 🎈 world", "龙 x"]:
+                self.assertEqual(ours.encode(text) + [1], theirs(text).input_ids, text)
+
+
+class Scorer(unittest.TestCase):
+    def test_drawn_clips_score_right_and_wrong_captions_score_wrong(self):
+        right, wrong = [], []
+        for seed in range(24):
+            scene = random_scene(900_000 + seed, ONE, 160, 96, 17)
+            seen = see(draw(scene))
+            text, _ = captions.caption(scene, np.random.default_rng(seed))
+            right.append(judge(read(text), seen)["all"])
+            other = random_scene(910_000 + seed, ONE, 160, 96, 17)
+            text, _ = captions.caption(other, np.random.default_rng(seed))
+            wrong.append(judge(read(text), seen)["all"])
+        self.assertGreater(np.mean(right), 0.9)
+        self.assertLess(np.mean(wrong), 0.1)
+
+
+if __name__ == "__main__":
+    unittest.main()
