@@ -12,10 +12,12 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fPIC>)
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wno-unknown-pragmas>")
 if(SORA_WERROR)
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+  # gcc 12 sees overlapping and overlong copies inside std::string where there are none (its bug 105651).
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Werror;-Wno-error=restrict;-Wno-error=array-bounds>"
+    "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-error=stringop-overflow;-Wno-error=stringop-overread>")
 endif()
 
-# Portable to any x86-64 of the last fifteen years; kernels that want more are chosen at run time (sora_targets).
+# Portable to any x86-64 since 2009; kernels that want more are chosen at run time (sora_targets).
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-march=x86-64-v2>)
 endif()

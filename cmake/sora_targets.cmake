@@ -9,7 +9,8 @@
 # A folder without sources is an empty library, so that those who depend on it still build.
 
 # A unit named *_avx2.cpp and so on is compiled for that processor; the code beside it asks at run time whether it
-# may be called.
+# may be called. Such a unit includes intrinsics and the C library only (tests/architecture): of an inline function
+# the linker keeps one copy, and it could be the one that an older processor cannot run.
 set(SORA_FLAGS_avx2 -march=x86-64-v3)
 set(SORA_FLAGS_avx512 -march=x86-64-v4)
 set(SORA_FLAGS_avx512bf16 -march=x86-64-v4 -mavx512bf16 -mavx512vnni)
@@ -19,7 +20,7 @@ function(sora_processor_flags)
   foreach(source IN LISTS ARGN)
     if(source MATCHES "_(avx2|avx512|avx512bf16|amx)\\.cpp$")
       set_source_files_properties("${source}" PROPERTIES
-        COMPILE_OPTIONS "${SORA_FLAGS_${CMAKE_MATCH_1}}" SKIP_PRECOMPILE_HEADERS ON)
+        COMPILE_OPTIONS "${SORA_FLAGS_${CMAKE_MATCH_1}};-ffp-contract=fast" SKIP_PRECOMPILE_HEADERS ON)
     endif()
   endforeach()
 endfunction()
