@@ -1,0 +1,22 @@
+// What the pages and scripts about the command line read from it, in one form.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <string>
+#include <vector>
+
+namespace sora::cli {
+
+std::vector<const CLI::App*> subcommands_of(const CLI::App& app);  // hidden ones left out
+std::vector<const CLI::Option*> options_of(const CLI::App& app);   // likewise
+bool takes_value(const CLI::Option& option);
+bool takes_file(const CLI::Option& option);
+std::vector<std::string> flags_of(const CLI::Option& option);  // {"-o", "--output"}; empty for a positional
+
+// The lines of a footer that begins with "Examples:", without that heading.
+std::vector<std::string> examples_of(const CLI::App& app);
+
+std::string join(const std::vector<std::string>& words, const std::string& between);
+
+}  // namespace sora::cli
