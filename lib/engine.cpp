@@ -1,0 +1,219 @@
+// The engine behind the library's door: finds the model, plans, makes each clip, writes it with its manifest.
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <dlfcn.h>
+#include <torch/version.h>
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+
+#include "lib/core/json_file.h"
+#include "lib/media/ffmpeg_version.h"
+#include "lib/media/video_reader.h"
+#include "lib/media/video_writer.h"
+#include "lib/models/registry.h"
+#include "lib/pipelines/clip_maker.h"
+#include "lib/pipelines/output_path.h"
+#include "lib/pipelines/plan_report.h"
+#include "lib/pipelines/vocabulary.h"
+#include "lib/provenance/digest.h"
+#include "lib/provenance/manifest.h"
+#include "lib/schedulers/scheduler.h"
+#include "lib/sora.h"
+#include "lib/tensor_io/safetensors.h"
+#include "sora/build_config.h"
+
+namespace sora {
+namespace {
+
+// The built-in models lie where the installation or the build tree puts them, relative to libsora.so itself.
+std::filesystem::path built_in_models() {
+  Dl_info info = {};
+  dladdr(reinterpret_cast<const void*>(&sora_new_engine), &info);
+  const std::filesystem::path library = std::filesystem::canonical(info.dli_fname).parent_path();
+  for (const char* relative : kModelPathsFromLibrary) {
+    const std::filesystem::path path = library / relative;
+    if (std::filesystem::exists(path)) return std::filesystem::canonical(path);
+  }
+  return library / kModelPathsFromLibrary[0];
+}
+
+std::string prompt_of(const Request& request) {
+  return std::visit([](const auto& operation) { return operation.prompt; }, request.operation);
+}
+
+int variations_of(const Request& request) {
+  return std::visit([](const auto& operation) { return operation.variations; }, request.operation);
+}
+
+std::vector<std::string> sources_of(const Request& request) {
+  std::vector<std::string> sources;
+  const auto& generate = std::get<GenerateRequest>(request.operation);
+  for (const std::string& path : {generate.image, generate.last_image}) {
+    if (!path.empty()) sources.push_back(path);
+  }
+  return sources;
+}
+
+// The request with every wish the plan resolved, so that its recipe means the same in a later version.
+Request resolved(Request request, const Plan& plan, const ModelInfo& model, uint64_t seed) {
+  request.video.size = plan.output_size;
+  request.video.resolution.reset();
+  request.video.aspect.reset();
+  request.video.duration_s.reset();
+  request.video.num_frames = plan.output_frames;
+  request.video.fps = plan.output_fps;
+  request.sampling.steps = plan.steps;
+  request.sampling.guidance_scale = plan.guidance_scale;
+  if (model.has_two_experts()) request.sampling.guidance_scale_2 = plan.guidance_scale_2;
+  request.sampling.negative_prompt = plan.negative_prompt;
+  request.sampling.seed = seed;
+  request.runtime.dtype = plan.dtype;
+  std::get<GenerateRequest>(request.operation).variations = 1;
+  return request;
+}
+
+ManifestVideo video_of(Size size, int64_t num_frames, Rational fps) { return {size.width, size.height, num_frames, fps}; }
+
+ManifestSchedule schedule_of(const Request& request, const Plan& plan, const ModelInfo& model) {
+  const std::unique_ptr<Scheduler> scheduler =
+      make_scheduler(model.scheduler, {request.sampling.scheduler, request.sampling.shift});
+  scheduler->set_timesteps(plan.steps);
+  return {request.sampling.scheduler.value_or(model.scheduler.value("_class_name", "")), scheduler->schedule().sigmas,
+          plan.guidance_scale, plan.guidance_scale_2};
+}
+
+// All of the manifest that the variations of a request share.
+Manifest describe_making(const Request& request, const Plan& plan, const ModelInfo& model, const Observer& observer) {
+  const DigestCache digests;
+  Manifest manifest;
+  manifest.created_by = std::string("sora ") + kVersion;
+  manifest.operation = operation_name(request.operation);
+  manifest.model.name = model.name;
+  manifest.model.class_name = "WanTransformer3DModel";
+  manifest.model.fingerprint = fingerprint(digest_model(model.directory, digests, observer));
+  manifest.model.dtype = plan.dtype;
+  for (const std::string& path : sources_of(request)) {
+    manifest.sources.push_back({path, sha256_of_file(path, observer)});
+  }
+  manifest.video = video_of(plan.output_size, plan.output_frames, plan.output_fps);
+  manifest.canvas = video_of(plan.canvas_size, plan.canvas_frames, plan.canvas_fps);
+  manifest.schedule = schedule_of(request, plan, model);
+  manifest.libraries = {{"libtorch", TORCH_VERSION}, {"ffmpeg", ffmpeg_version()}};
+  return manifest;
+}
+
+class LocalEngine : public Engine {
+ public:
+  std::vector<ClipResult> run(const Request& request, Observer& observer) override;
+  PlanReport plan(const Request& request) override;
+  nlohmann::json info(const std::string& path) override { return to_json(probe(path)); }
+  Request recipe(const std::string& path) override;
+  nlohmann::json versions() override;
+
+ private:
+  ModelInfo find(const Request& request) const {
+    return read_model_info(request.runtime.model, find_model(request.runtime.model, built_in_models()));
+  }
+};
+
+std::vector<ClipResult> LocalEngine::run(const Request& request, Observer& observer) {
+  const c10::InferenceMode inference;
+  if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
+  auto start = std::chrono::steady_clock::now();
+
+  const ModelInfo model = find(request);
+  const Plan plan = make_plan(request, model);
+  for (const std::string& notice : plan.notices) observer.notice(notice);
+  for (const std::string& word : unknown_words(prompt_of(request), model.defaults.vocabulary)) {
+    observer.notice(fmt::format("{} does not know the word '{}'", model.name, word));
+  }
+  const int count = variations_of(request);
+  const std::string base_path =
+      request.output.path.empty() ? free_output_path(prompt_of(request), plan.seed) : request.output.path;
+
+  Manifest manifest = describe_making(request, plan, model, observer);
+  std::vector<ClipResult> results;
+  std::optional<ClipMaker> maker;
+  for (int index = 0; index < count; ++index) {
+    ClipResult result;
+    result.seed = plan.seed + static_cast<uint64_t>(index);
+    result.size = plan.output_size;
+    result.num_frames = plan.output_frames;
+    result.fps = plan.output_fps;
+    manifest.seed = result.seed;
+    manifest.request = to_json(resolved(request, plan, model, result.seed));
+    result.manifest = to_json(manifest);
+
+    WriterOptions options;
+    options.path = variation_path(base_path, index, count);
+    options.codec = request.output.codec;
+    options.width = plan.output_size.width;
+    options.height = plan.output_size.height;
+    options.fps = plan.output_fps;
+    options.quality = request.output.quality;
+    options.force = request.output.force;
+    options.metadata_json = result.manifest.dump();
+    options.expected_frames = plan.output_frames;
+    options.title = prompt_of(request);
+    VideoWriter writer(options);  // before any work, so that what cannot be written fails at once
+
+    if (!maker) maker.emplace(request, model, plan, observer);
+    const at::Tensor latents = maker->sample(result.seed);
+    if (index + 1 == count) maker->drop_denoiser();
+    if (!request.output.latents_path.empty()) {
+      write_safetensors(variation_path(request.output.latents_path, index, count), {{"latents", latents}},
+                        {{"manifest", result.manifest.dump()}});
+    }
+    maker->decode(latents, [&](const at::Tensor& frames) { writer.write(frames); });
+    check_stop(observer);
+    writer.finish();
+
+    for (const std::string& notice : writer.notices()) observer.notice(notice);
+    result.paths = writer.paths();
+    const auto now = std::chrono::steady_clock::now();
+    result.seconds = std::chrono::duration<double>(now - start).count();
+    start = now;
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+PlanReport LocalEngine::plan(const Request& request) {
+  const c10::InferenceMode inference;
+  if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
+  const ModelInfo model = find(request);
+  const Plan plan = make_plan(request, model);
+  const Canvas canvas = make_canvas(request, plan, model);
+  format_for(request.output.path.empty() ? "clip.mp4" : request.output.path, request.output.codec);
+  const double rate = measure_matrix_rate(plan.dtype);
+  return {describe(plan, model, canvas, rate), to_json(plan, model, canvas, rate)};
+}
+
+Request LocalEngine::recipe(const std::string& path) {
+  const bool is_json = std::filesystem::path(path).extension() == ".json";
+  const std::string text = is_json ? read_file(path) : probe(path).metadata_json;
+  if (text.empty()) fail(ErrorKind::Input, "{} holds no manifest; it was not made by this program or lost it on the way", path);
+  return request_from_json(manifest_from_json(parse_json(text, path), path).request);
+}
+
+nlohmann::json LocalEngine::versions() {
+  return {{"sora", kVersion},
+          {"libtorch", TORCH_VERSION},
+          {"ffmpeg", ffmpeg_version()},
+          {"threads", at::get_num_threads()},
+          {"schedulers", scheduler_names()},
+          {"containers", container_names()},
+          {"codecs", codec_names()}};
+}
+
+}  // namespace
+
+Engine::~Engine() = default;
+
+std::unique_ptr<Engine> make_engine() { return std::make_unique<LocalEngine>(); }
+
+}  // namespace sora
+
+extern "C" sora::Engine* sora_new_engine() { return sora::make_engine().release(); }

@@ -1,0 +1,15 @@
+// One family so far; another is its own folder and a branch on the class its model_index.json names.
+#include "lib/models/denoiser.h"
+
+#include "lib/models/wan/wan_denoiser.h"
+
+namespace sora {
+
+Denoiser::~Denoiser() = default;
+
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Conditioning& conditioning,
+                                        const LatentGrid& grid, at::ScalarType dtype) {
+  return std::make_unique<WanDenoiser>(model, conditioning, grid, dtype);
+}
+
+}  // namespace sora

@@ -1,0 +1,45 @@
+// What the denoise loop asks of a model, whatever its family: the guided velocity at a noise level.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "lib/models/model_info.h"
+
+namespace sora {
+
+// B images, S image tokens, T text tokens, D width, C latent channels, F H W latent frames, height, width
+struct TextCondition {
+  at::Tensor embeds_TD;    // zero-padded to the model's sequence length
+  int64_t num_tokens = 0;  // real ones at the beginning
+};
+
+// All that the model is told besides the noise level.
+struct Conditioning {
+  TextCondition positive;
+  TextCondition negative;
+  at::Tensor image_embeds_BSD;  // hidden states of the CLIP image encoder, one item an image; undefined without
+  // Latents of the known frames, normalised, zero where unknown; undefined where no frame is known.
+  at::Tensor known_latents_1CFHW;
+  // Per video frame: 1 known, 0 free; [num_frames] f32, undefined where no frame is known.
+  at::Tensor known_frames;
+  double guidance_scale = 1.0;    // 1: the negative pass is left out
+  double guidance_scale_2 = 1.0;  // of the low-noise expert
+};
+
+class Denoiser {
+ public:
+  virtual ~Denoiser();
+  // latents_1CFHW f32 at `timestep` (0 to num_train_timesteps); returns the guided velocity, same shape, f32.
+  virtual at::Tensor velocity(const at::Tensor& latents_1CFHW, double timestep) = 0;
+  // The latents with the known ones put back, for families that keep them clean; others return them as they are.
+  virtual at::Tensor pin(const at::Tensor& latents_1CFHW) const { return latents_1CFHW; }
+};
+
+// Weights are loaded when the first velocity is asked for. `dtype` is the type of the transformer's weights and matrix
+// products. Loading throws Error(Input) where the weights do not fit the configs.
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Conditioning& conditioning,
+                                        const LatentGrid& grid, at::ScalarType dtype);
+
+}  // namespace sora

@@ -1,0 +1,56 @@
+// What a model directory is and can do, read from its configs alone: no weights are touched.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/core/rational.h"
+#include "lib/models/latents.h"
+#include "lib/models/wan/config.h"
+#include "lib/models/wan/vae_config.h"
+
+namespace sora {
+
+// How a model honours the known frames of a canvas.
+enum class KnownFrames {
+  None,             // plain text to video
+  MaskChannels,     // mask and masked clip concatenated to the noise (Wan image to video, nano)
+  TokenTimesteps,   // known tokens at timestep 0 (Wan 2.2 TI2V-5B, `expand_timesteps`)
+};
+
+// What the model is run with where the user does not say.
+struct ModelDefaults {
+  int64_t width = 832;
+  int64_t height = 480;
+  int64_t num_frames = 81;
+  Rational fps{16};
+  int steps = 50;
+  double guidance_scale = 5.0;
+  std::optional<double> guidance_scale_2;
+  std::string negative_prompt;
+  int64_t max_sequence_length = 512;  // text tokens, zero-padded
+  int64_t max_pixels = 1280 * 720;    // of a frame the model was made for; larger ones are made by resampling
+  int64_t max_frames = 81;            // likewise
+  std::vector<std::string> vocabulary;  // the words the model knows; empty: any
+};
+
+struct ModelInfo {
+  std::string name;                 // as the user wrote it
+  std::filesystem::path directory;
+  WanTransformerConfig transformer;  // both experts have one config
+  WanVaeConfig vae;
+  nlohmann::json scheduler;          // scheduler_config.json
+  std::optional<double> boundary_ratio;  // share of the timesteps above which the high-noise expert works
+  KnownFrames known_frames = KnownFrames::None;
+  bool wants_image_embeds = false;   // CLIP image branch
+  ModelDefaults defaults;
+
+  LatentStrides strides() const;
+  bool has_two_experts() const { return boundary_ratio.has_value(); }
+};
+
+}  // namespace sora

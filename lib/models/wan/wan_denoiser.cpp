@@ -1,0 +1,124 @@
+// The input forms follow Wan's pipelines: image to video concatenates a mask (one channel for each video frame of a
+// latent frame) and the known latents to the noise (Wan 2.1, section 5.1); TI2V-5B feeds known tokens clean at
+// timestep 0 (Wan 2.2, `expand_timesteps`).
+#include "lib/models/wan/wan_denoiser.h"
+
+#include <ATen/ATen.h>
+
+namespace sora {
+namespace {
+
+// Up to this many tokens both guidance passes go through the transformer as one batch: small matrices gain from it,
+// large ones only cost memory. A bound on tokens alone, so that a request gives the same bytes on every machine.
+constexpr int64_t kMaxBatchedTokens = 4096;
+
+// [num_frames] of 1 and 0 -> [1, stride, F, 1, 1]: latent frame 0 holds video frame 0 `stride` times, the others
+// `stride` frames each.
+at::Tensor mask_channels(const at::Tensor& known_frames, int64_t stride) {
+  const at::Tensor first = known_frames.slice(0, 0, 1).repeat({stride});
+  const at::Tensor spread = at::cat({first, known_frames.slice(0, 1)});
+  return spread.reshape({-1, stride}).transpose(0, 1).reshape({1, stride, -1, 1, 1});
+}
+
+// A latent frame counts as known when all of its video frames are.
+at::Tensor free_latent_frames(const at::Tensor& known_frames, int64_t stride) {
+  return 1.0 - mask_channels(known_frames, stride).amin(1, /*keepdim=*/true);
+}
+
+}  // namespace
+
+WanDenoiser::WanDenoiser(const ModelInfo& model, const Conditioning& conditioning, const LatentGrid& grid,
+                         at::ScalarType dtype)
+    : model_(model), conditioning_(conditioning), grid_(grid), dtype_(dtype) {
+  const bool has_known = conditioning_.known_latents_1CFHW.defined();
+  const int64_t temporal = grid_.strides.temporal;
+  if (model_.known_frames == KnownFrames::MaskChannels) {
+    if (has_known) {
+      const at::Tensor mask =
+          mask_channels(conditioning_.known_frames, temporal).expand({1, temporal, grid_.frames, grid_.height, grid_.width});
+      concatenated_ = at::cat({mask, conditioning_.known_latents_1CFHW}, 1).to(dtype_);
+    } else {
+      concatenated_ = at::zeros({1, temporal + grid_.strides.channels, grid_.frames, grid_.height, grid_.width}, dtype_);
+    }
+  } else if (model_.known_frames == KnownFrames::TokenTimesteps && has_known) {
+    free_mask_11FHW_ = free_latent_frames(conditioning_.known_frames, temporal)
+                           .expand({1, 1, grid_.frames, grid_.height, grid_.width})
+                           .contiguous();
+  }
+}
+
+void WanDenoiser::use_expert(bool low_noise) {
+  if (low_noise_resident_ == low_noise) return;
+  contexts_.clear();
+  transformer_.reset();
+  const std::filesystem::path directory = model_.directory / (low_noise ? "transformer_2" : "transformer");
+  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory)), dtype_);
+  transformer_ = std::make_unique<WanTransformer>(model_.transformer, weights);
+  weights.check_all_used();
+  low_noise_resident_ = low_noise;
+
+  const bool is_guided = guidance_scale(low_noise) > 1.0;
+  const TextCondition& positive = conditioning_.positive;
+  const TextCondition& negative = conditioning_.negative;
+  const at::Tensor image_BSD =
+      conditioning_.image_embeds_BSD.defined() ? conditioning_.image_embeds_BSD.to(dtype_) : at::Tensor();
+  if (is_guided && grid_.num_tokens() <= kMaxBatchedTokens && !image_BSD.defined()) {
+    const at::Tensor both_BTD = at::stack({positive.embeds_TD, negative.embeds_TD}).to(dtype_);
+    contexts_.push_back(transformer_->prepare_text(both_BTD, {positive.num_tokens, negative.num_tokens}));
+    return;
+  }
+  for (const TextCondition* text : {&positive, &negative}) {
+    if (text == &negative && !is_guided) continue;
+    contexts_.push_back(transformer_->prepare_text(text->embeds_TD.unsqueeze(0).to(dtype_), {text->num_tokens}, image_BSD));
+  }
+}
+
+double WanDenoiser::guidance_scale(bool low_noise) const {
+  return low_noise ? conditioning_.guidance_scale_2 : conditioning_.guidance_scale;
+}
+
+at::Tensor WanDenoiser::model_input(const at::Tensor& latents_1CFHW) const {
+  if (concatenated_.defined()) return at::cat({latents_1CFHW.to(dtype_), concatenated_}, 1);
+  return pin(latents_1CFHW).to(dtype_);
+}
+
+at::Tensor WanDenoiser::model_timestep(double timestep) const {
+  if (!free_mask_11FHW_.defined()) return at::full({1}, timestep, at::kFloat);
+  const auto& patch = grid_.strides.patch;
+  const at::Tensor token_mask = free_mask_11FHW_[0][0]
+                                    .slice(0, 0, c10::nullopt, patch[0])
+                                    .slice(1, 0, c10::nullopt, patch[1])
+                                    .slice(2, 0, c10::nullopt, patch[2]);
+  return (token_mask * timestep).reshape({1, -1});
+}
+
+at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, double timestep) {
+  const int64_t num_train_timesteps = model_.scheduler.value("num_train_timesteps", 1000);
+  const bool low_noise =
+      model_.has_two_experts() && timestep < *model_.boundary_ratio * static_cast<double>(num_train_timesteps);
+  use_expert(low_noise);
+
+  const at::Tensor input = model_input(latents_1CFHW);
+  const at::Tensor time = model_timestep(timestep);
+  const double scale = guidance_scale(low_noise);
+  if (scale <= 1.0) return (*transformer_)(input, time, contexts_[0]).to(at::kFloat);
+
+  at::Tensor positive;
+  at::Tensor negative;
+  if (contexts_.size() == 1) {
+    const at::Tensor both = (*transformer_)(at::cat({input, input}), at::cat({time, time}), contexts_[0]);
+    positive = both.slice(0, 0, 1);
+    negative = both.slice(0, 1, 2);
+  } else {
+    positive = (*transformer_)(input, time, contexts_[0]);
+    negative = (*transformer_)(input, time, contexts_[1]);
+  }
+  return (negative + scale * (positive - negative)).to(at::kFloat);
+}
+
+at::Tensor WanDenoiser::pin(const at::Tensor& latents_1CFHW) const {
+  if (!free_mask_11FHW_.defined()) return latents_1CFHW;
+  return (1.0 - free_mask_11FHW_) * conditioning_.known_latents_1CFHW + free_mask_11FHW_ * latents_1CFHW;
+}
+
+}  // namespace sora

@@ -1,0 +1,67 @@
+// Unknown frames go to the VAE as mid-grey (0 in [-1,1]), as Wan's image to video pipelines do.
+#include "lib/pipelines/conditioning.h"
+
+#include <ATen/ATen.h>
+
+#include "lib/core/error.h"
+#include "lib/models/wan/vae.h"
+#include "lib/text/prompt_embeds.h"
+
+namespace sora {
+namespace {
+
+at::ScalarType scalar_type(const Plan& plan) { return plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat; }
+
+std::shared_ptr<const Checkpoint> open_component(const ModelInfo& model, const char* component) {
+  return std::make_shared<const Checkpoint>(Checkpoint::open(model.directory / component));
+}
+
+// Video frames [first, first + count) of the canvas, [1,3,count,H,W] in [-1,1].
+at::Tensor read_canvas(const Canvas& canvas, int64_t first, int64_t count) {
+  at::Tensor video_CFHW = at::zeros({3, count, canvas.size().height, canvas.size().width}, at::kFloat);
+  for (const Canvas::Known& known : canvas.known()) {
+    const int64_t from = std::max(first, known.start);
+    const int64_t to = std::min(first + count, known.stop());
+    if (from >= to) continue;
+    const at::Tensor frames_FHWC = known.frames_FHWC.slice(0, from - known.start, to - known.start);
+    video_CFHW.slice(1, from - first, to - first)
+        .copy_(frames_FHWC.permute({3, 0, 1, 2}).to(at::kFloat).mul(2.0 / 255.0).sub(1.0));
+  }
+  return video_CFHW.unsqueeze(0);
+}
+
+at::Tensor encode_known(const ModelInfo& model, const Plan& plan, const Canvas& canvas, Observer& observer) {
+  observer.begin(Phase::EncodeSource, canvas.num_frames());
+  const WanVae vae(model.vae, Weights(open_component(model, "vae"), scalar_type(plan)), WanVaeParts::Encoder);
+  return vae.encode(canvas.num_frames(), [&](int64_t first, int64_t count) {
+    check_stop(observer);
+    observer.advance(Phase::EncodeSource, first + count);
+    return read_canvas(canvas, first, count);
+  });
+}
+
+}  // namespace
+
+EncodedText encode_text(const ModelInfo& model, const Plan& plan, const std::string& prompt, Observer& observer) {
+  const Tokenizer tokenizer = Tokenizer::open(model.directory / "tokenizer");
+  const Umt5Encoder encoder = Umt5Encoder::open(model.directory / "text_encoder", scalar_type(plan));
+  const std::vector<EncodedPrompt> encoded = encode_texts(tokenizer, encoder, {prompt, plan.negative_prompt},
+                                                          model.defaults.max_sequence_length, observer);
+  return {{encoded[0].embeds_TD, encoded[0].num_tokens}, {encoded[1].embeds_TD, encoded[1].num_tokens}};
+}
+
+Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& canvas, const EncodedText& text,
+                               Observer& observer) {
+  Conditioning conditioning;
+  conditioning.positive = text.positive;
+  conditioning.negative = text.negative;
+  conditioning.guidance_scale = plan.guidance_scale;
+  conditioning.guidance_scale_2 = plan.guidance_scale_2;
+  if (!canvas.is_free()) {
+    conditioning.known_latents_1CFHW = encode_known(model, plan, canvas, observer);
+    conditioning.known_frames = canvas.known_mask();
+  }
+  return conditioning;
+}
+
+}  // namespace sora

@@ -1,0 +1,17 @@
+// The only loop over timesteps.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "lib/core/observer.h"
+#include "lib/models/denoiser.h"
+#include "lib/schedulers/scheduler.h"
+
+namespace sora {
+
+// Walks `latents_1CFHW` (noise, or a noised source) from step `first_step` of the scheduler's schedule to its end.
+// Throws Error(Cancelled) when asked to stop, Error(Numerical) on NaN or infinity.
+at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_1CFHW, int first_step,
+                   Observer& observer);
+
+}  // namespace sora

@@ -1,0 +1,79 @@
+// Time is FLOPs over a measured matrix rate; the share of that rate a whole step reaches was read off docs/performance.md.
+#include "lib/pipelines/plan_report.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+
+#include "lib/tensor_io/checkpoint.h"
+
+namespace sora {
+namespace {
+
+constexpr double kStepShareOfMatrixRate = 0.5;
+constexpr double kBytesPerMiB = 1024.0 * 1024.0;
+
+double estimated_seconds(const Plan& plan, const ModelInfo& model, double matrix_rate) {
+  return sampling_flops(model, plan) / (matrix_rate * kStepShareOfMatrixRate);
+}
+
+int64_t peak_bytes(const Plan& plan, const ModelInfo& model) {
+  return weight_bytes(model, "transformer") + activation_bytes(model, plan);
+}
+
+}  // namespace
+
+double measure_matrix_rate(const std::string& dtype) {
+  constexpr int64_t kSide = 1024;
+  constexpr int kRepeats = 4;
+  const at::TensorOptions options = at::dtype(dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+  const at::Tensor a = at::ones({kSide, kSide}, options);
+  at::Tensor product = at::matmul(a, a);
+  const auto start = std::chrono::steady_clock::now();
+  for (int repeat = 0; repeat < kRepeats; ++repeat) product = at::matmul(a, a);
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return 2.0 * kRepeats * kSide * kSide * kSide / elapsed.count();
+}
+
+int64_t weight_bytes(const ModelInfo& model, const std::string& component) {
+  return Checkpoint::open(model.directory / component).num_bytes();
+}
+
+std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate) {
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("model     {} ({})", model.name, model.directory.string()));
+  lines.push_back(fmt::format("output    {} at {} a second, {} frames, {:.2f} s", to_string(plan.output_size),
+                              to_string(plan.output_fps), plan.output_frames,
+                              static_cast<double>(plan.output_frames) / plan.output_fps.value()));
+  lines.push_back(fmt::format("canvas    {} at {} a second, {} frames, {} tokens", to_string(plan.canvas_size),
+                              to_string(plan.canvas_fps), plan.canvas_frames, plan.grid.num_tokens()));
+  for (const std::string& segment : canvas.describe()) lines.push_back("segment   " + segment);
+  lines.push_back(fmt::format("sampling  {} steps, guidance {}, {}", plan.steps, plan.guidance_scale, plan.dtype));
+  lines.push_back(fmt::format("work      {:.3g} TFLOP, about {:.0f} s here", sampling_flops(model, plan) / 1e12,
+                              estimated_seconds(plan, model, matrix_rate)));
+  lines.push_back(fmt::format("memory    about {:.0f} MiB", static_cast<double>(peak_bytes(plan, model)) / kBytesPerMiB));
+  lines.push_back("credits   none are counted");
+  for (const std::string& notice : plan.notices) lines.push_back("note      " + notice);
+  return lines;
+}
+
+nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate) {
+  return {{"schema", 1},
+          {"model", model.name},
+          {"output", {{"size", to_string(plan.output_size)}, {"fps", to_string(plan.output_fps)}, {"num_frames", plan.output_frames}}},
+          {"canvas",
+           {{"size", to_string(plan.canvas_size)},
+            {"fps", to_string(plan.canvas_fps)},
+            {"num_frames", plan.canvas_frames},
+            {"tokens", plan.grid.num_tokens()},
+            {"segments", canvas.describe()}}},
+          {"steps", plan.steps},
+          {"guidance_scale", plan.guidance_scale},
+          {"dtype", plan.dtype},
+          {"flop", sampling_flops(model, plan)},
+          {"seconds", estimated_seconds(plan, model, matrix_rate)},
+          {"memory_bytes", peak_bytes(plan, model)},
+          {"notices", plan.notices}};
+}
+
+}  // namespace sora

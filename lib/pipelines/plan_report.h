@@ -1,0 +1,22 @@
+// A plan in words and as JSON, for --dry-run.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "lib/pipelines/canvas.h"
+#include "lib/pipelines/plan.h"
+
+namespace sora {
+
+// FLOP/s that matrix products of this type reach here, measured for a few milliseconds.
+double measure_matrix_rate(const std::string& dtype);
+
+// Bytes of the weight files of a component, as they lie on the disk and are mapped.
+int64_t weight_bytes(const ModelInfo& model, const std::string& component);
+
+std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate);
+nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate);
+
+}  // namespace sora

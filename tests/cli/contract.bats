@@ -1,0 +1,225 @@
+#!/usr/bin/env bats
+# The command line as a script sees it: exit codes, what goes to stdout and stderr, what is left on the disk. Every run
+# is the real program on a tiny model that diffusers wrote (tests/data/pipelines).
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export ROOT="$BATS_TEST_DIRNAME/../.."
+  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
+  export MODEL="$ROOT/tests/data/pipelines/t2v_unipc"
+}
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# generate on the tiny model, small and short.
+tiny() {
+  "$SORA" generate "a red ball" -m "$MODEL" --size 48x32 --frames 5 --steps 2 --seed 1 --dtype f32 "$@"
+}
+
+nothing_left() {
+  [ -z "$(find . -mindepth 1 -not -name keep)" ]
+}
+
+@test "help, version and no arguments answer with 0 on stdout" {
+  for arguments in --help --version "" "generate --help"; do
+    run --separate-stderr "$SORA" $arguments
+    [ "$status" -eq 0 ]
+    [ -n "$output" ]
+    [ -z "$stderr" ]
+  done
+}
+
+@test "help does not load libtorch" {
+  run strace -f -e trace=openat "$SORA" generate --help
+  [[ "$output" != *libtorch* ]]
+}
+
+@test "wrong usage is exit 2 with one line on stderr and nothing on stdout" {
+  run --separate-stderr "$SORA" generate x --size 12
+  [ "$status" -eq 2 ]
+  [ -z "$output" ]
+  [ "${#stderr_lines[@]}" -eq 1 ]
+  [[ "$stderr" == "sora: '12' is not a size"* ]]
+}
+
+@test "the last line on stdout is the path of a file that ffprobe reads as asked" {
+  run --separate-stderr tiny -o clip.mp4
+  [ "$status" -eq 0 ]
+  [ "$output" = clip.mp4 ]
+  run ffprobe -v error -count_frames -select_streams v -of csv=p=0 \
+    -show_entries stream=codec_name,width,height,r_frame_rate,nb_read_frames clip.mp4
+  [ "$output" = "h264,48,32,16/1,5" ]
+}
+
+@test "json is one object with path, size and manifest" {
+  run --separate-stderr tiny -o clip.mp4 --json
+  [ "$status" -eq 0 ]
+  [ "$(jq -r '.path' <<<"$output")" = clip.mp4 ]
+  [ "$(jq -r '.frames' <<<"$output")" = 5 ]
+  [ "$(jq -r '.manifest.request.arguments.prompt' <<<"$output")" = "a red ball" ]
+}
+
+@test "an error with --json is an object too, with the exit code inside" {
+  run --separate-stderr "$SORA" generate x -m /nowhere --json
+  [ "$status" -eq 4 ]
+  [ "$(jq -r '.error.code' <<<"$output")" = 4 ]
+}
+
+@test "quiet says nothing on stderr" {
+  run --separate-stderr tiny -o clip.mp4 --quiet
+  [ "$status" -eq 0 ]
+  [ -z "$stderr" ]
+}
+
+@test "an existing file is not overwritten without --force" {
+  echo mine >clip.mp4
+  run tiny -o clip.mp4
+  [ "$status" -eq 2 ]
+  [ "$(cat clip.mp4)" = mine ]
+  run tiny -o clip.mp4 --force
+  [ "$status" -eq 0 ]
+  [ "$(stat -c %s clip.mp4)" -gt 100 ]
+}
+
+@test "the same request gives the same bytes, with one thread and with two" {
+  tiny -o a.mp4 --threads 1 --quiet
+  tiny -o b.mp4 --threads 2 --quiet
+  tiny -o c.mp4 --quiet
+  cmp a.mp4 b.mp4
+  cmp a.mp4 c.mp4
+}
+
+@test "a recipe repeats the clip bit for bit" {
+  tiny -o a.mp4 --quiet
+  "$SORA" generate --recipe a.mp4 -o b.mp4 --quiet
+  cmp a.mp4 b.mp4
+}
+
+@test "info prints what the clip was made from" {
+  tiny -o a.mp4 --quiet
+  run "$SORA" info a.mp4 --json
+  [ "$status" -eq 0 ]
+  [ "$(jq -r '.metadata.seed' <<<"$output")" = 1 ]
+  [ "$(jq -r '.width' <<<"$output")" = 48 ]
+}
+
+@test "y4m on stdout is what ffmpeg reads" {
+  tiny -o - --quiet | ffprobe -v error -count_frames -of csv=p=0 -show_entries stream=width,height,nb_read_frames - >out
+  [ "$(cat out)" = "48,32,5" ]
+}
+
+@test "a closed pipe ends quietly with exit 6 and leaves nothing" {
+  run bash -c "set -o pipefail; '$SORA' generate x -m '$MODEL' --size 48x32 --frames 81 --steps 1 --seed 1 -o - --quiet | head -c 10 >/dev/null; exit \${PIPESTATUS[0]}"
+  [ "$status" -eq 6 ]
+  nothing_left
+}
+
+@test "variations are numbered files with following seeds" {
+  run --separate-stderr tiny -o clip.mp4 --variations 2
+  [ "$status" -eq 0 ]
+  [ "${lines[0]}" = clip-1.mp4 ]
+  [ "${lines[1]}" = clip-2.mp4 ]
+  [ "$("$SORA" info clip-2.mp4 --json | jq .metadata.seed)" = 2 ]
+}
+
+@test "sizes off the grid and rates the model does not draw are told and met exactly" {
+  run --separate-stderr "$SORA" generate x -m "$MODEL" --size 50x36 --frames 7 --fps 24 --steps 1 --seed 1 -o clip.mkv --codec ffv1
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"not on this model's grid"* ]]
+  [[ "$stderr" == *"by interpolation"* ]]
+  run ffprobe -v error -count_frames -select_streams v -of csv=p=0 -show_entries stream=width,height,nb_read_frames clip.mkv
+  [ "$output" = "50,36,7" ]
+}
+
+@test "a dry run prints the plan and writes nothing" {
+  run --separate-stderr tiny -o clip.mp4 --dry-run
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"canvas    48x32 at 16 a second, 5 frames"* ]]
+  [[ "$output" == *"memory"* ]]
+  nothing_left
+}
+
+@test "a missing model, folder or picture is exit 4" {
+  run "$SORA" generate x -m no-such-model -o clip.mp4
+  [ "$status" -eq 4 ]
+  run tiny -o no/such/folder/clip.mp4
+  [ "$status" -eq 4 ]
+  run "$SORA" generate x -m "$ROOT/tests/data/pipelines/i2v" --image none.png --steps 1 --frames 5 --size 48x32 -o clip.mp4
+  [ "$status" -eq 4 ]
+  nothing_left
+}
+
+@test "a damaged model is exit 3 and the message names the file" {
+  cp -r "$MODEL" keep
+  truncate -s -10 keep/transformer/diffusion_pytorch_model.safetensors
+  run "$SORA" generate x -m keep --size 48x32 --frames 5 --steps 1 -o clip.mp4
+  [ "$status" -eq 3 ]
+  [[ "$output" == *diffusion_pytorch_model.safetensors* ]]
+  [ ! -e clip.mp4 ]
+}
+
+@test "an unknown pipeline class is exit 3 and named" {
+  cp -r "$MODEL" keep
+  sed -i 's/"WanPipeline"/"MagicPipeline"/' keep/model_index.json
+  run "$SORA" generate x -m keep --size 48x32 --frames 5 --steps 1 -o clip.mp4
+  [ "$status" -eq 3 ]
+  [[ "$output" == *MagicPipeline* ]]
+}
+
+@test "pickled weights are refused with the reason" {
+  cp -r "$MODEL" keep
+  mv keep/transformer/diffusion_pytorch_model.safetensors keep/transformer/diffusion_pytorch_model.bin
+  run "$SORA" generate x -m keep --size 48x32 --frames 5 --steps 1 -o clip.mp4
+  [ "$status" -eq 3 ]
+  [[ "$output" == *safetensors* ]]
+}
+
+@test "a full disk is exit 6 and leaves nothing behind" {
+  [ "$(id -u)" -eq 0 ] || skip "mounting a small disk needs root"
+  mkdir keep
+  mount -t tmpfs -o size=64k tmpfs keep || skip "tmpfs cannot be mounted here"
+  run "$SORA" generate x -m "$MODEL" --size 160x96 --frames 49 --steps 1 --seed 1 -o keep/clip.mkv --codec ffv1
+  left=$(find keep -mindepth 1)
+  umount keep
+  [ "$status" -eq 6 ]
+  [ -z "$left" ]
+}
+
+@test "interrupt in any phase is exit 130 and leaves nothing" {
+  for delay in 0.1 0.3 0.5 0.8 1.2; do
+    "$SORA" generate x -m "$MODEL" --size 160x96 --frames 49 --steps 400 --seed 1 -o clip.mp4 --quiet &
+    pid=$!
+    sleep "$delay"
+    kill -INT "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -eq 130 ]
+    nothing_left
+  done
+}
+
+@test "SIGTERM ends with 143 and leaves nothing" {
+  "$SORA" generate x -m "$MODEL" --size 160x96 --frames 49 --steps 400 --seed 1 -o clip.mp4 --quiet &
+  pid=$!
+  sleep 0.8
+  kill -TERM "$pid"
+  status=0
+  wait "$pid" || status=$?
+  [ "$status" -eq 143 ]
+  nothing_left
+}
+
+@test "control characters of a prompt never reach the terminal" {
+  run "$SORA" generate "$(printf 'a\033]0;owned\007')" -m "$MODEL" --size 48x32 --frames 5 --steps 1 --dry-run
+  [[ "$output" != *$'\033'* ]]
+}
+
+@test "completion scripts are accepted by their shells" {
+  "$SORA" --generate-completion bash >sora.bash
+  bash -n sora.bash
+  if command -v zsh >/dev/null; then "$SORA" --generate-completion zsh >_sora && zsh -n _sora; fi
+  if command -v fish >/dev/null; then "$SORA" --generate-completion fish >sora.fish && fish -n sora.fish; fi
+}

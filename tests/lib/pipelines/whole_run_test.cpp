@@ -1,0 +1,154 @@
+// Whole runs against diffusers' own, from prompt to frames: tests/data/pipelines, made by scripts/reference.
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "lib/core/error.h"
+#include "lib/core/json_file.h"
+#include "lib/media/image.h"
+#include "lib/models/registry.h"
+#include "lib/pipelines/clip_maker.h"
+#include "lib/tensor_io/safetensors.h"
+
+namespace sora {
+namespace {
+
+const std::filesystem::path kRuns = std::filesystem::path(SORA_TEST_DATA) / "pipelines";
+
+// How far apart two runs may be: the project's promise to its users (docs/models.md).
+constexpr double kLatentsRelativeError = 1e-3;
+constexpr int kFrameError999 = 1;  // of 255, at the 99.9th percentile
+
+struct Case {
+  std::string model;
+  std::string name;  // "t2v_unipc.guided"
+};
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const auto& entry : std::filesystem::directory_iterator(kRuns)) {
+    if (entry.path().extension() != ".json") continue;
+    const std::string name = entry.path().stem().string();
+    cases.push_back({name.substr(0, name.find('.')), name});
+  }
+  std::sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) { return a.name < b.name; });
+  return cases;
+}
+
+double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
+  const at::Tensor difference = actual.to(at::kDouble) - expected.to(at::kDouble);
+  return (difference.norm() / expected.to(at::kDouble).norm()).item<double>();
+}
+
+class WholeRun : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    reference_ = SafetensorsFile::open(kRuns / (GetParam().name + ".safetensors"));
+    settings_ = read_json_file(kRuns / (GetParam().name + ".json"))["settings"];
+    folder_ = std::filesystem::temp_directory_path() / ("sora_whole_run_" + GetParam().name);
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  bool has(const std::string& name) const {
+    return std::any_of(reference_->tensors().begin(), reference_->tensors().end(),
+                       [&](const TensorInfo& info) { return info.name == name; });
+  }
+
+  std::string image_path(const std::string& name) const {
+    if (!has(name)) return "";
+    const std::string path = (folder_ / (name + ".png")).string();
+    write_png(path, reference_->get(name));
+    return path;
+  }
+
+  Request request(const std::string& dtype) const {
+    GenerateRequest generate;
+    generate.prompt = settings_["prompt"];
+    generate.image = image_path("image");
+    generate.last_image = image_path("last_image");
+    Request request;
+    request.operation = generate;
+    request.video.size = Size{settings_["width"], settings_["height"]};
+    request.video.num_frames = settings_["num_frames"].get<int64_t>();
+    request.sampling.steps = settings_["steps"].get<int>();
+    request.sampling.guidance_scale = settings_["guidance_scale"].get<double>();
+    if (settings_.contains("guidance_scale_2") && !settings_["guidance_scale_2"].is_null()) {
+      request.sampling.guidance_scale_2 = settings_["guidance_scale_2"].get<double>();
+    }
+    request.sampling.negative_prompt = settings_["negative_prompt"].is_null() ? "" : settings_["negative_prompt"].get<std::string>();
+    request.sampling.seed = settings_["seed"].get<uint64_t>();
+    request.runtime.dtype = dtype;
+    return request;
+  }
+
+  // The frames that the VAE made: known ones are the source's own and not compared.
+  at::Tensor decoded_only(const at::Tensor& frames) const {
+    const int64_t first = has("image") ? 1 : 0;
+    const int64_t last = frames.size(0) - (has("last_image") ? 1 : 0);
+    return frames.slice(0, first, last);
+  }
+
+  std::shared_ptr<const SafetensorsFile> reference_;
+  nlohmann::json settings_;
+  std::filesystem::path folder_;
+};
+
+TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
+  const c10::InferenceMode inference;
+  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const Request wish = request("f32");
+  const Plan plan = make_plan(wish, model);
+  Observer observer;
+  ClipMaker maker(wish, model, plan, observer);
+
+  const at::Tensor latents = maker.sample(plan.seed);
+  EXPECT_LE(relative_error(latents, reference_->get("latents")), kLatentsRelativeError);
+
+  std::vector<at::Tensor> chunks;
+  maker.decode(latents, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); });
+  const at::Tensor frames = at::cat(chunks);
+  ASSERT_EQ(frames.sizes(), reference_->get("frames").sizes());
+  const at::Tensor error =
+      (decoded_only(frames).to(at::kInt) - decoded_only(reference_->get("frames")).to(at::kInt)).abs().flatten();
+  if (error.numel() > 0) {
+    EXPECT_LE(at::quantile(error.to(at::kDouble), 0.999).item<double>(), kFrameError999);
+  }
+}
+
+TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
+  if (!has("latents_bf16")) GTEST_SKIP() << "diffusers ran this one in f32 only";
+  const c10::InferenceMode inference;
+  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const Request wish = request("bf16");
+  const Plan plan = make_plan(wish, model);
+  Observer observer;
+  ClipMaker maker(wish, model, plan, observer);
+  const double ours = relative_error(maker.sample(plan.seed), reference_->get("latents"));
+  const double diffusers = relative_error(reference_->get("latents_bf16"), reference_->get("latents"));
+  EXPECT_LE(ours, diffusers);
+}
+
+TEST_P(WholeRun, SameRequestTwiceGivesTheSameBytes) {
+  const c10::InferenceMode inference;
+  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const Request wish = request("f32");
+  const Plan plan = make_plan(wish, model);
+  Observer observer;
+  const at::Tensor once = ClipMaker(wish, model, plan, observer).sample(plan.seed);
+  const at::Tensor twice = ClipMaker(wish, model, plan, observer).sample(plan.seed);
+  EXPECT_TRUE(at::equal(once, twice));
+}
+
+INSTANTIATE_TEST_SUITE_P(Diffusers, WholeRun, ::testing::ValuesIn(all_cases()), [](const auto& info) {
+  std::string name = info.param.name;
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace sora
