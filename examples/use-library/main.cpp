@@ -1,7 +1,4 @@
-// Makes one clip through the library: use_library PROMPT OUTPUT [STEPS]
-#include <cstdio>
-#include <cstdlib>
-
+// Makes one clip through the library: use_library PROMPT OUTPUT [MODEL]
 #include <sora/sora.h>
 
 namespace {
@@ -18,15 +15,18 @@ class PhasePrinter : public sora::Observer {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    fmt::print(stderr, "usage: use_library PROMPT OUTPUT [STEPS]\n");
+    fmt::print(stderr, "usage: use_library PROMPT OUTPUT [MODEL]\n");
     return 2;
   }
   try {
     sora::GenerateRequest generate;
     generate.prompt = argv[1];
     sora::Request request{.operation = generate};
+    request.video.num_frames = 5;
+    request.sampling.steps = 2;
+    request.sampling.seed = 1;
     request.output.path = argv[2];
-    if (argc > 3) request.sampling.steps = std::atoi(argv[3]);
+    if (argc > 3) request.runtime.model = argv[3];
 
     PhasePrinter observer;
     for (const sora::ClipResult& clip : sora::make_engine()->run(request, observer)) {

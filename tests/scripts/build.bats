@@ -1,0 +1,59 @@
+# What the build made: which libraries the program and the library load, and how fast the program answers.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export BUILD=${SORA_BUILD_DIR:-$BATS_TEST_DIRNAME/../../build}
+}
+
+needed() { readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
+
+@test "the program links neither torch nor FFmpeg" {
+  run needed "$BUILD/sora"
+  [[ $output == *libstdc++* ]]
+  [[ $output != *torch* && $output != *c10* && $output != *libav* && $output != *libsw* ]]
+}
+
+@test "the library links the CPU half of torch, and not the CUDA half" {
+  run needed "$BUILD/lib/libsora.so"
+  [[ $output == *libtorch_cpu.so* ]]
+  [[ $output != *libtorch.so* && $output != *cuda* ]]
+}
+
+@test "everything the library needs is found" {
+  run ldd "$BUILD/lib/libsora.so"
+  [[ $output == *libtorch_cpu.so* ]]
+  [[ $output != *"not found"* ]]
+}
+
+@test "one OpenMP runtime is loaded" {
+  [ "$(ldd "$BUILD/lib/libsora.so" | grep -c 'libgomp\|libomp\|libiomp')" -eq 1 ]
+}
+
+@test "the library shows nothing of its own but the public API" {
+  # Other names are weak copies of the standard library's and torch's inline code.
+  run bash -c 'nm --dynamic --defined-only --demangle "$BUILD/lib/libsora.so" | grep -E " [TDBR] " |
+    grep -vE " (sora::|sora_new_engine)"'
+  [ -z "$output" ]
+  nm --dynamic --defined-only "$BUILD/lib/libsora.so" | grep -q ' T sora_new_engine$'
+}
+
+@test "--version answers within 100 ms" {
+  best=1000000
+  for _ in 1 2 3 4 5; do
+    start=${EPOCHREALTIME/./}
+    "$BUILD/sora" --version >/dev/null
+    took=$((${EPOCHREALTIME/./} - start))
+    if ((took < best)); then best=$took; fi
+  done
+  echo "best of five: $best us"
+  ((best < 100000))
+}
+
+@test "the program and the library have a read-only relocation table and no executable stack" {
+  for file in "$BUILD/sora" "$BUILD/lib/libsora.so"; do
+    readelf --program-headers --wide "$file" | grep -q GNU_RELRO
+    readelf --dynamic --wide "$file" | grep -qE 'FLAGS.*NOW'
+    ! readelf --program-headers --wide "$file" | grep -E 'GNU_STACK.*RWE'
+  done
+}
