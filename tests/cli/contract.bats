@@ -11,7 +11,8 @@ setup_file() {
 }
 
 setup() {
-  cd "$BATS_TEST_TMPDIR" || return 1
+  mkdir "$BATS_TEST_TMPDIR/work"
+  cd "$BATS_TEST_TMPDIR/work" || return 1
 }
 
 # generate on the tiny model, small and short.
