@@ -81,8 +81,10 @@ std::optional<std::string_view> Charsmap::replacement(std::string_view chunk) co
     position ^= unit.offset();
     if (!unit.has_leaf()) continue;
     const size_t start = unit_at(position).value();
-    if (start > replacements_.size())
+    const bool inside = start < replacements_.size();
+    if (!inside || (static_cast<unsigned char>(replacements_[start]) & 0xC0) == 0x80) {
       fail(ErrorKind::Input, "{}: precompiled_charsmap is damaged", description_);
+    }
     const std::string_view rest = std::string_view(replacements_).substr(start);
     return rest.substr(0, rest.find('\0'));
   }

@@ -1,0 +1,5 @@
+#include "lib/text/sentencepiece_model.h"
+
+#include "tests/fuzz/fuzz_target.h"
+
+SORA_FUZZ_TARGET(sentencepiece_model) { sora::parse_sentencepiece_model(bytes, "spiece.model"); }
