@@ -11,9 +11,10 @@ namespace sora::kernels {
 
 enum class Activation {
   None,
-  GeluTanh,  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
-  Gelu,      // x/2 (1 + erf(x / sqrt 2))
-  Silu,      // x / (1 + exp(-x))
+  GeluTanh,   // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+  Gelu,       // x/2 (1 + erf(x / sqrt 2))
+  Silu,       // x / (1 + exp(-x))
+  QuickGelu,  // x / (1 + exp(-1.702 x))
 };
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

@@ -79,6 +79,8 @@ std::pair<std::string_view, std::optional<std::string_view>> onednn_name(Activat
       return {"gelu", "none"};
     case Activation::Silu:
       return {"swish", std::nullopt};
+    case Activation::QuickGelu:
+      break;  // is none of the library's
   }
   return {"none", std::nullopt};
 }
@@ -109,8 +111,10 @@ at::Tensor linear_tile(const at::Tensor& x, const at::Tensor& weight, const at::
   const auto* fused = x.scalar_type() == at::kBFloat16 ? linear_pointwise() : nullptr;
   if (fused == nullptr) return reference::linear(x, weight, bias, activation);
   const auto [name, algorithm] = onednn_name(activation);
-  return fused->call(x, weight, bias.defined() ? std::optional(bias) : std::nullopt, name,
-                     c10::List<std::optional<at::Scalar>>(), algorithm);
+  const at::Tensor y = fused->call(x, weight, bias.defined() ? std::optional(bias) : std::nullopt,
+                                   name, c10::List<std::optional<at::Scalar>>(), algorithm);
+  if (name == "none") reference::activate_(y, activation);
+  return y;
 }
 
 }  // namespace sora::kernels::cpu

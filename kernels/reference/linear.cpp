@@ -18,6 +18,9 @@ void activate_(const at::Tensor& x, Activation activation) {
     case Activation::Silu:
       at::silu_(target);
       return;
+    case Activation::QuickGelu:
+      target.mul_(at::sigmoid(1.702 * x));
+      return;
   }
 }
 

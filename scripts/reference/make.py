@@ -14,6 +14,7 @@ STAGES = [
     "vae",
     "tokenizer",
     "umt5",
+    "clip_vision",
     "pipelines",
 ]
 

@@ -10,7 +10,7 @@ namespace sora::kernels {
 namespace {
 
 constexpr Activation kActivations[] = {Activation::None, Activation::GeluTanh, Activation::Gelu,
-                                       Activation::Silu};
+                                       Activation::Silu, Activation::QuickGelu};
 
 at::Tensor activated_f64(const at::Tensor& x, Activation activation) {
   switch (activation) {
@@ -22,6 +22,8 @@ at::Tensor activated_f64(const at::Tensor& x, Activation activation) {
       return x / 2 * (1 + at::erf(x / std::sqrt(2.0)));
     case Activation::Silu:
       return x / (1 + (-x).exp());
+    case Activation::QuickGelu:
+      return x / (1 + (-1.702 * x).exp());
   }
   return {};
 }
