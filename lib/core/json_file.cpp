@@ -111,6 +111,11 @@ nlohmann::json parse_json(std::string_view text, const std::string& description)
     }
     return true;
   };
+  // The parser takes a zero byte for the end, and whatever stands behind it would go unseen.
+  if (const size_t zero = text.find('\0'); zero != text.npos) {
+    fail(ErrorKind::Input, "{}: is not valid JSON at byte {} of {}", description, zero + 1,
+         text.size());
+  }
   std::string quoted;
   if (mentions_python_number(text)) text = quoted = quote_python_numbers(text);
   try {

@@ -180,11 +180,16 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
   std::unordered_set<std::string> seen_;
 };
 
-// The bytes of a tensor, empty where they do not fit in 63 bits.
+// The bytes of a tensor, empty where they do not fit in 63 bits. The strides must fit too, and in a
+// tensor without elements they are those of its other dimensions.
 std::optional<int64_t> num_bytes(const SafetensorsEntry& entry) {
   int64_t total = static_cast<int64_t>(c10::elementSize(entry.dtype));
+  int64_t stride = total;
   bool overflow = false;
-  for (const int64_t size : entry.shape) overflow |= __builtin_mul_overflow(total, size, &total);
+  for (const int64_t size : entry.shape) {
+    overflow |= __builtin_mul_overflow(stride, std::max<int64_t>(size, 1), &stride);
+    total *= overflow ? 1 : size;
+  }
   if (overflow) return std::nullopt;
   return total;
 }
@@ -193,6 +198,11 @@ std::optional<int64_t> num_bytes(const SafetensorsEntry& entry) {
 
 SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t num_data_bytes,
                                            const std::string& description) {
+  // The parser takes a zero byte for the end, and whatever stands behind it would go unseen.
+  if (const size_t zero = text.find('\0'); zero != text.npos) {
+    fail(ErrorKind::Input, "{}: safetensors header is not valid JSON at byte {}", description,
+         zero + 1);
+  }
   HeaderEvents events;
   if (!json::sax_parse(text.begin(), text.end(), &events) || !events.problem.empty()) {
     fail(ErrorKind::Input, "{}: safetensors header {}", description, events.problem);

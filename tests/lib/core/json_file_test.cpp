@@ -102,6 +102,11 @@ TEST(ParseJson, LeavesThoseNamesInsideStringsAlone) {
   EXPECT_EQ(json["x"], "NaN");
 }
 
+TEST(ParseJson, RefusesWhatStandsBehindAZeroByte) {
+  EXPECT_THROW(parse_json(std::string_view("{}\0 more", 8), "c.json"), Error);
+  EXPECT_THROW(parse_json(std::string_view("{}\0", 3), "c.json"), Error);
+}
+
 TEST(ParseJson, RefusesThemWhereNoValueMayStand) {
   for (const char* text :
        {"{NaN}", "[1 NaN]", "[-NaN]", "[NaNNaN]", "[1Infinity]", "[Infinity", "Inf"}) {

@@ -143,9 +143,11 @@ TEST_F(Safetensors, RefusesAHeaderThatIsNotAnObject) {
 }
 TEST_F(Safetensors, RefusesTextBehindTheHeadersObject) {
   expect_refused(file_of("{} {}"), "not valid JSON");
+  expect_refused(file_of(std::string("{}\0 {}", 6)), "not valid JSON at byte 3");
 }
 TEST_F(Safetensors, RefusesDeepNestingAtOnce) {
-  expect_refused(file_of(R"({"a":)" + std::string(5'000'000, '[')), "is a list, expected an object");
+  expect_refused(file_of(R"({"a":)" + std::string(5'000'000, '[')),
+                 "is a list, expected an object");
   expect_refused(file_of(R"({"a":{"other":)" + std::string(5'000'000, '[')), "nests deeper than 8");
 }
 TEST_F(Safetensors, RefusesATensorNamedTwice) {
@@ -211,6 +213,11 @@ TEST_F(Safetensors, RefusesAShapeWhoseSizeOverflows) {
       "overflows");
   expect_refused(
       file_of(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}})"),
+      "overflows");
+}
+TEST_F(Safetensors, RefusesATensorWithoutElementsWhoseStridesOverflow) {
+  expect_refused(
+      file_of(R"({"a":{"dtype":"U8","shape":[0,3,4611686018427387904],"data_offsets":[0,0]}})"),
       "overflows");
 }
 TEST_F(Safetensors, RefusesTooManyDimensions) {
