@@ -36,15 +36,15 @@ class Run:
     frames: torch.Tensor  # uint8 [F, H, W, 3]
 
 
-def load(directory, dtype):
-    """The pipeline that model_index.json names; the VAE is float32 whatever dtype is, as diffusers' documentation of
-    Wan recommends."""
+def load(directory, dtype, vae_dtype=torch.float32):
+    """The pipeline that model_index.json names; the VAE is float32 whatever dtype is, unless asked for otherwise, as
+    diffusers' documentation of Wan recommends."""
     directory = pathlib.Path(directory)
     index = json.loads((directory / "model_index.json").read_text(encoding="utf-8"))
     classes = {"WanPipeline": WanPipeline, "WanImageToVideoPipeline": WanImageToVideoPipeline}
     if index["_class_name"] not in classes:
         raise ValueError(f"{directory}/model_index.json: {index['_class_name']} is none of {', '.join(classes)}")
-    vae = AutoencoderKLWan.from_pretrained(directory / "vae", dtype=torch.float32)
+    vae = AutoencoderKLWan.from_pretrained(directory / "vae", dtype=vae_dtype)
     pipeline = classes[index["_class_name"]].from_pretrained(directory, vae=vae, dtype=dtype)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
