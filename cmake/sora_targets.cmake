@@ -94,5 +94,5 @@ function(sora_tests folder)
   add_test(NAME ${folder}
     COMMAND ${target} --gtest_brief=1 "--gtest_output=xml:${CMAKE_BINARY_DIR}/tests/results/${folder}.xml"
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
-  set_tests_properties(${folder} PROPERTIES TIMEOUT 900)
+  set_tests_properties(${folder} PROPERTIES TIMEOUT 900 ENVIRONMENT "GOMP_SPINCOUNT=1000")  # tests share the processors
 endfunction()

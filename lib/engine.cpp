@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <dlfcn.h>
+#include <fmt/ranges.h>
 #include <torch/version.h>
 
 #include <chrono>
@@ -126,14 +127,17 @@ std::vector<ClipResult> LocalEngine::run(const Request& request, Observer& obser
   const ModelInfo model = find(request);
   const Plan plan = make_plan(request, model);
   for (const std::string& notice : plan.notices) observer.notice(notice);
-  for (const std::string& word : unknown_words(prompt_of(request), model.defaults.vocabulary)) {
-    observer.notice(fmt::format("{} does not know the word '{}'", model.name, word));
+  const std::vector<std::string> unknown = unknown_words(prompt_of(request), model.defaults.vocabulary);
+  if (!unknown.empty()) {
+    observer.notice(fmt::format("{} does not know: {}; it draws what it makes of the rest", model.name, fmt::join(unknown, ", ")));
   }
   const int count = variations_of(request);
   const std::string base_path =
       request.output.path.empty() ? free_output_path(prompt_of(request), plan.seed) : request.output.path;
 
+  observer.begin(Phase::Load, 1);
   Manifest manifest = describe_making(request, plan, model, observer);
+  observer.advance(Phase::Load, 1);
   std::vector<ClipResult> results;
   std::optional<ClipMaker> maker;
   for (int index = 0; index < count; ++index) {

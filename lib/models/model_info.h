@@ -44,13 +44,13 @@ struct ModelInfo {
   WanTransformerConfig transformer;  // both experts have one config
   WanVaeConfig vae;
   nlohmann::json scheduler;          // scheduler_config.json
-  std::optional<double> boundary_ratio;  // share of the timesteps above which the high-noise expert works
+  std::optional<double> boundary_timestep;  // at and above it the high-noise expert works, below it the other
   KnownFrames known_frames = KnownFrames::None;
   bool wants_image_embeds = false;   // CLIP image branch
   ModelDefaults defaults;
 
   LatentStrides strides() const;
-  bool has_two_experts() const { return boundary_ratio.has_value(); }
+  bool has_two_experts() const { return boundary_timestep.has_value(); }
 };
 
 }  // namespace sora

@@ -142,15 +142,19 @@ ModelInfo read_model_info(const std::string& name, const std::filesystem::path& 
   directory.get("text_encoder", {"UMT5EncoderModel"});
   directory.get("tokenizer", {"T5Tokenizer", "T5TokenizerFast"});
 
-  model.boundary_ratio = directory.settings().get_optional<double>("boundary_ratio");
+  const auto boundary_ratio = directory.settings().get_optional<double>("boundary_ratio");
   const auto transformer_2 = directory.find("transformer_2", {"WanTransformer3DModel"});
-  if (model.boundary_ratio.has_value() != transformer_2.has_value()) {
+  if (boundary_ratio.has_value() != transformer_2.has_value()) {
     fail(ErrorKind::Input, "{}: boundary_ratio and transformer_2 belong together; this model has only one of them",
          (path / "model_index.json").string());
   }
   if (transformer_2 && mathematics_of(transformer_2->directory) != mathematics_of(transformer.directory)) {
     fail(ErrorKind::Input, "{}: the two experts' configs differ; they have to be the same",
          (transformer_2->directory / "config.json").string());
+  }
+  if (boundary_ratio) {
+    const ConfigReader config(model.scheduler, (scheduler.directory / "scheduler_config.json").string());
+    model.boundary_timestep = *boundary_ratio * static_cast<double>(config.get<int64_t>("num_train_timesteps", 1000));
   }
   const bool expand_timesteps = directory.settings().get<bool>("expand_timesteps", false);
   directory.ignore({"feature_extractor", "image_processor"});

@@ -93,9 +93,7 @@ at::Tensor WanDenoiser::model_timestep(double timestep) const {
 }
 
 at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, double timestep) {
-  const int64_t num_train_timesteps = model_.scheduler.value("num_train_timesteps", 1000);
-  const bool low_noise =
-      model_.has_two_experts() && timestep < *model_.boundary_ratio * static_cast<double>(num_train_timesteps);
+  const bool low_noise = model_.has_two_experts() && timestep < *model_.boundary_timestep;
   use_expert(low_noise);
 
   const at::Tensor input = model_input(latents_1CFHW);
