@@ -11,7 +11,7 @@ class ContainerSink : public FrameSink {
  public:
   explicit ContainerSink(const SinkOptions& options)
       : convert_(options.width, options.height, pixel_format(options), matrix(options),
-                 options.format.codec->even_sides),
+                 options.format.codec->even_sides, is_y4m(options)),
         muxer_(*options.format.container, options.path, options.force),
         encoder_(*options.format.codec, encoder_options(options)) {
     muxer_.set_metadata("title", options.title);
@@ -37,11 +37,13 @@ class ContainerSink : public FrameSink {
     return av_get_pix_fmt(std::string(options.format.codec->pixel_format).c_str());
   }
 
+  static bool is_y4m(const SinkOptions& options) {
+    return options.format.container->extension == "y4m";
+  }
+
   // y4m carries no tag: it is written in the matrix that its readers will assume.
   static int matrix(const SinkOptions& options) {
-    return options.format.container->extension == "y4m"
-               ? guess_matrix(options.width, options.height)
-               : kMatrixBt709;
+    return is_y4m(options) ? guess_matrix(options.width, options.height) : kMatrixBt709;
   }
 
   EncoderOptions encoder_options(const SinkOptions& options) const {

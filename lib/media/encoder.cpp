@@ -42,6 +42,21 @@ av::CodecContext make_context(const AVCodec& encoder, const EncoderOptions& opti
   return context;
 }
 
+// What single encoders need beyond their row.
+//
+// Note [x264 and AVX-512]: x264's rate control along frames (mbtree) reads memory it has never
+// written where the processor has AVX-512 and the picture's width is not a multiple of 256, so that
+// the same frames give other bytes from run to run. Without that instruction set the stream is the
+// one of every other processor, at the same speed.
+void adapt(const std::string& encoder, const EncoderOptions& options, av::Dictionary& settings) {
+  // x265 3.5 writes past its buffer in the cutree pass of pictures narrower than 64 pixels.
+  if (encoder == "libx265" && options.width < 64) settings.append("x265-params", ":cutree=0");
+#if defined(AV_CPU_FLAG_AVX512)
+  if (encoder == "libx264" && av_get_cpu_flags() & AV_CPU_FLAG_AVX512)
+    settings.set("x264-params", "asm=AVX2");
+#endif
+}
+
 }  // namespace
 
 Encoder::Encoder(const VideoCodec& codec, const EncoderOptions& options) {
@@ -59,6 +74,7 @@ Encoder::Encoder(const VideoCodec& codec, const EncoderOptions& options) {
       settings.set(std::string(codec.quality_key),
                    std::to_string(options.quality.value_or(codec.quality_default)));
     }
+    adapt(name, options, settings);
     const av::LogCapture log;
     const int result = avcodec_open2(context.get(), encoder, settings.address());
     if (result >= 0) {

@@ -96,6 +96,12 @@ void Dictionary::set(const std::string& key, const std::string& value) {
   }
 }
 
+void Dictionary::append(const std::string& key, const std::string& value) {
+  if (av_dict_set(&dictionary_, key.c_str(), value.c_str(), AV_DICT_APPEND) < 0) {
+    fail(ErrorKind::Memory, "no memory for the option {}", key);
+  }
+}
+
 const int32_t* display_matrix(const AVStream& stream) {
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
   const AVPacketSideData* data =

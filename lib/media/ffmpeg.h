@@ -9,6 +9,7 @@ extern "C" {
 #include <libavfilter/buffersrc.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avutil.h>
+#include <libavutil/cpu.h>
 #include <libavutil/dict.h>
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
@@ -74,6 +75,7 @@ class Dictionary {
   Dictionary& operator=(const Dictionary&) = delete;
 
   void set(const std::string& key, const std::string& value);
+  void append(const std::string& key, const std::string& value);  // to the text that is there
   AVDictionary** address() { return &dictionary_; }
 
  private:

@@ -72,7 +72,9 @@ at::Tensor read_image(const std::string& path) {
     const JpegHeader header = read_jpeg_header(path, bytes);
     return apply(orientation_of_exif(header.orientation), decode_by_stb(path, bytes));
   }
-  VideoReader reader(path, {.max_pixels = kMaxImagePixels});
+  ReadOptions options;
+  options.max_pixels = kMaxImagePixels;
+  VideoReader reader(path, options);
   const at::Tensor frame = reader.read(1);
   if (frame.size(0) == 0) fail(ErrorKind::Input, "{} holds no picture", path);
   return frame[0];

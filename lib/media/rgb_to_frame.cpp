@@ -36,7 +36,7 @@ void pack_rgb(const uint8_t* rgb_HWC, AVFrame& frame) {
 }  // namespace
 
 RgbToFrame::RgbToFrame(int64_t width, int64_t height, AVPixelFormat format, int matrix,
-                       bool even_sides)
+                       bool even_sides, bool settled)
     : source_width_(width),
       source_height_(height),
       width_(round_up(width, even_sides ? 1 : 0)),
@@ -70,6 +70,7 @@ RgbToFrame::RgbToFrame(int64_t width, int64_t height, AVPixelFormat format, int 
   planes_ = std::make_unique<Planes>(rgb);
   if (rgb.width != width_ || rgb.height != height_) padded_yuv_ = std::make_unique<Planes>(yuv);
   converter_ = std::make_unique<PlaneConverter>(rgb, yuv);
+  if (settled) converter_back_ = std::make_unique<PlaneConverter>(yuv, rgb);
 }
 
 av::Frame RgbToFrame::operator()(const uint8_t* rgb_HWC) {
@@ -91,6 +92,12 @@ av::Frame RgbToFrame::operator()(const uint8_t* rgb_HWC) {
   }
   if (!padded_yuv_) {
     (*converter_)(planes_->view(), target);
+    if (converter_back_) {
+      // Once there and back is enough: the clipped colour lies on the edge, from where it moves no
+      // more.
+      (*converter_back_)(target, planes_->view());
+      (*converter_)(planes_->view(), target);
+    }
     return frame;
   }
   (*converter_)(planes_->view(), padded_yuv_->view());

@@ -21,7 +21,8 @@ class RgbToFrame {
  public:
   // `matrix` is that of YUV formats. `even_sides` grows odd sides by repeating the last column and
   // row. Throws Error(Internal) for a format other than packed 8-bit RGB or planar YUV.
-  RgbToFrame(int64_t width, int64_t height, AVPixelFormat format, int matrix, bool even_sides);
+  RgbToFrame(int64_t width, int64_t height, AVPixelFormat format, int matrix, bool even_sides,
+             bool settled = false);
 
   int width() const { return width_; }  // of the frames
   int height() const { return height_; }
@@ -38,7 +39,7 @@ class RgbToFrame {
   ColorTags tags_;
   std::unique_ptr<Planes> planes_;      // of YUV formats
   std::unique_ptr<Planes> padded_yuv_;  // where zimg wants even sides and the frame has odd ones
-  std::unique_ptr<PlaneConverter> converter_;
+  std::unique_ptr<PlaneConverter> converter_, converter_back_;
 };
 
 }  // namespace sora

@@ -54,18 +54,28 @@ av::Frame VideoDecoder::next() {
     result = av_read_frame(&input_.context(), packet_.get());
     if (result == AVERROR_EOF) {
       if (ended_) return nullptr;
+      check_last_packet();
       ended_ = true;
       avcodec_send_packet(context_.get(), nullptr);
       continue;
     }
     if (result < 0) damaged(result);
     const bool ours = packet_->stream_index == stream_->index;
+    if (ours && packet_->pos >= 0) last_packet_end_ = packet_->pos + packet_->size;
     if (ours && packet_->flags & AV_PKT_FLAG_CORRUPT) {
       fail(ErrorKind::Input, "{} is damaged or cut off: a frame is not whole", input_.path());
     }
     result = ours ? avcodec_send_packet(context_.get(), packet_.get()) : 0;
     av_packet_unref(packet_.get());
     if (result < 0) damaged(result);
+  }
+}
+
+// libav's y4m reader drops a last frame that is not whole; what it had read of it tells.
+void VideoDecoder::check_last_packet() {
+  const bool is_y4m = std::string_view(input_.context().iformat->name) == "yuv4mpegpipe";
+  if (is_y4m && last_packet_end_ < avio_tell(input_.context().pb)) {
+    fail(ErrorKind::Input, "{} is cut off: its last frame is not whole", input_.path());
   }
 }
 

@@ -29,10 +29,13 @@ class VideoDecoder {
   int untagged_matrix() const;
 
  private:
+  void check_last_packet();
+
   MediaInput input_;
   AVStream* stream_ = nullptr;
   av::CodecContext context_;
   av::Packet packet_;
+  int64_t last_packet_end_ = 0;
   bool ended_ = false;  // the decoder is being emptied
 };
 

@@ -20,7 +20,7 @@ constexpr VideoCodec kCodecs[] = {
     {"hevc", "libx265", "yuv420p", true, "crf", 20, 51, 0.002,
      "preset=medium:x265-params=log-level=none\\:info=0\\:pools=4\\:frame-threads=2"},
     {"av1", "libsvtav1,libaom-av1", "yuv420p", false, "crf", 24, 63, 0.002,
-     "preset=7:cpu-used=6:row-mt=1:threads=4"},
+     "b=0:preset=7:cpu-used=6:row-mt=1:threads=4"},
     {"vp9", "libvpx-vp9", "yuv420p", false, "crf", 24, 63, 0.002,
      "b=0:deadline=good:cpu-used=4:row-mt=1:tile-columns=1:threads=4"},
     {"prores", "prores_ks", "yuv422p10le", false, "", 0, 0, 1, "profile=hq:vendor=apl0:threads=4"},

@@ -23,7 +23,7 @@ struct WriterOptions {
   std::string codec = {};  // empty: the container's default
   int64_t width = 0;
   int64_t height = 0;
-  Rational fps;
+  Rational fps = {};
   std::optional<int> quality = std::nullopt;  // the codec's own scale: crf of h264, hevc, av1, vp9
                                               // (low is better), 0-100 of webp
   bool force = false;                         // replace an existing file

@@ -84,12 +84,15 @@ bool decodes_cleanly(const std::string& path) {
 
 at::Tensor decode(const std::string& path, const std::string& assumed_matrix) {
   const StreamFacts facts = ffprobe(path);
-  const std::string input =
-      assumed_matrix.empty() ? "" : ":matrixin=" + assumed_matrix + ":rangein=tv";
-  const CommandResult result = run(fmt::format(
-      "ffmpeg -v error -nostdin -i {} -vf zscale=matrix=gbr:range=full{},format=gbrp,format=rgb24 "
-      "-fps_mode passthrough -f rawvideo -",
-      quoted(path), input));
+  const std::string input = assumed_matrix.empty()
+                                ? ""
+                                : fmt::format(":matrixin={}:rangein={}", assumed_matrix,
+                                              facts.range == "pc" ? "pc" : "tv");
+  const CommandResult result =
+      run(fmt::format("ffmpeg -v error -nostdin -i {} -vf "
+                      "zscale=filter=bicubic:matrix=gbr:range=full{},format=gbrp,format=rgb24 "
+                      "-fps_mode passthrough -f rawvideo -",
+                      quoted(path), input));
   const int64_t frame_bytes = int64_t{facts.width} * facts.height * 3;
   at::Tensor frames = at::empty(
       {int64_t(result.output.size()) / frame_bytes, facts.height, facts.width, 3}, at::kByte);
@@ -101,9 +104,10 @@ at::Tensor test_clip(int64_t frames, int64_t height, int64_t width) {
   const at::Tensor t = at::arange(frames).view({frames, 1, 1});
   const at::Tensor y = at::arange(height).view({1, height, 1});
   const at::Tensor x = at::arange(width).view({1, 1, width});
-  const at::Tensor red = (x * 255 / std::max<int64_t>(width - 1, 1) + 0 * y + 3 * t).clamp(0, 255);
+  const at::Tensor red = (x * 255 / std::max<int64_t>(width - 1, 1) + 0 * y + 3 * t).remainder(256);
   const at::Tensor green = (y * 255 / std::max<int64_t>(height - 1, 1) + 0 * x + 0 * t);
-  const at::Tensor square = ((x - 2 * t - 4).abs() < 5).logical_and((y - height / 2).abs() < 5);
+  const at::Tensor square =
+      ((x - (2 * t + 4).remainder(width)).abs() < 5).logical_and((y - height / 2).abs() < 5);
   const at::Tensor blue = at::where(square, 230, 40) + 0 * t;
   return at::stack({red, green, blue}, -1).to(at::kByte).contiguous();
 }

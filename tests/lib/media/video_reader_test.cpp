@@ -42,6 +42,13 @@ int64_t max_difference(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kInt) - b.to(at::kInt)).abs().max().item<int64_t>();
 }
 
+ReadOptions range(double start_s, double stop_s) {
+  ReadOptions options;
+  options.start_s = start_s;
+  options.stop_s = stop_s;
+  return options;
+}
+
 template <typename Function>
 void expect_error(ErrorKind kind, const std::string& part, Function&& function) {
   try {
@@ -84,6 +91,7 @@ struct LayoutCase {
   std::string name, output;  // output options of ffmpeg, the file's extension last
   int tolerance;
 };
+void PrintTo(const LayoutCase& layout, std::ostream* stream) { *stream << layout.name; }
 
 class PixelLayouts : public ::testing::TestWithParam<LayoutCase> {};
 
@@ -91,7 +99,7 @@ TEST_P(PixelLayouts, ComeOutAsFfmpegShowsThem) {
   const LayoutCase& layout = GetParam();
   const TemporaryFolder folder;
   const std::string path = folder / ("clip." + layout.output.substr(layout.output.rfind(' ') + 1));
-  make("-f lavfi -i testsrc2=size=70x46:rate=12:duration=0.5 " +
+  make("-f lavfi -i testsrc2=size=72x48:rate=12:duration=0.5 " +
        layout.output.substr(0, layout.output.rfind(' ')) + " " + path);
   const judge::StreamFacts facts = judge::ffprobe(path);
   const bool is_rgb = facts.pixel_format.find("rgb") != std::string::npos ||
@@ -125,14 +133,28 @@ INSTANTIATE_TEST_SUITE_P(
         LayoutCase{"gbrp10", "-pix_fmt gbrp10le -c:v ffv1 mkv", 1},
         LayoutCase{
             "pal8",
-            "-filter_complex split[a][b];[a]palettegen=reserve_transparent=0[p];[b][p]paletteuse "
+            "-filter_complex 'split[a][b];[a]palettegen=reserve_transparent=0[p];[b][p]paletteuse' "
             "-c:v gif gif",
             0}),
     [](const auto& info) { return info.param.name; });
 
+TEST(VideoReader, OddSizesAreThePartOfEvenOnes) {
+  const TemporaryFolder folder;
+  for (const std::string layout : {"yuv420p", "nv12", "yuv422p10le"}) {
+    make("-f lavfi -i testsrc2=size=72x48:rate=4:duration=0.5 -c:v rawvideo -pix_fmt " + layout +
+         " " + (folder / "even.nut"));
+    make("-i " + (folder / "even.nut") + " -vf crop=71:47:0:0:exact=1 -c:v rawvideo " +
+         (folder / "odd.nut"));
+    const Clip even = read_clip(folder / "even.nut"), odd = read_clip(folder / "odd.nut");
+    EXPECT_EQ(max_difference(odd.frames_FHWC, even.frames_FHWC.narrow(1, 0, 47).narrow(2, 0, 71)),
+              0)
+        << layout;
+  }
+}
+
 TEST(VideoReader, ReadsGreyAsGrey) {
   const TemporaryFolder folder;
-  make("-f lavfi -i testsrc2=size=33x21:rate=5:duration=0.4 -pix_fmt gray -c:v ffv1 " +
+  make("-f lavfi -i testsrc=size=33x21:rate=5:duration=0.4 -pix_fmt gray -c:v ffv1 " +
        (folder / "grey.mkv"));
   const auto raw =
       judge::run("ffmpeg -v error -i " + (folder / "grey.mkv") + " -f rawvideo -pix_fmt gray -");
@@ -147,8 +169,9 @@ TEST(VideoReader, ShowsTransparencyOverBlack) {
   const TemporaryFolder folder;
   for (const std::string layout : {"rgba", "rgba64le"}) {
     const std::string path = folder / (layout + ".mkv");
-    make("-f lavfi -i color=0xC86432@0.5:size=16x8:rate=2:duration=1,format=" + layout +
-         " -pix_fmt " + (layout == "rgba" ? "bgra -c:v ffv1 " : "rgba64le -c:v ffv1 ") + path);
+    make(std::string(
+             "-f lavfi -i color=0xC86432@0.5:size=16x8:rate=2:duration=1,format=rgba -pix_fmt ") +
+         (layout == "rgba" ? "bgra -c:v ffv1 " : "rgba64le -c:v ffv1 ") + path);
     const Clip clip = read_clip(path);
     const at::Tensor pixel = clip.frames_FHWC[0][3][3].to(at::kInt);
     EXPECT_NEAR(pixel[0].item<int>(), 100, 1) << layout;
@@ -239,14 +262,14 @@ TEST(VideoReader, RangesAreHalfOpenAndExactAfterSeeking) {
     return value;
   };
   for (const auto& [start, stop] : {std::pair{0.0, 0.2}, {3.0, 3.2}, {11.0, 11.2}, {13.2, 13.4}}) {
-    const Clip clip = read_clip(folder / "long.mp4", {.start_s = start, .stop_s = stop});
+    const Clip clip = read_clip(folder / "long.mp4", range(start, stop));
     ASSERT_EQ(clip.num_frames(), 5);
     for (int f = 0; f < 5; ++f) EXPECT_EQ(number(clip.frames_FHWC[f]), std::lround(start * 25) + f);
   }
   expect_error(ErrorKind::Input, "is shorter",
-               [&] { read_clip(folder / "long.mp4", {.start_s = 20}); });
+               [&] { read_clip(folder / "long.mp4", range(20, 21)); });
   expect_error(ErrorKind::Usage, "holds nothing",
-               [&] { read_clip(folder / "long.mp4", {.start_s = 2, .stop_s = 1}); });
+               [&] { read_clip(folder / "long.mp4", range(2, 1)); });
 }
 
 TEST(VideoReader, ReadsInChunksOfAnySize) {
@@ -285,6 +308,7 @@ class HostileFiles : public ::testing::Test {
     return folder_ / name;
   }
   void expect_refused(const std::string& path, const std::string& part = "") {
+    SCOPED_TRACE(path);
     expect_error(ErrorKind::Input, part, [&] { read_clip(path); });
   }
   TemporaryFolder folder_;
