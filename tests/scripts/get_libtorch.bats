@@ -1,9 +1,10 @@
 # scripts/get-libtorch: with wheels of its own making, through the real pip, without a network.
 
+load processor_time
+
 setup_file() {
   export SCRIPT=$BATS_TEST_DIRNAME/../../scripts/get-libtorch
-  # Three tiny wheels with the files that matter and some that do not, and a copy of the script that knows their
-  # digests.
+  # Tiny wheels with the files that matter and some that do not, and a copy of the script that knows their digests.
   export WHEELS=$BATS_FILE_TMPDIR/wheels TINY=$BATS_FILE_TMPDIR/get-libtorch
   mkdir -p "$WHEELS"
   python3 - "$SCRIPT" "$TINY" "$WHEELS" <<'PYTHON'
@@ -33,6 +34,10 @@ make("nvidia_cuda_runtime", "13.2.86", "py3-none-manylinux2014_x86_64", {
     "nvidia/cu13/lib/libcudart.so.13": "cudart", "nvidia/cu13/lib/libcudart_static.a": "static"})
 make("nvidia_cuda_cupti", "13.2.86", "py3-none-manylinux_2_25_x86_64", {
     "nvidia/cu13/lib/libcupti.so.13": "cupti", "nvidia/cu13/include/cupti.h": ""})
+for project, version in re.findall(r'"(nvidia-[^"]+)==([^"]+)"', text[text.index("CUDA_WHEELS"):]):
+    project = project.replace("-", "_")
+    make(project, version, "py3-none-manylinux2014_x86_64", {
+        f"nvidia/{project}/lib/lib{project}.so.1": "library", f"nvidia/{project}/include/{project}.h": ""})
 tiny.write_text(text)
 tiny.chmod(0o755)
 PYTHON
@@ -131,11 +136,26 @@ python_torch() {
   [ "$("$TINY" --pinned 2>/dev/null)" = "$SORA_CACHE/libtorch-2.15.0/torch" ]
 }
 
-@test "the libtorch of this build answers within two seconds" {
+@test "get-libtorch --cuda turns a copy of the CPU half into one of both" {
+  fetch
+  run fetch --cuda --find
+  [ "$status" -eq 4 ]
+  run fetch --cuda
+  [ "$status" -eq 0 ]
+  cd "$SORA_CACHE/libtorch-2.15.0"
+  [ -f torch/lib/libtorch_cuda.so ]
+  [ -f torch/lib/libtorch_cpu.so ]
+  [ -f nvidia/nvidia_cublas/lib/libnvidia_cublas.so.1 ]
+  [ -z "$(find nvidia -name '*.h')" ]
+  [ "$(ls -A "$SORA_CACHE" | tr '\n' ' ')" = "libtorch-2.15.0 libtorch-2.15.0.lock " ]
+  run fetch
+  [ "$output" = "$SORA_CACHE/libtorch-2.15.0/torch" ]
+}
+
+@test "the libtorch of this build is found within a second" {
   unset SORA_CACHE
-  local start=${EPOCHREALTIME/./}
+  (($(processor_ms "$SCRIPT" --find) < 1000))
   path=$("$SCRIPT" --find)
-  ((${EPOCHREALTIME/./} - start < 2000000))
   [ -f "$path/include/ATen/ATen.h" ]
   [ -f "$path/lib/libtorch_cpu.so" ]
 }
