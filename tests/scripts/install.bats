@@ -89,7 +89,7 @@ installed() {
 
 @test "zsh loads the completion as one for sora" {
   run zsh -f -c 'fpath=($PREFIX/share/zsh/site-functions $fpath); autoload -Uz compinit
-    compinit -u -D -d /dev/null; echo $_comps[sora]; autoload +X _sora; zsh -n $PREFIX/share/zsh/site-functions/_sora'
+    compinit -u -D; echo $_comps[sora]; autoload +X _sora; zsh -n $PREFIX/share/zsh/site-functions/_sora'
   [ "$status" -eq 0 ]
   [ "${lines[0]}" = _sora ]
 }
