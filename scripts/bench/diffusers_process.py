@@ -1,6 +1,7 @@
 """One clip by diffusers on the CPU, from the interpreter's start to the closed file, telling its phases on stderr as
-`sora --progress json` does. All in one type, the VAE too; attention is diffusers' default, torch's fused one. The file
-is written by the ffmpeg program with the settings that sora uses."""
+`sora --progress json` does. The settings are the fastest found there: all in one type, the VAE too; the VAE's convolution
+weights with channels last (a fifth to a third off the decoding); attention by diffusers' default, torch's fused one. The
+file is written by the ffmpeg program with the settings that sora uses."""
 
 import argparse
 import json
@@ -47,6 +48,13 @@ def parse():
     return parser.parse_args()
 
 
+def with_channels_last(vae, torch):
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in vae.parameters():
+        if parameter.dim() in formats:
+            parameter.data = parameter.data.to(memory_format=formats[parameter.dim()])
+
+
 def write_video(frames, fps, path):
     height, width = frames.shape[1:3]
     command = (
@@ -71,6 +79,7 @@ def main():
 
     with Phase("load"):
         pipeline = reference_run.as_pipeline(reference_run.load(arguments.model, dtype, vae_dtype=dtype), WanPipeline)
+        with_channels_last(pipeline.vae, torch)
         noise = reference_run.starting_noise(pipeline, arguments)
         if pipeline.transformer.config.in_channels != noise.shape[1]:
             reference_run.with_empty_mask(pipeline.transformer)

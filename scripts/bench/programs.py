@@ -96,5 +96,5 @@ def machine():
     return (
         f"{fields.get('model name', 'processor')} (family {fields.get('cpu family')}, model {fields.get('model')}; "
         f"{', '.join(units)}), {len(os.sched_getaffinity(0))} cores, {gib:.0f} GiB, "
-        f"load {os.getloadavg()[0]:.1f} at the start"
+        f"load {os.getloadavg()[0]:.1f} at the start, OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', 'PASSIVE')}"
     )
