@@ -10,11 +10,13 @@ namespace {
 
 cpu::RmsNormSiluRows* rows_of_this_processor() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return cpu::rms_norm_silu_rows_avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (avx512 && __builtin_cpu_supports("avx512bf16")) return cpu::rms_norm_silu_rows_avx512bf16;
+  if (avx512) return cpu::rms_norm_silu_rows_avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     return cpu::rms_norm_silu_rows_avx2;
+  }
 #endif
   return nullptr;
 }

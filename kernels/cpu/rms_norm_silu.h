@@ -11,5 +11,6 @@ using RmsNormSiluRows = void(const void* x, const float* scale, void* y, int64_t
                              int64_t width, bool bf16, bool silu);
 RmsNormSiluRows rms_norm_silu_rows_avx2;
 RmsNormSiluRows rms_norm_silu_rows_avx512;
+RmsNormSiluRows rms_norm_silu_rows_avx512bf16;
 
 }  // namespace sora::kernels::cpu

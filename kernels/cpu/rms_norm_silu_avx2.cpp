@@ -1,3 +1,4 @@
+// rms_norm_silu for processors with AVX2, 8 floats a vector.
 namespace {
 constexpr int kLanes = 8;
 }

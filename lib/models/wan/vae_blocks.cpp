@@ -127,29 +127,45 @@ at::Tensor WanVaeAverageShortcut::operator()(const at::Tensor& x_THWC) const {
 }
 
 WanVaeDuplicateShortcut::WanVaeDuplicateShortcut(int64_t in_channels, int64_t out_channels,
-                                                 int64_t temporal_factor, at::Device device)
-    : out_channels_(out_channels), temporal_factor_(temporal_factor) {
-  const int64_t num_parts = temporal_factor * kSpatialFactor * kSpatialFactor;
-  const int64_t repeats = out_channels * num_parts / in_channels;
-  sources_ = at::arange(out_channels * num_parts, at::TensorOptions(at::kLong).device(device))
-                 .floor_divide_(repeats)
-                 .view({out_channels, temporal_factor, kSpatialFactor, kSpatialFactor})
-                 .permute({1, 2, 3, 0})
-                 .contiguous();
+                                                 int64_t temporal_factor)
+    : out_channels_(out_channels),
+      temporal_factor_(temporal_factor),
+      num_parts_(temporal_factor * kSpatialFactor * kSpatialFactor),
+      repeats_(out_channels * num_parts_ / in_channels) {}
+
+// What the given part of every output pixel copies: [T,H,W,K], a view where the channels lie
+// evenly.
+at::Tensor WanVaeDuplicateShortcut::source(const at::Tensor& x_THWC, int64_t part) const {
+  if (num_parts_ % repeats_ == 0) {
+    return x_THWC.unflatten(3, {out_channels_, -1}).select(4, part / repeats_);
+  }
+  const auto options = at::TensorOptions(at::kLong).device(x_THWC.device());
+  const at::Tensor channel = at::arange(out_channels_, options).mul_(num_parts_).add_(part);
+  return x_THWC.index_select(3, channel.floor_divide_(repeats_));
+}
+
+bool WanVaeDuplicateShortcut::copy_the_same(int64_t part, int64_t other) const {
+  if (num_parts_ % repeats_ == 0) return part / repeats_ == other / repeats_;
+  return repeats_ % num_parts_ == 0;
 }
 
 void WanVaeDuplicateShortcut::add_to(at::Tensor& y_THWK, const at::Tensor& x_THWC,
                                      bool first_chunk) const {
-  const int64_t first_part = first_chunk ? temporal_factor_ - 1 : 0;
-  const int64_t num_parts = temporal_factor_ - first_part;
-  at::Tensor y = y_THWK.unflatten(0, {-1, num_parts})
+  const int64_t first_t = first_chunk ? temporal_factor_ - 1 : 0;
+  at::Tensor y = y_THWK.unflatten(0, {-1, temporal_factor_ - first_t})
                      .unflatten(2, {-1, kSpatialFactor})
-                     .unflatten(4, {-1, kSpatialFactor});
-  for (int64_t t = 0; t < num_parts; ++t) {
+                     .unflatten(4, {-1, kSpatialFactor});  // [T,t,H,h,W,w,K]
+  at::Tensor added;
+  int64_t first_part_of_added = -1;
+  for (int64_t t = first_t; t < temporal_factor_; ++t) {
     for (int64_t h = 0; h < kSpatialFactor; ++h) {
       for (int64_t w = 0; w < kSpatialFactor; ++w) {
-        const at::Tensor source = sources_.select(0, first_part + t).select(0, h).select(0, w);
-        y.select(1, t).select(2, h).select(3, w).add_(x_THWC.index_select(3, source));
+        const int64_t part = (t * kSpatialFactor + h) * kSpatialFactor + w;
+        if (!added.defined() || !copy_the_same(first_part_of_added, part)) {
+          added = source(x_THWC, part).contiguous();
+          first_part_of_added = part;
+        }
+        y.select(1, t - first_t).select(2, h).select(3, w).add_(added);
       }
     }
   }

@@ -92,15 +92,16 @@ class WanVaeAverageShortcut {
 // is kept.
 class WanVaeDuplicateShortcut {
  public:
-  WanVaeDuplicateShortcut(int64_t in_channels, int64_t out_channels, int64_t temporal_factor,
-                          at::Device device);
+  WanVaeDuplicateShortcut(int64_t in_channels, int64_t out_channels, int64_t temporal_factor);
   // Adds it to what came out of the stage: [T*factor,2H,2W,K].
   void add_to(at::Tensor& y_THWK, const at::Tensor& x_THWC, bool first_chunk) const;
 
  private:
-  int64_t out_channels_, temporal_factor_;
-  at::Tensor
-      sources_;  // [factor,2,2,K]: the channel of x that each channel of an output pixel copies
+  at::Tensor source(const at::Tensor& x_THWC, int64_t part) const;
+  bool copy_the_same(int64_t part, int64_t other) const;
+
+  // Channel k of part p of an output pixel copies channel (k * num_parts + p) / repeats of x.
+  int64_t out_channels_, temporal_factor_, num_parts_, repeats_;
 };
 
 }  // namespace sora

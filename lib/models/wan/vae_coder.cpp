@@ -94,7 +94,7 @@ WanVaeDecoder::WanVaeDecoder(const WanVaeConfig& config, const Weights& weights)
     const Weights block = decoder["up_blocks"][index];
     Stage stage;
     if (config.is_residual && !last) {
-      stage.shortcut.emplace(channels, out_channels, temporal ? 2 : 1, weights.device());
+      stage.shortcut.emplace(channels, out_channels, temporal ? 2 : 1);
     }
     for (int64_t resnet = 0; resnet <= config.num_res_blocks; ++resnet) {
       stage.resnets.emplace_back(block["resnets"][resnet], channels, out_channels);

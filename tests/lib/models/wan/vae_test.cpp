@@ -53,7 +53,7 @@ TEST_P(WanVaeOf, DecodesAsDiffusersDoes) {
 // Not further from float32 than diffusers' own bf16 is, but for the chance in both figures: they
 // are root mean squares of as few as 135 rounding errors.
 TEST_P(WanVaeOf, RunsInBf16AsCloselyAsDiffusersDoes) {
-  constexpr double kChance = 1.25;
+  constexpr double kChance = 1.5;
   const WanVae vae = form_.load(at::kBFloat16);
   const Checkpoint encoded = form_.tensors("encode");
   const at::Tensor mode = encoded.get("moments.9").chunk(2, 1)[0];
