@@ -16,8 +16,11 @@ from ftfy import badness, chardata
 WIDTH = 100
 
 
-def header(what: str) -> str:
-    return f"// {what}\n// Made by scripts/make-text-tables; do not edit.\n"
+def write_header(path: pathlib.Path, what: str, includes: str, body: str) -> None:
+    path.write_text(
+        f"// {what}\n// Made by scripts/make-text-tables; do not edit.\n// clang-format off\n#pragma once\n\n"
+        f"{includes}\nnamespace sora {{\n\n{body}\n}}  // namespace sora\n"
+    )
 
 
 def wrapped(items: list[str]) -> str:
@@ -40,8 +43,9 @@ def c_string(text: str) -> str:
     return f'"{quoted}"'
 
 
-def entity_rows(entities: dict[str, str]) -> str:
-    return wrapped([f"{{{c_string(name)}, {c_string(text)}}}" for name, text in sorted(entities.items())])
+def entity_table(name: str, entities: dict[str, str]) -> str:
+    rows = wrapped([f"{{{c_string(name)}, {c_string(text)}}}" for name, text in sorted(entities.items())])
+    return f"inline constexpr HtmlEntity {name}[] = {{\n{rows}}};\n"
 
 
 def uppercase_entities() -> dict[str, str]:
@@ -111,43 +115,60 @@ def icu_pattern(tree) -> list[str]:
     return pieces
 
 
-def pattern_literal(compiled) -> str:
+def pattern_literal(name: str, compiled) -> str:
     """A raw string literal over several lines, which the compiler joins."""
     text = "".join(icu_pattern(parser.parse(compiled.pattern, compiled.flags)))
     assert text.isascii() and ')"' not in text
     room = WIDTH - len('R"()"')
-    return "\n".join(f'R"({text[i : i + room]})"' for i in range(0, len(text), room))
+    lines = "\n".join(f'R"({text[i : i + room]})"' for i in range(0, len(text), room))
+    return f"inline constexpr char {name}[] =\n{lines};\n"
 
 
-def encoding_table(name: str) -> str:
-    """What the bytes 80 to FF mean, and last what byte 1A means."""
+def encoding_row(name: str) -> str:
     decoded = bytes([*range(0x80, 0x100), 0x1A]).decode(name)
     rows = wrapped([f"0x{ord(character):04X}" for character in decoded])
     return f'{{"{name}", {{\n{rows}}}}},\n'
 
 
+ENTITY_TYPE = """struct HtmlEntity {
+  std::string_view name;  // what stands between "&" and the end
+  std::string_view text;
+};
+
+"""
+
+ENCODING_TYPE = """struct ByteEncoding {
+  std::string_view name;
+  char16_t characters[129];  // of the bytes 80 to FF, and last of byte 1A
+};
+
+"""
+
+
 def main() -> None:
     directory = pathlib.Path(sys.argv[1])
     directory.mkdir(exist_ok=True)
-    (directory / "html_entities.inc").write_text(
-        header("HTML's named character references, sorted by name.") + entity_rows(html.entities.html5)
-    )
-    (directory / "uppercase_entities.inc").write_text(
-        header("Names in capitals that ftfy takes for capital letters, sorted by name.") + entity_rows(uppercase_entities())
-    )
-    (directory / "encodings.inc").write_text(
-        header(f"The single-byte encodings that ftfy {ftfy.__version__} tries, in its order.")
-        + "".join(encoding_table(name) for name in chardata.CHARMAP_ENCODINGS)
-    )
-    (directory / "mojibake_pattern.inc").write_text(
-        header(f"Where ftfy {ftfy.__version__} takes text for wrongly decoded (its BADNESS_RE, Apache License 2.0).")
-        + pattern_literal(badness.BADNESS_RE)
+    write_header(
+        directory / "html_entities.h",
+        "HTML's named character references, and names in capitals that ftfy takes for capital letters, sorted by name.",
+        "#include <string_view>\n",
+        ENTITY_TYPE
+        + entity_table("kHtmlEntities", html.entities.html5)
         + "\n"
+        + entity_table("kUppercaseEntities", uppercase_entities()),
     )
-    (directory / "utf8_pattern.inc").write_text(
-        header(f"What UTF-8 looks like when decoded as one byte a character (ftfy {ftfy.__version__}, UTF8_DETECTOR_RE).")
-        + pattern_literal(chardata.UTF8_DETECTOR_RE)
-        + "\n"
+    write_header(
+        directory / "mojibake_tables.h",
+        f"What ftfy {ftfy.__version__} (Apache License 2.0) knows about wrongly decoded text.",
+        "#include <string_view>\n",
+        ENCODING_TYPE
+        + "// The single-byte encodings it tries, in its order.\n"
+        + "inline constexpr ByteEncoding kByteEncodings[] = {\n"
+        + "".join(encoding_row(name) for name in chardata.CHARMAP_ENCODINGS)
+        + "};\n\n// Text that nobody means (BADNESS_RE), as a regular expression of ICU.\n"
+        + pattern_literal("kMojibakePattern", badness.BADNESS_RE)
+        + "\n// UTF-8 decoded as one byte a character (UTF8_DETECTOR_RE).\n"
+        + pattern_literal("kMisreadUtf8Pattern", chardata.UTF8_DETECTOR_RE),
     )
 
 

@@ -3,23 +3,11 @@
 #include <algorithm>
 #include <iterator>
 
+#include "lib/text/tables/html_entities.h"
 #include "lib/text/unicode.h"
 
 namespace sora {
 namespace {
-
-struct Entity {
-  std::string_view name;
-  std::string_view text;
-};
-
-constexpr Entity kEntities[] = {
-#include "lib/text/tables/html_entities.inc"
-};
-
-constexpr Entity kUppercaseEntities[] = {
-#include "lib/text/tables/uppercase_entities.inc"
-};
 
 // What the numbers 80 to 9F mean: windows-1252, as browsers have it.
 constexpr char32_t kWindows1252[32] = {
@@ -31,10 +19,10 @@ constexpr char32_t kReplacement = 0xFFFD;
 constexpr char32_t kLastCharacter = 0x10FFFF;
 
 template <size_t N>
-std::optional<std::string_view> find(const Entity (&table)[N], std::string_view name) {
+std::optional<std::string_view> find(const HtmlEntity (&table)[N], std::string_view name) {
   const auto found = std::lower_bound(
       std::begin(table), std::end(table), name,
-      [](const Entity& entity, std::string_view text) { return entity.name < text; });
+      [](const HtmlEntity& entity, std::string_view text) { return entity.name < text; });
   if (found == std::end(table) || found->name != name) return std::nullopt;
   return found->text;
 }
@@ -105,7 +93,9 @@ void append_name(std::string_view name, std::string& result) {
 
 }  // namespace
 
-std::optional<std::string_view> html_entity(std::string_view name) { return find(kEntities, name); }
+std::optional<std::string_view> html_entity(std::string_view name) {
+  return find(kHtmlEntities, name);
+}
 
 std::string unescape_html(std::string_view text) {
   std::string result;

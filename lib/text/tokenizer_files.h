@@ -24,7 +24,7 @@ struct TokenizerFiles {
   std::vector<Piece> pieces;
   std::string charsmap;  // empty where text is not normalised
   std::vector<AddedToken> added_tokens;
-  int64_t end_id = 0;
+  int64_t end_id = -1;
 
   // Throws Error(NotFound) where there is no vocabulary, Error(Input) naming the field that is
   // wrong or unknown.

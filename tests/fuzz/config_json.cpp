@@ -1,3 +1,4 @@
+// Configs of components, with the fields of every kind that ConfigReader reads.
 #include <nlohmann/json.hpp>
 
 #include "lib/core/config_reader.h"

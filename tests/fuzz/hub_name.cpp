@@ -1,3 +1,4 @@
+// Names of models in the Hugging Face cache: whatever is accepted must stay below the cache.
 #include "lib/tensor_io/hub_cache.h"
 #include "tests/fuzz/fuzz_target.h"
 

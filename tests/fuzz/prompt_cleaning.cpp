@@ -1,3 +1,4 @@
+// Prompts, of any bytes: what is accepted must come out as UTF-8.
 #include "lib/text/prompt_cleaning.h"
 
 #include "lib/core/utf8.h"

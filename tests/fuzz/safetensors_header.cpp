@@ -1,3 +1,4 @@
+// Headers of safetensors files: what is accepted must cover the data exactly.
 #include "lib/tensor_io/safetensors_header.h"
 
 #include "tests/fuzz/fuzz_target.h"

@@ -1,3 +1,4 @@
+// The protobuf message of spiece.model.
 #include "lib/text/sentencepiece_model.h"
 
 #include "tests/fuzz/fuzz_target.h"

@@ -146,6 +146,30 @@ TEST_F(TokenizerFault, RefusesSettingsItDoesNotKnowOrCannotHonour) {
   EXPECT_THAT(message(), HasSubstr("extra_ids"));
 }
 
+TEST_F(TokenizerFault, RefusesTokensThatAreNone) {
+  const json good = config_;
+  config_["eos_token"] = "";
+  EXPECT_THAT(message(), HasSubstr("no end token"));
+  config_ = good;
+  config_["eos_token"] = 7;
+  EXPECT_THAT(message(), HasSubstr("tokenizer_config.json"));
+  config_ = good;
+  config_["added_tokens_decoder"] = {{"x", {{"content", "a"}}}};
+  EXPECT_THAT(message(), HasSubstr("the id \"x\""));
+  config_["added_tokens_decoder"] = {{"3", {{"content", "a"}, {"sticky", true}}}};
+  EXPECT_THAT(message(), HasSubstr("\"sticky\""));
+}
+
+TEST_F(TokenizerFault, TakesMembersOfUnexpectedTypesForAbsent) {
+  for (const char* field : {"normalizer", "added_tokens"}) {
+    for (const json& value : {json(7), json("x"), json::array({1, nullptr}), json{{"type", 5}}}) {
+      tokenizer_[field] = value;
+      scratch_.write("tokenizer.json", tokenizer_.dump());
+      EXPECT_EQ(Tokenizer::open(scratch_.path()).encode("", 8).ids.size(), 1u) << field << value;
+    }
+  }
+}
+
 TEST_F(TokenizerFault, RefusesADamagedNormalisationTable) {
   for (const char* table : {"!", "AAAA", "/////w==", "AAQAAAAgAAA="}) {
     tokenizer_["normalizer"]["precompiled_charsmap"] = table;
