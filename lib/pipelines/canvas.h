@@ -27,10 +27,14 @@ class Canvas {
   // Frames [start, start + F) are these. Throws Error(Internal) outside the canvas or over other known frames.
   void keep(const at::Tensor& frames_FHWC, int64_t start);
 
+  // A picture the user gave, at its own size, for models whose image encoder looks at it; in order of time.
+  void show(const at::Tensor& picture_HWC) { pictures_.push_back(picture_HWC); }
+
   Size size() const { return size_; }
   int64_t num_frames() const { return num_frames_; }
   const std::string& prompt() const { return prompt_; }
   const std::vector<Known>& known() const { return known_; }
+  const std::vector<at::Tensor>& pictures() const { return pictures_; }
   bool is_free() const { return known_.empty(); }
 
   at::Tensor known_mask() const;  // [num_frames] f32: 1 known, 0 free
@@ -43,6 +47,7 @@ class Canvas {
   int64_t num_frames_;
   std::string prompt_;
   std::vector<Known> known_;  // by start
+  std::vector<at::Tensor> pictures_;
 };
 
 }  // namespace sora

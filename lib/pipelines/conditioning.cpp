@@ -3,7 +3,9 @@
 
 #include <ATen/ATen.h>
 
+#include "lib/core/config_reader.h"
 #include "lib/core/error.h"
+#include "lib/models/wan/clip_vision.h"
 #include "lib/models/wan/vae.h"
 #include "lib/text/prompt_embeds.h"
 
@@ -40,6 +42,25 @@ at::Tensor encode_known(const ModelInfo& model, const Plan& plan, const Canvas& 
   });
 }
 
+// Wan 2.1's image branch sees the pictures as they were given: the first and, where the model takes a pair, the last.
+at::Tensor encode_pictures(const ModelInfo& model, const Plan& plan, const Canvas& canvas) {
+  const size_t wanted = model.transformer.pos_embed_seq_len ? 2 : 1;
+  if (canvas.pictures().size() < wanted) {
+    fail(ErrorKind::Usage, "{} begins from {}; give {}", model.name, wanted == 2 ? "two pictures" : "a picture",
+         wanted == 2 ? "--image and --last-image" : "--image");
+  }
+  const ClipImageConfig image_config = ClipImageConfig::from_config(
+      ConfigReader::open(model.directory / "image_processor" / "preprocessor_config.json"));
+  std::vector<at::Tensor> pixels;
+  for (size_t index = 0; index < wanted; ++index) {
+    pixels.push_back(clip_pixel_values(canvas.pictures()[index], image_config));
+  }
+  const ConfigReader config = ConfigReader::open(model.directory / "image_encoder" / "config.json");
+  const Weights weights(open_component(model, "image_encoder"), scalar_type(plan));
+  const ClipVision encoder(ClipVisionConfig::from_config(config), weights);
+  return encoder(at::cat(pixels));
+}
+
 }  // namespace
 
 EncodedText encode_text(const ModelInfo& model, const Plan& plan, const std::string& prompt, Observer& observer) {
@@ -61,6 +82,7 @@ Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const C
     conditioning.known_latents_1CFHW = encode_known(model, plan, canvas, observer);
     conditioning.known_frames = canvas.known_mask();
   }
+  if (model.wants_image_embeds) conditioning.image_embeds_BSD = encode_pictures(model, plan, canvas);
   return conditioning;
 }
 

@@ -10,8 +10,10 @@
 namespace sora {
 namespace {
 
-at::Tensor read_frame(const std::string& path, Size size) {
-  return resize(read_image(path), size.width, size.height, Fit::Crop).unsqueeze(0);
+void keep_picture(const std::string& path, int64_t frame, Canvas& canvas) {
+  const at::Tensor picture_HWC = read_image(path);
+  canvas.keep(resize(picture_HWC, canvas.size().width, canvas.size().height, Fit::Crop).unsqueeze(0), frame);
+  canvas.show(picture_HWC);
 }
 
 }  // namespace
@@ -23,10 +25,10 @@ Canvas generate(const GenerateRequest& request, const Plan& plan, const ModelInf
     fail(ErrorKind::Usage, "{} is a text to video model and cannot begin from --image; use an image to video model",
          model.name);
   }
-  canvas.keep(read_frame(request.image, plan.canvas_size), 0);
+  keep_picture(request.image, 0, canvas);
   if (!request.last_image.empty()) {
     if (plan.canvas_frames < 2) fail(ErrorKind::Usage, "--last-image needs a clip of two frames or more");
-    canvas.keep(read_frame(request.last_image, plan.canvas_size), plan.canvas_frames - 1);
+    keep_picture(request.last_image, plan.canvas_frames - 1, canvas);
   }
   return canvas;
 }

@@ -29,15 +29,15 @@ namespace {
 
 using at::Tensor;
 
-Tensor activate(const Tensor& x, Activation activation) {
+Tensor activate(const Tensor& x, Umt5Activation activation) {
   switch (activation) {
-    case Activation::Relu:
+    case Umt5Activation::Relu:
       return at::relu(x);
-    case Activation::Silu:
+    case Umt5Activation::Silu:
       return at::silu(x);
-    case Activation::Gelu:
+    case Umt5Activation::Gelu:
       return at::gelu(x);
-    case Activation::GeluTanh:
+    case Umt5Activation::GeluTanh:
       return at::gelu(x, "tanh");
   }
   fail(ErrorKind::Internal, "UMT5 has no such activation");
@@ -123,7 +123,7 @@ class FeedForward {
   }
 
  private:
-  Activation activation_;
+  Umt5Activation activation_;
   Tensor wi_, gate_, wo_;
 };
 

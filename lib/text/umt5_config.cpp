@@ -9,16 +9,16 @@ namespace {
 
 struct ActivationRow {
   std::string_view name;
-  Activation activation;
+  Umt5Activation activation;
 };
 
 constexpr ActivationRow kActivations[] = {
-    {"relu", Activation::Relu},         {"silu", Activation::Silu},
-    {"swish", Activation::Silu},        {"gelu", Activation::Gelu},
-    {"gelu_new", Activation::GeluTanh}, {"gelu_pytorch_tanh", Activation::GeluTanh},
+    {"relu", Umt5Activation::Relu},         {"silu", Umt5Activation::Silu},
+    {"swish", Umt5Activation::Silu},        {"gelu", Umt5Activation::Gelu},
+    {"gelu_new", Umt5Activation::GeluTanh}, {"gelu_pytorch_tanh", Umt5Activation::GeluTanh},
 };
 
-Activation activation_of(const std::string& name, const ConfigReader& reader) {
+Umt5Activation activation_of(const std::string& name, const ConfigReader& reader) {
   for (const ActivationRow& row : kActivations) {
     if (row.name == name) return row.activation;
   }

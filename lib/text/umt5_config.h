@@ -7,7 +7,7 @@
 
 namespace sora {
 
-enum class Activation { Relu, Silu, Gelu, GeluTanh };
+enum class Umt5Activation { Relu, Silu, Gelu, GeluTanh };
 
 struct Umt5Config {
   int64_t vocab_size = 250112;
@@ -19,7 +19,7 @@ struct Umt5Config {
   int64_t num_buckets = 32;    // of relative positions
   int64_t max_distance = 128;  // beyond which all positions share a bucket
   double epsilon = 1e-6;
-  Activation activation = Activation::GeluTanh;
+  Umt5Activation activation = Umt5Activation::GeluTanh;
   bool gated = true;
 
   // Throws Error(Input) naming a field that is unknown, of the wrong type or out of range.
