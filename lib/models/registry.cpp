@@ -1,5 +1,5 @@
 // One row a pipeline class of diffusers. Defaults are those of the published checkpoints (Wan 2.1 and 2.2 model cards),
-// told apart by what their configs say; a file nano.json beside model_index.json overrides them.
+// told apart by what their configs say; a file sora.json beside model_index.json overrides them.
 #include "lib/models/registry.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace sora {
 namespace {
 
-constexpr const char* kOwnDefaults = "nano.json";
+constexpr const char* kOwnDefaults = "sora.json";
 constexpr int64_t kPixels480p = 832 * 480;
 constexpr int64_t kPixels720p = 1280 * 720;
 constexpr int64_t kWidthOf1_3B = 1536;

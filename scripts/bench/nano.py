@@ -35,7 +35,7 @@ def parse():
 
 def default_clip(arguments):
     """What `sora generate` makes when asked for nothing but a prompt."""
-    defaults = json.loads((MODEL / "nano.json").read_text(encoding="utf-8"))
+    defaults = json.loads((MODEL / "sora.json").read_text(encoding="utf-8"))
     return Clip(
         MODEL, defaults["width"], defaults["height"], defaults["num_frames"], defaults["steps"],
         defaults["guidance_scale"], prompt=arguments.prompt, text_length=defaults["max_sequence_length"],

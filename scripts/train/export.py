@@ -1,7 +1,7 @@
-"""Writes the trained weights as a diffusers directory in bf16, with nano.json beside it.
+"""Writes the trained weights as a diffusers directory in bf16, with sora.json beside it.
 
 The classes and the layout are those of WanImageToVideoPipeline.save_pretrained (the masked form, 2z + 4 channels in).
-nano.json says what the pipeline's own files have no place for: the text length the model was trained with, the
+sora.json says what the pipeline's own files have no place for: the text length the model was trained with, the
 default canvas and sampling, and the words the model knows.
 """
 
@@ -68,7 +68,7 @@ def write_json(folder):
     nano = dict(settings.DEFAULTS)
     nano["known_words"] = known_words()
     text = json.dumps(nano, ensure_ascii=False, indent=1)
-    (folder / "nano.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "sora.json").write_text(text + "\n", encoding="utf-8")
 
 
 def main():

@@ -18,7 +18,7 @@ class Sampler:
     def __init__(self, folder, device="cpu"):
         folder = Path(folder)
         self.device = torch.device(device)
-        self.settings = json.loads((folder / "nano.json").read_text(encoding="utf-8"))
+        self.settings = json.loads((folder / "sora.json").read_text(encoding="utf-8"))
         self.tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
         load = dict(torch_dtype=torch.float32)
         self.text_encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
