@@ -12,9 +12,10 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fPIC>)
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wno-unknown-pragmas>")
 if(SORA_WERROR)
-  # gcc 12 sees overlapping and overlong copies inside std::string where there are none (its bug 105651).
-  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Werror;-Wno-error=restrict;-Wno-error=array-bounds>"
-    "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-error=stringop-overflow;-Wno-error=stringop-overread>")
+  # Not the members that a designated initializer leaves to their defaults, and not what gcc 12 sees inside std::string
+  # where it is not (its bug 105651).
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Werror;-Wno-missing-field-initializers>"
+    "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-error=restrict;-Wno-error=array-bounds;-Wno-error=stringop-overflow>")
 endif()
 
 # Portable to any x86-64 since 2009; kernels that want more are chosen at run time (sora_targets).
