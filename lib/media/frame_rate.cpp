@@ -1,3 +1,4 @@
+// The frame rate half of resample.h: frames at other times, taken from the source or interpolated between two of it.
 #include <algorithm>
 #include <deque>
 

@@ -1,3 +1,4 @@
+// The frame size half of resample.h: zimg, plane by plane.
 #include <ATen/Parallel.h>
 
 #include <algorithm>

@@ -38,6 +38,13 @@ needed() { readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p
   nm --dynamic --defined-only "$BUILD/lib/libsora.so" | grep -q ' T sora_new_engine$'
 }
 
+@test "units compiled for newer processors hold no inline code that others might be linked to" {
+  mapfile -t objects < <(find "$BUILD/kernels" -name '*_avx*.o' -o -name '*_amx*.o')
+  ((${#objects[@]} > 0))
+  run bash -c 'nm --demangle --defined-only "$@" | grep -E " [WVu] "' -- "${objects[@]}"
+  [ -z "$output" ]
+}
+
 @test "--version answers within 100 ms" {
   best=1000000
   for _ in 1 2 3 4 5; do
