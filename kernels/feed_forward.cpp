@@ -12,9 +12,9 @@ at::Tensor feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = weights.w2.size(0);
-  if (cpu::prefers_columns(rows.size(0))) {
-    const at::Tensor inner = linear(rows, weights.w1, weights.b1, activation);
-    return linear(inner, weights.w2, weights.b2).view(shape);
+  if (weights.packed1.defined() || cpu::prefers_columns(rows.size(0))) {
+    const at::Tensor inner = linear(rows, weights.w1, weights.b1, activation, weights.packed1);
+    return linear(inner, weights.w2, weights.b2, Activation::None, weights.packed2).view(shape);
   }
   const at::Tensor y = at::empty({rows.size(0), weights.w2.size(0)}, x.options());
   const cpu::Tiling tiles = cpu::row_tiles(rows.size(0));

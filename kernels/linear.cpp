@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "kernels/cpu/panel_gemm.h"
 #include "kernels/cpu/tiles.h"
 
 namespace sora::kernels {
@@ -31,11 +32,13 @@ void linear_by_columns(const at::Tensor& x, const at::Tensor& weight, const at::
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                  Activation activation) {
+                  Activation activation, const at::Tensor& packed) {
   if (!x.is_cpu()) return reference::linear(x, weight, bias, activation);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   const at::Tensor y = at::empty({rows.size(0), weight.size(0)}, x.options());
-  if (cpu::prefers_columns(rows.size(0))) {
+  if (packed.defined() && cpu::has_panel_activation(activation)) {
+    cpu::panel_linear(rows, packed, bias, activation, y);
+  } else if (cpu::prefers_columns(rows.size(0))) {
     linear_by_columns(rows, weight, bias, activation, y);
   } else {
     linear_by_rows(rows, weight, bias, activation, y);
@@ -43,6 +46,12 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = weight.size(0);
   return y.view(shape);
+}
+
+at::Tensor pack(const at::Tensor& weight) {
+  constexpr int64_t kMaxNumbers =
+      1024 * 1024;  // a matrix of a model whose weights all fit a cache or two
+  return weight.numel() <= kMaxNumbers ? cpu::pack_panels(weight) : at::Tensor();
 }
 
 }  // namespace sora::kernels

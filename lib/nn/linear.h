@@ -23,10 +23,10 @@ class Linear {
 
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& bias() const { return bias_; }
+  const at::Tensor& packed() const { return packed_; }  // kernels::pack(weight())
 
  private:
-  at::Tensor weight_;
-  at::Tensor bias_;
+  at::Tensor weight_, bias_, packed_;
 };
 
 // y = activation(x W1^T + b1) W2^T + b2, the two products at different names in different

@@ -44,12 +44,14 @@ class LinearCases : public testing::TestWithParam<ProductCase> {
 TEST_P(LinearCases, IsItsEquationWithEveryActivation) {
   const at::Tensor sums =
       at::matmul(x_.to(at::kDouble), weight_.to(at::kDouble).t()) + bias_.to(at::kDouble);
-  for (const Activation activation : kActivations) {
-    const at::Tensor wanted = activated_f64(sums, activation);
-    // Twice: where the activation is a second pass in bf16, its input has been rounded as well.
-    EXPECT_LE(largest_difference(kernels::linear(x_, weight_, bias_, activation), wanted),
-              2 * tolerance(GetParam().dtype, GetParam().in, largest(sums)))
-        << "activation " << static_cast<int>(activation);
+  for (const at::Tensor& packed : {at::Tensor(), pack(weight_)}) {
+    for (const Activation activation : kActivations) {
+      const at::Tensor wanted = activated_f64(sums, activation);
+      // Twice: where the activation is a second pass in bf16, its input has been rounded as well.
+      EXPECT_LE(largest_difference(kernels::linear(x_, weight_, bias_, activation, packed), wanted),
+                2 * tolerance(GetParam().dtype, GetParam().in, largest(sums)))
+          << "activation " << static_cast<int>(activation) << ", packed " << packed.defined();
+    }
   }
 }
 
@@ -62,18 +64,51 @@ TEST_P(LinearCases, WorksWithoutABiasAndOnMoreThanTwoDimensions) {
 }
 
 TEST_P(LinearCases, GivesTheSameBytesAtAnyNumberOfThreads) {
-  EXPECT_TRUE(same_at_any_number_of_threads(
-      [&] { return kernels::linear(x_, weight_, bias_, Activation::GeluTanh); }));
+  for (const at::Tensor& packed : {at::Tensor(), pack(weight_)}) {
+    EXPECT_TRUE(same_at_any_number_of_threads(
+        [&] { return kernels::linear(x_, weight_, bias_, Activation::GeluTanh, packed); }));
+  }
 }
 
 TEST_P(LinearCases, FeedForwardIsTwoProducts) {
   const at::Tensor second = at::randn({5, GetParam().out}).to(GetParam().dtype);
-  const FeedForwardWeights weights = {weight_, bias_, second, {}};
-  const at::Tensor inner = kernels::linear(x_, weight_, bias_, Activation::GeluTanh);
-  const at::Tensor y = feed_forward(x_, weights, Activation::GeluTanh);
-  EXPECT_TRUE(at::equal(y, kernels::linear(inner, second, {})));
-  EXPECT_TRUE(same_at_any_number_of_threads(
-      [&] { return feed_forward(x_, weights, Activation::GeluTanh); }));
+  for (const bool packed : {false, true}) {
+    const FeedForwardWeights weights = {weight_,
+                                        bias_,
+                                        second,
+                                        {},
+                                        packed ? pack(weight_) : at::Tensor(),
+                                        packed ? pack(second) : at::Tensor()};
+    const at::Tensor inner =
+        kernels::linear(x_, weight_, bias_, Activation::GeluTanh, weights.packed1);
+    const at::Tensor y = feed_forward(x_, weights, Activation::GeluTanh);
+    EXPECT_TRUE(
+        at::equal(y, kernels::linear(inner, second, {}, Activation::None, weights.packed2)));
+    EXPECT_TRUE(same_at_any_number_of_threads(
+        [&] { return feed_forward(x_, weights, Activation::GeluTanh); }));
+  }
+}
+
+TEST(Linear, ActivationsOfPackedWeightsKeepHugeAndTinyNumbers) {
+  const at::Tensor weight = at::ones({16, 2}).to(at::kBFloat16);
+  const at::Tensor packed = pack(weight);
+  if (!packed.defined()) GTEST_SKIP() << "this processor has no use for packed weights";
+  const at::Tensor x = at::tensor({1e5, -1e5, 1e15, -1e15, 1e-20, 0.0})
+                           .to(at::kBFloat16)
+                           .view({6, 1})
+                           .expand({6, 2});
+  for (const Activation activation : {Activation::GeluTanh, Activation::Silu}) {
+    const at::Tensor y = kernels::linear(x.contiguous(), weight, {}, activation, packed)
+                             .select(1, 0)
+                             .to(at::kDouble);
+    const at::Tensor z = x.select(1, 0).to(at::kDouble) * 2;
+    EXPECT_EQ(y[0].item<double>(), z[0].item<double>());
+    EXPECT_EQ(y[1].item<double>(), 0.0);
+    EXPECT_EQ(y[2].item<double>(), z[2].item<double>());
+    EXPECT_EQ(y[3].item<double>(), 0.0);
+    EXPECT_NEAR(y[4].item<double>(), z[4].item<double>() / 2, 1e-22);
+    EXPECT_EQ(y[5].item<double>(), 0.0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, LinearCases, testing::ValuesIn(product_cases()));
