@@ -58,7 +58,7 @@ class Cache:
 class Nano:
     """The trained pair and what it needs around it."""
 
-    def __init__(self, device):
+    def __init__(self, device, pretrained=True):
         folder = settings.WORK / "tokenizer"
         if not (folder / "spiece.model").exists():
             tokenizer.build(folder)
@@ -74,6 +74,9 @@ class Nano:
                         p.normal_(0, p.shape[1] ** -0.5)
                 block.layer[0].SelfAttention.q.weight.mul_(settings.TEXT["d_kv"] ** -0.5)
             self.transformer.proj_out.weight.zero_()
+        words = settings.load(settings.WORK / "text/text.pt") if pretrained else None
+        if words:
+            self.text_encoder.load_state_dict(words["model"])
         self.modules = [self.transformer, self.text_encoder]
         self.working = fast_transformer.Working(self.modules)
 
@@ -161,7 +164,10 @@ def main():
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--dropped", type=float, default=0.03, help="chance that a caption leaves out colour or place")
+    parser.add_argument("--least-clips", type=int, default=512, help="wait until so many are encoded")
     parser.add_argument("--average", type=float, default=0.998)
+    parser.add_argument("--shift", type=float, default=4.0,
+                        help="of the trained noise levels: motion is decided at the high ones")
     parser.add_argument("--name", default="diffusion")
     parser.add_argument("--start", help="checkpoint to start from when there is none of this name")
     args = parser.parse_args()
@@ -188,7 +194,7 @@ def main():
     for item in args.buckets:
         name, size, weight = item.split("=")
         caches.append((Cache(name), int(size), float(weight)))
-    while any(cache.refresh() == 0 for cache, _, _ in caches):
+    while any(cache.refresh() < args.least_clips for cache, _, _ in caches):
         time.sleep(5)
     if mean is None:
         mean, std = caches[0][0].statistics()
@@ -201,7 +207,7 @@ def main():
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr, args.warmup))
         cache, size, _ = caches[rng.choice(len(caches), p=weights / weights.sum())]
         x, extra, texts = batch_of(cache, rng, size, mean, std, args.dropped)
-        sigma, noise = sigmas(size, settings.FLOW_SHIFT), torch.randn_like(x)
+        sigma, noise = sigmas(size, args.shift), torch.randn_like(x)
         noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
         nano.working.refresh()
         out = nano.velocity(torch.cat([noisy, extra], 1).to(device), sigma.to(device), nano.embed(texts))

@@ -24,7 +24,7 @@ WORLDS = {
     "objects": World(),
     "whole": World(styled=0.2, moving_camera=0.15, pairs=0.25),
 }
-MASKED_SHARE = 0.4
+MASKED_SHARE = 0.25
 
 
 def bucket_name(world, width, height, frames):

@@ -18,8 +18,8 @@ from world.spec import World, random_scene
 
 FOLDER = settings.WORK / "vae"
 # (width, height, frames, clips in the pool)
-POOL = ((224, 128, 17, 500), (480, 256, 9, 170))
-WHOLE = World(styled=0.1, moving_camera=0.1, pairs=0.2)
+POOL = ((224, 128, 17, 260), (160, 96, 17, 240), (320, 192, 17, 120))
+WHOLE = World(styled=0.06, moving_camera=0.06, pairs=0.15)
 KL_WEIGHT = 1e-4
 
 
@@ -53,7 +53,7 @@ def crops(pool, rng, batch, frames, size):
         f = rng.integers(length - frames + 1)
         y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
         out[b] = clip[:, f : f + frames, y : y + size, x : x + size].float().div_(127.5).sub_(1)
-        if rng.random() < 0.15:
+        if rng.random() < 0.1:
             known = torch.from_numpy(rng.random(frames) < rng.choice([0.15, 0.5]))
             out[b] *= known.float()[None, :, None, None]
     return out
@@ -96,7 +96,7 @@ def main():
     parser.add_argument("--decay", type=int, default=600)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=96)
-    parser.add_argument("--frames", type=int, default=9)
+    parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are")
     parser.add_argument("--name", default="vae", help="name of the checkpoint")
@@ -122,7 +122,7 @@ def main():
         vae.load_state_dict(settings.load(FOLDER / f"{args.start}.pt")["model"])
     print(f"vae: {sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters, from step {done}", flush=True)
     pool = cached_pool()
-    held_out = [c.to(device) for c in render_pool(9_000_000, 0.012)]
+    held_out = [c.to(device) for c in render_pool(9_000_000, 0.01)]
     rng = np.random.default_rng([done, 5])
     steps, started, cpu, running = args.steps, time.time(), time.process_time(), 0.0
     step = done

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-FRAMES_PER_BOUNCE = {"slowly": 24, "normal": 16, "quickly": 12}
-FRAMES_PER_TURN = {"slowly": 52, "normal": 36, "quickly": 24}
+FRAMES_PER_BOUNCE = {"slowly": 34, "normal": 24, "quickly": 18}
+FRAMES_PER_TURN = {"slowly": 56, "normal": 40, "quickly": 28}
 
 
 def path(thing, frames):
@@ -26,7 +26,7 @@ def path(thing, frames):
     elif thing.motion == "down":
         y = y + slide
     elif thing.motion == "bounces":
-        swing = (t / FRAMES_PER_BOUNCE[thing.speed] + 0.5 + thing.phase) % 1.0
+        swing = (t / FRAMES_PER_BOUNCE[thing.speed] + 0.62 + thing.phase) % 1.0
         y = y - thing.travel * 4 * swing * (1 - swing)
     elif thing.motion == "circles":
         a = turn + thing.phase * 3 - np.pi / 2

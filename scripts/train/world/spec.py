@@ -35,6 +35,7 @@ HIDDEN_COLOURS = {
 }
 # Turning one of these on the spot shows nothing.
 ROUND_SHAPES = ("ball", "ring")
+FRAMES_TO_CROSS = 32
 
 
 @dataclass
@@ -92,11 +93,12 @@ def _choose(rng, options):
     return options[int(rng.integers(len(options)))]
 
 
-def _place_thing(rng, thing, aspect, area):
+def _place_thing(rng, thing, aspect, area, frames):
     """Sets where the thing is, by its motion. `area` is (left, top, right, bottom) in heights."""
     left, top, right, bottom = area
     width, height = right - left, bottom - top
     speed = {"slowly": 0.55, "normal": 0.8, "quickly": 1.0}[thing.speed]
+    speed *= min(1.0, (frames - 1) / FRAMES_TO_CROSS) ** 0.7  # a short clip shows part of the way
     small = min(width, height)
     thing.radius = float(rng.uniform(0.2, 0.26)) * small
     if thing.motion in ("grows", "shrinks"):
@@ -119,7 +121,7 @@ def _place_thing(rng, thing, aspect, area):
         thing.travel = min(free_x, free_y) * 0.85
         x += jitter_x * 0.25 * (free_x - thing.travel)
     elif thing.motion == "bounces":
-        thing.travel = 2 * free_y * 0.85
+        thing.travel = 2 * free_y * 0.7
         y = bottom - thing.radius - 0.04 * height
         x += jitter_x * 0.35 * free_x
     else:
@@ -161,10 +163,10 @@ def random_scene(seed, world, width=224, height=128, frames=33, held_out=False, 
             thing = random_thing(rng, scene.place, world, held_out=held_out)
             while scene.things and thing.colour == scene.things[0].colour:
                 thing = random_thing(rng, scene.place, world, held_out=held_out)
-            _place_thing(rng, thing, aspect, area)
+            _place_thing(rng, thing, aspect, area, frames)
             scene.things.append(thing)
     else:
         thing = random_thing(rng, scene.place, world, held_out=held_out)
-        _place_thing(rng, thing, aspect, (0, 0, aspect, 1))
+        _place_thing(rng, thing, aspect, (0, 0, aspect, 1), frames)
         scene.things.append(thing)
     return scene
