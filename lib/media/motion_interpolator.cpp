@@ -31,7 +31,7 @@ MotionInterpolator::MotionInterpolator(int64_t width, int64_t height, Rational f
       to_rgb_(kMatrixBt709),
       graph_({FilterInput{static_cast<int>(width), static_cast<int>(height), kPixelFormat, from}},
              fmt::format("[in0]minterpolate=fps={}/"
-                         "{}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1,format=yuvj444p",
+                         "{}:mi_mode=mci:mc_mode=obmc:me_mode=bilat,format=yuvj444p",
                          to.num, to.den)),
       next_pts_(-kLead) {}
 

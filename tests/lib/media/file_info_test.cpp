@@ -1,0 +1,90 @@
+// What probe() says, against ffprobe.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "lib/core/error.h"
+#include "lib/media/video_reader.h"
+#include "lib/media/video_writer.h"
+#include "tests/lib/media/ffmpeg_judge.h"
+
+namespace sora {
+namespace {
+
+using judge::TemporaryFolder;
+
+void write(const std::string& path, const std::string& codec, int64_t frames, Rational fps) {
+  VideoWriter writer({.path = path,
+                      .codec = codec,
+                      .width = 68,
+                      .height = 50,
+                      .fps = fps,
+                      .metadata_json = "{\"seed\":7}"});
+  writer.write(judge::test_clip(frames, 50, 68));
+  writer.finish();
+}
+
+TEST(FileInfo, SaysWhatFfprobeSays) {
+  const TemporaryFolder folder;
+  for (const auto& [name, codec] : {std::pair{"a.mp4", ""},
+                                    {"b.mp4", "hevc"},
+                                    {"c.mkv", "ffv1"},
+                                    {"d.webm", ""},
+                                    {"e.mov", ""},
+                                    {"f.gif", ""},
+                                    {"g.y4m", ""}}) {
+    SCOPED_TRACE(name);
+    write(folder / name, codec, 12, Rational(24));
+    const FileInfo info = probe(folder / name);
+    const judge::StreamFacts facts = judge::ffprobe(folder / name);
+    EXPECT_EQ(info.codec, facts.codec);
+    EXPECT_EQ(info.pixel_format, facts.pixel_format);
+    EXPECT_EQ(info.width, facts.width);
+    EXPECT_EQ(info.height, facts.height);
+    EXPECT_EQ(info.num_frames, facts.frames);
+    EXPECT_NEAR(info.duration_s, facts.duration_s, 0.002);
+    EXPECT_EQ(info.color_space, facts.space.empty() ? "unknown" : facts.space);
+    EXPECT_EQ(info.size_bytes, static_cast<int64_t>(judge::file_bytes(folder / name).size()));
+    const nlohmann::json json = to_json(info);
+    EXPECT_EQ(json["metadata"]["seed"], 7);
+    if (std::string(name) != "f.gif") {
+      EXPECT_EQ(json["fps"], "24");
+    }
+  }
+}
+
+TEST(FileInfo, KnowsAnimatedWebp) {
+  const TemporaryFolder folder;
+  write(folder / "clip.webp", "", 12, Rational(20));
+  const FileInfo info = probe(folder / "clip.webp");
+  EXPECT_EQ(info.codec, "webp");
+  EXPECT_EQ(info.width, 68);
+  EXPECT_EQ(info.height, 50);
+  EXPECT_EQ(info.num_frames, 12);
+  EXPECT_NEAR(info.duration_s, 0.6, 0.002);
+  EXPECT_EQ(info.fps, Rational(20));
+  EXPECT_EQ(info.metadata_json, "{\"seed\":7}");
+  const std::string bytes = judge::file_bytes(folder / "clip.webp");
+  std::ofstream(folder / "cut.webp", std::ios::binary) << bytes.substr(0, bytes.size() - 30);
+  EXPECT_THROW(probe(folder / "cut.webp"), Error);
+}
+
+TEST(FileInfo, CountsSoundAndTakesOnlyJsonForAManifest) {
+  const TemporaryFolder folder;
+  const auto made = judge::run(
+      "ffmpeg -v error -f lavfi -i testsrc2=size=64x48:rate=8:duration=1 -f lavfi -i "
+      "sine=duration=1 "
+      "-metadata comment='not a manifest' -metadata title='A title' -c:v libx264 -c:a aac " +
+      (folder / "sound.mp4"));
+  ASSERT_EQ(made.status, 0);
+  const FileInfo info = probe(folder / "sound.mp4");
+  EXPECT_EQ(info.num_audio_streams, 1);
+  EXPECT_EQ(info.title, "A title");
+  EXPECT_EQ(info.metadata_json, "");
+  EXPECT_FALSE(to_json(info).contains("metadata"));
+}
+
+}  // namespace
+}  // namespace sora
