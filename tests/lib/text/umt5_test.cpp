@@ -168,7 +168,7 @@ TEST(Umt5Encoder, ReadsThePublishedConfig) {
   const Umt5Config config = Umt5Config::read(reader);
   EXPECT_EQ(config.width, 4096);
   EXPECT_EQ(config.num_heads * config.head_width, 4096);
-  EXPECT_EQ(config.activation, Activation::GeluTanh);
+  EXPECT_EQ(config.activation, Umt5Activation::GeluTanh);
 }
 
 TEST(Umt5Encoder, RefusesIdsBeyondItsVocabulary) {
