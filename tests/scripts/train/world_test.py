@@ -1,5 +1,6 @@
 """The drawn world, its captions, the tokenizer and the scorer. Run: python -m unittest tests/scripts/train/world_test.py"""
 
+import importlib.util
 import sys
 import tempfile
 import unittest
@@ -74,6 +75,7 @@ class Captions(unittest.TestCase):
                              [{"shape": thing.shape, "colour": thing.colour, "motion": thing.motion}], text)
 
 
+@unittest.skipUnless(importlib.util.find_spec("transformers"), "needs the Python of scripts/python-env")
 class Tokenizer(unittest.TestCase):
     def test_transformers_gives_sentencepiece_ids(self):
         import tokenizer
