@@ -14,7 +14,8 @@ from world.shapes import DISTANCES
 from world.spec import PLACES, ROUND_SHAPES, Scene
 
 ROWS = 64
-EXAMPLES = 5
+ROWS_FOR_PLACE = 24
+EXAMPLES = 4
 TEMPLATE = 40
 FAR = 26.0  # distance of colours, in the units of _lab_like, from which a pixel is foreground
 
@@ -45,30 +46,30 @@ def _lab_like(rgb):
     return np.stack([0.6 * (0.3 * r + 0.59 * g + 0.11 * b), r - g, 0.5 * (r + g) - b], -1)
 
 
-@lru_cache(maxsize=32)
-def _examples(place, width, height, frames):
+@lru_cache(maxsize=64)
+def _examples(place, width, height, frames, rows):
     """Example backgrounds of a place, [EXAMPLES * few, h, w, 3] in _lab_like."""
     found = []
     for seed in range(EXAMPLES):
         scene = Scene(place, [], width=width, height=height, frames=frames, seed=5000 + seed)
-        found.append(_lab_like(_shrink(draw(scene)[:: max(1, frames // 4)])))
+        found.append(_lab_like(_shrink(draw(scene)[:: max(1, frames // 4)], rows)))
     return np.concatenate(found)
 
 
-def _distance_to(place, small, size):
+def _distance_to(place, small, size, rows):
     """Per frame and pixel, the distance to the nearest example: [F, h, w]."""
     frames, height, width = size
     target = _lab_like(small)
     nearest = np.full(target.shape[:3], 1e9, np.float32)
-    for example in _examples(place, width, height, frames):
+    for example in _examples(place, width, height, frames, rows):
         np.minimum(nearest, np.abs(target - example).sum(-1), out=nearest)
     return nearest
 
 
 def find_place(clip):
     size = (clip.shape[0], clip.shape[1], clip.shape[2])
-    some = _shrink(clip[:: max(1, len(clip) // 4)])
-    scores = {p: float(np.percentile(_distance_to(p, some, size), 60)) for p in PLACES}
+    some = _shrink(clip[:: max(1, len(clip) // 4)], ROWS_FOR_PLACE)
+    scores = {p: float(np.percentile(_distance_to(p, some, size, ROWS_FOR_PLACE), 60)) for p in PLACES}
     return min(scores, key=scores.get)
 
 
@@ -199,7 +200,7 @@ def see(clip):
     """clip [F, H, W, 3] u8 -> Seen, of the main object."""
     place = find_place(clip)
     small = _shrink(clip)
-    far = _distance_to(place, small, clip.shape[:3]) > FAR
+    far = _distance_to(place, small, clip.shape[:3], ROWS) > FAR
     names = _named_colour(small)
     votes = np.bincount(names[far], minlength=len(_NAMES))
     style = find_style(clip)
