@@ -10,7 +10,6 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/rsqrt.h>
@@ -22,12 +21,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/linear.h"
 #include "lib/core/error.h"
 
 namespace sora {
 namespace {
 
 using at::Tensor;
+
+// x W^T, the same at any number of threads.
+Tensor project(const Tensor& x, const Tensor& weight) { return kernels::linear(x, weight, {}); }
 
 Tensor activate(const Tensor& x, Umt5Activation activation) {
   switch (activation) {
@@ -91,10 +94,10 @@ class SelfAttention {
   Tensor operator()(const Tensor& x_TD, const Tensor& buckets_TT) const {
     const Tensor bias_NTT = at::embedding(bias_, buckets_TT).permute({2, 0, 1}).contiguous();
     const Tensor out_1NTK =
-        at::scaled_dot_product_attention(heads(at::linear(x_TD, q_)), heads(at::linear(x_TD, k_)),
-                                         heads(at::linear(x_TD, v_)), bias_NTT.unsqueeze(0),
+        at::scaled_dot_product_attention(heads(project(x_TD, q_)), heads(project(x_TD, k_)),
+                                         heads(project(x_TD, v_)), bias_NTT.unsqueeze(0),
                                          /*dropout_p=*/0.0, /*is_causal=*/false, /*scale=*/1.0);
-    return at::linear(out_1NTK.squeeze(0).transpose(0, 1).flatten(1), o_);
+    return project(out_1NTK.squeeze(0).transpose(0, 1).flatten(1), o_);
   }
 
  private:
@@ -117,9 +120,9 @@ class FeedForward {
   }
 
   Tensor operator()(const Tensor& x_TD) const {
-    Tensor hidden = activate(at::linear(x_TD, wi_), activation_);
-    if (gate_.defined()) hidden = hidden * at::linear(x_TD, gate_);
-    return at::linear(hidden, wo_);
+    Tensor hidden = activate(project(x_TD, wi_), activation_);
+    if (gate_.defined()) hidden = hidden * project(x_TD, gate_);
+    return project(hidden, wo_);
   }
 
  private:
