@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <mutex>
 
@@ -120,6 +121,22 @@ const int32_t* display_matrix(const AVStream& stream) {
              ? reinterpret_cast<const int32_t*>(data)
              : nullptr;
 #endif
+}
+
+int64_t index_end(AVStream& stream) {
+  int64_t end = 0;
+#if LIBAVFORMAT_VERSION_MAJOR >= 59
+  for (int i = 0; i < avformat_index_get_entries_count(&stream); ++i) {
+    const AVIndexEntry& sample = *avformat_index_get_entry(&stream, i);
+    end = std::max(end, sample.pos + sample.size);
+  }
+#else
+  for (int i = 0; i < stream.nb_index_entries; ++i) {
+    const AVIndexEntry& sample = stream.index_entries[i];
+    end = std::max(end, sample.pos + sample.size);
+  }
+#endif
+  return end;
 }
 
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)

@@ -121,6 +121,8 @@ using WriteBuffer = uint8_t*;
 
 // The display matrix of a stream, or null.
 const int32_t* display_matrix(const AVStream& stream);
+// The end of the furthest sample in a stream's index, in bytes; 0 where the file has no index.
+int64_t index_end(AVStream& stream);
 void set_duration(AVFrame& frame, int64_t duration);
 int64_t duration(const AVFrame& frame);
 

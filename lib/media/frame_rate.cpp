@@ -1,4 +1,5 @@
-// The frame rate half of resample.h: frames at other times, taken from the source or interpolated between two of it.
+// The frame rate half of resample.h: frames at other times, taken from the source or interpolated
+// between two of it.
 #include <algorithm>
 #include <deque>
 

@@ -132,14 +132,11 @@ void MediaInput::find_streams() {
 void MediaInput::check_whole() const {
   if (!seekable_) return;
   for (unsigned i = 0; i < context_->nb_streams; ++i) {
-    AVStream* stream = context_->streams[i];
-    for (int entry = avformat_index_get_entries_count(stream) - 1; entry >= 0; --entry) {
-      const AVIndexEntry* sample = avformat_index_get_entry(stream, entry);
-      if (sample->pos + sample->size > size_) {
-        fail(ErrorKind::Input,
-             "{} is cut off: it has {} bytes and its index points to byte {}; copy it again", path_,
-             size_, sample->pos + sample->size);
-      }
+    const int64_t end = av::index_end(*context_->streams[i]);
+    if (end > size_) {
+      fail(ErrorKind::Input,
+           "{} is cut off: it has {} bytes and its index points to byte {}; copy it again", path_,
+           size_, end);
     }
   }
 }

@@ -62,6 +62,7 @@ class SequenceSink : public FrameSink {
       rename_into_place(staged(number), path(number), options_.force);
       made_folder_ = false;
     }
+    if (options_.format.is_sequence && options_.force) remove_former_end();
     sync_path(folder_);
     std::error_code error;
     fs::remove(staging_, error);
@@ -96,6 +97,14 @@ class SequenceSink : public FrameSink {
            std::generic_category().message(errno), options_.path);
     }
     staging_ = pattern;
+  }
+
+  // A longer sequence of the same name would else go on after this one's end.
+  void remove_former_end() {
+    std::error_code error;
+    for (int64_t number = kFirstSequenceNumber + count_; fs::remove(path(number), error);
+         ++number) {
+    }
   }
 
   void remove_all() {

@@ -1,4 +1,4 @@
-// Animated WebP, which FFmpeg writes and, before version 8, does not read: its frame count and
+// Animated WebP, which FFmpeg 5.1 writes and does not read: its frame count and
 // times stand in the RIFF chunks.
 #pragma once
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -17,21 +16,10 @@ namespace sora::judge {
 
 namespace fs = std::filesystem;
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (fs::temp_directory_path() / "sora-media-XXXXXX").string();
-  if (!::mkdtemp(pattern.data())) throw std::runtime_error("no temporary folder");
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code error;
-  fs::remove_all(path_, error);
-}
-
 std::vector<std::string> TemporaryFolder::entries() const {
   std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(path_)) {
-    names.push_back(fs::relative(entry.path(), path_).string());
+  for (const auto& entry : fs::recursive_directory_iterator(directory_.path())) {
+    names.push_back(fs::relative(entry.path(), directory_.path()).string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -135,6 +123,19 @@ at::Tensor color_bars(int64_t frames, int64_t height, int64_t width) {
 std::string file_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+int64_t max_difference(const at::Tensor& a, const at::Tensor& b) {
+  if (!a.sizes().equals(b.sizes())) {
+    ADD_FAILURE() << "sizes " << a.sizes() << " and " << b.sizes();
+    return 255;
+  }
+  return a.numel() == 0 ? 0 : (a.to(at::kInt) - b.to(at::kInt)).abs().max().item<int64_t>();
+}
+
+void ffmpeg(const std::string& arguments) {
+  const CommandResult result = run("ffmpeg -v error -nostdin -y " + arguments + " 2>&1");
+  EXPECT_EQ(result.status, 0) << arguments << "\n" << result.output;
 }
 
 }  // namespace sora::judge

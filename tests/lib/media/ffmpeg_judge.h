@@ -10,19 +10,18 @@
 #include <vector>
 
 #include "lib/core/rational.h"
+#include "tests/scratch_directory.h"
 
 namespace sora::judge {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return (directory_ / name).string(); }
+  std::string path() const { return directory_.path().string(); }
   std::vector<std::string> entries() const;  // names of all files below, sorted
 
  private:
-  std::string path_;
+  ScratchDirectory directory_;
 };
 
 struct CommandResult {
@@ -54,5 +53,11 @@ at::Tensor test_clip(int64_t frames, int64_t height, int64_t width);
 at::Tensor color_bars(int64_t frames, int64_t height, int64_t width);
 
 std::string file_bytes(const std::string& path);
+
+// Of two clips or pictures of the same shape; 255 with a failure where the shapes differ.
+int64_t max_difference(const at::Tensor& a, const at::Tensor& b);
+
+// Runs the ffmpeg program; fails the test where that fails.
+void ffmpeg(const std::string& arguments);
 
 }  // namespace sora::judge

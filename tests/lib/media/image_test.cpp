@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "lib/core/error.h"
+#include "tests/lib/media/expect_error.h"
 #include "tests/lib/media/ffmpeg_judge.h"
 
 namespace sora {
@@ -16,30 +17,6 @@ namespace {
 
 using judge::TemporaryFolder;
 using ::testing::HasSubstr;
-
-void make(const std::string& ffmpeg_arguments) {
-  const auto result = judge::run("ffmpeg -v error -nostdin -y " + ffmpeg_arguments + " 2>&1");
-  ASSERT_EQ(result.status, 0) << ffmpeg_arguments << "\n" << result.output;
-}
-
-template <typename Function>
-void expect_error(ErrorKind kind, const std::string& part, Function&& function) {
-  try {
-    function();
-    ADD_FAILURE() << "nothing was thrown, expected: " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr(part));
-  }
-}
-
-int64_t max_difference(const at::Tensor& a, const at::Tensor& b) {
-  if (!a.sizes().equals(b.sizes())) {
-    ADD_FAILURE() << "sizes " << a.sizes() << " and " << b.sizes();
-    return 255;
-  }
-  return (a.to(at::kInt) - b.to(at::kInt)).abs().max().item<int64_t>();
-}
 
 TEST(Image, ReadsEveryKindAsFfmpegShowsIt) {
   const TemporaryFolder folder;
@@ -57,20 +34,21 @@ TEST(Image, ReadsEveryKindAsFfmpegShowsIt) {
                            {"exact.webp", "-c:v libwebp -lossless 1 -pix_fmt bgra", 0}}) {
     SCOPED_TRACE(kind.name);
     const std::string path = folder / kind.name;
-    make("-f lavfi -i testsrc=size=61x43 -frames:v 1 " + kind.options + " " + path);
+    judge::ffmpeg("-f lavfi -i testsrc=size=61x43 -frames:v 1 " + kind.options + " " + path);
     const auto raw =
         judge::run("ffmpeg -v error -i " + path +
                    " -vf scale=flags=accurate_rnd+full_chroma_int -f rawvideo -pix_fmt rgb24 -");
     ASSERT_EQ(raw.output.size(), 61u * 43 * 3);
     const at::Tensor expected =
         at::from_blob(const_cast<char*>(raw.output.data()), {43, 61, 3}, at::kByte);
-    EXPECT_LE(max_difference(read_image(path), expected), kind.tolerance);
+    EXPECT_LE(judge::max_difference(read_image(path), expected), kind.tolerance);
   }
 }
 
 TEST(Image, ShowsTransparencyOverBlack) {
   const TemporaryFolder folder;
-  make("-f lavfi -i color=0xC86432@0.5:size=8x8,format=rgba -frames:v 1 " + (folder / "half.png"));
+  judge::ffmpeg("-f lavfi -i color=0xC86432@0.5:size=8x8,format=rgba -frames:v 1 " +
+                (folder / "half.png"));
   const at::Tensor pixel = read_image(folder / "half.png")[4][4].to(at::kInt);
   EXPECT_NEAR(pixel[0].item<int>(), 100, 1);
   EXPECT_NEAR(pixel[1].item<int>(), 50, 1);
@@ -95,7 +73,7 @@ std::string with_orientation(const std::string& jpeg, int orientation, bool litt
 
 TEST(Image, TurnsAJpegUprightAsExifSays) {
   const TemporaryFolder folder;
-  make(
+  judge::ffmpeg(
       "-f lavfi -i "
       "color=black:size=32x16,format=yuvj444p,drawbox=0:0:8:8:red:fill,drawbox=24:0:8:8:lime:fill "
       "-frames:v 1 "
@@ -131,10 +109,10 @@ TEST(Image, WritesPngThatReadsBackExactly) {
   const TemporaryFolder folder;
   const at::Tensor picture = judge::test_clip(1, 37, 53)[0];
   write_png(folder / "picture.png", picture);
-  EXPECT_EQ(max_difference(judge::decode(folder / "picture.png")[0], picture), 0);
-  EXPECT_EQ(max_difference(read_image(folder / "picture.png"), picture), 0);
+  EXPECT_EQ(judge::max_difference(judge::decode(folder / "picture.png")[0], picture), 0);
+  EXPECT_EQ(judge::max_difference(read_image(folder / "picture.png"), picture), 0);
   write_png(folder / "picture.png", 255 - picture);  // replaces
-  EXPECT_EQ(max_difference(read_image(folder / "picture.png"), 255 - picture), 0);
+  EXPECT_EQ(judge::max_difference(read_image(folder / "picture.png"), 255 - picture), 0);
   EXPECT_THAT(folder.entries(), ::testing::ElementsAre("picture.png"));
   expect_error(ErrorKind::NotFound, "does not exist",
                [&] { write_png(folder / "no/picture.png", picture); });
@@ -151,9 +129,9 @@ TEST(Image, RefusesWhatIsNoImage) {
   expect_error(ErrorKind::Input, "empty", [&] { read_image(put("empty.png", "")); });
   expect_error(ErrorKind::Input, "text.png",
                [&] { read_image(put("text.png", "just some words")); });
-  make("-f lavfi -i testsrc=size=64x64 -frames:v 1 " + (folder / "good.png"));
-  make("-f lavfi -i testsrc=size=64x64 -frames:v 1 " + (folder / "good.jpg"));
-  make("-f lavfi -i testsrc=size=64x64 -frames:v 1 " + (folder / "good.ppm"));
+  judge::ffmpeg("-f lavfi -i testsrc=size=64x64 -frames:v 1 " + (folder / "good.png"));
+  judge::ffmpeg("-f lavfi -i testsrc=size=64x64 -frames:v 1 " + (folder / "good.jpg"));
+  judge::ffmpeg("-f lavfi -i testsrc=size=64x64 -frames:v 1 " + (folder / "good.ppm"));
   for (const std::string name : {"png", "jpg", "ppm"}) {
     const std::string bytes = judge::file_bytes(folder / ("good." + name));
     for (const size_t keep : {bytes.size() / 50, bytes.size() / 3, bytes.size() - 20}) {

@@ -11,6 +11,7 @@
 
 #include "lib/core/error.h"
 #include "lib/media/video_writer.h"
+#include "tests/lib/media/expect_error.h"
 #include "tests/lib/media/ffmpeg_judge.h"
 
 namespace sora {
@@ -20,15 +21,9 @@ using judge::TemporaryFolder;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-template <typename Function>
-void expect_io_error(const std::string& part, Function&& function) {
-  try {
-    function();
-    ADD_FAILURE() << "nothing was thrown, expected: " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::Io) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr(part));
-  }
+template <typename Call>
+void expect_io_error(const std::string& part, Call&& call) {
+  expect_error(ErrorKind::Io, part, call);
 }
 
 void write_noise(const std::string& path, const std::string& codec = "",

@@ -17,14 +17,6 @@ namespace {
 using judge::TemporaryFolder;
 using ::testing::ElementsAre;
 
-int64_t max_difference(const at::Tensor& a, const at::Tensor& b) {
-  if (!a.sizes().equals(b.sizes())) {
-    ADD_FAILURE() << "sizes " << a.sizes() << " and " << b.sizes();
-    return 255;
-  }
-  return a.numel() == 0 ? 0 : (a.to(at::kInt) - b.to(at::kInt)).abs().max().item<int64_t>();
-}
-
 TEST(Resizer, AgreesWithZscale) {
   const TemporaryFolder folder;
   const at::Tensor frames = judge::test_clip(2, 45, 80);
@@ -38,7 +30,8 @@ TEST(Resizer, AgreesWithZscale) {
                                folder / "raw", width, height));
     const at::Tensor expected =
         at::from_blob(const_cast<char*>(raw.output.data()), {2, height, width, 3}, at::kByte);
-    EXPECT_LE(max_difference(resize(frames, width, height, Fit::Stretch), expected), 1) << width;
+    EXPECT_LE(judge::max_difference(resize(frames, width, height, Fit::Stretch), expected), 1)
+        << width;
   }
 }
 
@@ -116,8 +109,8 @@ TEST(FrameRate, GivesTheSameInChunksOfAnySize) {
          {Rational(24), Rational(30), Rational(60), Rational(10), Rational(24000, 1001)}) {
       const at::Tensor whole = convert(frames, 16, to, method);
       EXPECT_EQ(whole.size(0), resampled_frames(13, 16, to));
-      EXPECT_EQ(max_difference(convert(frames, 16, to, method, 1), whole), 0);
-      EXPECT_EQ(max_difference(convert(frames, 16, to, method, 5), whole), 0);
+      EXPECT_EQ(judge::max_difference(convert(frames, 16, to, method, 1), whole), 0);
+      EXPECT_EQ(judge::max_difference(convert(frames, 16, to, method, 5), whole), 0);
     }
   }
 }

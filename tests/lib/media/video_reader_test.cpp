@@ -10,6 +10,7 @@
 
 #include "lib/core/error.h"
 #include "lib/media/video_writer.h"
+#include "tests/lib/media/expect_error.h"
 #include "tests/lib/media/ffmpeg_judge.h"
 
 namespace sora {
@@ -29,35 +30,11 @@ void write(const at::Tensor& frames, const std::string& path, Rational fps,
   writer.finish();
 }
 
-void make(const std::string& ffmpeg_arguments) {
-  const auto result = judge::run("ffmpeg -v error -nostdin -y " + ffmpeg_arguments + " 2>&1");
-  ASSERT_EQ(result.status, 0) << ffmpeg_arguments << "\n" << result.output;
-}
-
-int64_t max_difference(const at::Tensor& a, const at::Tensor& b) {
-  if (!a.sizes().equals(b.sizes())) {
-    ADD_FAILURE() << "sizes " << a.sizes() << " and " << b.sizes();
-    return 255;
-  }
-  return (a.to(at::kInt) - b.to(at::kInt)).abs().max().item<int64_t>();
-}
-
 ReadOptions range(double start_s, double stop_s) {
   ReadOptions options;
   options.start_s = start_s;
   options.stop_s = stop_s;
   return options;
-}
-
-template <typename Function>
-void expect_error(ErrorKind kind, const std::string& part, Function&& function) {
-  try {
-    function();
-    ADD_FAILURE() << "nothing was thrown";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr(part));
-  }
 }
 
 TEST(VideoReader, GivesBackLosslessFramesExactly) {
@@ -66,7 +43,7 @@ TEST(VideoReader, GivesBackLosslessFramesExactly) {
     const at::Tensor frames = judge::test_clip(7, 35, 51);
     write(frames, folder / name, Rational(24), codec);
     const Clip clip = read_clip(folder / name);
-    EXPECT_EQ(max_difference(clip.frames_FHWC, frames), 0) << name;
+    EXPECT_EQ(judge::max_difference(clip.frames_FHWC, frames), 0) << name;
     EXPECT_EQ(clip.fps, Rational(24)) << name;
   }
 }
@@ -99,8 +76,8 @@ TEST_P(PixelLayouts, ComeOutAsFfmpegShowsThem) {
   const LayoutCase& layout = GetParam();
   const TemporaryFolder folder;
   const std::string path = folder / ("clip." + layout.output.substr(layout.output.rfind(' ') + 1));
-  make("-f lavfi -i testsrc2=size=72x48:rate=12:duration=0.5 " +
-       layout.output.substr(0, layout.output.rfind(' ')) + " " + path);
+  judge::ffmpeg("-f lavfi -i testsrc2=size=72x48:rate=12:duration=0.5 " +
+                layout.output.substr(0, layout.output.rfind(' ')) + " " + path);
   const judge::StreamFacts facts = judge::ffprobe(path);
   const bool is_rgb = facts.pixel_format.find("rgb") != std::string::npos ||
                       facts.pixel_format.find("gbr") != std::string::npos ||
@@ -109,7 +86,7 @@ TEST_P(PixelLayouts, ComeOutAsFfmpegShowsThem) {
   const bool tagged = !facts.space.empty() && facts.space != "unknown";
   const at::Tensor expected = judge::decode(path, is_rgb || tagged ? "" : "170m");
   const Clip clip = read_clip(path);
-  EXPECT_LE(max_difference(clip.frames_FHWC, expected), layout.tolerance);
+  EXPECT_LE(judge::max_difference(clip.frames_FHWC, expected), layout.tolerance);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -141,37 +118,39 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(VideoReader, OddSizesAreThePartOfEvenOnes) {
   const TemporaryFolder folder;
   for (const std::string layout : {"yuv420p", "nv12", "yuv422p10le"}) {
-    make("-f lavfi -i testsrc2=size=72x48:rate=4:duration=0.5 -c:v rawvideo -pix_fmt " + layout +
-         " " + (folder / "even.nut"));
-    make("-i " + (folder / "even.nut") + " -vf crop=71:47:0:0:exact=1 -c:v rawvideo " +
-         (folder / "odd.nut"));
+    judge::ffmpeg("-f lavfi -i testsrc2=size=72x48:rate=4:duration=0.5 -c:v rawvideo -pix_fmt " +
+                  layout + " " + (folder / "even.nut"));
+    judge::ffmpeg("-i " + (folder / "even.nut") + " -vf crop=71:47:0:0:exact=1 -c:v rawvideo " +
+                  (folder / "odd.nut"));
     const Clip even = read_clip(folder / "even.nut"), odd = read_clip(folder / "odd.nut");
-    EXPECT_EQ(max_difference(odd.frames_FHWC, even.frames_FHWC.narrow(1, 0, 47).narrow(2, 0, 71)),
-              0)
+    EXPECT_EQ(
+        judge::max_difference(odd.frames_FHWC, even.frames_FHWC.narrow(1, 0, 47).narrow(2, 0, 71)),
+        0)
         << layout;
   }
 }
 
 TEST(VideoReader, ReadsGreyAsGrey) {
   const TemporaryFolder folder;
-  make("-f lavfi -i testsrc=size=33x21:rate=5:duration=0.4 -pix_fmt gray -c:v ffv1 " +
-       (folder / "grey.mkv"));
+  judge::ffmpeg("-f lavfi -i testsrc=size=33x21:rate=5:duration=0.4 -pix_fmt gray -c:v ffv1 " +
+                (folder / "grey.mkv"));
   const auto raw =
       judge::run("ffmpeg -v error -i " + (folder / "grey.mkv") + " -f rawvideo -pix_fmt gray -");
   const Clip clip = read_clip(folder / "grey.mkv");
   const at::Tensor grey =
       at::from_blob(const_cast<char*>(raw.output.data()), {2, 21, 33, 1}, at::kByte)
           .expand({2, 21, 33, 3});
-  EXPECT_EQ(max_difference(clip.frames_FHWC, grey), 0);
+  EXPECT_EQ(judge::max_difference(clip.frames_FHWC, grey), 0);
 }
 
 TEST(VideoReader, ShowsTransparencyOverBlack) {
   const TemporaryFolder folder;
   for (const std::string layout : {"rgba", "rgba64le"}) {
     const std::string path = folder / (layout + ".mkv");
-    make(std::string(
-             "-f lavfi -i color=0xC86432@0.5:size=16x8:rate=2:duration=1,format=rgba -pix_fmt ") +
-         (layout == "rgba" ? "bgra -c:v ffv1 " : "rgba64le -c:v ffv1 ") + path);
+    judge::ffmpeg(
+        std::string(
+            "-f lavfi -i color=0xC86432@0.5:size=16x8:rate=2:duration=1,format=rgba -pix_fmt ") +
+        (layout == "rgba" ? "bgra -c:v ffv1 " : "rgba64le -c:v ffv1 ") + path);
     const Clip clip = read_clip(path);
     const at::Tensor pixel = clip.frames_FHWC[0][3][3].to(at::kInt);
     EXPECT_NEAR(pixel[0].item<int>(), 100, 1) << layout;
@@ -182,12 +161,13 @@ TEST(VideoReader, ShowsTransparencyOverBlack) {
 
 TEST(VideoReader, TurnsRotatedVideoUpright) {
   const TemporaryFolder folder;
-  make("-f lavfi -i testsrc2=size=64x48:rate=8:duration=0.5 -pix_fmt yuv444p -c:v libx264 " +
-       (folder / "plain.mp4"));
+  judge::ffmpeg(
+      "-f lavfi -i testsrc2=size=64x48:rate=8:duration=0.5 -pix_fmt yuv444p -c:v libx264 " +
+      (folder / "plain.mp4"));
   for (const int angle : {90, 180, 270}) {
     const std::string path = folder / fmt::format("{}.mp4", angle);
-    make(fmt::format("-i {} -c copy -metadata:s:v:0 rotate={} {}", folder / "plain.mp4", angle,
-                     path));
+    judge::ffmpeg(fmt::format("-i {} -c copy -metadata:s:v:0 rotate={} {}", folder / "plain.mp4",
+                              angle, path));
     // ffmpeg turns by itself as it decodes.
     const auto raw = judge::run(
         "ffmpeg -v error -i " + path +
@@ -198,15 +178,16 @@ TEST(VideoReader, TurnsRotatedVideoUpright) {
         at::from_blob(const_cast<char*>(raw.output.data()), clip.frames_FHWC.sizes(), at::kByte);
     ASSERT_EQ(clip.frames_FHWC.numel(), static_cast<int64_t>(raw.output.size()));
     EXPECT_EQ(clip.width(), angle == 180 ? 64 : 48);
-    EXPECT_LE(max_difference(clip.frames_FHWC, expected), 1) << angle;
+    EXPECT_LE(judge::max_difference(clip.frames_FHWC, expected), 1) << angle;
     EXPECT_EQ(probe(path).rotation, angle == 180 ? 180 : 360 - angle) << "counter-clockwise flag";
   }
 }
 
 TEST(VideoReader, MakesPixelsSquare) {
   const TemporaryFolder folder;
-  make("-f lavfi -i testsrc2=size=72x58:rate=5:duration=0.4 -vf setsar=16/11 -c:v libx264 " +
-       (folder / "wide.mp4"));
+  judge::ffmpeg(
+      "-f lavfi -i testsrc2=size=72x58:rate=5:duration=0.4 -vf setsar=16/11 -c:v libx264 " +
+      (folder / "wide.mp4"));
   const Clip clip = read_clip(folder / "wide.mp4");
   EXPECT_EQ(clip.width(), 105);
   EXPECT_EQ(clip.height(), 58);
@@ -216,8 +197,9 @@ TEST(VideoReader, MakesPixelsSquare) {
 // Frame k of a 20 fps source has the grey value 10 k.
 void make_staircase(const std::string& path, const std::string& filter,
                     const std::string& options) {
-  make("-f lavfi -i \"color=black:size=32x32:rate=20:duration=1.2,format=gray,geq=lum=10*N," +
-       filter + "format=gray\" " + options + " -c:v ffv1 " + path);
+  judge::ffmpeg(
+      "-f lavfi -i \"color=black:size=32x32:rate=20:duration=1.2,format=gray,geq=lum=10*N," +
+      filter + "format=gray\" " + options + " -c:v ffv1 " + path);
 }
 
 std::vector<int> greys(const Clip& clip) {
@@ -250,7 +232,7 @@ TEST(VideoReader, ChangesTheRateByRepeatingAndDropping) {
 TEST(VideoReader, RangesAreHalfOpenAndExactAfterSeeking) {
   const TemporaryFolder folder;
   // One key frame in 12 s, frame n painted with the bits of n.
-  make(
+  judge::ffmpeg(
       "-f lavfi -i "
       "\"color=black:size=96x16:rate=25:duration=14,format=gray,geq=lum='255*mod(floor(N/"
       "pow(2\\,floor(X/8)))"
@@ -290,7 +272,7 @@ TEST(VideoReader, ReadsY4mFromStdin) {
   const Clip clip = read_clip("-");
   ::dup2(saved, 0);
   ::close(saved);
-  EXPECT_EQ(max_difference(clip.frames_FHWC, read_clip(folder / "clip.y4m").frames_FHWC), 0);
+  EXPECT_EQ(judge::max_difference(clip.frames_FHWC, read_clip(folder / "clip.y4m").frames_FHWC), 0);
 }
 
 // ---- files that mean harm
@@ -298,10 +280,10 @@ TEST(VideoReader, ReadsY4mFromStdin) {
 class HostileFiles : public ::testing::Test {
  protected:
   void SetUp() override {
-    make("-f lavfi -i testsrc2=size=64x48:rate=8:duration=1 -c:v libx264 -g 4 " +
-         (folder_ / "good.mp4"));
-    make("-f lavfi -i testsrc2=size=64x48:rate=8:duration=1 -c:v mpeg2video " +
-         (folder_ / "private.ts"));
+    judge::ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=8:duration=1 -c:v libx264 -g 4 " +
+                  (folder_ / "good.mp4"));
+    judge::ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=8:duration=1 -c:v mpeg2video " +
+                  (folder_ / "private.ts"));
   }
   std::string put(const std::string& name, const std::string& bytes) {
     std::ofstream(folder_ / name, std::ios::binary) << bytes;
@@ -337,7 +319,8 @@ TEST_F(HostileFiles, CutFilesAreErrors) {
   expect_refused(put("empty.mp4", ""), "is empty");
   expect_refused(put("head.mp4", good.substr(0, 100)));
   expect_refused(put("no_index.mp4", good.substr(0, good.size() / 2)), "moov atom not found");
-  make("-i " + (folder_ / "good.mp4") + " -c copy -movflags +faststart " + (folder_ / "fast.mp4"));
+  judge::ffmpeg("-i " + (folder_ / "good.mp4") + " -c copy -movflags +faststart " +
+                (folder_ / "fast.mp4"));
   const std::string fast = judge::file_bytes(folder_ / "fast.mp4");
   expect_refused(put("cut.mp4", fast.substr(0, fast.size() - 1000)), "is cut off");
   expect_refused(put("text.mp4", std::string(5000, 'x')));
@@ -361,8 +344,9 @@ TEST_F(HostileFiles, BombsAreRefusedBeforeTheyGrow) {
   expect_refused(
       put("fast.y4m", "YUV4MPEG2 W2 H2 F1000000:1 C444\nFRAME\n" + std::string(12, 'x')));
   // A frame that lasts for years, at a constant rate.
-  make("-f lavfi -i color=red:size=16x16:rate=1:duration=2 -vf setpts=N*100000000/TB -c:v ffv1 " +
-       (folder_ / "slow.mkv"));
+  judge::ffmpeg(
+      "-f lavfi -i color=red:size=16x16:rate=1:duration=2 -vf setpts=N*100000000/TB -c:v ffv1 " +
+      (folder_ / "slow.mkv"));
   expect_error(ErrorKind::Input, "limit", [&] {
     VideoReader reader(folder_ / "slow.mkv", {.fps = Rational(30), .max_frames = 500});
     while (reader.read(64).size(0) > 0) {
@@ -374,7 +358,7 @@ TEST_F(HostileFiles, BombsAreRefusedBeforeTheyGrow) {
 }
 
 TEST_F(HostileFiles, SoundAloneIsNoVideo) {
-  make("-f lavfi -i sine=duration=0.2 -c:a aac " + (folder_ / "sound.mp4"));
+  judge::ffmpeg("-f lavfi -i sine=duration=0.2 -c:a aac " + (folder_ / "sound.mp4"));
   expect_refused(folder_ / "sound.mp4", "no video stream");
 }
 

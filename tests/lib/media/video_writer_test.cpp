@@ -12,6 +12,7 @@
 
 #include "lib/core/error.h"
 #include "lib/media/video_reader.h"
+#include "tests/lib/media/expect_error.h"
 #include "tests/lib/media/ffmpeg_judge.h"
 
 namespace sora {
@@ -348,17 +349,6 @@ TEST(VideoWriter, GivesTheSameBytesWhateverMemoryHeldBefore) {
 
 // ---- what cannot be written
 
-template <typename Function>
-void expect_error(ErrorKind kind, const std::string& part, Function&& function) {
-  try {
-    function();
-    ADD_FAILURE() << "nothing was thrown, expected: " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr(part));
-  }
-}
-
 WriterOptions small(const std::string& path) {
   return {.path = path, .width = 48, .height = 32, .fps = Rational(16)};
 }
@@ -418,6 +408,16 @@ TEST(Refusals, KeepExistingFilesUnlessForced) {
   options.metadata_json = "{}";
   expect_error(ErrorKind::Usage, "new.gif.json exists already",
                [&] { VideoWriter writer(options); });
+}
+
+TEST(Refusals, AForcedSequenceReplacesTheWholeOldOne) {
+  const TemporaryFolder folder;
+  write(judge::test_clip(9, 32, 48), {.path = folder / "f/%d.png"});
+  std::ofstream(folder / "f/11.png") << "not of the sequence";
+  WriterOptions options{.path = folder / "f/%d.png"};
+  options.force = true;
+  write(judge::test_clip(2, 32, 48), options);
+  EXPECT_THAT(folder.entries(), ElementsAre("f", "f/1.png", "f/11.png", "f/2.png"));
 }
 
 TEST(Refusals, AFileThatAppearsMeanwhileIsNotReplaced) {
