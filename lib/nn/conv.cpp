@@ -89,6 +89,11 @@ CausalConv3d::CausalConv3d(const Weights& weights, int64_t in_channels, int64_t 
       padding_{0, (kernel[1] - 1) / 2, (kernel[2] - 1) / 2},
       stride_{temporal_stride, 1, 1} {}
 
+void CausalConv3d::reorder_outputs(const at::Tensor& order_K) {
+  weight_ = weight_.index_select(0, order_K).contiguous(kChannelsLast3d);
+  bias_ = bias_.index_select(0, order_K);
+}
+
 // Taps that would meet nothing but the zeros before a clip are left out.
 at::Tensor CausalConv3d::taps_seen(const at::Tensor& window_THWC) const {
   const int64_t num_taps = weight_.size(2);
@@ -132,8 +137,10 @@ PointwiseConv::PointwiseConv(const Weights& weights, int64_t in_channels, int64_
 }
 
 at::Tensor PointwiseConv::operator()(const at::Tensor& frames_THWC) const {
-  // Small f32 products of libtorch add up in an order that depends on the number of threads; bf16 ones do not.
-  if (frames_THWC.scalar_type() == at::kFloat) return kernels::linear(frames_THWC.contiguous(), weight_KC_, bias_);
+  // Small f32 products of libtorch add up in an order that depends on the number of threads; bf16
+  // ones do not.
+  if (frames_THWC.scalar_type() == at::kFloat)
+    return kernels::linear(frames_THWC.contiguous(), weight_KC_, bias_);
   return at::linear(frames_THWC, weight_KC_, bias_);
 }
 

@@ -68,6 +68,9 @@ class CausalConv3d {
   // The same, leaving `other_THWK` as it is.
   at::Tensor plus(const at::Tensor& other_THWK, const at::Tensor& window_THWC) const;
 
+  // Output channel k becomes what order[k] was.
+  void reorder_outputs(const at::Tensor& order_K);
+
   // Copies the frames into a window of the cache first.
   at::Tensor operator()(const at::Tensor& frames_THWC, CausalCache& cache) const;
 

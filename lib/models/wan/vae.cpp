@@ -75,7 +75,7 @@ at::Tensor WanVae::denormalised(const at::Tensor& latents_BZFHW) const {
       .contiguous();
 }
 
-// Channels of a patch: colour, then column, then row within it.
+// A patch of the checkpoint is colour, column, row.
 at::Tensor WanVae::to_patches(const at::Tensor& frames_CFHW) const {
   const int64_t patch = config_.patch_size;
   return frames_CFHW.to(device_, dtype_)
@@ -87,15 +87,12 @@ at::Tensor WanVae::to_patches(const at::Tensor& frames_CFHW) const {
 }
 
 at::Tensor WanVae::to_pixels(const at::Tensor& patches_FHWC) const {
-  const int64_t patch = config_.patch_size;
-  at::Tensor pixels =
-      patches_FHWC
-          .unflatten(3, {-1, patch, patch})  // [F,H,W,C,w,h]
-          .permute({0, 1, 5, 2, 4, 3})
-          .to(at::kFloat, /*non_blocking=*/false, /*copy=*/true, at::MemoryFormat::Contiguous)
-          .flatten(3, 4)
-          .flatten(1, 2);
-  return config_.clip_output ? pixels.clamp_(-1, 1) : pixels;
+  const int64_t patch = config_.patch_size, frames = patches_FHWC.size(0);
+  const int64_t height = patches_FHWC.size(1) * patch, width = patches_FHWC.size(2) * patch;
+  const at::Tensor rows = patches_FHWC.unflatten(3, {patch, -1}).transpose(2, 3).contiguous();
+  const at::Tensor pixels_FHWC = rows.view({frames, height, width, -1});
+  if (!config_.clip_output) return pixels_FHWC.to(at::kFloat);
+  return pixels_FHWC.clamp(-1, 1).to(at::kFloat);
 }
 
 at::Tensor WanVae::encode(const at::Tensor& video_BCFHW) const {

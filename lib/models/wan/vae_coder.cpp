@@ -110,6 +110,14 @@ WanVaeDecoder::WanVaeDecoder(const WanVaeConfig& config, const Weights& weights)
   }
   norm_out_.emplace(decoder["norm_out"], channels, 4);
   conv_out_.emplace(decoder["conv_out"], channels, config.out_channels);
+  if (config.patch_size > 1) {
+    const auto options = at::TensorOptions(at::kLong).device(weights.device());
+    const int64_t patch = config.patch_size;
+    conv_out_->reorder_outputs(at::arange(config.out_channels, options)
+                                   .view({-1, patch, patch})  // colour, column, row
+                                   .permute({2, 1, 0})
+                                   .flatten());
+  }
 }
 
 at::Tensor WanVaeDecoder::Stage::operator()(at::Tensor x_THWC, CausalCache& cache) const {

@@ -63,7 +63,8 @@ class WanVaeDecoder {
   WanVaeDecoder(const WanVaeConfig& config, const Weights& weights);
 
   // One latent frame [1,H,W,Z] to the patches of the first frame of the clip or of the next
-  // scale_factor_temporal ones.
+  // scale_factor_temporal ones. A patch is row, column, colour, the order of the pixels in a frame;
+  // the checkpoint has it the other way round.
   at::Tensor operator()(const at::Tensor& latent_1HWZ, CausalCache& cache) const;
 
  private:
