@@ -2,10 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include "kernels/cpu/flash_attention.h"
+
 namespace sora::kernels {
 
 at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
                      const at::Tensor& bias_BS) {
+  if (cpu::fits_flash_attention(q_BLHK, k_BSHK, v_BSHK))
+    return cpu::flash_attention(q_BLHK, k_BSHK, v_BSHK, bias_BS);
   const int64_t batch = q_BLHK.size(0), length = q_BLHK.size(1), keys = k_BSHK.size(1);
   const auto for_batch = [batch](const at::Tensor& x) {
     return x.size(0) == batch ? x : x.expand({batch, x.size(1), x.size(2), x.size(3)});
