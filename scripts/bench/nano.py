@@ -4,20 +4,19 @@ CPU time over wall time."""
 
 import argparse
 import json
-import sys
 import tempfile
 
-from measurement import measure
 from programs import (
     PROMPT,
     ROOT,
     Clip,
     add_options,
-    alternate,
     check_program,
     diffusers_command,
     machine,
+    plan,
     read_into_page_cache,
+    run_in_alternation,
 )
 from report import phases_table, runs_table
 
@@ -29,47 +28,46 @@ def parse():
         prog="scripts/bench/nano", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--prompt", default=PROMPT)
+    parser.add_argument("--native", action="store_true", help="the model draws at the output's size")
     add_options(parser, runs=5)
     return parser.parse_args()
 
 
-def default_clip(arguments):
-    """What `sora generate` makes when asked for nothing but a prompt."""
+def sora_default(arguments):
+    """Nothing asked for but the prompt; threads and progress do not change what is made."""
+    command = [arguments.sora, "generate", arguments.prompt, "--threads", arguments.threads]
+    return [*command, "--native"] if arguments.native else command
+
+
+def same_clip(arguments, planned):
+    """The canvas that sora draws. What it does beyond, resizing and the manifest, is left out for diffusers."""
     defaults = json.loads((MODEL / "sora.json").read_text(encoding="utf-8"))
+    width, height = map(int, planned["canvas"]["size"].split("x"))
     return Clip(
-        MODEL, defaults["width"], defaults["height"], defaults["num_frames"], defaults["steps"],
-        defaults["guidance_scale"], prompt=arguments.prompt, text_length=defaults["max_sequence_length"],
-        threads=arguments.threads,
+        MODEL, width, height, planned["canvas"]["num_frames"], planned["steps"], planned["guidance_scale"],
+        planned["dtype"], arguments.prompt, text_length=defaults["max_sequence_length"], threads=arguments.threads,
     )  # fmt: skip
 
 
 def main():
     arguments = parse()
     check_program(arguments.sora)
-    clip = default_clip(arguments)
+    sora = sora_default(arguments)
+    planned = plan(sora)
+    clip = same_clip(arguments, planned)
     print(
-        f"{machine()}\n\nnano: {clip.width}x{clip.height}, {clip.frames} frames, {clip.steps} steps, "
-        f"guidance {clip.guidance:g}, {clip.threads} threads\n",
+        f"{machine()}\n\nnano: {planned['output']['num_frames']} frames of {planned['output']['size']}, drawn as "
+        f"{clip.frames} frames of {clip.width}x{clip.height} ({planned['canvas']['tokens']} tokens); {clip.steps} steps, "
+        f"guidance {clip.guidance:g}, {clip.dtype}, {clip.threads} threads\n",
         flush=True,
     )
     read_into_page_cache(MODEL)
     with tempfile.TemporaryDirectory() as folder:
         commands = {
-            "sora": [
-                arguments.sora, "generate", clip.prompt, "--threads", clip.threads, "--progress", "json", "--force",
-                "--output", f"{folder}/sora.mp4",
-            ],
+            "sora": [*sora, "--progress", "json", "--output", f"{folder}/sora.mp4", "--force"],
             "diffusers": diffusers_command(clip, f"{folder}/diffusers.mp4"),
-        }  # fmt: skip
-        if arguments.only:
-            commands = {arguments.only: commands[arguments.only]}
-
-        def run(command):
-            result = measure(command)
-            print(f"  {result.wall_s:.1f} s wall, {result.cpu_s:.1f} s CPU", file=sys.stderr, flush=True)
-            return result
-
-        results = alternate(commands, arguments.runs, run)
+        }
+        results = run_in_alternation(commands, arguments)
     print(f"{runs_table(results)}\n{phases_table(results)}", flush=True)
 
 

@@ -7,6 +7,8 @@ import pathlib
 import subprocess
 import sys
 
+from measurement import measure
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMPT = "a red ball bounces on the grass"
 
@@ -64,13 +66,14 @@ def diffusers_command(clip, output):
     ]  # fmt: skip
 
 
-def planned_flop(program, clip):
-    """Floating-point operations of all denoising steps, by the program's own plan."""
-    command = [str(part) for part in sora_command(program, clip, "clip.mp4")]
-    plan = subprocess.run([*command, "--dry-run", "--json"], capture_output=True, text=True, check=False)
-    if plan.returncode:
-        sys.exit(plan.stderr)
-    return json.loads(plan.stdout)["flop"]
+def plan(command):
+    """What `sora generate` would make, as its --dry-run --json tells."""
+    finished = subprocess.run(
+        [*(str(part) for part in command), "--dry-run", "--json"], capture_output=True, text=True, check=False
+    )
+    if finished.returncode:
+        sys.exit(finished.stderr)
+    return json.loads(finished.stdout)
 
 
 def read_into_page_cache(folder):
@@ -84,6 +87,19 @@ def read_into_page_cache(folder):
 def alternate(commands, runs, run):
     """[(program, run(command))], all programs once, then again, in the order given."""
     return [(name, run(command)) for _ in range(runs) for name, command in commands.items()]
+
+
+def run_in_alternation(commands, arguments):
+    """[(program, Measurement)] by add_options' arguments, each told on stderr when it is there."""
+    if arguments.only:
+        commands = {arguments.only: commands[arguments.only]}
+
+    def run(command):
+        result = measure(command)
+        print(f"  {result.wall_s:.1f} s wall, {result.cpu_s:.1f} s CPU", file=sys.stderr, flush=True)
+        return result
+
+    return alternate(commands, arguments.runs, run)
 
 
 def machine():

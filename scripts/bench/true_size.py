@@ -10,19 +10,18 @@ import subprocess
 import sys
 import tempfile
 
-from measurement import measure
 from programs import (
     PROMPT,
     ROOT,
     Clip,
     add_options,
-    alternate,
     cache_folder,
     check_program,
     diffusers_command,
     machine,
-    planned_flop,
+    plan,
     read_into_page_cache,
+    run_in_alternation,
     sora_command,
 )
 from report import by_program, mappings_table, median, per_step, phases_table, runs_table
@@ -70,7 +69,7 @@ def main():
         arguments.dtype, arguments.prompt, threads=arguments.threads,
     )  # fmt: skip
     print(f"{machine()}\n", flush=True)
-    flop = planned_flop(arguments.sora, clip)
+    flop = plan(sora_command(arguments.sora, clip, "clip.mp4"))["flop"]
     print(
         f"{arguments.size}, {clip.frames} frames, {clip.steps} steps, guidance {clip.guidance:g}, {clip.dtype}, "
         f"{clip.threads} threads; {flop / clip.steps / 1e12:.2f} TFLOP a step; weights of the transformer "
@@ -83,15 +82,7 @@ def main():
             "sora": sora_command(arguments.sora, clip, f"{folder}/sora.mp4"),
             "diffusers": diffusers_command(clip, f"{folder}/diffusers.mp4"),
         }
-        if arguments.only:
-            commands = {arguments.only: commands[arguments.only]}
-
-        def run(command):
-            result = measure(command)
-            print(f"  {result.wall_s:.1f} s wall, {result.cpu_s:.1f} s CPU", file=sys.stderr, flush=True)
-            return result
-
-        results = alternate(commands, arguments.runs, run)
+        results = run_in_alternation(commands, arguments)
     print(runs_table(results))
     for name, runs in by_program(results).items():
         cpu_s = median(per_step(run, "cpu_s") for run in runs)
