@@ -4,7 +4,7 @@
 #   sora_library(<folder> [TORCH] [SOURCES ...] DEPENDS ...)   the target sora_<folder>
 #   sora_tests(<folder> [TORCH] DIRECTORY <dir> LINKS ...)     the program test_<folder>, one CTest test, of the
 #                                                              *.cpp below tests/<dir>; *_bench.cpp there make the
-#                                                              program bench_<folder>, built when asked for
+#                                                              program bench_<folder>
 #
 # A folder without sources is an empty library, so that those who depend on it still build.
 
@@ -84,7 +84,6 @@ function(sora_tests folder)
   list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
   if(benches AND TARGET benchmark::benchmark_main)
     sora_test_program(bench_${folder} ${ARG_TORCH} "${benches}" "${ARG_LINKS};benchmark::benchmark_main")
-    set_target_properties(bench_${folder} PROPERTIES EXCLUDE_FROM_ALL ON)
   endif()
   if(NOT sources)
     return()

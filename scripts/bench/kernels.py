@@ -1,12 +1,11 @@
 """Builds the benchmarks of tests/kernels (Google Benchmark), runs them on one core and prints, for each shape, the
-CPU time of the project's kernel, that of the same mathematics in libtorch's operators, and the rate: GFLOP/s and the
+median CPU time of the project's kernel, that of the same mathematics in libtorch's operators, and the rate: GFLOP/s and the
 share of what the core's matrix unit did in the same run when fed from registers, or GB/s where no products are counted."""
 
 import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 
@@ -21,39 +20,40 @@ def parse():
     )
     build = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build"))
     parser.add_argument("--build-dir", type=pathlib.Path, default=build)
-    parser.add_argument("--filter", default=".", help="regular expression for op/whose/model/shape")
-    parser.add_argument("--repetitions", type=int, default=3, help="of which the fastest counts")
+    parser.add_argument("--no-build", action="store_true", help="run the program that is there")
+    parser.add_argument("--filter", default="/(nano|1.3B|VAE)/", help="regular expression for op/whose/model/shape")
+    parser.add_argument("--repetitions", type=int, default=5, help="of which the median counts; all shapes take turns")
     parser.add_argument("--seconds", type=float, default=0.2, help="a repetition at least")
     return parser.parse_args()
 
 
 def build_and_run(arguments):
-    environment = dict(os.environ, SORA_BUILD_DIR=str(arguments.build_dir))
-    subprocess.run([ROOT / "scripts" / "build", "bench_kernels"], env=environment, stdout=sys.stderr, check=True)
+    if not arguments.no_build:
+        environment = dict(os.environ, SORA_BUILD_DIR=str(arguments.build_dir))
+        subprocess.run([ROOT / "scripts" / "build", "bench_kernels"], env=environment, stdout=sys.stderr, check=True)
     command = [
         arguments.build_dir / "tests" / "bench_kernels",
         f"--benchmark_filter={arguments.filter}|^peak/",
         f"--benchmark_repetitions={arguments.repetitions}",
         f"--benchmark_min_time={arguments.seconds}",
+        "--benchmark_enable_random_interleaving=true",
         "--benchmark_format=json",
     ]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def best_runs(output):
-    """{name: the repetition of the least CPU time}: what disturbs can only add to it."""
-    best = {}
+def median_runs(output):
+    """{name: its repetition of median CPU time, with `spread`, the slowest over the fastest}"""
+    runs = {}
     for run in output["benchmarks"]:
         if run["run_type"] == "iteration":
-            name = run["run_name"]
-            if name not in best or run["cpu_time"] < best[name]["cpu_time"]:
-                best[name] = run
-    return best
-
-
-def spread(output, name):
-    times = [run["cpu_time"] for run in output["benchmarks"] if run["run_name"] == name and run["run_type"] == "iteration"]
-    return statistics.median(times) / min(times)
+            runs.setdefault(run["run_name"], []).append(run)
+    medians = {}
+    for name, repetitions in runs.items():
+        repetitions.sort(key=lambda run: run["cpu_time"])
+        spread = repetitions[-1]["cpu_time"] / repetitions[0]["cpu_time"]
+        medians[name] = dict(repetitions[len(repetitions) // 2], spread=spread)
+    return medians
 
 
 def gflops(run):
@@ -63,30 +63,30 @@ def gflops(run):
 def main():
     arguments = parse()
     output = build_and_run(arguments)
-    best = best_runs(output)
-    peaks = {name.removeprefix("peak/"): gflops(run) for name, run in best.items() if name.startswith("peak/")}
+    medians = median_runs(output)
+    peaks = {name.removeprefix("peak/"): gflops(run) for name, run in medians.items() if name.startswith("peak/")}
     for unit, rate in peaks.items():
         print(f"{unit} from registers: {rate:.0f} GFLOP/s a core  ")
     peak = max(peaks.values(), default=None)
     rows = []
-    for name, ours in best.items():
+    for name, ours in medians.items():
         parts = name.split("/")
         if parts[1] != "ours":
             continue
         theirs_name = next(
-            other for other in best if other.split("/")[:3] == [parts[0], "ATen", parts[2]]
+            other for other in medians if other.split("/")[:3] == [parts[0], "ATen", parts[2]]
             and other.split("/")[3].split("x")[0] == parts[3].split("x")[0]
         )  # fmt: skip
-        theirs = best[theirs_name]
+        theirs = medians[theirs_name]
         products = ours["flop"] > 0
         rows.append([
             parts[0], parts[2], parts[3], number(ours["cpu_time"], 3), number(theirs["cpu_time"], 3),
             number(theirs["cpu_time"] / ours["cpu_time"]),
             f"{gflops(ours):.0f} GFLOP/s" if products else f"{ours['bytes'] / ours['cpu_time'] / 1e6:.1f} GB/s",
             f"{gflops(ours) / peak:.0%}" if products and peak else "-",
-            number(spread(output, name)),
+            number(ours["spread"]),
         ])  # fmt: skip
-    header = ["op", "model", "shape", "ours ms", "ATen ms", "ATen / ours", "our rate", "of the peak", "median / best"]
+    header = ["op", "model", "shape", "ours ms", "ATen ms", "ATen / ours", "our rate", "of the peak", "slowest / fastest"]
     print(f"\n{table(header, rows)}", end="")
 
 

@@ -1,0 +1,52 @@
+// Attention of the tokens to themselves, and to a text: 512 rows where padding is kept, 48 where it
+// is collapsed into one row with a bias.
+#include "kernels/attention.h"
+
+#include "tests/kernels/bench_cases.h"
+
+namespace sora::kernels {
+namespace {
+
+void register_attention(const char* op, const BenchModel& model, int64_t tokens, int64_t our_keys,
+                        int64_t their_keys) {
+  const auto work_of = [&](int64_t keys) {
+    const double n = static_cast<double>(tokens), s = static_cast<double>(keys),
+                 d = static_cast<double>(model.width());
+    return Work{4 * n * s * d, 4 * d * (n + s)};
+  };
+  const auto with = [=](int64_t keys, auto call) {
+    return [=] {
+      const auto heads = [=](int64_t length) {
+        return random_bf16({1, length, model.heads, model.head_width});
+      };
+      return [call, q = heads(tokens), k = heads(keys), v = heads(keys),
+              bias = at::zeros({1, keys})] { return call(q, k, v, bias); };
+    };
+  };
+  const bool collapsed = our_keys != their_keys;
+  bench(fmt::format("{}/ours/{}/{}x{}", op, model.name, tokens, our_keys), work_of(our_keys),
+        with(our_keys, [=](const auto& q, const auto& k, const auto& v, const auto& bias) {
+          return attention(q, k, v, collapsed ? bias : at::Tensor());
+        }));
+  bench(fmt::format("{}/ATen/{}/{}x{}", op, model.name, tokens, their_keys), work_of(their_keys),
+        with(their_keys, [](const auto& q, const auto& k, const auto& v, const auto&) {
+          return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2),
+                                                  v.transpose(1, 2))
+              .transpose(1, 2)
+              .contiguous();
+        }));
+}
+
+const bool kRegistered = [] {
+  constexpr int64_t kPadded = 512, kCollapsed = 48;
+  for (const BenchModel& model : bench_models()) {
+    for (const int64_t tokens : model.tokens) {
+      register_attention("self_attention", model, tokens, tokens, tokens);
+      register_attention("cross_attention", model, tokens, kCollapsed, kPadded);
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace sora::kernels

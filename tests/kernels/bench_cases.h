@@ -1,0 +1,64 @@
+// Shapes of real runs that the kernels are timed at, and how: one thread, counted in its CPU time,
+// so that other work on the machine disturbs little. A benchmark is named
+// "op/whose/model/shape": `ours` is the kernel, `ATen` the same mathematics in libtorch's
+// operators.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <benchmark/benchmark.h>
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace sora::kernels {
+
+struct BenchModel {
+  const char* name;
+  int64_t heads, head_width, ffn_dim;
+  std::vector<int64_t> tokens;
+  int64_t width() const { return heads * head_width; }
+};
+
+// One that takes no time, for the test that the benchmarks run; nano at its default clip; Wan 2.1
+// 1.3B at 256x256x5, 256x256x17, 256x256x61 and 832x480x17.
+inline const std::vector<BenchModel>& bench_models() {
+  static const std::vector<BenchModel> models = {{"small", 2, 32, 128, {48}},
+                                                 {"nano", 4, 64, 1024, {1080}},
+                                                 {"1.3B", 12, 128, 8960, {512, 1280, 4096, 7800}}};
+  return models;
+}
+
+inline at::Tensor random_bf16(at::IntArrayRef shape) {
+  return at::randn(shape, at::kFloat).to(at::kBFloat16);
+}
+
+// Of rows of `in` numbers, so that products with it keep the size of what they multiply.
+inline at::Tensor random_weight(int64_t out, int64_t in) {
+  return (at::randn({out, in}) / std::sqrt(static_cast<double>(in))).to(at::kBFloat16);
+}
+
+struct Work {
+  double flop = 0,
+         bytes = 0;  // of one call: arithmetic, and memory that has to be read and written
+};
+
+// `make` sets up the inputs and returns the call to be timed.
+template <typename Make>
+void bench(const std::string& name, Work work, Make make) {
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    const c10::InferenceMode inference;
+    at::set_num_threads(1);
+    at::manual_seed(3);
+    const auto call = make();
+    call();
+    for (auto _ : state) call();
+    state.counters["flop"] = work.flop;
+    state.counters["bytes"] = work.bytes;
+  })->Unit(benchmark::kMillisecond);
+}
+
+}  // namespace sora::kernels

@@ -1,0 +1,67 @@
+// Matrix products of a transformer block, with and without what follows them.
+#include "kernels/linear.h"
+
+#include "kernels/feed_forward.h"
+#include "tests/kernels/bench_cases.h"
+
+namespace sora::kernels {
+namespace {
+
+constexpr double kBytes = 2;  // of a bf16 number
+
+void register_linear(const BenchModel& model, int64_t tokens) {
+  const int64_t width = model.width();
+  const double n = static_cast<double>(tokens), d = static_cast<double>(width);
+  const Work work = {2 * n * d * d, kBytes * (2 * n * d + d * d)};
+  const auto with = [=](auto op) {
+    return [=] {
+      const at::Tensor weight = random_weight(width, width);
+      return [op, weight, packed = pack(weight), x = random_bf16({tokens, width}),
+              bias = random_bf16({width})] { return op(x, weight, bias, packed); };
+    };
+  };
+  const std::string shape = fmt::format("{}/{}x{}x{}", model.name, tokens, width, width);
+  bench("linear/ours/" + shape, work,
+        with([](const auto& x, const auto& w, const auto& b, const auto& packed) {
+          return linear(x, w, b, Activation::None, packed);
+        }));
+  bench("linear/ATen/" + shape, work,
+        with([](const auto& x, const auto& w, const auto& b, const auto&) {
+          return at::linear(x, w, b);
+        }));
+}
+
+void register_feed_forward(const BenchModel& model, int64_t tokens) {
+  const int64_t width = model.width(), inner = model.ffn_dim;
+  const double n = static_cast<double>(tokens), d = static_cast<double>(width),
+               m = static_cast<double>(inner);
+  const Work work = {4 * n * d * m, kBytes * (2 * n * d + 2 * d * m)};
+  const auto with = [=](auto op) {
+    return [=] {
+      const at::Tensor w1 = random_weight(inner, width), w2 = random_weight(width, inner);
+      const FeedForwardWeights weights = {
+          w1, random_bf16({inner}), w2, random_bf16({width}), pack(w1), pack(w2)};
+      return [op, weights, x = random_bf16({tokens, width})] { return op(x, weights); };
+    };
+  };
+  const std::string shape = fmt::format("{}/{}x{}x{}", model.name, tokens, width, inner);
+  bench("feed_forward/ours/" + shape, work, with([](const auto& x, const auto& w) {
+          return feed_forward(x, w, Activation::GeluTanh);
+        }));
+  bench("feed_forward/ATen/" + shape, work, with([](const auto& x, const auto& w) {
+          return at::linear(at::gelu(at::linear(x, w.w1, w.b1), "tanh"), w.w2, w.b2);
+        }));
+}
+
+const bool kRegistered = [] {
+  for (const BenchModel& model : bench_models()) {
+    for (const int64_t tokens : model.tokens) {
+      register_linear(model, tokens);
+      register_feed_forward(model, tokens);
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace sora::kernels
