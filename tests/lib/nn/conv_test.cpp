@@ -6,6 +6,7 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -136,23 +137,25 @@ TEST_F(ConvTest, PointwiseConvolutionMapsChannels) {
 TEST_F(ConvTest, GivesTheSameBitsAtAnyNumberOfThreads) {
   const int threads = at::get_num_threads();
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    for (const int64_t channels : {6, 32, 96}) {
-      for (const auto& [height, width] : {std::pair(3, 5), std::pair(12, 20), std::pair(30, 52)}) {
-        const CausalConv3d conv(weights({channels, channels, 3, 3, 3}, dtype), channels, channels);
-        const UpsampleConv up(weights({channels, channels, 3, 3}, dtype), channels, channels);
-        const DownsampleConv down(weights({channels, channels, 3, 3}, dtype), channels, channels);
-        const at::Tensor window = at::randn({3, height, width, channels}).to(dtype);
-        std::vector<at::Tensor> found[2];
-        for (const int count : {1, 2}) {
+    for (const auto& [channels, height, width] :
+         {std::array<int64_t, 3>{6, 3, 5}, {32, 9, 15}, {64, 6, 10}, {96, 12, 20}, {384, 9, 15}}) {
+      const CausalConv3d conv(weights({channels, channels, 3, 3, 3}, dtype), channels, channels);
+      const UpsampleConv up(weights({channels, channels, 3, 3}, dtype), channels, channels);
+      const DownsampleConv down(weights({channels, channels, 3, 3}, dtype), channels, channels);
+      for (const int64_t frames : {1, 3}) {
+        const at::Tensor window = at::randn({frames, height, width, channels}).to(dtype);
+        std::vector<at::Tensor> wanted;
+        for (const int count : {1, 2, 3, 8}) {
           at::set_num_threads(count);
-          found[count - 1] = {conv(window), conv.plus(window.narrow(0, 0, 1), window), up(window),
-                              down(window)};
+          const std::vector<at::Tensor> found = {
+              conv(window), conv.plus(window.narrow(0, 0, 1), window), up(window), down(window)};
+          if (wanted.empty()) wanted = found;
+          for (size_t i = 0; i < found.size(); ++i) {
+            EXPECT_TRUE(at::equal(found[i], wanted[i]))
+                << dtype << " " << channels << " x" << frames << " " << count << " threads " << i;
+          }
         }
         at::set_num_threads(threads);
-        for (size_t i = 0; i < found[0].size(); ++i) {
-          EXPECT_TRUE(at::equal(found[0][i], found[1][i]))
-              << dtype << " " << channels << " " << height << " " << i;
-        }
       }
     }
   }
