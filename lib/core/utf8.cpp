@@ -8,7 +8,8 @@ namespace {
 
 bool is_continuation(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
-// The length of the sequence that `lead` begins and the bounds of its second byte; length 0 where it begins none.
+// The length of the sequence that `lead` begins and the bounds of its second byte; length 0 where
+// it begins none.
 struct Sequence {
   int length;
   uint8_t second_min;
@@ -36,7 +37,8 @@ bool is_valid_utf8(std::string_view text) {
     const Sequence sequence = sequence_of(byte_at(i));
     if (sequence.length == 0 || i + sequence.length > text.size()) return false;
     if (sequence.length > 1) {
-      if (byte_at(i + 1) < sequence.second_min || byte_at(i + 1) > sequence.second_max) return false;
+      if (byte_at(i + 1) < sequence.second_min || byte_at(i + 1) > sequence.second_max)
+        return false;
       for (int k = 2; k < sequence.length; ++k) {
         if (!is_continuation(byte_at(i + k))) return false;
       }
@@ -44,6 +46,13 @@ bool is_valid_utf8(std::string_view text) {
     i += sequence.length;
   }
   return true;
+}
+
+std::string_view utf8_prefix(std::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  size_t end = max_bytes;
+  while (end > 0 && is_continuation(static_cast<uint8_t>(text[end]))) --end;
+  return text.substr(0, end);
 }
 
 }  // namespace sora

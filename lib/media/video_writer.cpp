@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "lib/core/error.h"
+#include "lib/core/utf8.h"
 #include "lib/media/frame_sink.h"
 #include "lib/media/metadata.h"
 #include "lib/media/output_file.h"
@@ -21,6 +22,7 @@ namespace {
 // Enough to keep the encoder busy while the next chunk is decoded, little beside the model's own
 // memory.
 constexpr int64_t kQueueBytes = 128 << 20;
+constexpr size_t kMaxTitleBytes = 200;
 constexpr int64_t kMaxSide = 16'384;
 constexpr double kMaxFps = 1000;
 
@@ -79,7 +81,7 @@ class VideoWriter::Impl {
                      .quality = options.quality,
                      .force = options.force,
                      .comment = inside ? options.metadata_json : "",
-                     .title = options.title.value_or("")};
+                     .title = std::string(utf8_prefix(options.title.value_or(""), kMaxTitleBytes))};
     const double max_fps = format.container->max_fps;
     if (max_fps > 0 && options.fps.value() > max_fps) {
       keep_every_ = static_cast<int64_t>(std::ceil(options.fps.value() / max_fps));

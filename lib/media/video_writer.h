@@ -29,7 +29,7 @@ struct WriterOptions {
   bool force = false;                         // replace an existing file
   std::string metadata_json = {};             // the manifest; empty: none
   int64_t expected_frames = 0;                // 0: unknown
-  std::optional<std::string> title = std::nullopt;
+  std::optional<std::string> title = std::nullopt;  // at most its first 200 bytes are written
 };
 
 class VideoWriter {

@@ -31,5 +31,14 @@ TEST(Utf8, RefusesCutAndStrayBytes) {
   }
 }
 
+TEST(Utf8, PrefixCutsBetweenCharacters) {
+  EXPECT_EQ(utf8_prefix("abc", 3), "abc");
+  EXPECT_EQ(utf8_prefix("abc", 2), "ab");
+  EXPECT_EQ(utf8_prefix("a\u00e9\u7403\U0001f3a8", 10), "a\u00e9\u7403\U0001f3a8");
+  EXPECT_EQ(utf8_prefix("a\u00e9\u7403\U0001f3a8", 9), "a\u00e9\u7403");
+  EXPECT_EQ(utf8_prefix("a\u00e9\u7403", 5), "a\u00e9");
+  EXPECT_EQ(utf8_prefix("\u7403", 2), "");
+}
+
 }  // namespace
 }  // namespace sora

@@ -300,6 +300,17 @@ TEST(Manifest, OfASequenceStandsBesideItsFirstFrame) {
   EXPECT_EQ(probe(folder / "f/0001.png").metadata_json, "{\"seed\":1}");
 }
 
+TEST(Manifest, ALongTitleIsCutBetweenCharacters) {
+  const TemporaryFolder folder;
+  WriterOptions options{.path = folder / "clip.mp4"};
+  options.title = "a";
+  for (int i = 0; i < 100; ++i) *options.title += "球";
+  write(judge::test_clip(2, 32, 48), options);
+  const auto json = nlohmann::json::parse(
+      judge::run("ffprobe -v error -of json -show_format " + (folder / "clip.mp4")).output);
+  EXPECT_EQ(json["format"]["tags"]["title"], options.title->substr(0, 1 + 66 * 3));
+}
+
 TEST(Manifest, StandsBesideTheTitle) {
   const TemporaryFolder folder;
   WriterOptions options{.path = folder / "clip.mp4", .metadata_json = "{}"};
