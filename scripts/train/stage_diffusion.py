@@ -3,16 +3,22 @@
 x_sigma = (1 - sigma) x + sigma noise, the target is noise - x, sigma is logit-normal with the sampler's shift. One
 caption in ten is empty (for classifier-free guidance). Clips with a mask get mask channels and the masked clip's
 latents; text to video has zeros there. What is exported is the moving average.
+
+A head on the tokens of a middle block learns where the objects are (object_maps.py); it is not exported. Without it,
+motion takes several times as many samples.
 """
 
 import argparse
+import dataclasses
 import time
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import WanTransformer3DModel
 from transformers import UMT5Config, UMT5EncoderModel
 
+import object_maps
 import fast_transformer
 import masks
 import settings
@@ -20,10 +26,12 @@ import stage_latents
 import tokenizer
 from muon import Muon, split_parameters
 from world import captions
+from world.draw import draw
 from world.spec import MOTIONS, is_possible
 
 FOLDER = settings.WORK / "diffusion"
 EMPTY_CAPTIONS = 0.1
+HEAD_BLOCK = 3
 MASKED_STEPS = 0.75  # of the clips that have a mask; the rest of them train text to video
 
 
@@ -34,6 +42,7 @@ class Cache:
         self.bucket, self.folder = bucket, stage_latents.FOLDER / bucket
         self.seen, self.scenes = set(), []
         self.latents, self.conditions, self.known, self.condition_of = [], [], [], {}
+        self.maps = {}
 
     def refresh(self):
         for path in sorted(self.folder.glob("*.pt")):
@@ -49,6 +58,11 @@ class Cache:
             for n, k in enumerate(shard["index"].tolist()):
                 self.condition_of[first + k] = first_condition + n
         return len(self.scenes)
+
+    def coverage(self, index):
+        if index not in self.maps:
+            self.maps[index] = object_maps.of_scene(self.scenes[index])
+        return self.maps[index]
 
     def statistics(self):
         x = torch.stack(self.latents[:1024]).float()
@@ -77,11 +91,13 @@ class Nano:
         words = settings.load(settings.WORK / "text/text.pt") if pretrained else None
         if words:
             self.text_encoder.load_state_dict(words["model"])
-        self.modules = [self.transformer, self.text_encoder]
+        self.head = object_maps.Head(self.transformer.config.num_attention_heads
+                                  * self.transformer.config.attention_head_dim).to(device)
+        self.modules = [self.transformer, self.text_encoder, self.head]
         self.working = fast_transformer.Working(self.modules)
 
     def named_parameters(self):
-        for prefix, module in zip(("transformer.", "text_encoder."), self.modules):
+        for prefix, module in zip(("transformer.", "text_encoder.", "head."), self.modules):
             for name, p in module.named_parameters():
                 yield prefix + name, p
 
@@ -92,13 +108,17 @@ class Nano:
         return fast_transformer.encode_text(
             self.text_encoder, self.working, ids, torch.tensor(lengths, device=self.device), settings.MAX_TEXT)
 
-    def velocity(self, x, sigma, text, compiled=True):
-        return fast_transformer.forward(self.transformer, self.working, x, sigma * 1000, text, compiled)
+    def velocity(self, x, sigma, text):
+        """The velocity and the coverage logits."""
+        velocity, tokens = fast_transformer.forward(
+            self.transformer, self.working, x, sigma * 1000, text, tap=HEAD_BLOCK)
+        copies = (self.working.of[id(p)] for p in self.head.parameters())
+        return velocity, self.head(tokens, *copies)
 
 
 def is_matrix(name):
     keep_out = ("shared", "relative_attention_bias", "scale_shift_table", "patch_embedding", "proj_out",
-                "time_embedder", "condition_embedder.time_proj")
+                "time_embedder", "condition_embedder.time_proj", "head.")
     return name.endswith("weight") and not any(k in name for k in keep_out)
 
 
@@ -124,36 +144,53 @@ def batch_of(cache, rng, size, mean, std, dropped):
     extra = torch.stack([conditioned(cache, int(i), m, s, True, rng) for i in chosen])
     texts = ["" if rng.random() < EMPTY_CAPTIONS else captions.caption(cache.scenes[i], rng, dropped)[0]
              for i in chosen]
-    return x, extra, texts
+    return x, extra, texts, torch.stack([cache.coverage(int(i)) for i in chosen])
 
 
-@torch.no_grad()
-def motion_gap(nano, cache, mean, std, count=64):
-    """Mean loss at high noise with the right caption, and with a wrong motion, colour and shape in it."""
-    rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
-    m, s = mean.view(-1, 1, 1, 1), std.view(-1, 1, 1, 1)
-    x = torch.stack([(cache.latents[i].float() - m) / s for i in range(count)])
-    noise = torch.randn(x.shape, generator=generator)
-    sigma = torch.tensor([0.8, 0.9]).repeat(count // 2)
-    noisy = (1 - sigma.view(-1, 1, 1, 1, 1)) * x + sigma.view(-1, 1, 1, 1, 1) * noise
-    x_in = torch.cat([noisy, torch.zeros(count, 4 + x.shape[1], *x.shape[2:])], 1)
-    losses = {}
-    for part in ("right", "motion", "colour", "shape"):
-        texts = []
-        for k in range(count):
-            scene = stage_latents.scene_of(cache.bucket, int(k))
-            thing = scene.things[0]
-            if part != "right":
-                others = {"motion": MOTIONS, "colour": tuple(captions.EN_COLOURS),
-                          "shape": stage_latents.WORLDS[stage_latents.parse_bucket(cache.bucket)[0]].shapes}[part]
-                old = getattr(thing, part)
-                while getattr(thing, part) == old or not is_possible(
-                        thing.shape, thing.colour, thing.motion, scene.place):
-                    setattr(thing, part, others[int(rng.integers(len(others)))])
-            texts.append(captions.caption(scene, np.random.default_rng(k), language="zh" if k % 3 == 0 else "en")[0])
-        out = nano.velocity(x_in.to(nano.device), sigma.to(nano.device), nano.embed(texts))
-        losses[part] = float((out.cpu() - (noise - x)).pow(2).mean())
-    return losses
+class HeldOut:
+    """Clips of combinations that training never sees, and what a wrong word in their captions costs.
+
+    Loss at high noise with the right caption, and how much more with a wrong motion, colour or shape; the overlap of
+    the coverage that the head reads out of nothing but noise and the caption.
+    """
+
+    def __init__(self, bucket, count=96):
+        vae = stage_latents.load_vae("vae", "cpu")
+        self.bucket, self.scenes = bucket, [stage_latents.scene_of(bucket, 70_000_000 + k, True) for k in range(count)]
+        self.latents = torch.cat([stage_latents.encode_clips(vae, [draw(s)]) for s in self.scenes])
+        self.maps = torch.stack([object_maps.of_scene(s) for s in self.scenes])
+
+    def _captions(self, part):
+        rng, found = np.random.default_rng(1), []
+        shapes = stage_latents.WORLDS[stage_latents.parse_bucket(self.bucket)[0]].shapes
+        others = {"motion": MOTIONS, "colour": tuple(captions.EN_COLOURS), "shape": shapes}
+        for k, scene in enumerate(self.scenes):
+            thing = dataclasses.replace(scene.things[0])
+            old = getattr(thing, part) if part in others else None
+            while part in others and (getattr(thing, part) == old or not is_possible(
+                    thing.shape, thing.colour, thing.motion, scene.place)):
+                setattr(thing, part, others[part][int(rng.integers(len(others[part])))])
+            said = dataclasses.replace(scene, things=[thing])
+            found.append(captions.caption(said, np.random.default_rng(k), language="zh" if k % 3 == 0 else "en")[0])
+        return found
+
+    @torch.no_grad()
+    def measure(self, nano, mean, std):
+        x = (self.latents.float() - mean.view(-1, 1, 1, 1)) / std.view(-1, 1, 1, 1)
+        count = len(x)
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+        sigma = torch.tensor([1.0, 0.95, 0.9, 0.8]).repeat(count // 4)
+        noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
+        x_in = torch.cat([noisy, torch.zeros(count, 4 + x.shape[1], *x.shape[2:])], 1).to(nano.device)
+        found = {}
+        for part in ("right", "motion", "colour", "shape"):
+            out, logits = nano.velocity(x_in, sigma.to(nano.device), nano.embed(self._captions(part)))
+            found[part] = float((out.cpu() - (noise - x)).pow(2).mean())
+            if part == "right":
+                pure = sigma == 1
+                said, true = (logits.cpu() > 0)[pure], (object_maps.targets(self.maps) > 0.5)[pure]
+                found["overlap"] = float((said & true).sum() / (said | true).sum())
+        return found
 
 
 def main():
@@ -168,6 +205,8 @@ def main():
     parser.add_argument("--average", type=float, default=0.998)
     parser.add_argument("--shift", type=float, default=4.0,
                         help="of the trained noise levels: motion is decided at the high ones")
+    parser.add_argument("--head", type=float, default=0.2, help="weight of the coverage head's loss")
+    parser.add_argument("--object-weight", type=float, default=3.0, help="more weight of errors where an object is")
     parser.add_argument("--name", default="diffusion")
     parser.add_argument("--start", help="checkpoint to start from when there is none of this name")
     args = parser.parse_args()
@@ -184,8 +223,9 @@ def main():
         saved = state or settings.load(FOLDER / f"{args.start}.pt")
         with torch.no_grad():
             for name, p in masters.items():
-                p.copy_(saved["model" if state else "average"][name])
-                average[name].copy_(saved["average"][name])
+                if name in saved["average"]:
+                    p.copy_(saved["model" if state else "average"][name])
+                    average[name].copy_(saved["average"][name])
         mean, std = saved["mean"], saved["std"]
         if state:
             optimiser.load_state_dict(state["optimiser"])
@@ -198,21 +238,25 @@ def main():
         time.sleep(5)
     if mean is None:
         mean, std = caches[0][0].statistics()
-    weights = np.array([w for _, _, w in caches])
+    held_out = HeldOut(caches[0][0].bucket)
+    shares = np.array([w for _, _, w in caches])
     rng = np.random.default_rng([done, 11])
-    started, running, steps, step, first = time.time(), {}, args.steps, done, samples
+    heads, started, running, steps, step, first = 0.0, time.time(), {}, args.steps, done, samples
     while step < steps:
         if settings.asked_to_finish(FOLDER) and steps - step > args.decay:
             steps = step + args.decay
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr, args.warmup))
-        cache, size, _ = caches[rng.choice(len(caches), p=weights / weights.sum())]
-        x, extra, texts = batch_of(cache, rng, size, mean, std, args.dropped)
+        cache, size, _ = caches[rng.choice(len(caches), p=shares / shares.sum())]
+        x, extra, texts, maps = batch_of(cache, rng, size, mean, std, args.dropped)
         sigma, noise = sigmas(size, args.shift), torch.randn_like(x)
         noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
         nano.working.refresh()
-        out = nano.velocity(torch.cat([noisy, extra], 1).to(device), sigma.to(device), nano.embed(texts))
-        loss = (out - (noise - x).to(device)).pow(2).mean()
-        loss.backward()
+        out, logits = nano.velocity(torch.cat([noisy, extra], 1).to(device), sigma.to(device), nano.embed(texts))
+        errors = (out - (noise - x).to(device)).pow(2)
+        loss = errors.mean()
+        where = F.binary_cross_entropy_with_logits(logits, object_maps.targets(maps).to(device))
+        weights = object_maps.importance(maps, args.object_weight).to(device)
+        ((errors * weights).mean() + args.head * where).backward()
         nano.working.hand_over_gradients()
         norm = torch.nn.utils.clip_grad_norm_(rest, 1.0)
         optimiser.step()
@@ -222,18 +266,19 @@ def main():
         step, samples = step + 1, samples + size
         value = float(loss.detach())
         running[cache.bucket] = value if cache.bucket not in running else 0.97 * running[cache.bucket] + 0.03 * value
+        heads = 0.97 * heads + 0.03 * float(where.detach()) if heads else float(where.detach())
         if step % 50 == 0:
             speed = (samples - first) / (time.time() - started)
-            losses = " ".join(f"{b} {v:.3f}" for b, v in sorted(running.items()))
+            losses = " ".join(f"{b} {v:.3f}" for b, v in sorted(running.items())) + f" where {heads:.3f}"
             print(f"diffusion step {step}/{steps} samples {samples} loss {losses} {speed:.1f} samples/s "
                   f"cpu {time.process_time():.0f} s norm {float(norm):.2f}", flush=True)
         if step % 200 == 0 or step == steps:
             for other, _, _ in caches:
                 other.refresh()
             nano.working.refresh()
-            gap = motion_gap(nano, caches[0][0], mean, std)
-            right = gap.pop("right")
-            print(f"diffusion step {step} gap right {right:.4f} "
+            gap = held_out.measure(nano, mean, std)
+            right, overlap = gap.pop("right"), gap.pop("overlap")
+            print(f"diffusion step {step} held out: right {right:.4f} overlap {overlap:.3f} "
                   + " ".join(f"{k} +{v - right:.4f}" for k, v in gap.items())
                   + f" clips {' '.join(str(len(c.scenes)) for c, _, _ in caches)}", flush=True)
             settings.save(path, {
