@@ -1,21 +1,51 @@
-// out = softmax(q k^T / sqrt(K) + bias) v, for each head.
+// out = softmax(logits) v for each head, where query l and key s have
+//   logit = f(l, s) q[l] k[s] / sqrt(K) + bias[s] + table[row(l)][column(s)].
 //
 // q [B, L, H, K], k and v [B, S, H, K], f32|bf16, any strides with the last dimension dense; a
-// batch of 1 in k, v or bias serves all of q's. bias [B, S] f32, or undefined: added to the logits
-// of every head and query; -inf hides a key. Returns [B, L, H, K] contiguous. Sums and softmax in
-// f32; probabilities are rounded to q's type.
+// batch of 1 in k, v and what belongs to keys serves all of q's. Returns [B, L, H, K] contiguous.
+// Sums and softmax in f32; probabilities are rounded to q's type. An infinite bias hides a key; a
+// query that sees no key gets NaN. On the CPU the same bytes at any number of threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 namespace sora::kernels {
 
+// A bias for each row of queries and column of keys (say, a frame and a part of a text), which are
+// ranges that lie one after the other: row r holds the queries from row_ends[r - 1] to
+// row_ends[r], the last end being L; columns likewise, up to S.
+struct BiasTable {
+  at::Tensor values_RC;  // f32
+  std::vector<int64_t> row_ends, column_ends;
+  bool defined() const { return values_RC.defined(); }
+};
+
+// f(l, s) = factor where |l - s| > window and the product is positive, else 1: attention to what is
+// farther away than a model was trained for, toned down (UltraViCo, arXiv 2511.20123).
+struct FarScale {
+  int64_t window = 0;
+  double factor = 1.0;
+};
+
+struct AttentionTerms {
+  at::Tensor bias_BS;     // f32, of each key
+  at::Tensor num_keys_B;  // int64: keys from this number on are hidden
+  BiasTable table;
+  FarScale far;
+  bool empty() const { return !bias_BS.defined() && !has_more_than_bias(); }
+  bool has_more_than_bias() const {
+    return num_keys_B.defined() || table.defined() || far.factor != 1.0;
+  }
+};
+
 at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
-                     const at::Tensor& bias_BS = {});
+                     const AttentionTerms& terms = {});
 
 namespace reference {
 at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
-                     const at::Tensor& bias_BS);
+                     const AttentionTerms& terms);
 }  // namespace reference
 
 }  // namespace sora::kernels

@@ -2,174 +2,266 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/native/CPUBlas.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
+#include <memory>
 #include <vector>
 
-#include "kernels/cpu/flash_rows.h"
+#include "kernels/cpu/attention_group.h"
 
 namespace sora::kernels::cpu {
 namespace {
 
-constexpr int64_t kQueryBlock = 64;
-constexpr int64_t kKeyBlock =
-    512;  // logits, probabilities, keys and values of a block stay in the second-level cache
-constexpr int64_t kKeyUnit = 16;
+constexpr int64_t kLeastWidth = 16, kMostWidth = 256, kWidthStep = 16;
+// Queries that read the keys together. More of them ask less of the memory, fewer share out better.
+constexpr int64_t kRowsInGroup = 192, kRowsInLongGroup = 576, kLong = 4096;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-uint16_t* bits(const at::Tensor& x) { return static_cast<uint16_t*>(x.data_ptr()); }
 
-// The keys of a sequence in blocks, the last one padded.
-struct KeyBlocks {
-  explicit KeyBlocks(int64_t keys) : count(keys), padded(ceil_div(keys, kKeyUnit) * kKeyUnit) {}
-  int64_t num_blocks() const { return ceil_div(padded, kKeyBlock); }
-  int64_t first(int64_t block) const { return block * kKeyBlock; }
-  int64_t length(int64_t block) const {
-    return std::min(kKeyBlock, padded - first(block));
-  }  // with padding
-  int64_t real(int64_t block) const { return std::min(length(block), count - first(block)); }
-  bool is_padded(int64_t block) const { return real(block) < length(block); }
-  int64_t count, padded;
+// How attention is computed in one type on one processor. `stride` of packing is in numbers.
+struct Form {
+  ScratchBytes* scratch_bytes;
+  Attend* attend;
+  void (*pack_keys)(const void* keys, int64_t stride, int64_t count, int64_t width, void* tile);
+  void (*pack_values)(const void* values, int64_t stride, int64_t count, int64_t width, void* tile);
 };
 
-// [B, H, padded, K] each, every block in the order that brgemm reads.
-struct PackedKeys {
-  at::Tensor keys, values;
+template <typename Number, void kPack(const Number*, int64_t, int64_t, int64_t, Number*)>
+void pack_tile(const void* from, int64_t stride, int64_t count, int64_t width, void* tile) {
+  kPack(static_cast<const Number*>(from), stride, count, width, static_cast<Number*>(tile));
+}
+
+Form form_of(at::ScalarType dtype, Processor processor) {
+  if (dtype == at::kBFloat16 && processor >= Processor::Avx512Bf16) {
+    const bool amx = processor == Processor::Amx;
+    return {amx ? attention_scratch_amx : attention_scratch_avx512bf16,
+            amx ? attend_amx : attend_avx512bf16, pack_tile<uint16_t, pack_keys_avx512bf16>,
+            pack_tile<uint16_t, pack_values_avx512bf16>};
+  }
+  Attend* const attend = processor >= Processor::Avx512 ? attend_f32_avx512
+                         : processor == Processor::Avx2 ? attend_f32_avx2
+                                                        : attend_f32;
+  return {attention_scratch_f32, attend, pack_tile<float, pack_keys_f32>,
+          pack_tile<float, pack_values_f32>};
+}
+
+struct Packed {
+  at::Tensor keys, values;  // [B, H, tiles, 32 * whole width]
+  int64_t num_tiles;
 };
 
-PackedKeys pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const KeyBlocks& blocks) {
-  const int64_t batch = k_BSHK.size(0), heads = k_BSHK.size(2), width = k_BSHK.size(3);
-  const PackedKeys packed = {at::empty({batch, heads, blocks.padded, width}, k_BSHK.options()),
-                             at::empty({batch, heads, blocks.padded, width}, v_BSHK.options())};
-  at::parallel_for(0, batch * heads * blocks.num_blocks(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t block = task % blocks.num_blocks(), head = task / blocks.num_blocks();
-      const int64_t b = head / heads, h = head % heads, s = blocks.first(block);
-      const int64_t to = (head * blocks.padded + s) * width;
-      pack_keys_avx512bf16(
-          bits(k_BSHK) + b * k_BSHK.stride(0) + s * k_BSHK.stride(1) + h * k_BSHK.stride(2),
-          k_BSHK.stride(1), blocks.real(block), width, blocks.length(block),
-          bits(packed.keys) + to);
-      pack_values_avx512bf16(
-          bits(v_BSHK) + b * v_BSHK.stride(0) + s * v_BSHK.stride(1) + h * v_BSHK.stride(2),
-          v_BSHK.stride(1), blocks.real(block), width, blocks.length(block),
-          bits(packed.values) + to);
+Packed pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const Form& form) {
+  const int64_t batch = k_BSHK.size(0), length = k_BSHK.size(1), heads = k_BSHK.size(2),
+                width = k_BSHK.size(3), tiles = ceil_div(length, kKeysInTile),
+                numbers = kKeysInTile * whole_width(width), bytes = k_BSHK.element_size();
+  const Packed packed = {at::empty({batch, heads, tiles, numbers}, k_BSHK.options()),
+                         at::empty({batch, heads, tiles, numbers}, v_BSHK.options()), tiles};
+  const auto pack_one = [&](const at::Tensor& x, const at::Tensor& to, auto* pack_tile,
+                            int64_t index) {
+    const int64_t tile = index % tiles, b = index / tiles / heads, h = index / tiles % heads;
+    const int64_t first = tile * kKeysInTile;
+    const auto* from = static_cast<const char*>(x.const_data_ptr()) +
+                       (b * x.stride(0) + first * x.stride(1) + h * x.stride(2)) * bytes;
+    pack_tile(from, x.stride(1), std::min(kKeysInTile, length - first), width,
+              static_cast<char*>(to.data_ptr()) + index * numbers * bytes);
+  };
+  at::parallel_for(0, batch * heads * tiles, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      pack_one(k_BSHK, packed.keys, form.pack_keys, index);
+      pack_one(v_BSHK, packed.values, form.pack_values, index);
     }
   });
   return packed;
 }
 
-// [B or 1, padded] f32 in powers of two, -inf where there is no key.
-at::Tensor padded_bias(const at::Tensor& bias_BS, const KeyBlocks& blocks) {
-  const at::Tensor bias =
-      bias_BS.defined() ? bias_BS.to(at::kFloat) * M_LOG2E : at::zeros({1, blocks.count});
-  return at::constant_pad_nd(bias, {0, blocks.padded - blocks.count}, kMinusInfinity).contiguous();
+// Memory of one thread, kept from call to call.
+char* scratch_memory(int64_t bytes) {
+  constexpr int64_t kAlignment = 64;
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+  thread_local std::unique_ptr<char, Free> memory;
+  thread_local int64_t size = 0;
+  if (size < bytes) {
+    size = ceil_div(bytes, kAlignment) * kAlignment;
+    memory.reset(static_cast<char*>(std::aligned_alloc(kAlignment, static_cast<size_t>(size))));
+  }
+  return memory.get();
 }
 
-// What a thread needs for a block of queries.
-struct Scratch {
-  explicit Scratch(int64_t width)
-      : logits(kQueryBlock * kKeyBlock),
-        probabilities(kQueryBlock * kKeyBlock),
-        sums(static_cast<size_t>(kQueryBlock * width)),
-        softmax(kQueryBlock) {}
-  std::vector<float> logits;
-  std::vector<at::BFloat16> probabilities;
-  std::vector<float> sums;
-  std::vector<RunningSoftmax> softmax;
-};
+// What the keys of one batch item add to the logits, as seen from one row of the table.
+class KeyBias {
+ public:
+  KeyBias(const AttentionTerms& terms, int64_t num_keys, int64_t num_tiles)
+      : terms_(terms),
+        bias_(terms.bias_BS.defined() ? terms.bias_BS.to(at::kFloat).contiguous() : at::Tensor()),
+        table_(terms.table.defined() ? terms.table.values_RC.to(at::kCPU, at::kFloat).contiguous()
+                                     : at::Tensor()),
+        num_keys_(num_keys),
+        num_tiles_(num_tiles),
+        last_bias_(kKeysInTile, 0.0F) {
+    for (int64_t i = num_keys - (num_tiles - 1) * kKeysInTile; i < kKeysInTile; ++i)
+      last_bias_[static_cast<size_t>(i)] = kMinusInfinity;
+    if (!terms.num_keys_B.defined()) return;
+    const at::Tensor visible = terms.num_keys_B.to(at::kCPU, at::kLong).contiguous();
+    visible_.assign(visible.const_data_ptr<int64_t>(),
+                    visible.const_data_ptr<int64_t>() + visible.numel());
+  }
 
-// All the keys of one head.
-struct Keys {
-  const at::BFloat16 *keys, *values;
-  const float* bias;     // [padded]
-  bool bias_of_padding;  // zero but for the padding
-};
+  bool is_needed() const { return bias_.defined() || table_.defined() || !visible_.empty(); }
+  const float* last_bias() const {
+    return num_keys_ % kKeysInTile == 0 ? nullptr : last_bias_.data();
+  }
 
-// One block of queries of one head. q and out point to its first row.
-struct Queries {
-  const at::BFloat16* q;
-  int64_t q_stride;
-  uint16_t* out;
-  int64_t out_stride;
-  int64_t count;
-};
-
-void attend(const Queries& queries, const KeyBlocks& blocks, const Keys& keys, int64_t width,
-            float scale, Scratch& scratch) {
-  using at::native::cpublas::brgemm;
-  std::fill(scratch.softmax.begin(), scratch.softmax.end(), RunningSoftmax{kMinusInfinity, 0.0F});
-  for (int64_t block = 0; block < blocks.num_blocks(); ++block) {
-    const int64_t length = blocks.length(block), first = blocks.first(block);
-    brgemm(queries.count, length, width, queries.q_stride, length, length, /*add_C=*/false,
-           queries.q, keys.keys + first * width, scratch.logits.data());
-    const float* bias =
-        keys.bias_of_padding && !blocks.is_padded(block) ? nullptr : keys.bias + first;
-    for (int64_t row = 0; row < queries.count; ++row) {
-      const float earlier = soften_row_avx512bf16(
-          scratch.logits.data() + row * length, scale, bias, length,
-          scratch.softmax[static_cast<size_t>(row)],
-          reinterpret_cast<uint16_t*>(scratch.probabilities.data()) + row * length);
-      if (block > 0 && earlier != 1.0F)
-        scale_row_avx512bf16(scratch.sums.data() + row * width, earlier, width);
+  // Writes the bias of every key in powers of two, and which tiles hold one that is not hidden.
+  void write(int64_t b, int64_t row, std::vector<float>& bias, std::vector<int32_t>& tiles) const {
+    const size_t item = static_cast<size_t>(b);
+    bias.assign(static_cast<size_t>(num_tiles_ * kKeysInTile), kMinusInfinity);
+    const int64_t visible = visible_.empty()
+                                ? num_keys_
+                                : std::min(num_keys_, visible_[visible_.size() == 1 ? 0 : item]);
+    const float* of_keys =
+        bias_.defined() ? bias_.const_data_ptr<float>() + (bias_.size(0) == 1 ? 0 : b) * num_keys_
+                        : nullptr;
+    int64_t column = 0;
+    for (int64_t s = 0; s < visible; ++s) {
+      float sum = of_keys == nullptr ? 0.0F : of_keys[s];
+      if (table_.defined()) {
+        while (s >= terms_.table.column_ends[static_cast<size_t>(column)]) ++column;
+        sum += table_.const_data_ptr<float>()[row * table_.size(1) + column];
+      }
+      bias[static_cast<size_t>(s)] = sum * static_cast<float>(M_LOG2E);
     }
-    brgemm(queries.count, width, length, length, width, width, /*add_C=*/block > 0,
-           scratch.probabilities.data(), keys.values + first * width, scratch.sums.data());
+    tiles.clear();
+    for (int64_t tile = 0; tile < num_tiles_; ++tile) {
+      const auto first = bias.begin() + tile * kKeysInTile;
+      const bool hidden = std::all_of(first, first + kKeysInTile,
+                                      [](float value) { return value == kMinusInfinity; });
+      if (!hidden) tiles.push_back(static_cast<int32_t>(tile));
+    }
   }
-  for (int64_t row = 0; row < queries.count; ++row) {
-    scaled_row_to_bf16_avx512bf16(scratch.sums.data() + row * width,
-                                  1.0F / scratch.softmax[static_cast<size_t>(row)].sum, width,
-                                  queries.out + row * queries.out_stride);
+
+ private:
+  const AttentionTerms& terms_;
+  at::Tensor bias_, table_;
+  int64_t num_keys_, num_tiles_;
+  std::vector<float> last_bias_;
+  std::vector<int64_t> visible_;
+};
+
+// Ranges of queries that are computed together: of one row of the table, and not too many.
+struct Range {
+  int64_t begin, end, table_row;
+};
+
+std::vector<Range> ranges_of(int64_t length, const BiasTable& table) {
+  const int64_t most = length >= kLong ? kRowsInLongGroup : kRowsInGroup;
+  const std::vector<int64_t> whole = {length};
+  const std::vector<int64_t>& ends = table.defined() ? table.row_ends : whole;
+  std::vector<Range> ranges;
+  int64_t begin = 0;
+  for (size_t row = 0; row < ends.size(); ++row) {
+    for (; begin < ends[row]; begin = ranges.back().end)
+      ranges.push_back({begin, std::min(begin + most, ends[row]), static_cast<int64_t>(row)});
   }
+  return ranges;
+}
+
+void check(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const AttentionTerms& terms) {
+  const BiasTable& table = terms.table;
+  if (!table.defined()) return;
+  TORCH_CHECK(!table.row_ends.empty() && table.row_ends.back() == q_BLHK.size(1) &&
+                  !table.column_ends.empty() && table.column_ends.back() == k_BSHK.size(1) &&
+                  std::is_sorted(table.row_ends.begin(), table.row_ends.end()) &&
+                  std::is_sorted(table.column_ends.begin(), table.column_ends.end()),
+              "attention: the ranges of the table do not cover the queries and keys");
+  TORCH_CHECK(table.values_RC.size(0) == static_cast<int64_t>(table.row_ends.size()) &&
+                  table.values_RC.size(1) == static_cast<int64_t>(table.column_ends.size()),
+              "attention: the table's values are not one for each row and column");
 }
 
 }  // namespace
 
 bool fits_flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                           const at::Tensor& v_BSHK) {
-  static const bool processor =
-      __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw");
   const auto fits = [](const at::Tensor& x) {
-    return x.is_cpu() && x.scalar_type() == at::kBFloat16 && x.stride(3) == 1;
+    return x.is_cpu() && x.stride(3) == 1 &&
+           (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat);
   };
-  return processor && fits(q_BLHK) && fits(k_BSHK) && fits(v_BSHK) && q_BLHK.size(3) % 2 == 0 &&
-         k_BSHK.size(1) > 0;
+  const int64_t width = q_BLHK.size(3);
+  return fits(q_BLHK) && fits(k_BSHK) && fits(v_BSHK) && width % kWidthStep == 0 &&
+         width >= kLeastWidth && width <= kMostWidth && k_BSHK.size(1) > 0;
 }
 
 at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
-                           const at::Tensor& v_BSHK, const at::Tensor& bias_BS) {
+                           const at::Tensor& v_BSHK, const AttentionTerms& terms,
+                           Processor processor) {
+  const at::ScalarType dtype = q_BLHK.scalar_type();
+  if (dtype == at::kBFloat16 && processor < Processor::Avx512Bf16) {
+    return flash_attention(q_BLHK.to(at::kFloat), k_BSHK.to(at::kFloat), v_BSHK.to(at::kFloat),
+                           terms, processor)
+        .to(dtype);
+  }
+  check(q_BLHK, k_BSHK, terms);
   const int64_t batch = q_BLHK.size(0), length = q_BLHK.size(1), heads = q_BLHK.size(2),
-                width = q_BLHK.size(3);
-  const KeyBlocks blocks(k_BSHK.size(1));
-  const PackedKeys packed = pack(k_BSHK, v_BSHK, blocks);
-  const at::Tensor bias = padded_bias(bias_BS, blocks);
+                width = q_BLHK.size(3), bytes = q_BLHK.element_size();
+  const Form form = form_of(dtype, processor);
+  const Packed packed = pack(k_BSHK, v_BSHK, form);
+  const KeyBias key_bias(terms, k_BSHK.size(1), packed.num_tiles);
   const at::Tensor out = at::empty({batch, length, heads, width}, q_BLHK.options());
-  const float scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(width)));
-  const int64_t query_blocks = ceil_div(length, kQueryBlock);
+  const std::vector<Range> ranges = ranges_of(length, terms.table);
+  const int64_t num_ranges = static_cast<int64_t>(ranges.size());
+  std::vector<int32_t> all_tiles(static_cast<size_t>(packed.num_tiles));
+  for (size_t tile = 0; tile < all_tiles.size(); ++tile)
+    all_tiles[tile] = static_cast<int32_t>(tile);
 
-  at::parallel_for(0, batch * heads * query_blocks, 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(width);
+  AttentionGroup common = {};
+  common.q_stride = q_BLHK.stride(1);
+  common.out_stride = heads * width;
+  common.width = width;
+  common.tiles = all_tiles.data();
+  common.num_tiles = packed.num_tiles;
+  common.scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(width)));
+  common.last_tile = packed.num_tiles - 1;
+  common.last_bias = key_bias.last_bias();
+  common.scales_far = terms.far.factor != 1.0;
+  common.window = terms.far.window;
+  common.far_factor = static_cast<float>(terms.far.factor);
+  const int64_t head_bytes = packed.num_tiles * kKeysInTile * whole_width(width) * bytes;
+
+  at::parallel_for(0, batch * heads * num_ranges, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> bias;
+    std::vector<int32_t> tiles;
+    int64_t bias_of = -1;
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t first = task % query_blocks * kQueryBlock, head = task / query_blocks;
-      const int64_t b = head / heads, h = head % heads;
+      const Range& range = ranges[static_cast<size_t>(task % num_ranges)];
+      const int64_t head = task / num_ranges, b = head / heads, h = head % heads;
       const int64_t key_head = (k_BSHK.size(0) == 1 ? 0 : b) * heads + h;
-      const Queries queries = {q_BLHK.const_data_ptr<at::BFloat16>() + b * q_BLHK.stride(0) +
-                                   first * q_BLHK.stride(1) + h * q_BLHK.stride(2),
-                               q_BLHK.stride(1),
-                               bits(out) + ((b * length + first) * heads + h) * width,
-                               heads * width, std::min(kQueryBlock, length - first)};
-      const Keys keys = {
-          packed.keys.const_data_ptr<at::BFloat16>() + key_head * blocks.padded * width,
-          packed.values.const_data_ptr<at::BFloat16>() + key_head * blocks.padded * width,
-          bias.const_data_ptr<float>() + (bias.size(0) == 1 ? 0 : b) * blocks.padded,
-          !bias_BS.defined()};
-      attend(queries, blocks, keys, width, scale, scratch);
+      AttentionGroup group = common;
+      group.q =
+          static_cast<const char*>(q_BLHK.const_data_ptr()) +
+          (b * q_BLHK.stride(0) + range.begin * q_BLHK.stride(1) + h * q_BLHK.stride(2)) * bytes;
+      group.out = static_cast<char*>(out.data_ptr()) +
+                  ((b * length + range.begin) * heads + h) * width * bytes;
+      group.num_rows = range.end - range.begin;
+      group.first_token = range.begin;
+      group.keys = static_cast<const char*>(packed.keys.const_data_ptr()) + key_head * head_bytes;
+      group.values =
+          static_cast<const char*>(packed.values.const_data_ptr()) + key_head * head_bytes;
+      if (key_bias.is_needed()) {
+        const int64_t wanted = b * num_ranges + range.table_row;
+        if (bias_of != wanted) key_bias.write(b, range.table_row, bias, tiles);
+        bias_of = wanted;
+        group.bias = bias.data();
+        group.tiles = tiles.data();
+        group.num_tiles = static_cast<int64_t>(tiles.size());
+      }
+      form.attend(group, scratch_memory(form.scratch_bytes(group.num_rows, width)));
     }
-    at::native::cpublas::brgemm_release();
   });
   return out;
 }

@@ -1,21 +1,24 @@
-// bf16 attention on the CPU, block by block with a running softmax (FlashAttention, arXiv
-// 2205.14135, algorithm 1), the products by libtorch's brgemm, which oneDNN compiles for the
-// processor it finds (AMX, AVX512-BF16).
+// Attention on the CPU, block by block with a running softmax, in the form for the processor at
+// hand (attention_group.h).
 //
-// A block of queries is computed by one thread over all keys in order, so the result does not
-// depend on the number of threads. Measured beside ATen's scaled_dot_product_attention:
+// A query is computed by one thread over all keys in order, so the result does not depend on the
+// number of threads. Measured beside ATen's scaled_dot_product_attention:
 // tests/kernels/attention_bench.cpp.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
+#include "kernels/attention.h"
+#include "kernels/cpu/processor.h"
 
 namespace sora::kernels::cpu {
 
 bool fits_flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                           const at::Tensor& v_BSHK);
 
-// The contract of kernels/attention.h.
+// The contract of kernels/attention.h, in the form for `processor` or an older one that has it.
 at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
-                           const at::Tensor& v_BSHK, const at::Tensor& bias_BS);
+                           const at::Tensor& v_BSHK, const AttentionTerms& terms,
+                           Processor processor = this_processor());
 
 }  // namespace sora::kernels::cpu

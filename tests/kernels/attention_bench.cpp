@@ -26,7 +26,7 @@ void register_attention(const char* op, const BenchModel& model, int64_t tokens,
   const bool collapsed = our_keys != their_keys;
   bench(fmt::format("{}/ours/{}/{}x{}", op, model.name, tokens, our_keys), work_of(our_keys),
         with(our_keys, [=](const auto& q, const auto& k, const auto& v, const auto& bias) {
-          return attention(q, k, v, collapsed ? bias : at::Tensor());
+          return attention(q, k, v, {.bias_BS = collapsed ? bias : at::Tensor()});
         }));
   bench(fmt::format("{}/ATen/{}/{}x{}", op, model.name, tokens, their_keys), work_of(their_keys),
         with(their_keys, [](const auto& q, const auto& k, const auto& v, const auto&) {

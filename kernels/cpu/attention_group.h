@@ -1,0 +1,69 @@
+// Attention of a group of queries of one head to its packed keys, block by block with a running
+// softmax (FlashAttention, arXiv 2205.14135, algorithm 1): the part of attention.h that is written
+// for each processor. bf16 numbers are their 16 bits.
+//
+// Note [Lazy maximum]
+// Probabilities are 2^(logit - m) for a whole number m of each row. m need not be the largest
+// logit: bf16 and f32 have room for 2^30 above it and 2^-126 below. So m is the first block's
+// largest logit rounded up, and changes only when a later logit exceeds it by 30; then what was
+// summed is scaled by a power of two, which is exact.
+#pragma once
+
+#include <cstdint>
+
+namespace sora::kernels::cpu {
+
+constexpr int64_t kKeysInTile = 32;  // of a tile of packed keys or values
+
+// With heads of `width` numbers, tile t holds keys 32 t to 32 t + 31, zero beyond the last one.
+// Widths are padded with zeros to whole_width(), of which a tile of keys and one of values have 32
+// each.
+constexpr int64_t whole_width(int64_t width) { return (width + 31) / 32 * 32; }
+
+struct AttentionGroup {
+  const void* q;  // row 0, `q_stride` numbers a row
+  int64_t q_stride;
+  void* out;  // likewise
+  int64_t out_stride;
+  int64_t num_rows;
+  int64_t width;
+  const void* keys;  // packed tiles
+  const void* values;
+  const int32_t* tiles;  // numbers of the tiles that any query of the group may see, ascending
+  int64_t num_tiles;
+  float scale;             // of q k^T, in powers of two: log2(e) / sqrt(width)
+  const float* bias;       // of each key, in powers of two; null: 0. Hidden keys have -inf
+  const float* last_bias;  // [32] of the last tile where bias is null; null: 0
+  int64_t last_tile;
+  // Positive logits of keys more than `window` tokens away are multiplied by `far_factor`; row 0 is
+  // token `first_token`.
+  bool scales_far;
+  int64_t first_token, window;
+  float far_factor;
+};
+
+// Bytes of scratch memory, 64-byte aligned, that attend() of a group wants.
+using ScratchBytes = int64_t(int64_t num_rows, int64_t width);
+using Attend = void(const AttentionGroup& group, void* scratch);
+
+// bf16. keys: tiles of [whole width / 2][32][2], pairs of numbers; values: tiles of
+// [whole width / 32][16][32][2], pairs of keys.
+ScratchBytes attention_scratch_amx;
+Attend attend_amx;
+ScratchBytes attention_scratch_avx512bf16;
+Attend attend_avx512bf16;
+void pack_keys_avx512bf16(const uint16_t* keys, int64_t stride, int64_t count, int64_t width,
+                          uint16_t* tile);
+void pack_values_avx512bf16(const uint16_t* values, int64_t stride, int64_t count, int64_t width,
+                            uint16_t* tile);
+
+// f32. keys: tiles of [whole width][32]; values: tiles of [whole width / 32][32 keys][32].
+ScratchBytes attention_scratch_f32;
+Attend attend_f32;
+Attend attend_f32_avx2;
+Attend attend_f32_avx512;
+void pack_keys_f32(const float* keys, int64_t stride, int64_t count, int64_t width, float* tile);
+void pack_values_f32(const float* values, int64_t stride, int64_t count, int64_t width,
+                     float* tile);
+
+}  // namespace sora::kernels::cpu

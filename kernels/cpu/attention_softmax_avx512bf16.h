@@ -1,0 +1,252 @@
+// The softmax between the two products of attention_group.h on AVX512-BF16, row by row and with
+// pauses, so that it can be interleaved with the products. Note [Lazy maximum] there. Included by
+// units for such processors only, each of which keeps its own copy.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/cpu/attention_group.h"
+
+namespace sora::kernels::cpu {
+namespace {
+
+constexpr int64_t kMaxSoftmaxRows = 48;
+constexpr float kHidden = -__builtin_inff();
+
+// Of a block of queries.
+struct alignas(64) SoftmaxState {
+  float sums[2][kMaxSoftmaxRows]
+            [16];                    // of probabilities in 16 parts; as of the tile before, and now
+  float m[kMaxSoftmaxRows];          // -inf: no key was visible yet
+  float rescaling[kMaxSoftmaxRows];  // of what was summed before the present chunk
+  int64_t current;                   // of the two sums
+  bool has_rescaling;
+  bool is_settled;  // every row has an m
+};
+
+class SoftmaxRows {
+ public:
+  SoftmaxRows() = default;
+  explicit SoftmaxRows(SoftmaxState* state) : state_(state) {}
+
+  void begin() const {
+    *state_ = SoftmaxState();
+    for (float& m : state_->m) m = kHidden;
+    for (float& factor : state_->rescaling) factor = 1.0F;
+  }
+  float sum(int64_t row) const {
+    return _mm512_reduce_add_ps(_mm512_load_ps(state_->sums[state_->current][row]));
+  }
+  // Whether what was summed before the present chunk is to be scaled, and each row's factor: asked
+  // once for each time that it is.
+  bool take_rescaling() const {
+    const bool any = state_->has_rescaling;
+    state_->has_rescaling = false;
+    return any;
+  }
+  float take_rescaling(int64_t row) const {
+    const float factor = state_->rescaling[row];
+    state_->rescaling[row] = 1.0F;
+    return factor;
+  }
+  SoftmaxState& state() const { return *state_; }
+
+ private:
+  SoftmaxState* state_ = nullptr;
+};
+
+// 2^x within 1.0e-4 of itself, of which rounding to bf16 leaves little, for -127 <= x < 127; 0 at
+// and below -127. Adding kRounder leaves x rounded to a whole n in the low bits; 2^(x - n) is a
+// polynomial fitted on [-1/2, 1/2] with 1 at 0, whose exponent n is added to. A NaN stays one.
+inline __m512 power_of_two(__m512 x) {
+  const __m512 rounder = _mm512_set1_ps(12582912.0F);  // 1.5 * 2^23
+  x = _mm512_max_ps(_mm512_set1_ps(-127.0F), x);
+  const __m512 shifted = _mm512_add_ps(x, rounder);
+  const __m512 r = _mm512_sub_ps(x, _mm512_sub_ps(shifted, rounder));
+  __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.05500893F), r, _mm512_set1_ps(0.24221097F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.69328293F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F));
+  const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), exponent));
+}
+
+// Turns tiles of scores [rows][32] into tiles of bf16 probabilities [rows][32] and their sums, as
+// many rows at a time as it is told to, never beyond the tiles that were added.
+template <int64_t kRows>
+class TileSoftmax {
+ public:
+  TileSoftmax(const AttentionGroup& group, SoftmaxRows rows, int64_t first_row,
+              const int32_t* tiles, const float* scores, uint16_t* probabilities)
+      : group_(group),
+        state_(rows.state()),
+        first_row_(first_row),
+        tiles_(tiles),
+        scores_(scores),
+        probabilities_(probabilities),
+        scale_(_mm512_set1_ps(group.scale)),
+        far_factor_(_mm512_set1_ps(group.far_factor)) {}
+
+  void add_tile() { end_ += kRows; }
+
+  __attribute__((always_inline)) void run(int64_t rows) {
+    if (rows > end_ - next_) rows = end_ - next_;
+    while (rows > 0) {
+      const int64_t row = next_ % kRows;
+      if (row == 0) begin_tile();
+      const int64_t left = kRows - row;
+      const int64_t count = rows < left ? rows : left;
+      (this->*form_)(row, row + count);
+      next_ += count;
+      rows -= count;
+      if (row + count == kRows) end_tile();
+    }
+  }
+
+ private:
+  static constexpr float kMostAbove = 30.0F;
+  struct Logits {
+    __m512 low, high;
+  };
+
+  void begin_tile() {
+    tile_ = next_ / kRows;
+    const int64_t number = tiles_[tile_];
+    bias_ = group_.bias != nullptr       ? group_.bias + number * kKeysInTile
+            : number == group_.last_tile ? group_.last_bias
+                                         : nullptr;
+    first_key_ = number * kKeysInTile - group_.first_token;  // counted from the group's row 0
+    const int64_t below = first_row_ + kRows - 1 - first_key_;
+    const int64_t above = first_key_ + kKeysInTile - 1 - first_row_;
+    far_ = group_.scales_far && (below > group_.window || above > group_.window);
+    highest_ = _mm512_set1_ps(kHidden);
+    choose(state_.is_settled);
+  }
+
+  void choose(bool settled) {
+    static constexpr Form kForms[2][2][2] = {
+        {{&TileSoftmax::careful<false, false>, &TileSoftmax::quick<false, false>},
+         {&TileSoftmax::careful<false, true>, &TileSoftmax::quick<false, true>}},
+        {{&TileSoftmax::careful<true, false>, &TileSoftmax::quick<true, false>},
+         {&TileSoftmax::careful<true, true>, &TileSoftmax::quick<true, true>}}};
+    form_ = kForms[bias_ != nullptr][far_][settled];
+    careful_ = !settled;
+  }
+
+  void end_tile() {
+    if (!careful_ && !(_mm512_reduce_max_ps(highest_) <= kMostAbove)) {  // a NaN is not
+      choose(false);
+      (this->*form_)(0, kRows);
+    }
+    state_.current ^= 1;
+    if (careful_) {
+      state_.is_settled = true;
+      for (int64_t row = 0; row < kRows; ++row)
+        state_.is_settled = state_.is_settled && state_.m[row] != kHidden;
+    }
+  }
+
+  // Logits in powers of two, before m is taken away; `minus_m` is added on the way.
+  template <bool kBiased, bool kFar>
+  __attribute__((always_inline)) Logits logits(int64_t row, __m512 minus_m) const {
+    const float* scores = scores_ + (tile_ * kRows + row) * kKeysInTile;
+    __m512 low = _mm512_load_ps(scores), high = _mm512_load_ps(scores + 16);
+    if (kFar) {
+      const int64_t token = first_row_ + row;
+      low = scaled_if_far(low, first_key_ - token);
+      high = scaled_if_far(high, first_key_ + 16 - token);
+    }
+    __m512 add_low = minus_m, add_high = minus_m;
+    if (kBiased) {
+      add_low = _mm512_add_ps(minus_m, _mm512_loadu_ps(bias_));
+      add_high = _mm512_add_ps(minus_m, _mm512_loadu_ps(bias_ + 16));
+    }
+    return {_mm512_fmadd_ps(low, scale_, add_low), _mm512_fmadd_ps(high, scale_, add_high)};
+  }
+
+  // `distance`: of the first key's token from the query's.
+  __m512 scaled_if_far(__m512 scores, int64_t distance) const {
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i away =
+        _mm512_abs_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(distance))));
+    __mmask16 mask =
+        _mm512_cmpgt_epi32_mask(away, _mm512_set1_epi32(static_cast<int>(group_.window)));
+    mask = _mm512_mask_cmp_ps_mask(mask, scores, _mm512_setzero_ps(), _CMP_GT_OQ);
+    return _mm512_mask_mul_ps(scores, mask, scores, far_factor_);
+  }
+
+  __attribute__((always_inline)) void put(int64_t row, Logits x) {
+    const __m512 low = power_of_two(x.low), high = power_of_two(x.high);
+    float(*now)[16] = state_.sums[state_.current ^ 1];
+    float(*before)[16] = state_.sums[state_.current];
+    _mm512_store_ps(now[row], _mm512_add_ps(_mm512_load_ps(before[row]), _mm512_add_ps(low, high)));
+    _mm512_store_si512(probabilities_ + (tile_ * kRows + row) * kKeysInTile,
+                       reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+  }
+
+  template <bool kBiased, bool kFar>
+  void quick(int64_t row, int64_t stop) {
+    __m512 highest = highest_;
+    for (; row < stop; ++row) {
+      const Logits x = logits<kBiased, kFar>(row, _mm512_set1_ps(-state_.m[row]));
+      highest = _mm512_max_ps(_mm512_max_ps(x.low, x.high), highest);
+      put(row, x);
+    }
+    highest_ = highest;
+  }
+
+  template <bool kBiased, bool kFar>
+  void careful(int64_t row, int64_t stop) {
+    for (; row < stop; ++row) {
+      const Logits x = logits<kBiased, kFar>(row, _mm512_setzero_ps());
+      const float top = _mm512_reduce_max_ps(_mm512_max_ps(x.low, x.high));
+      const float before = state_.m[row];
+      if (before == kHidden ? top != kHidden : top > before + kMostAbove) raise(row, top);
+      const float m = state_.m[row];
+      const __m512 minus_m = _mm512_set1_ps(m == kHidden ? 0.0F : -m);
+      put(row, logits<kBiased, kFar>(row, minus_m));
+    }
+  }
+
+  // Gives the row a new m.
+  void raise(int64_t row, float top) {
+    const float before = state_.m[row];
+    const float m = __builtin_ceilf(top);
+    state_.m[row] = m;
+    if (before == kHidden) return;
+    const __m512 factor = power_of_two(_mm512_set1_ps(before - m));
+    float* sums = state_.sums[state_.current][row];
+    _mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
+    for (int64_t t = 0; t < tile_; ++t) {
+      uint16_t* p = probabilities_ + (t * kRows + row) * kKeysInTile;
+      for (int64_t i = 0; i < kKeysInTile; i += 16) {
+        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<__m256i*>(p + i));
+        const __m512 wide = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+        _mm256_storeu_si256(
+            reinterpret_cast<__m256i*>(p + i),
+            reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_mul_ps(wide, factor))));
+      }
+    }
+    state_.rescaling[row] *= _mm512_cvtss_f32(factor);
+    state_.has_rescaling = true;
+  }
+
+  using Form = void (TileSoftmax::*)(int64_t, int64_t);
+
+  const AttentionGroup& group_;
+  SoftmaxState& state_;
+  int64_t first_row_;
+  const int32_t* tiles_;
+  const float* scores_;
+  uint16_t* probabilities_;
+  __m512 scale_, far_factor_, highest_;
+  int64_t next_ = 0, end_ = 0, tile_ = 0;
+  Form form_ = nullptr;
+  const float* bias_ = nullptr;
+  int64_t first_key_ = 0;
+  bool far_ = false, careful_ = false;
+};
+
+}  // namespace
+}  // namespace sora::kernels::cpu

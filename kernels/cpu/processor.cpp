@@ -1,0 +1,57 @@
+#include "kernels/cpu/processor.h"
+
+#if defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace sora::kernels::cpu {
+namespace {
+
+#if defined(__x86_64__)
+// The system saves tiles only for a process that asked for them.
+bool tiles_are_granted() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM of Linux
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+Processor ask() {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Processor::Plain;
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (!avx512) return Processor::Avx2;
+  if (!__builtin_cpu_supports("avx512bf16")) return Processor::Avx512;
+  const bool amx = __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") &&
+                   tiles_are_granted();
+  return amx ? Processor::Amx : Processor::Avx512Bf16;
+}
+#else
+Processor ask() { return Processor::Plain; }
+#endif
+
+}  // namespace
+
+Processor this_processor() {
+  static const Processor processor = ask();
+  return processor;
+}
+
+bool has(Processor processor) { return processor <= this_processor(); }
+
+const char* name_of(Processor processor) {
+  switch (processor) {
+    case Processor::Plain:
+      return "plain";
+    case Processor::Avx2:
+      return "AVX2";
+    case Processor::Avx512:
+      return "AVX-512";
+    case Processor::Avx512Bf16:
+      return "AVX512-BF16";
+    case Processor::Amx:
+      return "AMX";
+  }
+  return "";
+}
+
+}  // namespace sora::kernels::cpu

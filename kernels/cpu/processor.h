@@ -1,0 +1,17 @@
+// What this machine's processor can run of the kernels written for one.
+#pragma once
+
+#include <vector>
+
+namespace sora::kernels::cpu {
+
+// Each runs what those before it run.
+enum class Processor { Plain, Avx2, Avx512, Avx512Bf16, Amx };
+
+// The last one that this machine is. Asks the system for AMX's tiles on the first call.
+Processor this_processor();
+bool has(Processor processor);
+
+const char* name_of(Processor processor);
+
+}  // namespace sora::kernels::cpu
