@@ -19,7 +19,9 @@
 #include "lib/pipelines/plan_report.h"
 #include "lib/pipelines/vocabulary.h"
 #include "lib/provenance/digest.h"
+#include "lib/provenance/image_policy.h"
 #include "lib/provenance/manifest.h"
+#include "lib/provenance/policy.h"
 #include "lib/schedulers/scheduler.h"
 #include "lib/sora.h"
 #include "lib/tensor_io/safetensors.h"
@@ -120,6 +122,7 @@ class LocalEngine : public Engine {
 };
 
 std::vector<ClipResult> LocalEngine::run(const Request& request, Observer& observer) {
+  enforce_policy(request, observer);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   auto start = std::chrono::steady_clock::now();
@@ -131,6 +134,8 @@ std::vector<ClipResult> LocalEngine::run(const Request& request, Observer& obser
   if (!unknown.empty()) {
     observer.notice(fmt::format("{} does not know: {}; it draws what it makes of the rest", model.name, fmt::join(unknown, ", ")));
   }
+  ImagePolicy image_policy(Policy::in_force(), operation_name(request.operation));
+  for (const std::string& path : sources_of(request)) image_policy.check_file(path);
   const int count = variations_of(request);
   const std::string base_path =
       request.output.path.empty() ? free_output_path(prompt_of(request), plan.seed) : request.output.path;
@@ -170,7 +175,11 @@ std::vector<ClipResult> LocalEngine::run(const Request& request, Observer& obser
       write_safetensors(variation_path(request.output.latents_path, index, count), {{"latents", latents}},
                         {{"manifest", result.manifest.dump()}});
     }
-    maker->decode(latents, [&](const at::Tensor& frames) { writer.write(frames); });
+    image_policy.begin_clip(plan.output_fps);
+    maker->decode(latents, [&](const at::Tensor& frames) {
+      image_policy.check_frames(frames);
+      writer.write(frames);
+    });
     check_stop(observer);
     writer.finish();
 
@@ -185,6 +194,8 @@ std::vector<ClipResult> LocalEngine::run(const Request& request, Observer& obser
 }
 
 PlanReport LocalEngine::plan(const Request& request) {
+  Observer unheard;
+  enforce_policy(request, unheard);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const ModelInfo model = find(request);

@@ -13,8 +13,9 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 # Who may include whom, one step down; what lies further down may be included too. All lib folders see core.
 STEPS_DOWN = {
     "cli": ["lib"],
-    "lib": ["jobs", "provenance"],  # lib/sora.h and the engine behind it
+    "lib": ["jobs", "gallery", "provenance"],  # lib/sora.h and the engine behind it
     "jobs": ["provenance"],
+    "gallery": ["provenance"],
     "provenance": ["pipelines"],
     "pipelines": ["text", "models", "schedulers", "media"],
     "text": ["nn"],
@@ -39,6 +40,9 @@ DOORS = [
     ("zimg", re.compile(r"^zimg"), re.compile(r"^lib/media/")),
     ("SentencePiece", re.compile(r"^sentencepiece"), re.compile(r"^lib/text/")),
     ("ICU", re.compile(r"^unicode/"), re.compile(r"^lib/(text|provenance)/")),
+    ("RE2", re.compile(r"^re2/"), re.compile(r"^lib/provenance/")),
+    ("toml++", re.compile(r"^toml\+\+/"), re.compile(r"^lib/(provenance|jobs)/")),
+    ("cpp-httplib", re.compile(r"^httplib"), re.compile(r"^cli/")),
     ("OpenSSL", re.compile(r"^openssl/"), re.compile(r"^lib/provenance/")),
     ("SQLite", re.compile(r"^(SQLiteCpp/|sqlite3)"), re.compile(r"^lib/jobs/")),
 ]
@@ -46,7 +50,7 @@ DOORS = [
 # A unit compiled for a newer processor (cmake/sora_targets.cmake).
 PROCESSOR_UNIT = re.compile(r"_(avx2|avx512|avx512bf16|amx)\.cpp$")
 EMPTY_NAMES = re.compile(r"^(utils?|helpers?|common|managers?|misc)(_.*)?$")
-GENERATED = {"sora/build_config.h"}
+GENERATED = {"sora/build_config.h", "sora/embedded_gallery.h", "sora/embedded_policy.h"}
 
 
 class Tree:

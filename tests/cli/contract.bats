@@ -224,3 +224,22 @@ nothing_left() {
   if command -v zsh >/dev/null; then "$SORA" --generate-completion zsh >_sora && zsh -n _sora; fi
   if command -v fish >/dev/null; then "$SORA" --generate-completion fish >sora.fish && fish -n sora.fish; fi
 }
+
+@test "what the policy refuses is exit 8, names the rule, and makes nothing" {
+  printf '[[rule]]\nid = "no-balls"\nany = ["ball"]\n' >"$BATS_TEST_TMPDIR/policy.toml"
+  export SORA_POLICY="$BATS_TEST_TMPDIR/policy.toml" XDG_STATE_HOME="$BATS_TEST_TMPDIR/state"
+  for arguments in "-o clip.mp4" "--dry-run"; do
+    run --separate-stderr tiny $arguments
+    [ "$status" -eq 8 ]
+    [[ "$stderr" == *"rule 'no-balls'"* ]]
+    nothing_left
+  done
+  [ "$(jq -r .rule "$XDG_STATE_HOME/sora/audit.jsonl" | sort | uniq -c | tr -s ' ')" = " 2 no-balls" ]
+}
+
+@test "a warning of the policy is a note, and the clip is made" {
+  printf '[[rule]]\nid = "balls"\naction = "warn"\nany = ["ball"]\n' >"$BATS_TEST_TMPDIR/policy.toml"
+  SORA_POLICY="$BATS_TEST_TMPDIR/policy.toml" XDG_STATE_HOME="$BATS_TEST_TMPDIR" run --separate-stderr tiny -o clip.mp4
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"note: the policy's rule 'balls' warns"* ]]
+}
