@@ -4,6 +4,7 @@
 #include <string>
 #include <variant>
 
+#include "lib/gallery/gallery.h"
 #include "lib/pipelines/request.h"
 
 namespace sora::cli {
@@ -34,8 +35,15 @@ struct PrintText {
   std::string text;
 };
 
+// Makes a gallery of folders of clips, and serves it where wanted.
+struct ExploreGallery {
+  GalleryRequest request;
+  bool serve = false;
+  int port = 8765;
+};
+
 struct Command {
-  std::variant<PrintText, MakeClips, ShowInfo> action;
+  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery> action;
   Display display;
 };
 

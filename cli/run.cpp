@@ -8,6 +8,7 @@
 
 #include "cli/engine_library.h"
 #include "cli/progress.h"
+#include "cli/run_actions.h"
 #include "cli/terminal.h"
 #include "lib/core/error.h"
 

@@ -10,9 +10,10 @@ namespace sora::cli {
 
 void add_generate(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
+void add_explore(CLI::App& app, Command& chosen);
 
 using AddSubcommand = void (*)(CLI::App& app, Command& chosen);
 
-inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_info};
+inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_info, add_explore};
 
 }  // namespace sora::cli

@@ -11,6 +11,7 @@ find_package(ICU REQUIRED COMPONENTS uc i18n)
 pkg_check_modules(FFmpeg REQUIRED IMPORTED_TARGET
   libavformat libavcodec libavutil libswscale libavfilter libswresample)
 pkg_check_modules(zimg REQUIRED IMPORTED_TARGET zimg)
+pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)

@@ -10,6 +10,8 @@
 #include <optional>
 
 #include "lib/core/json_file.h"
+#include "lib/gallery/gallery_id.h"
+#include "lib/gallery/server.h"
 #include "lib/media/ffmpeg_version.h"
 #include "lib/media/video_reader.h"
 #include "lib/media/video_writer.h"
@@ -111,9 +113,18 @@ class LocalEngine : public Engine {
  public:
   std::vector<ClipResult> run(const Request& request, Observer& observer) override;
   PlanReport plan(const Request& request) override;
-  nlohmann::json info(const std::string& path) override { return to_json(probe(path)); }
+  nlohmann::json info(const std::string& path) override { return to_json(probe(resolve_gallery_id(path))); }
   Request recipe(const std::string& path) override;
   nlohmann::json versions() override;
+  GalleryReport explore(const GalleryRequest& request, Observer& observer) override {
+    const c10::InferenceMode inference;
+    return make_gallery(request, observer);
+  }
+  void serve(const GalleryRequest& request, int port, const std::function<void(const std::string&)>& on_ready,
+             Observer& observer) override {
+    const c10::InferenceMode inference;
+    serve_gallery(request, port, on_ready, observer);
+  }
 
  private:
   ModelInfo find(const Request& request) const {
@@ -121,8 +132,9 @@ class LocalEngine : public Engine {
   }
 };
 
-std::vector<ClipResult> LocalEngine::run(const Request& request, Observer& observer) {
-  enforce_policy(request, observer);
+std::vector<ClipResult> LocalEngine::run(const Request& asked, Observer& observer) {
+  enforce_policy(asked, observer);
+  const Request request = resolve_gallery_ids(asked);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   auto start = std::chrono::steady_clock::now();
@@ -193,9 +205,10 @@ std::vector<ClipResult> LocalEngine::run(const Request& request, Observer& obser
   return results;
 }
 
-PlanReport LocalEngine::plan(const Request& request) {
+PlanReport LocalEngine::plan(const Request& asked) {
   Observer unheard;
-  enforce_policy(request, unheard);
+  enforce_policy(asked, unheard);
+  const Request request = resolve_gallery_ids(asked);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const ModelInfo model = find(request);
@@ -206,7 +219,8 @@ PlanReport LocalEngine::plan(const Request& request) {
   return {describe(plan, model, canvas, rate), to_json(plan, model, canvas, rate)};
 }
 
-Request LocalEngine::recipe(const std::string& path) {
+Request LocalEngine::recipe(const std::string& name) {
+  const std::string path = resolve_gallery_id(name);
   const bool is_json = std::filesystem::path(path).extension() == ".json";
   const std::string text = is_json ? read_file(path) : probe(path).metadata_json;
   if (text.empty()) fail(ErrorKind::Input, "{} holds no manifest; it was not made by this program or lost it on the way", path);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -11,6 +12,7 @@
 #include "lib/core/error.h"
 #include "lib/core/observer.h"
 #include "lib/export.h"
+#include "lib/gallery/gallery.h"
 #include "lib/pipelines/request.h"
 
 namespace sora {
@@ -43,6 +45,11 @@ class SORA_EXPORT Engine {
   virtual nlohmann::json info(const std::string& path) = 0;
   // The manifest inside a clip or its side file, or a recipe file. Throws Error(Input) where there is none.
   virtual Request recipe(const std::string& path) = 0;
+  // Makes or refreshes a gallery; see lib/gallery/gallery.h.
+  virtual GalleryReport explore(const GalleryRequest& request, Observer& observer) = 0;
+  // Serves a gallery on the loopback address until the observer asks to stop; see lib/gallery/server.h.
+  virtual void serve(const GalleryRequest& request, int port, const std::function<void(const std::string&)>& on_ready,
+                     Observer& observer) = 0;
   // Versions of the libraries in use, devices, encoders: for bug reports.
   virtual nlohmann::json versions() = 0;
 };

@@ -1,0 +1,82 @@
+// Operations other than generate have timelines and sources that a line of flags says poorly: they
+// are repeated by recipe.
+#include "lib/gallery/commands.h"
+
+#include <fmt/format.h>
+
+#include "lib/gallery/html.h"
+
+namespace sora {
+namespace {
+
+using nlohmann::json;
+using pointer = json::json_pointer;
+
+struct Flag {
+  const char* where;  // in the manifest's request
+  const char* option;
+};
+
+constexpr Flag kGenerateFlags[] = {
+    {"/arguments/image", "--image"},
+    {"/arguments/last_image", "--last-image"},
+    {"/video/size", "--size"},
+    {"/video/num_frames", "--frames"},
+    {"/video/fps", "--fps"},
+    {"/video/native", "--native"},
+    {"/sampling/seed", "--seed"},
+    {"/sampling/steps", "--steps"},
+    {"/sampling/guidance_scale", "--guidance"},
+    {"/sampling/guidance_scale_2", "--guidance-2"},
+    {"/sampling/negative_prompt", "--negative"},
+    {"/sampling/scheduler", "--scheduler"},
+    {"/sampling/shift", "--shift"},
+    {"/model", "--model"},
+    {"/dtype", "--dtype"},
+    {"/files/transformer_2", "--low-noise"},
+    {"/files/vae", "--vae"},
+    {"/files/text_encoder", "--text-encoder"},
+    {"/files/tokenizer", "--tokenizer"},
+    {"/files/image_encoder", "--image-encoder"},
+    {"/files/models_dir", "--models-dir"},
+};
+
+// Keys of a generate request that the flags above do not say.
+bool has_more(const json& arguments) {
+  for (const auto& [key, value] : arguments.items()) {
+    if (key != "prompt" && key != "image" && key != "last_image") return true;
+  }
+  return false;
+}
+
+std::string generate_command(const json& request, const std::string& prompt) {
+  std::string command = "sora generate";
+  if (!prompt.starts_with('-')) command += " " + shell_word(prompt);
+  for (const Flag& flag : kGenerateFlags) {
+    const pointer where(flag.where);
+    if (!request.contains(where)) continue;
+    const json& value = request.at(where);
+    command += std::string(" ") + flag.option;
+    if (value.is_boolean()) continue;
+    command += " " + shell_word(value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  if (prompt.starts_with('-')) command += " -- " + shell_word(prompt);
+  return command;
+}
+
+}  // namespace
+
+std::string again_command(const GalleryClip& clip) {
+  if (!clip.manifest.is_object() || !clip.manifest.contains("request")) return "";
+  const json& request = clip.manifest.at("request");
+  const bool is_plain = clip.operation == "generate" && request.contains("arguments") &&
+                        request.at("arguments").is_object() && !has_more(request.at("arguments"));
+  if (is_plain) return generate_command(request, clip.prompt);
+  return fmt::format("sora generate --recipe gallery:{}", clip.id);
+}
+
+std::string remix_command(const GalleryClip& clip) {
+  return fmt::format("sora remix gallery:{} {}", clip.id, shell_word("the same at night"));
+}
+
+}  // namespace sora

@@ -1,0 +1,177 @@
+#include "lib/gallery/gallery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "lib/core/error.h"
+#include "lib/core/json_file.h"
+#include "lib/gallery/clip_scan.h"
+#include "lib/gallery/family.h"
+#include "lib/gallery/gallery_id.h"
+#include "lib/gallery/pages.h"
+#include "lib/gallery/thumbnails.h"
+#include "lib/tensor_io/atomic_file.h"
+#include "sora/embedded_gallery.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A page that says the same stays as it is, so that a server's and a browser's caches hold.
+void write_text(const fs::path& path, std::string_view text) {
+  if (fs::exists(path) && fs::file_size(path) == text.size() && read_file(path.string()) == text)
+    return;
+  AtomicFile file(path);
+  file.write(text.data(), text.size());
+  file.commit();
+}
+
+void prepare_folder(const fs::path& gallery) {
+  std::error_code error;
+  const bool is_new = !fs::exists(gallery, error);
+  if (!is_new && !fs::exists(gallery / "clips.json", error) && !fs::is_empty(gallery, error)) {
+    fail(ErrorKind::Usage,
+         "{} holds other files and is no gallery; give an empty or new folder with -o",
+         gallery.string());
+  }
+  for (const char* folder : {"clip", "media", "data"}) {
+    fs::create_directories(gallery / folder, error);
+    if (error)
+      fail(ErrorKind::Io, "{} cannot be made: {}", (gallery / folder).string(), error.message());
+  }
+}
+
+// The clip's own file in the gallery: another name of the same file where the disk allows it, else
+// a copy.
+void place_media(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  if (fs::exists(to, error)) return;
+  fs::create_hard_link(from, to, error);
+  if (!error) return;
+  fs::copy_file(from, to, fs::copy_options::none, error);
+  if (error)
+    fail(ErrorKind::Io, "{} cannot be copied into the gallery: {}", from.string(), error.message());
+}
+
+int64_t time_of(const fs::path& path) {
+  const auto since = fs::last_write_time(path) - fs::file_time_type::clock::now() +
+                     std::chrono::system_clock::now();
+  return std::chrono::duration_cast<std::chrono::seconds>(since.time_since_epoch()).count();
+}
+
+bool is_unchanged(const GalleryClip& clip, const fs::path& path) {
+  return clip.size_bytes == static_cast<int64_t>(fs::file_size(path)) &&
+         std::abs(clip.made - time_of(path)) <= 1;
+}
+
+GalleryClip add_clip(const fs::path& gallery, const fs::path& path, Observer& observer) {
+  GalleryClip clip = read_clip_facts(path);
+  clip.media = "media/" + clip.id + path.extension().string();
+  place_media(path, gallery / clip.media);
+  const std::string poster = "media/" + clip.id + ".poster.webp";
+  const std::string preview = "media/" + clip.id + ".preview.webp";
+  try {
+    if (!fs::exists(gallery / preview)) write_thumbnails(path, gallery / poster, gallery / preview);
+    clip.poster = poster;
+    clip.preview = preview;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Input) throw;
+    observer.notice(fmt::format("no picture of it: {}", error.what()));
+  }
+  return clip;
+}
+
+// IDs, file names or paths, one a line.
+std::vector<std::string> read_featured(const std::string& list,
+                                       const std::vector<GalleryClip>& clips, Observer& observer) {
+  std::vector<std::string> featured;
+  if (list.empty()) return featured;
+  std::istringstream lines(read_file(list));
+  for (std::string line; std::getline(lines, line);) {
+    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
+    if (line.empty() || line.starts_with('#')) continue;
+    const auto found = std::find_if(clips.begin(), clips.end(), [&](const GalleryClip& clip) {
+      return clip.id == line || clip.name == line ||
+             clip.path == fs::absolute(line).lexically_normal().string();
+    });
+    if (found == clips.end()) {
+      observer.notice(fmt::format("{}: '{}' is no clip of the gallery", list, line));
+    } else {
+      featured.push_back(found->id);
+    }
+  }
+  return featured;
+}
+
+void write_pages(const GalleryRequest& request, const std::vector<GalleryClip>& clips,
+                 Observer& observer) {
+  const fs::path gallery = request.output;
+  const Family family(clips);
+  std::set<std::string> pages;
+  for (const GalleryClip& clip : clips) {
+    write_text(gallery / "clip" / (clip.id + ".html"), clip_page(clip, family, request.title));
+    pages.insert(clip.id + ".html");
+  }
+  for (const auto& entry : fs::directory_iterator(gallery / "clip")) {
+    if (!pages.count(entry.path().filename().string())) fs::remove(entry.path());
+  }
+  write_text(gallery / "gallery.css", kGalleryCss);
+  write_text(gallery / "gallery.js", kGalleryJs);
+  write_text(gallery / "icon.svg", kGalleryIcon);
+  write_text(gallery / "data/live.js", "window.soraLive = false;\n");
+  write_text(gallery / "data/clips.js",
+             page_data(clips, read_featured(request.featured, clips, observer)));
+  write_text(gallery / "index.html", index_page(request.title));
+}
+
+}  // namespace
+
+GalleryReport make_gallery(const GalleryRequest& request, Observer& observer) {
+  const fs::path gallery = request.output;
+  const std::vector<fs::path> paths = find_clips(request.folders);
+  prepare_folder(gallery);
+  std::map<std::string, GalleryClip> known;
+  for (GalleryClip& clip : read_index(gallery)) known.emplace(clip.path, std::move(clip));
+  const auto num_known = static_cast<int64_t>(known.size());
+
+  GalleryReport report;
+  std::vector<GalleryClip> clips;
+  std::set<std::string> ids;
+  observer.begin(Phase::Write, static_cast<int64_t>(paths.size()));
+  int64_t num_done = 0;
+  for (const fs::path& path : paths) {
+    check_stop(observer);
+    observer.advance(Phase::Write, ++num_done);
+    const auto found = known.find(path.string());
+    try {
+      const bool is_kept = found != known.end() && is_unchanged(found->second, path) &&
+                           fs::exists(gallery / found->second.media);
+      GalleryClip clip = is_kept ? found->second : add_clip(gallery, path, observer);
+      report.num_new += !is_kept;
+      if (ids.insert(clip.id).second) clips.push_back(std::move(clip));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Input) throw;
+      observer.notice(fmt::format("left out: {}", error.what()));
+    }
+  }
+  std::stable_sort(clips.begin(), clips.end(),
+                   [](const GalleryClip& a, const GalleryClip& b) { return a.made > b.made; });
+  report.num_clips = static_cast<int64_t>(clips.size());
+  report.num_gone = std::max<int64_t>(0, num_known - (report.num_clips - report.num_new));
+  write_index(gallery, clips);
+  write_pages(request, clips, observer);
+  for (const auto& entry : fs::directory_iterator(gallery / "media")) {
+    const std::string name = entry.path().filename().string();
+    if (!ids.count(name.substr(0, name.find('.')))) fs::remove(entry.path());
+  }
+  register_gallery(fs::absolute(gallery).lexically_normal());
+  report.index = (gallery / "index.html").string();
+  return report;
+}
+
+}  // namespace sora

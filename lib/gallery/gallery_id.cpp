@@ -1,0 +1,123 @@
+// The galleries of this machine stand in user_data_folder()/galleries, one folder a line, the last
+// made first.
+#include "lib/gallery/gallery_id.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+#include <sstream>
+
+#include "lib/core/error.h"
+#include "lib/core/json_file.h"
+#include "lib/gallery/gallery.h"
+#include "lib/tensor_io/atomic_file.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "gallery:";
+constexpr size_t kFewestDigits = 4;
+
+bool is_id(std::string_view text) {
+  return text.size() >= kFewestDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+// Anything else that begins with "gallery:" may be a prompt.
+void replace_ids(nlohmann::json& value) {
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    if (text.starts_with(kPrefix) && is_id(std::string_view(text).substr(kPrefix.size())))
+      value = resolve_gallery_id(text);
+  } else if (value.is_structured()) {
+    for (nlohmann::json& member : value) replace_ids(member);
+  }
+}
+
+}  // namespace
+
+fs::path user_data_folder() {
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data != '\0')
+    return fs::path(data) / "sora";
+  const char* home = std::getenv("HOME");
+  return home == nullptr || *home == '\0' ? fs::path() : fs::path(home) / ".local/share/sora";
+}
+
+fs::path local_gallery() { return user_data_folder() / "gallery"; }
+
+std::vector<fs::path> registered_galleries() {
+  std::vector<fs::path> galleries;
+  const fs::path list = user_data_folder() / "galleries";
+  if (!fs::exists(list)) return galleries;
+  std::istringstream lines(read_file(list.string()));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) galleries.emplace_back(line);
+  }
+  return galleries;
+}
+
+void register_gallery(const fs::path& gallery) {
+  if (user_data_folder().empty()) return;
+  try {
+    std::vector<fs::path> galleries = registered_galleries();
+    if (!galleries.empty() && galleries.front() == gallery) return;
+    std::erase(galleries, gallery);
+    std::string text = gallery.string() + "\n";
+    for (const fs::path& other : galleries) {
+      if (fs::exists(other / "clips.json")) text += other.string() + "\n";
+    }
+    fs::create_directories(user_data_folder());
+    AtomicFile file(user_data_folder() / "galleries");
+    file.write(text.data(), text.size());
+    file.commit();
+  } catch (const std::exception&) {
+    return;
+  }
+}
+
+std::string resolve_gallery_id(const std::string& text) {
+  if (!text.starts_with(kPrefix)) return text;
+  const std::string id = text.substr(kPrefix.size());
+  if (!is_id(id)) {
+    fail(ErrorKind::Usage,
+         "'{}' is no name of a clip; one is gallery: and at least {} digits of the ID on its page",
+         text, kFewestDigits);
+  }
+  std::set<std::string> found;
+  std::string path;
+  for (const fs::path& gallery : registered_galleries()) {
+    for (const GalleryClip& clip : read_index(gallery)) {
+      if (!clip.sha256.starts_with(id) || !found.insert(clip.sha256).second) continue;
+      const fs::path media = gallery / clip.media;
+      path = fs::exists(media) ? media.string() : clip.path;
+    }
+  }
+  if (found.empty())
+    fail(ErrorKind::NotFound,
+         "no gallery on this machine has a clip {}; make one with sora explore DIR", id);
+  if (found.size() > 1)
+    fail(ErrorKind::Usage, "{} clips of the galleries begin with {}; give more digits of the ID",
+         found.size(), id);
+  return path;
+}
+
+Request resolve_gallery_ids(const Request& request) {
+  nlohmann::json json = to_json(request);
+  const nlohmann::json before = json;
+  replace_ids(json);
+  if (json == before) return request;
+  Request resolved = request_from_json(json);
+  resolved.output = request.output;
+  resolved.runtime.threads = request.runtime.threads;
+  std::visit(
+      [&](auto& operation) {  // the number of clips is no part of a request's JSON
+        using Chosen = std::decay_t<decltype(operation)>;
+        if constexpr (requires { operation.variations; })
+          operation.variations = std::get<Chosen>(request.operation).variations;
+      },
+      resolved.operation);
+  return resolved;
+}
+
+}  // namespace sora

@@ -1,0 +1,30 @@
+// gallery:ID in place of a file: the clip is looked up in the galleries made on this machine.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lib/pipelines/request.h"
+
+namespace sora {
+
+// $XDG_DATA_HOME/sora or ~/.local/share/sora; empty where neither is set.
+std::filesystem::path user_data_folder();
+
+// Where imported clips and presets go: user_data_folder()/gallery.
+std::filesystem::path local_gallery();
+
+// Remembers a gallery's folder for find_in_galleries(); a list that cannot be written is no error.
+void register_gallery(const std::filesystem::path& gallery);
+std::vector<std::filesystem::path> registered_galleries();  // the last made first
+
+// `text` itself unless it begins with "gallery:"; then the clip's file. The ID may be cut short
+// where it stays unique. Throws Error(NotFound) where no gallery has it, Error(Usage) where several
+// clips begin with it.
+std::string resolve_gallery_id(const std::string& text);
+
+// Every text of the request that is such a name, whatever the operation, with its file instead.
+Request resolve_gallery_ids(const Request& request);
+
+}  // namespace sora
