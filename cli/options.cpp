@@ -57,9 +57,38 @@ void add_sampling_options(CLI::App& app, Sampling& sampling) {
 void add_runtime_options(CLI::App& app, Runtime& runtime) {
   const std::string group = "Model and machine";
   app.add_option("-m,--model", runtime.model,
-                 "nano (built in), a diffusers directory, or org/name from the Hugging Face cache")
+                 "nano (built in), a diffusers directory, a transformer's .safetensors or .gguf, or org/name from the "
+                 "Hugging Face cache")
       ->type_name("MODEL")
       ->capture_default_str()
+      ->group(group);
+  const struct {
+    const char* option;
+    std::string* value;
+    const char* type;
+    const char* help;
+  } files[] = {
+      {"--models-dir", &runtime.files.models_dir, "DIR",
+       "Folder with diffusion_models, vae, text_encoders and clip_vision, as ComfyUI has them"},
+      {"--vae", &runtime.files.vae, "FILE", "The VAE of a transformer in a single file; found beside it where not given"},
+      {"--text-encoder", &runtime.files.text_encoder, "FILE", "Likewise the text encoder (UMT5)"},
+      {"--tokenizer", &runtime.files.tokenizer, "PATH", "Likewise the tokenizer: spiece.model, or its directory"},
+      {"--image-encoder", &runtime.files.image_encoder, "FILE", "Likewise the image encoder (CLIP) of image to video"},
+      {"--low-noise", &runtime.files.transformer_2, "FILE", "Likewise the low-noise expert of Wan 2.2 A14B"},
+  };
+  for (const auto& file : files) {
+    app.add_option(file.option, *file.value, file.help)->type_name(file.type)->group(group);
+  }
+  app.add_option_function<std::vector<std::string>>(
+         "--lora",
+         [&runtime](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) runtime.files.loras.push_back(parse_lora_choice(text));
+         },
+         "LoRA added to the transformer, as FILE, FILE:weight or, for one of two experts, FILE:weight:high and :low; repeatable")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_flag("--turbo", runtime.files.turbo, "Few steps, with the distilling LoRA that lies among the model's")
       ->group(group);
   app.add_option("--dtype", runtime.dtype, "auto, f32 or bf16")->type_name("TYPE")->capture_default_str()->group(group);
   app.add_option("--device", runtime.device, "auto, cpu or cuda")

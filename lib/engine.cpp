@@ -24,6 +24,7 @@
 #include "lib/provenance/image_policy.h"
 #include "lib/provenance/manifest.h"
 #include "lib/provenance/policy.h"
+#include "lib/provenance/model_digest.h"
 #include "lib/schedulers/scheduler.h"
 #include "lib/sora.h"
 #include "lib/tensor_io/safetensors.h"
@@ -97,7 +98,7 @@ Manifest describe_making(const Request& request, const Plan& plan, const ModelIn
   manifest.operation = operation_name(request.operation);
   manifest.model.name = model.name;
   manifest.model.class_name = "WanTransformer3DModel";
-  manifest.model.fingerprint = fingerprint(digest_model(model.directory, digests, observer));
+  manifest.model.fingerprint = fingerprint(digest_model(model, digests, observer));
   manifest.model.dtype = plan.dtype;
   for (const std::string& path : sources_of(request)) {
     manifest.sources.push_back({path, sha256_of_file(path, observer)});
@@ -128,7 +129,8 @@ class LocalEngine : public Engine {
 
  private:
   ModelInfo find(const Request& request) const {
-    return read_model_info(request.runtime.model, find_model(request.runtime.model, built_in_models()));
+    const Runtime& wish = request.runtime;
+    return read_model_info(wish.model, find_model(wish.model, built_in_models(), wish.files), wish.files);
   }
 };
 
@@ -141,6 +143,7 @@ std::vector<ClipResult> LocalEngine::run(const Request& asked, Observer& observe
 
   const ModelInfo model = find(request);
   const Plan plan = make_plan(request, model);
+  for (const std::string& notice : model.notices) observer.notice(notice);
   for (const std::string& notice : plan.notices) observer.notice(notice);
   const std::vector<std::string> unknown = unknown_words(prompt_of(request), model.defaults.vocabulary);
   if (!unknown.empty()) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/core/model_files.h"
 #include "lib/core/rational.h"
 #include "lib/models/latents.h"
 #include "lib/models/wan/config.h"
@@ -17,9 +18,9 @@ namespace sora {
 
 // How a model honours the known frames of a canvas.
 enum class KnownFrames {
-  None,             // plain text to video
-  MaskChannels,     // mask and masked clip concatenated to the noise (Wan image to video, nano)
-  TokenTimesteps,   // known tokens at timestep 0 (Wan 2.2 TI2V-5B, `expand_timesteps`)
+  None,            // plain text to video
+  MaskChannels,    // mask and masked clip concatenated to the noise (Wan image to video, nano)
+  TokenTimesteps,  // known tokens at timestep 0 (Wan 2.2 TI2V-5B, `expand_timesteps`)
 };
 
 // What the model is run with where the user does not say.
@@ -33,20 +34,38 @@ struct ModelDefaults {
   std::optional<double> guidance_scale_2;
   std::string negative_prompt;
   int64_t max_sequence_length = 512;  // text tokens, zero-padded
-  int64_t max_pixels = 1280 * 720;    // of a frame the model was made for; larger ones are made by resampling
-  int64_t max_frames = 81;            // likewise
+  int64_t max_pixels =
+      1280 * 720;           // of a frame the model was made for; larger ones are made by resampling
+  int64_t max_frames = 81;  // likewise
   std::vector<std::string> vocabulary;  // the words the model knows; empty: any
 };
 
+// Where the parts of a model lie: component directories of diffusers, or single files.
+struct ModelPaths {
+  std::filesystem::path transformer;
+  std::filesystem::path transformer_2;  // empty: there is one expert
+  std::filesystem::path vae;
+  std::filesystem::path text_encoder;
+  std::filesystem::path tokenizer;
+  std::filesystem::path image_encoder;    // empty where the model has none
+  std::filesystem::path image_processor;  // empty: CLIP's own
+};
+
 struct ModelInfo {
-  std::string name;                 // as the user wrote it
-  std::filesystem::path directory;
+  std::string name;            // as the user wrote it
+  std::filesystem::path path;  // the directory, or the transformer's file
+  ModelPaths parts;
+  std::string_view family;  // Family::name of the published family, empty for other widths
+  std::vector<LoraChoice> loras;
+  std::vector<std::string>
+      notices;  // which companions were chosen, how much of a LoRA found its place
   WanTransformerConfig transformer;  // both experts have one config
   WanVaeConfig vae;
-  nlohmann::json scheduler;          // scheduler_config.json
-  std::optional<double> boundary_timestep;  // at and above it the high-noise expert works, below it the other
+  nlohmann::json scheduler;  // scheduler_config.json
+  std::optional<double>
+      boundary_timestep;  // at and above it the high-noise expert works, below it the other
   KnownFrames known_frames = KnownFrames::None;
-  bool wants_image_embeds = false;   // CLIP image branch
+  bool wants_image_embeds = false;  // CLIP image branch
   ModelDefaults defaults;
 
   LatentStrides strides() const;

@@ -1,5 +1,5 @@
-// One row a pipeline class of diffusers. Defaults are those of the published checkpoints (Wan 2.1 and 2.2 model cards),
-// told apart by what their configs say; a file sora.json beside model_index.json overrides them.
+// One row a pipeline class of diffusers. Defaults are those of the nearest published family
+// (families.h); a file sora.json beside model_index.json overrides them.
 #include "lib/models/registry.h"
 
 #include <algorithm>
@@ -7,58 +7,57 @@
 #include "lib/core/config_reader.h"
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
-#include "lib/tensor_io/hub_cache.h"
+#include "lib/models/families.h"
+#include "lib/models/turbo.h"
+#include "lib/models/wan/lora.h"
+#include "lib/models/wan/parts.h"
 #include "lib/tensor_io/model_directory.h"
 
 namespace sora {
 namespace {
 
 constexpr const char* kOwnDefaults = "sora.json";
-constexpr int64_t kPixels480p = 832 * 480;
-constexpr int64_t kPixels720p = 1280 * 720;
-constexpr int64_t kWidthOf1_3B = 1536;
+constexpr double kTrainTimesteps = 1000;
 
-struct PipelineRow {
-  std::string_view class_name;
-  bool from_image;
-};
+constexpr std::string_view kPipelines[] = {"WanPipeline", "WanImageToVideoPipeline"};
 
-constexpr PipelineRow kPipelines[] = {
-    {"WanPipeline", false},
-    {"WanImageToVideoPipeline", true},
-};
-
-const PipelineRow& find_pipeline(const ModelDirectory& directory) {
+void check_pipeline(const ModelDirectory& directory) {
   std::string known;
-  for (const PipelineRow& row : kPipelines) {
-    if (row.class_name == directory.pipeline_class()) return row;
-    known += (known.empty() ? "" : ", ") + std::string(row.class_name);
+  for (const std::string_view name : kPipelines) {
+    if (name == directory.pipeline_class()) return;
+    known += (known.empty() ? "" : ", ") + std::string(name);
   }
   fail(ErrorKind::Input, "{}: the pipeline class {} is unknown; this version runs {}",
        (directory.path() / "model_index.json").string(), directory.pipeline_class(), known);
 }
 
-int64_t width_of(const WanTransformerConfig& config) { return config.num_attention_heads * config.attention_head_dim; }
-
-ModelDefaults published_defaults(const ModelInfo& model, bool from_image) {
+// Whatever the transformer's width, what the nearest published family is run with.
+ModelDefaults family_defaults(const Family& family) {
   ModelDefaults defaults;
-  if (model.known_frames == KnownFrames::TokenTimesteps) {  // Wan 2.2 TI2V-5B
-    defaults.width = 1280;
-    defaults.height = 704;
-    defaults.num_frames = 121;
-    defaults.fps = Rational(24);
-    defaults.max_pixels = kPixels720p;
-    defaults.max_frames = 121;
-  } else if (model.has_two_experts()) {  // Wan 2.2 A14B
-    defaults.steps = 40;
-    defaults.guidance_scale = from_image ? 3.5 : 4.0;
-    defaults.guidance_scale_2 = from_image ? 3.5 : 3.0;
-    defaults.max_pixels = kPixels720p;
-  } else {  // Wan 2.1
-    defaults.steps = from_image ? 40 : 50;
-    defaults.max_pixels = width_of(model.transformer) <= kWidthOf1_3B ? kPixels480p : kPixels720p;
-  }
+  defaults.width = family.frame_width;
+  defaults.height = family.frame_height;
+  defaults.num_frames = family.num_frames;
+  defaults.fps = Rational(family.fps);
+  defaults.steps = family.steps;
+  defaults.guidance_scale = family.guidance_scale;
+  if (family.two_experts) defaults.guidance_scale_2 = family.guidance_scale_2;
+  defaults.max_pixels = family.max_pixels;
+  defaults.max_frames = family.num_frames;
   return defaults;
+}
+
+const Family& family_of(const ModelInfo& model) {
+  const WanForm form = form_of(model.transformer, model.vae.z_dim,
+                               model.known_frames == KnownFrames::TokenTimesteps);
+  return nearest_family(form, model.has_two_experts(), model.transformer.inner_dim());
+}
+
+void apply_family(ModelInfo& model) {
+  const Family& family = family_of(model);
+  model.defaults = family_defaults(family);
+  if (family.width != model.transformer.inner_dim()) return;
+  model.family = family.name;
+  model.defaults.negative_prompt = kPublishedNegativePrompt;
 }
 
 // The model's own word on how it wants to be run.
@@ -71,21 +70,25 @@ void read_own_defaults(const std::filesystem::path& path, ModelDefaults& default
   defaults.steps = static_cast<int>(config.get<int64_t>("steps", defaults.steps));
   defaults.guidance_scale = config.get<double>("guidance_scale", defaults.guidance_scale);
   defaults.negative_prompt = config.get<std::string>("negative_prompt", defaults.negative_prompt);
-  defaults.max_sequence_length = config.get<int64_t>("max_sequence_length", defaults.max_sequence_length);
+  defaults.max_sequence_length =
+      config.get<int64_t>("max_sequence_length", defaults.max_sequence_length);
   defaults.max_pixels = config.get<int64_t>("max_pixels", defaults.max_pixels);
   defaults.max_frames = config.get<int64_t>("max_frames", defaults.max_frames);
   config.ignore({"flow_shift"});  // the scheduler's config has it
   if (const auto words = config.get_object("known_words")) {
     for (const auto& [language, list] : words->object().items()) {
-      for (const std::string& word : words->get<std::vector<std::string>>(language)) defaults.vocabulary.push_back(word);
+      for (const std::string& word : words->get<std::vector<std::string>>(language))
+        defaults.vocabulary.push_back(word);
     }
   }
   config.check_all_read();
 }
 
-KnownFrames known_frames_of(const WanTransformerConfig& transformer, const WanVaeConfig& vae, bool expand_timesteps) {
+KnownFrames known_frames_of(const WanTransformerConfig& transformer, const WanVaeConfig& vae,
+                            bool expand_timesteps) {
   if (expand_timesteps) return KnownFrames::TokenTimesteps;
-  if (transformer.in_channels == 2 * vae.z_dim + vae.scale_factor_temporal) return KnownFrames::MaskChannels;
+  if (transformer.in_channels == 2 * vae.z_dim + vae.scale_factor_temporal)
+    return KnownFrames::MaskChannels;
   return KnownFrames::None;
 }
 
@@ -98,76 +101,158 @@ nlohmann::json mathematics_of(const std::filesystem::path& component) {
   return config;
 }
 
-void check_channels(const ModelInfo& model, const std::filesystem::path& directory) {
+void check_channels(const ModelInfo& model) {
   const int64_t z = model.vae.z_dim;
   const int64_t in = model.transformer.in_channels;
   const int64_t masked = 2 * z + model.vae.scale_factor_temporal;
   if (in != z && in != masked) {
-    fail(ErrorKind::Input, "{}: in_channels is {}, but with this VAE's z_dim of {} it has to be {} or, with mask, {}",
-         (directory / "transformer" / "config.json").string(), in, z, z, masked);
+    fail(ErrorKind::Input,
+         "{}: in_channels is {}, but with this VAE's z_dim of {} it has to be {} or, with mask, {}",
+         model.parts.transformer.string(), in, z, z, masked);
   }
   if (model.transformer.out_channels != z) {
     fail(ErrorKind::Input, "{}: out_channels is {}, but this VAE's z_dim is {}",
-         (directory / "transformer" / "config.json").string(), model.transformer.out_channels, z);
+         model.parts.transformer.string(), model.transformer.out_channels, z);
   }
 }
 
-}  // namespace
-
-std::filesystem::path find_model(const std::string& name, const std::filesystem::path& built_in) {
-  const std::filesystem::path as_path(name);
-  if (name.find('/') == std::string::npos && std::filesystem::exists(built_in / name / "model_index.json")) {
-    return built_in / name;
+// Before anything is computed: what does not fit fails now, and how much fits is told.
+void check_loras(ModelInfo& model) {
+  if (model.loras.empty()) return;
+  for (const bool low_noise : {false, true}) {
+    if (low_noise && !model.has_two_experts()) break;
+    const auto& path = low_noise ? model.parts.transformer_2 : model.parts.transformer;
+    const WanLoras loras =
+        read_wan_loras(model.loras, low_noise, *open_weights(WanPart::Transformer, path));
+    const char* expert = !model.has_two_experts() ? "" : low_noise ? "low noise, " : "high noise, ";
+    for (const std::string& line : loras.report) model.notices.push_back(expert + line);
   }
-  if (std::filesystem::exists(as_path)) return as_path;
-  if (const auto hub_name = parse_hub_name(name)) return find_in_hub_cache(*hub_name);
-  fail(ErrorKind::NotFound, "there is no model '{}': neither built in (looked in {}) nor a directory; see sora generate --help",
-       name, built_in.string());
 }
 
-ModelInfo read_model_info(const std::string& name, const std::filesystem::path& path) {
+// Parts of a directory that the user replaced by others.
+void replace_parts(const ModelFiles& files, ModelPaths& parts) {
+  const auto replace = [](const std::string& wanted, const char* option,
+                          std::filesystem::path& part) {
+    if (wanted.empty()) return;
+    if (!std::filesystem::exists(wanted))
+      fail(ErrorKind::NotFound, "{} {}: there is no such file", option, wanted);
+    part = wanted;
+  };
+  replace(files.vae, "--vae", parts.vae);
+  replace(files.text_encoder, "--text-encoder", parts.text_encoder);
+  replace(files.tokenizer, "--tokenizer", parts.tokenizer);
+  replace(files.image_encoder, "--image-encoder", parts.image_encoder);
+}
+
+void read_part_configs(ModelInfo& model) {
+  model.transformer =
+      WanTransformerConfig::from_config(read_config(WanPart::Transformer, model.parts.transformer));
+  model.vae = WanVaeConfig::from_config(read_config(WanPart::Vae, model.parts.vae));
+  model.wants_image_embeds = model.transformer.image_dim.has_value();
+}
+
+ModelInfo read_directory(const std::string& name, const std::filesystem::path& path,
+                         const ModelFiles& files) {
   const ModelDirectory directory = ModelDirectory::open(path);
-  const PipelineRow& pipeline = find_pipeline(directory);
+  check_pipeline(directory);
   ModelInfo model;
   model.name = name;
-  model.directory = path;
+  model.path = path;
 
-  const ModelComponent transformer = directory.get("transformer", {"WanTransformer3DModel"});
-  model.transformer = WanTransformerConfig::from_config(ConfigReader::open(transformer.directory / "config.json"));
-  model.vae = WanVaeConfig::from_config(
-      ConfigReader::open(directory.get("vae", {"AutoencoderKLWan"}).directory / "config.json"));
+  model.parts.transformer = directory.get("transformer", {"WanTransformer3DModel"}).directory;
+  model.parts.vae = directory.get("vae", {"AutoencoderKLWan"}).directory;
+  model.parts.text_encoder = directory.get("text_encoder", {"UMT5EncoderModel"}).directory;
+  model.parts.tokenizer = directory.get("tokenizer", {"T5Tokenizer", "T5TokenizerFast"}).directory;
   const ModelComponent scheduler =
-      directory.get("scheduler", {"UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler", "DPMSolverMultistepScheduler"});
-  model.scheduler = read_json_file(scheduler.directory / "scheduler_config.json");
-  directory.get("text_encoder", {"UMT5EncoderModel"});
-  directory.get("tokenizer", {"T5Tokenizer", "T5TokenizerFast"});
+      directory.get("scheduler", {"UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler",
+                                  "DPMSolverMultistepScheduler"});
+  const std::string scheduler_path = (scheduler.directory / "scheduler_config.json").string();
+  model.scheduler = read_json_file(scheduler_path);
 
   const auto boundary_ratio = directory.settings().get_optional<double>("boundary_ratio");
   const auto transformer_2 = directory.find("transformer_2", {"WanTransformer3DModel"});
   if (boundary_ratio.has_value() != transformer_2.has_value()) {
-    fail(ErrorKind::Input, "{}: boundary_ratio and transformer_2 belong together; this model has only one of them",
+    fail(ErrorKind::Input,
+         "{}: boundary_ratio and transformer_2 belong together; this model has only one of them",
          (path / "model_index.json").string());
   }
-  if (transformer_2 && mathematics_of(transformer_2->directory) != mathematics_of(transformer.directory)) {
-    fail(ErrorKind::Input, "{}: the two experts' configs differ; they have to be the same",
-         (transformer_2->directory / "config.json").string());
-  }
-  if (boundary_ratio) {
-    const ConfigReader config(model.scheduler, (scheduler.directory / "scheduler_config.json").string());
-    model.boundary_timestep = *boundary_ratio * static_cast<double>(config.get<int64_t>("num_train_timesteps", 1000));
+  if (transformer_2) {
+    model.parts.transformer_2 = transformer_2->directory;
+    if (mathematics_of(transformer_2->directory) != mathematics_of(model.parts.transformer)) {
+      fail(ErrorKind::Input, "{}: the two experts' configs differ; they have to be the same",
+           (transformer_2->directory / "config.json").string());
+    }
+    const ConfigReader config(model.scheduler, scheduler_path);
+    model.boundary_timestep =
+        *boundary_ratio * static_cast<double>(config.get<int64_t>("num_train_timesteps", 1000));
   }
   const bool expand_timesteps = directory.settings().get<bool>("expand_timesteps", false);
   directory.ignore({"feature_extractor", "image_processor"});
-  model.wants_image_embeds = model.transformer.image_dim.has_value();
-  if (model.wants_image_embeds) directory.get("image_encoder", {"CLIPVisionModel", "CLIPVisionModelWithProjection"});
-  directory.ignore({"image_encoder"});
+  if (const auto encoder =
+          directory.find("image_encoder", {"CLIPVisionModel", "CLIPVisionModelWithProjection"})) {
+    model.parts.image_encoder = encoder->directory;
+    model.parts.image_processor = path / "image_processor" / "preprocessor_config.json";
+  }
   directory.check_all_used();
+  replace_parts(files, model.parts);
 
+  read_part_configs(model);
+  if (model.wants_image_embeds && model.parts.image_encoder.empty()) {
+    fail(ErrorKind::Input, "{}: has no component \"image_encoder\", which its transformer needs",
+         (path / "model_index.json").string());
+  }
   model.known_frames = known_frames_of(model.transformer, model.vae, expand_timesteps);
-  check_channels(model, path);
-  model.defaults = published_defaults(model, pipeline.from_image);
+  apply_family(model);
   const std::filesystem::path own = path / kOwnDefaults;
   if (std::filesystem::exists(own)) read_own_defaults(own, model.defaults);
+  return model;
+}
+
+// Everything that a directory's configs would say comes from the family.
+ModelInfo read_single_file(const std::string& name, const std::filesystem::path& path,
+                           const ModelFiles& files) {
+  ModelInfo model;
+  model.name = name;
+  model.path = path;
+  model.parts = find_companions(path, files, model.notices);
+  read_part_configs(model);
+  // Of all published models only TI2V-5B takes 48 channels and nothing else.
+  const bool expand_timesteps =
+      model.vae.is_residual && model.transformer.in_channels == model.vae.z_dim;
+  model.known_frames = known_frames_of(model.transformer, model.vae, expand_timesteps);
+  if (!model.parts.transformer_2.empty()) {
+    const nlohmann::json first =
+        read_config(WanPart::Transformer, model.parts.transformer).object();
+    if (read_config(WanPart::Transformer, model.parts.transformer_2).object() != first) {
+      fail(ErrorKind::Input, "{}: its shapes differ from those of {}; two experts have the same",
+           model.parts.transformer_2.string(), model.parts.transformer.string());
+    }
+    model.boundary_timestep = 0.0;  // the family's, as soon as it is known
+  }
+  const Family& family = family_of(model);
+  if (model.boundary_timestep) model.boundary_timestep = family.boundary_ratio * kTrainTimesteps;
+  apply_family(model);
+  model.scheduler = {{"_class_name", "UniPCMultistepScheduler"},
+                     {"prediction_type", "flow_prediction"},
+                     {"use_flow_sigmas", true},
+                     {"num_train_timesteps", static_cast<int64_t>(kTrainTimesteps)},
+                     {"flow_shift", family.shift}};
+  return model;
+}
+
+}  // namespace
+
+ModelInfo read_model_info(const std::string& name, const std::filesystem::path& path,
+                          const ModelFiles& files) {
+  const bool is_directory = std::filesystem::is_directory(path);
+  const bool is_component = is_directory && !std::filesystem::exists(path / "model_index.json") &&
+                            std::filesystem::exists(path / "config.json");
+  ModelInfo model = is_directory && !is_component ? read_directory(name, path, files)
+                                                  : read_single_file(name, path, files);
+  check_channels(model);
+  model.loras = files.loras;
+  if (files.turbo) apply_turbo(files, model);
+  check_loras(model);
   return model;
 }
 

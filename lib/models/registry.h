@@ -1,19 +1,20 @@
-// The models this program runs: how a name leads to a directory, and which pipeline classes are known.
+// The models this program runs: which pipeline classes and single files are known, and what each is
+// run with.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
+#include "lib/core/model_files.h"
+#include "lib/models/model_finder.h"
 #include "lib/models/model_info.h"
 
 namespace sora {
 
-// "nano" and other built-in names below `built_in` (the folder of models that comes with the program), a directory, or
-// org/name[@revision] in the Hugging Face cache. Throws Error(NotFound) saying where was looked.
-std::filesystem::path find_model(const std::string& name, const std::filesystem::path& built_in);
-
-// Reads the configs of a diffusers directory. Throws Error(NotFound) where it is none, Error(Input) naming an unknown
-// class or field.
-ModelInfo read_model_info(const std::string& name, const std::filesystem::path& directory);
+// Reads the configs of what find_model() has found: a diffusers directory, of which `files` may
+// replace parts, or a transformer in a single file with its companions. Throws Error(NotFound)
+// where a part is missing, Error(Input) naming an unknown class or field.
+ModelInfo read_model_info(const std::string& name, const std::filesystem::path& path,
+                          const ModelFiles& files = {});
 
 }  // namespace sora

@@ -12,7 +12,8 @@ namespace sora {
 
 using kernels::Activation;
 
-// y = activation(x W^T + b): "weight" [out, in] and "bias" [out] in weights.dtype().
+// y = activation(x W^T + b): "weight" [out, in] and "bias" [out] in weights.dtype(). A packed
+// weight is expanded, some rows at a time, whenever it is used.
 class Linear {
  public:
   Linear(const Weights& weights, int64_t in, int64_t out, bool bias = true);
@@ -21,12 +22,19 @@ class Linear {
 
   at::Tensor operator()(const at::Tensor& x, Activation activation = Activation::None) const;
 
-  const at::Tensor& weight() const { return weight_; }
+  at::ScalarType dtype() const { return dtype_; }  // of the products
+  // Whether weight() is all there is: it is not packed, and no LoRA is added.
+  bool is_plain() const { return !weight_.packed && weight_.low_rank.empty(); }
+  const at::Tensor& weight() const { return weight_.plain_NK; }
   const at::Tensor& bias() const { return bias_; }
   const at::Tensor& packed() const { return packed_; }  // kernels::pack(weight())
 
  private:
-  at::Tensor weight_, bias_, packed_;
+  at::Tensor product(const at::Tensor& x, Activation activation) const;
+
+  WeightMatrix weight_;
+  at::Tensor bias_, packed_;
+  at::ScalarType dtype_;
 };
 
 // y = activation(x W1^T + b1) W2^T + b2, the two products at different names in different
@@ -37,7 +45,8 @@ class FeedForward {
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
-  kernels::FeedForwardWeights weights_;
+  Linear first_, second_;
+  kernels::FeedForwardWeights weights_;  // where both are plain
   Activation activation_;
 };
 

@@ -1,5 +1,6 @@
 #include "lib/nn/weights.h"
 
+#include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -19,8 +20,9 @@ at::Tensor converted(const at::Tensor& tensor, at::ScalarType dtype, at::Device 
 }  // namespace
 
 Weights::Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dtype,
-                 at::Device device)
+                 at::Device device, std::shared_ptr<const TensorChanges> changes)
     : checkpoint_(std::move(checkpoint)),
+      changes_(std::move(changes)),
       used_(std::make_shared<std::set<std::string>>()),
       dtype_(dtype),
       device_(device) {}
@@ -41,26 +43,87 @@ at::Tensor Weights::get_f32(const std::string& name, at::IntArrayRef shape) cons
   return get_as(name, shape, at::kFloat);
 }
 
-at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
-                           at::ScalarType dtype) const {
-  return converted(get_stored(name, shape), dtype, device_);
-}
-
-at::Tensor Weights::get_stored(const std::string& name, at::IntArrayRef shape) const {
-  const std::string key = prefix_ + name;
+std::string Weights::take(const std::string& name, at::IntArrayRef shape) const {
+  std::string key = prefix_ + name;
   const TensorInfo& info = checkpoint_->info(key);
   if (at::IntArrayRef(info.shape) != shape) {
     fail(ErrorKind::Input,
          "{}: {} has shape [{}], expected [{}]; does the config belong to these weights?",
          checkpoint_->description(), key, fmt::join(info.shape, ", "), fmt::join(shape, ", "));
   }
-  if (!at::isFloatingType(info.dtype)) {
+  if (!at::isFloatingType(info.dtype) && !checkpoint_->packed(key)) {
     fail(ErrorKind::Input,
-         "{}: {} has dtype {}, expected a floating-point one; quantised weights are not supported",
+         "{}: {} has dtype {} and no scale, expected a floating-point one or a known quantisation",
          checkpoint_->description(), key, dtype_name(info.dtype));
   }
   used_->insert(key);
-  return checkpoint_->get(key);
+  return key;
+}
+
+const TensorChange* Weights::change_of(const std::string& key) const {
+  if (!changes_) return nullptr;
+  const auto found = changes_->find(key);
+  return found == changes_->end() ? nullptr : &found->second;
+}
+
+at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
+                           at::ScalarType dtype) const {
+  const std::string key = take(name, shape);
+  if (device_.is_meta()) return at::empty(shape, at::dtype(dtype).device(device_));
+  const TensorChange* change = change_of(key);
+  const at::ScalarType made_in = change ? at::kFloat : dtype;
+  const auto packed = checkpoint_->packed(key);
+  at::Tensor value = packed ? packed->all(made_in).reshape(shape) : checkpoint_->get(key);
+  if (!change) return converted(value, dtype, device_);
+  value = value.to(made_in, /*non_blocking=*/false, /*copy=*/true);
+  for (const Difference& difference : change->differences)
+    value.add_(difference.values.to(at::kFloat), difference.scale);
+  for (const LowRank& each : change->low_rank) {
+    const at::Tensor product = at::matmul(each.up_NR.to(at::kFloat), each.down_RK.to(at::kFloat));
+    value.add_(product.reshape(shape), each.scale);
+  }
+  return converted(value, dtype, device_);
+}
+
+// Low-rank changes are left to the layer, which adds them to its product: the weight stays mapped
+// or packed, and a small change is not lost in the rounding of a bf16 weight.
+WeightMatrix Weights::get_matrix(const std::string& name, int64_t rows, int64_t columns) const {
+  const std::string key = prefix_ + name;
+  const TensorChange* change = change_of(key);
+  WeightMatrix matrix;
+  if (change && !change->differences.empty()) {
+    matrix.plain_NK = get(name, {rows, columns});
+    return matrix;
+  }
+  take(name, {rows, columns});
+  if (device_.is_meta()) {
+    matrix.plain_NK = at::empty({rows, columns}, at::dtype(dtype_).device(device_));
+    return matrix;
+  }
+  matrix.packed = checkpoint_->packed(key);
+  if (!matrix.packed) matrix.plain_NK = converted(checkpoint_->get(key), dtype_, device_);
+  if (!change) return matrix;
+  for (const LowRank& each : change->low_rank) {
+    matrix.low_rank.push_back({converted(each.down_RK, dtype_, device_).contiguous(),
+                               converted(each.up_NR, dtype_, device_).contiguous(), each.scale});
+  }
+  return matrix;
+}
+
+at::Tensor Weights::get_rows(const std::string& name, at::IntArrayRef shape,
+                             const std::vector<int64_t>& ids) const {
+  const std::string key = take(name, shape);
+  if (device_.is_meta())
+    return at::empty({static_cast<int64_t>(ids.size()), shape[1]},
+                     at::dtype(dtype_).device(device_));
+  const auto packed = checkpoint_->packed(key);
+  if (!packed) {
+    const at::Tensor index = at::tensor(ids, at::kLong);
+    return converted(checkpoint_->get(key).index_select(0, index), dtype_, device_);
+  }
+  std::vector<at::Tensor> rows;
+  for (const int64_t id : ids) rows.push_back(packed->rows(id, id + 1, dtype_));
+  return rows.empty() ? at::empty({0, shape[1]}, dtype_) : at::cat(rows).to(device_);
 }
 
 bool Weights::has(const std::string& name) const { return checkpoint_->has(prefix_ + name); }

@@ -11,15 +11,24 @@
 #include <string>
 
 #include "lib/tensor_io/checkpoint.h"
+#include "lib/tensor_io/low_rank.h"
 
 namespace sora {
+
+// The weight [N, K] of a layer, as the layer keeps it.
+struct WeightMatrix {
+  at::Tensor plain_NK;                         // in weights.dtype(), mapped where possible
+  std::shared_ptr<const PackedMatrix> packed;  // instead of plain_NK: expanded when it is used
+  std::vector<LowRank> low_rank;               // added to it, in weights.dtype()
+};
 
 class Weights {
  public:
   // `dtype` is what get() returns; a tensor stored in it is used in place (no copy of the mapped
   // file).
+  // `changes` (of LoRA files) are part of what is handed out.
   Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dtype,
-          at::Device device = at::kCPU);
+          at::Device device = at::kCPU, std::shared_ptr<const TensorChanges> changes = nullptr);
 
   // The same checkpoint with "name." in front of every name: weights["blocks"][0]["attn1"].
   Weights operator[](const std::string& name) const;
@@ -29,8 +38,11 @@ class Weights {
   at::Tensor get(const std::string& name, at::IntArrayRef shape) const;
   at::Tensor get_f32(const std::string& name,
                      at::IntArrayRef shape) const;  // kept in f32 whatever the dtype
-  // As it is stored, mapped, whatever the dtype: for a table of which only some rows are read.
-  at::Tensor get_stored(const std::string& name, at::IntArrayRef shape) const;
+  // The weight of a layer, which stays packed if it is stored so.
+  WeightMatrix get_matrix(const std::string& name, int64_t rows, int64_t columns) const;
+  // The rows `ids` of a table of which the rest is not read, in dtype(): [ids, columns].
+  at::Tensor get_rows(const std::string& name, at::IntArrayRef shape,
+                      const std::vector<int64_t>& ids) const;
   bool has(const std::string& name) const;
   at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return device_; }
@@ -40,8 +52,12 @@ class Weights {
 
  private:
   at::Tensor get_as(const std::string& name, at::IntArrayRef shape, at::ScalarType dtype) const;
+  // Checks the tensor and counts it as used; returns its full name.
+  std::string take(const std::string& name, at::IntArrayRef shape) const;
+  const TensorChange* change_of(const std::string& key) const;
 
   std::shared_ptr<const Checkpoint> checkpoint_;
+  std::shared_ptr<const TensorChanges> changes_;
   std::shared_ptr<std::set<std::string>> used_;
   std::string prefix_;
   at::ScalarType dtype_;

@@ -28,7 +28,7 @@ at::Tensor ClipMaker::sample(uint64_t seed) {
   }
   const SchedulerOverrides overrides{request_.sampling.scheduler, request_.sampling.shift};
   const std::unique_ptr<Scheduler> scheduler =
-      make_scheduler(model_.scheduler, overrides, (model_.directory / "scheduler" / "scheduler_config.json").string());
+      make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
   return denoise(*denoiser_, *scheduler, draw_noise(plan_.grid.shape(), seed), 0, observer_);
 }

@@ -6,6 +6,7 @@
 #include "lib/core/config_reader.h"
 #include "lib/core/error.h"
 #include "lib/models/wan/clip_vision.h"
+#include "lib/models/wan/parts.h"
 #include "lib/models/wan/vae.h"
 #include "lib/text/prompt_embeds.h"
 
@@ -13,10 +14,6 @@ namespace sora {
 namespace {
 
 at::ScalarType scalar_type(const Plan& plan) { return plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat; }
-
-std::shared_ptr<const Checkpoint> open_component(const ModelInfo& model, const char* component) {
-  return std::make_shared<const Checkpoint>(Checkpoint::open(model.directory / component));
-}
 
 // Video frames [first, first + count) of the canvas, [1,3,count,H,W] in [-1,1].
 at::Tensor read_canvas(const Canvas& canvas, int64_t first, int64_t count) {
@@ -34,7 +31,7 @@ at::Tensor read_canvas(const Canvas& canvas, int64_t first, int64_t count) {
 
 at::Tensor encode_known(const ModelInfo& model, const Plan& plan, const Canvas& canvas, Observer& observer) {
   observer.begin(Phase::EncodeSource, canvas.num_frames());
-  const WanVae vae(model.vae, Weights(open_component(model, "vae"), scalar_type(plan)), WanVaeParts::Encoder);
+  const WanVae vae(model.vae, Weights(open_weights(WanPart::Vae, model.parts.vae), scalar_type(plan)), WanVaeParts::Encoder);
   return vae.encode(canvas.num_frames(), [&](int64_t first, int64_t count) {
     check_stop(observer);
     observer.advance(Phase::EncodeSource, first + count);
@@ -49,14 +46,15 @@ at::Tensor encode_pictures(const ModelInfo& model, const Plan& plan, const Canva
     fail(ErrorKind::Usage, "{} begins from {}; give {}", model.name, wanted == 2 ? "two pictures" : "a picture",
          wanted == 2 ? "--image and --last-image" : "--image");
   }
-  const ClipImageConfig image_config = ClipImageConfig::from_config(
-      ConfigReader::open(model.directory / "image_processor" / "preprocessor_config.json"));
+  const std::filesystem::path& processor = model.parts.image_processor;
+  const ClipImageConfig image_config =
+      processor.empty() ? ClipImageConfig{} : ClipImageConfig::from_config(ConfigReader::open(processor));
   std::vector<at::Tensor> pixels;
   for (size_t index = 0; index < wanted; ++index) {
     pixels.push_back(clip_pixel_values(canvas.pictures()[index], image_config));
   }
-  const ConfigReader config = ConfigReader::open(model.directory / "image_encoder" / "config.json");
-  const Weights weights(open_component(model, "image_encoder"), scalar_type(plan));
+  const ConfigReader config = read_config(WanPart::ImageEncoder, model.parts.image_encoder);
+  const Weights weights(open_weights(WanPart::ImageEncoder, model.parts.image_encoder), scalar_type(plan));
   const ClipVision encoder(ClipVisionConfig::from_config(config), weights);
   return encoder(at::cat(pixels));
 }
@@ -64,8 +62,8 @@ at::Tensor encode_pictures(const ModelInfo& model, const Plan& plan, const Canva
 }  // namespace
 
 EncodedText encode_text(const ModelInfo& model, const Plan& plan, const std::string& prompt, Observer& observer) {
-  const Tokenizer tokenizer = Tokenizer::open(model.directory / "tokenizer");
-  const Umt5Encoder encoder = Umt5Encoder::open(model.directory / "text_encoder", scalar_type(plan));
+  const Tokenizer tokenizer = Tokenizer::open(model.parts.tokenizer);
+  const Umt5Encoder encoder = Umt5Encoder::open(model.parts.text_encoder, scalar_type(plan));
   const std::vector<EncodedPrompt> encoded = encode_texts(tokenizer, encoder, {prompt, plan.negative_prompt},
                                                           model.defaults.max_sequence_length, observer);
   return {{encoded[0].embeds_TD, encoded[0].num_tokens}, {encoded[1].embeds_TD, encoded[1].num_tokens}};

@@ -8,6 +8,7 @@
 
 #include "lib/core/error.h"
 #include "lib/media/resample.h"
+#include "lib/models/wan/parts.h"
 #include "lib/pipelines/splice.h"
 
 namespace sora {
@@ -90,8 +91,7 @@ class OutputShaper {
 }  // namespace
 
 WanVae load_decoder(const ModelInfo& model, const Plan& plan) {
-  const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(model.directory / "vae"));
-  const Weights weights(checkpoint, plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+  const Weights weights(open_weights(WanPart::Vae, model.parts.vae), plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
   WanVae vae(model.vae, weights, WanVaeParts::Decoder);
   if (plan.canvas_size.width * plan.canvas_size.height > kMaxUntiledPixels) vae.set_tiling(WanVaeTiling{});
   return vae;

@@ -18,7 +18,7 @@ double estimated_seconds(const Plan& plan, const ModelInfo& model, double matrix
 }
 
 int64_t peak_bytes(const Plan& plan, const ModelInfo& model) {
-  return weight_bytes(model, "transformer") + activation_bytes(model, plan);
+  return weight_bytes(model.parts.transformer) + activation_bytes(model, plan);
 }
 
 }  // namespace
@@ -35,13 +35,11 @@ double measure_matrix_rate(const std::string& dtype) {
   return 2.0 * kRepeats * kSide * kSide * kSide / elapsed.count();
 }
 
-int64_t weight_bytes(const ModelInfo& model, const std::string& component) {
-  return Checkpoint::open(model.directory / component).num_bytes();
-}
+int64_t weight_bytes(const std::filesystem::path& part) { return Checkpoint::open(part).num_bytes(); }
 
 std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate) {
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("model     {} ({})", model.name, model.directory.string()));
+  lines.push_back(fmt::format("model     {} ({})", model.name, model.path.string()));
   lines.push_back(fmt::format("output    {} at {} a second, {} frames, {:.2f} s", to_string(plan.output_size),
                               to_string(plan.output_fps), plan.output_frames,
                               static_cast<double>(plan.output_frames) / plan.output_fps.value()));

@@ -13,8 +13,8 @@ namespace sora {
 // FLOP/s that matrix products of this type reach here, measured for a few milliseconds.
 double measure_matrix_rate(const std::string& dtype);
 
-// Bytes of the weight files of a component, as they lie on the disk and are mapped.
-int64_t weight_bytes(const ModelInfo& model, const std::string& component);
+// Bytes of the weight files of a part, as they lie on the disk and are mapped.
+int64_t weight_bytes(const std::filesystem::path& part);
 
 std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate);
 nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate);

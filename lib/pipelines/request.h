@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "lib/core/model_files.h"
 #include "lib/core/rational.h"
 #include "lib/export.h"
 
@@ -58,6 +59,7 @@ struct Sampling {
 
 struct Runtime {
   std::string model = "nano";
+  ModelFiles files;
   std::string dtype = "auto";  // auto | f32 | bf16
   std::string device = "auto";  // auto | cpu | cuda
   int threads = 0;             // 0: one for each core

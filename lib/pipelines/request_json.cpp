@@ -1,5 +1,6 @@
-// The request as JSON: keys are the option names' field terms (negative_prompt, guidance_scale, num_frames, ...), and
-// only what was asked is written. Reading is strict: an unknown key is an error that names it.
+// The request as JSON: keys are the option names' field terms (negative_prompt, guidance_scale,
+// num_frames, ...), and only what was asked is written. Reading is strict: an unknown key is an
+// error that names it.
 #include <set>
 
 #include "lib/core/error.h"
@@ -20,13 +21,15 @@ class ObjectReader {
   template <typename T>
   void read(const char* key, T& value) {
     known_.insert(key);
-    if (const auto found = object_.find(key); found != object_.end()) value = convert<T>(key, *found);
+    if (const auto found = object_.find(key); found != object_.end())
+      value = convert<T>(key, *found);
   }
 
   template <typename T>
   void read(const char* key, std::optional<T>& value) {
     known_.insert(key);
-    if (const auto found = object_.find(key); found != object_.end()) value = convert<T>(key, *found);
+    if (const auto found = object_.find(key); found != object_.end())
+      value = convert<T>(key, *found);
   }
 
   void check_all_known() const {
@@ -47,7 +50,8 @@ class ObjectReader {
         return value.get<T>();
       }
     } catch (const json::exception&) {
-      fail(ErrorKind::Usage, "{}: the value {} of '{}' has the wrong type", where_, value.dump(), key);
+      fail(ErrorKind::Usage, "{}: the value {} of '{}' has the wrong type", where_, value.dump(),
+           key);
     }
   }
 
@@ -68,6 +72,48 @@ void put(json& object, const char* key, const std::optional<T>& value) {
 
 void put(json& object, const char* key, const std::string& value) {
   if (!value.empty()) object[key] = value;
+}
+
+struct ModelFileRow {
+  const char* key;
+  std::string ModelFiles::*path;
+};
+
+constexpr ModelFileRow kModelFiles[] = {
+    {"transformer_2", &ModelFiles::transformer_2}, {"vae", &ModelFiles::vae},
+    {"text_encoder", &ModelFiles::text_encoder},   {"tokenizer", &ModelFiles::tokenizer},
+    {"image_encoder", &ModelFiles::image_encoder}, {"models_dir", &ModelFiles::models_dir},
+};
+
+json to_json(const ModelFiles& files) {
+  json object = json::object();
+  for (const ModelFileRow& row : kModelFiles) put(object, row.key, files.*row.path);
+  for (const LoraChoice& lora : files.loras) {
+    json each = {{"path", lora.path}, {"weight", lora.weight}};
+    put(each, "expert", lora.expert);
+    object["loras"].push_back(each);
+  }
+  if (files.turbo) object["turbo"] = true;
+  return object;
+}
+
+ModelFiles model_files_from_json(const json& object) {
+  ModelFiles files;
+  ObjectReader reader(object, "the request's 'files'");
+  for (const ModelFileRow& row : kModelFiles) reader.read(row.key, files.*row.path);
+  std::vector<json> loras;
+  reader.read("loras", loras);
+  reader.read("turbo", files.turbo);
+  reader.check_all_known();
+  for (const json& each : loras) {
+    LoraChoice& lora = files.loras.emplace_back();
+    ObjectReader lora_reader(each, "a LoRA of the request");
+    lora_reader.read("path", lora.path);
+    lora_reader.read("weight", lora.weight);
+    lora_reader.read("expert", lora.expert);
+    lora_reader.check_all_known();
+  }
+  return files;
 }
 
 json operation_to_json(const GenerateRequest& request) {
@@ -114,10 +160,13 @@ json to_json(const Request& request) {
 
   json object;
   object["operation"] = operation_name(request.operation);
-  object["arguments"] = std::visit([](const auto& chosen) { return operation_to_json(chosen); }, request.operation);
+  object["arguments"] =
+      std::visit([](const auto& chosen) { return operation_to_json(chosen); }, request.operation);
   object["video"] = video;
   object["sampling"] = sampling;
   object["model"] = request.runtime.model;
+  const json files = to_json(request.runtime.files);
+  if (!files.empty()) object["files"] = files;
   object["dtype"] = request.runtime.dtype;
   object["device"] = request.runtime.device;
   return object;
@@ -136,10 +185,13 @@ Request request_from_json(const json& object) {
   reader.read("video", video);
   reader.read("sampling", sampling);
   reader.read("model", request.runtime.model);
+  json files = json::object();
+  reader.read("files", files);
   reader.read("dtype", request.runtime.dtype);
   reader.read("device", request.runtime.device);
   reader.check_all_known();
   request.operation = operation_from_json(operation, arguments);
+  request.runtime.files = model_files_from_json(files);
 
   ObjectReader video_reader(video, "the request's 'video'");
   video_reader.read("size", request.video.size);

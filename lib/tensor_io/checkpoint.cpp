@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/tensor_io/gguf.h"
 #include "lib/tensor_io/safetensors.h"
 
 namespace sora {
@@ -65,9 +67,47 @@ bool is_shard_inside(const fs::path& shard, const fs::path& directory) {
   return false;
 }
 
+// By content: a file's name is not always that of its format.
+bool begins_with(const fs::path& path, std::string_view magic) {
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(magic.size(), '\0');
+  return file.read(bytes.data(), static_cast<std::streamsize>(bytes.size())) && bytes == magic;
+}
+
 std::shared_ptr<const TensorFile> open_file(const fs::path& path) {
   if (is_pickle(path)) refuse_pickle(path);
+  std::error_code error;
+  if (fs::is_regular_file(path, error) && begins_with(path, kGgufMagic))
+    return GgufFile::open(path);
   return SafetensorsFile::open(path);
+}
+
+// What ComfyUI and others put beside a quantised "X.weight": its scale, under an older and a newer
+// name, and values that only matter where activations are quantised too.
+constexpr std::string_view kScaleSuffixes[] = {".scale_weight", ".weight_scale"};
+constexpr std::string_view kUnusedSuffixes[] = {".scale_input", ".input_scale", ".output_scale",
+                                                ".scale_output"};
+constexpr std::string_view kFormatSuffix = ".comfy_quant";  // U8, a JSON object
+constexpr std::string_view kOldMarker = "scaled_fp8";       // empty, its dtype the values' type
+constexpr std::string_view kReadFormats[] = {"float8_e4m3fn", "float8_e5m2", "int8_tensorwise",
+                                             "int8_rowwise", "int8_blockwise"};
+
+bool is_narrow(at::ScalarType dtype) {
+  return dtype == at::kFloat8_e4m3fn || dtype == at::kFloat8_e5m2 || dtype == at::kChar;
+}
+
+void check_quantisation(const at::Tensor& bytes, const std::string& name,
+                        const std::string& description) {
+  const at::Tensor flat = bytes.contiguous();
+  const std::string_view text(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
+  const nlohmann::json json = parse_json(text, description + ": " + name);
+  const std::string format =
+      json.is_object() && json.contains("format") && json["format"].is_string() ? json["format"]
+                                                                                : "unnamed";
+  if (std::find(std::begin(kReadFormats), std::end(kReadFormats), format) != std::end(kReadFormats))
+    return;
+  fail(ErrorKind::Input, "{}: {} says the format {}, which is not supported; supported are {}",
+       description, name, format, fmt::join(kReadFormats, ", "));
 }
 
 // The files of one directory whose name is STEM.VARIANT.safetensors, as
@@ -189,6 +229,89 @@ Checkpoint Checkpoint::open(const fs::path& path) {
   const fs::path file = fs::is_directory(path, error) ? weights_of(path) : path;
   Checkpoint result = is_index(file) ? open_shards(file) : Checkpoint({open_file(file)});
   result.description_ = file.string();
+  result.take_scales();
+  return result;
+}
+
+const TensorInfo& Checkpoint::info_of(const Entry& entry) const {
+  return entry.file->tensors()[entry.position];
+}
+
+// Takes the markers of quantisation out of the index, so that what is left are the model's tensors.
+void Checkpoint::take_scales() {
+  const auto drop = [&](const std::string& name) { index_.erase(name); };
+  for (const std::string& name : names()) {
+    const TensorInfo& marker = info_of(index_.at(name));
+    const size_t dot = name.rfind('.');
+    const std::string last = name.substr(dot == std::string::npos ? 0 : dot + 1);
+    if (last == kOldMarker) {
+      drop(name);
+      continue;
+    }
+    const std::string suffix = dot == std::string::npos ? "" : name.substr(dot);
+    const std::string weight = name.substr(0, name.size() - suffix.size()) + ".weight";
+    if (suffix == kFormatSuffix) {
+      check_quantisation(get(name), name, description_);
+      drop(name);
+    } else if (std::find(std::begin(kUnusedSuffixes), std::end(kUnusedSuffixes), suffix) !=
+               std::end(kUnusedSuffixes)) {
+      drop(name);
+    } else if (std::find(std::begin(kScaleSuffixes), std::end(kScaleSuffixes), suffix) !=
+               std::end(kScaleSuffixes)) {
+      const auto found = index_.find(weight);
+      if (found == index_.end()) continue;
+      const TensorInfo& values = info_of(found->second);
+      if (!is_narrow(values.dtype)) {  // files where some layers were left as they were
+        drop(name);
+        continue;
+      }
+      if (values.shape.size() != 2 || !at::isFloatingType(marker.dtype) ||
+          !is_scale_of(marker.shape, values.shape[0], values.shape[1])) {
+        fail(ErrorKind::Input, "{}: {} has shape [{}], which is no scale of {} [{}]", description_,
+             name, fmt::join(marker.shape, ", "), weight, fmt::join(values.shape, ", "));
+      }
+      scales_.emplace(weight, index_.at(name));
+      drop(name);
+    }
+  }
+}
+
+std::shared_ptr<const PackedMatrix> Checkpoint::packed(const std::string& name) const {
+  const TensorInfo& tensor = info(name);
+  if (tensor.blocks) {
+    // A row of whole blocks; a tensor reshaped since it was packed is one long row.
+    const int64_t last = tensor.shape.empty() ? 1 : tensor.shape.back();
+    const int64_t columns =
+        last > 0 && last % tensor.blocks->num_values == 0 ? last : tensor.num_values();
+    const int64_t rows = columns > 0 ? tensor.num_values() / columns : 0;
+    return std::make_shared<PackedMatrix>(get(name), *tensor.blocks, rows, columns);
+  }
+  const auto scale = scales_.find(name);
+  if (scale != scales_.end()) {
+    const TensorFile& file = *scale->second.file;
+    return std::make_shared<PackedMatrix>(get(name), file.get(info_of(scale->second).name));
+  }
+  if (tensor.shape.size() == 2 && is_narrow(tensor.dtype) && tensor.dtype != at::kChar)
+    return std::make_shared<PackedMatrix>(get(name), at::Tensor());
+  return nullptr;
+}
+
+Checkpoint Checkpoint::renamed(const std::function<std::string(const std::string&)>& rename) const {
+  Checkpoint result = *this;
+  result.index_.clear();
+  for (const auto& [name, entry] : index_) {
+    const std::string new_name = rename(name);
+    if (new_name.empty()) continue;
+    if (!result.index_.emplace(new_name, entry).second) {
+      fail(ErrorKind::Input, "{}: holds two tensors that mean \"{}\", one of them \"{}\"",
+           description_, new_name, name);
+    }
+  }
+  result.scales_.clear();
+  for (const auto& [name, entry] : scales_) {
+    const std::string new_name = rename(name);
+    if (!new_name.empty()) result.scales_.emplace(new_name, entry);
+  }
   return result;
 }
 
@@ -201,7 +324,8 @@ const TensorInfo& Checkpoint::info(const std::string& name) const {
 at::Tensor Checkpoint::get(const std::string& name) const {
   const auto found = index_.find(name);
   if (found == index_.end()) fail(ErrorKind::Input, "{}: has no tensor \"{}\"", description_, name);
-  return found->second.file->get(name);
+  const TensorFile& file = *found->second.file;
+  return file.get(file.tensors()[found->second.position].name);
 }
 
 std::vector<std::string> Checkpoint::names() const {
@@ -214,13 +338,7 @@ std::vector<std::string> Checkpoint::names() const {
 
 int64_t Checkpoint::num_bytes() const {
   int64_t total = 0;
-  for (const auto& file : files_) {
-    for (const TensorInfo& info : file->tensors()) {
-      int64_t size = static_cast<int64_t>(c10::elementSize(info.dtype));
-      for (const int64_t extent : info.shape) size *= extent;
-      total += size;
-    }
-  }
+  for (const auto& [name, entry] : index_) total += info_of(entry).num_bytes();
   return total;
 }
 

@@ -64,8 +64,8 @@ struct Tokenizer::State {
   }
 };
 
-Tokenizer Tokenizer::open(const std::filesystem::path& directory) {
-  TokenizerFiles files = TokenizerFiles::read(directory);
+Tokenizer Tokenizer::open(const std::filesystem::path& path) {
+  TokenizerFiles files = TokenizerFiles::read(path);
   std::optional<Charsmap> charsmap;
   if (!files.charsmap.empty()) charsmap.emplace(files.charsmap, files.description);
 

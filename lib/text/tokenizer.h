@@ -18,10 +18,10 @@ class Tokenizer {
     int64_t num_dropped = 0;   // tokens cut off to stay within the limit
   };
 
-  // The component directory: tokenizer.json, or spiece.model without it, and tokenizer_config.json.
-  // Throws Error(NotFound) where neither is there, Error(Input) saying what is wrong or not
-  // supported.
-  static Tokenizer open(const std::filesystem::path& directory);
+  // The component directory (tokenizer.json, or spiece.model without it, and
+  // tokenizer_config.json), a spiece.model alone, or a text encoder's file that holds one. Throws
+  // Error(NotFound) where neither is there, Error(Input) saying what is wrong or not supported.
+  static Tokenizer open(const std::filesystem::path& path);
 
   // At most `max_length` ids, the end token among them. `text` is UTF-8.
   Encoding encode(std::string_view text, int64_t max_length) const;

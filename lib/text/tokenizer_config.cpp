@@ -178,4 +178,13 @@ TokenizerConfig TokenizerConfig::read(const fs::path& directory, const json& tok
   return config;
 }
 
+TokenizerConfig TokenizerConfig::of_single_file() {
+  TokenizerConfig config;
+  config.num_extra_ids = 0;
+  for (const NamedToken& named : kNamedTokens) {
+    if (named.default_text) config.tokens.push_back({.text = named.default_text});
+  }
+  return config;
+}
+
 }  // namespace sora

@@ -25,6 +25,9 @@ struct TokenizerConfig {
   // wrong, unknown or cannot be honoured.
   static TokenizerConfig read(const std::filesystem::path& directory,
                               const nlohmann::json& tokenizer);
+
+  // Of a vocabulary that comes without these files: T5's own tokens and those of the vocabulary itself.
+  static TokenizerConfig of_single_file();
 };
 
 }  // namespace sora

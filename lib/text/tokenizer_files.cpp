@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 
 #include "lib/core/config_reader.h"
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/tensor_io/checkpoint.h"
+#include "lib/tensor_io/gguf.h"
+#include "lib/tensor_io/model_part.h"
 #include "lib/text/base64.h"
 #include "lib/text/sentencepiece_model.h"
 #include "lib/text/tokenizer_config.h"
@@ -73,10 +77,8 @@ std::string charsmap_of(const json& tokenizer, const std::string& description) {
   return *bytes;
 }
 
-Vocabulary read_sentencepiece(const fs::path& path, int64_t num_extra_ids) {
+Vocabulary sentencepiece_vocabulary(SentencePieceModel model, int64_t num_extra_ids) {
   using Type = SentencePieceModel::Type;
-  SentencePieceModel model =
-      parse_sentencepiece_model(read_file(path, kMaxSentencePieceBytes), path.string());
   Vocabulary vocabulary;
   vocabulary.charsmap = std::move(model.precompiled_charsmap);
   for (SentencePieceModel::Piece& piece : model.pieces) {
@@ -88,6 +90,76 @@ Vocabulary read_sentencepiece(const fs::path& path, int64_t num_extra_ids) {
     vocabulary.pieces.push_back({fmt::format("<extra_id_{}>", i), 0.0});
   }
   return vocabulary;
+}
+
+Vocabulary read_sentencepiece(const fs::path& path, int64_t num_extra_ids) {
+  return sentencepiece_vocabulary(
+      parse_sentencepiece_model(read_file(path, kMaxSentencePieceBytes), path.string()),
+      num_extra_ids);
+}
+
+// ComfyUI puts the bytes of spiece.model into the encoder's file, as a tensor of bytes.
+std::optional<std::string> model_tensor(const Checkpoint& checkpoint) {
+  const auto prefix = find_part(checkpoint, kUmt5Part);
+  if (!prefix) return std::nullopt;
+  const std::string name = std::string(*prefix) + kTokenizerTensor;
+  if (!checkpoint.has(name)) return std::nullopt;
+  const at::Tensor bytes = checkpoint.get(name);
+  if (bytes.scalar_type() != at::kByte || bytes.numel() > kMaxSentencePieceBytes) {
+    fail(ErrorKind::Input, "{}: {} is no tokenizer: expected at most {} bytes in U8",
+         checkpoint.description(), name, kMaxSentencePieceBytes);
+  }
+  const at::Tensor flat = bytes.contiguous();
+  return std::string(static_cast<const char*>(flat.const_data_ptr()),
+                     static_cast<size_t>(flat.numel()));
+}
+
+// llama.cpp puts vocabulary and normalisation table into the metadata; the types are
+// SentencePiece's.
+std::optional<Vocabulary> gguf_vocabulary(const fs::path& path) {
+  const auto file = GgufFile::open(path);
+  const auto value = [&]<typename T>(const char* key, std::type_identity<T>) -> const T* {
+    const auto found = file->values().find(std::string("tokenizer.ggml.") + key);
+    return found == file->values().end() ? nullptr : std::get_if<T>(&found->second);
+  };
+  const auto* tokens = value("tokens", std::type_identity<std::vector<std::string>>());
+  if (!tokens) return std::nullopt;
+  const auto* scores = value("scores", std::type_identity<std::vector<double>>());
+  const auto* types = value("token_type", std::type_identity<std::vector<int64_t>>());
+  if (!scores || scores->size() != tokens->size() || tokens->size() > kMaxPieces ||
+      (types && types->size() != tokens->size())) {
+    fail(ErrorKind::Input, "{}: its tokenizer has {} tokens, but not as many scores and types",
+         path.string(), tokens->size());
+  }
+  SentencePieceModel model;
+  for (size_t i = 0; i < tokens->size(); ++i) {
+    const int64_t type = types ? (*types)[i] : 1;
+    const bool known = type >= 1 && type <= 6;
+    model.pieces.push_back(
+        {(*tokens)[i], static_cast<float>((*scores)[i]),
+         known ? static_cast<SentencePieceModel::Type>(type) : SentencePieceModel::Type::Normal});
+  }
+  if (const auto* table =
+          value("precompiled_charsmap", std::type_identity<std::vector<int64_t>>())) {
+    for (const int64_t byte : *table) model.precompiled_charsmap.push_back(static_cast<char>(byte));
+  }
+  return sentencepiece_vocabulary(std::move(model), 0);
+}
+
+// A tokenizer that is one file brings no list of added tokens, so it has none but its own.
+Vocabulary read_single_file(const fs::path& path) {
+  if (path.extension() == ".model") return read_sentencepiece(path, 0);
+  const Checkpoint checkpoint = Checkpoint::open(path);
+  if (std::dynamic_pointer_cast<const GgufFile>(checkpoint.files().front())) {
+    if (auto vocabulary = gguf_vocabulary(path)) return *std::move(vocabulary);
+  }
+  if (const auto bytes = model_tensor(checkpoint)) {
+    return sentencepiece_vocabulary(parse_sentencepiece_model(*bytes, path.string()), 0);
+  }
+  fail(ErrorKind::NotFound,
+       "{}: holds no tokenizer; give one with --tokenizer, a spiece.model or a directory with "
+       "tokenizer.json",
+       path.string());
 }
 
 void check_pieces(const std::vector<Piece>& pieces, const std::string& description) {
@@ -137,24 +209,28 @@ std::vector<AddedToken> extra_tokens(const TokenizerConfig& config, const Vocabu
 
 }  // namespace
 
-TokenizerFiles TokenizerFiles::read(const fs::path& directory) {
+TokenizerFiles TokenizerFiles::read(const fs::path& path) {
+  const bool is_file = fs::is_regular_file(path);
+  const fs::path directory = is_file ? fs::path() : path;
   const fs::path json_path = directory / "tokenizer.json";
   const fs::path model_path = directory / "spiece.model";
-  const bool has_json = fs::exists(json_path);
-  if (!has_json && !fs::exists(model_path)) {
+  const bool has_json = !is_file && fs::exists(json_path);
+  if (!is_file && !has_json && !fs::exists(model_path)) {
     fail(ErrorKind::NotFound,
          "{}: has neither tokenizer.json nor spiece.model; download the model again",
          directory.string());
   }
 
   TokenizerFiles files;
-  files.description = (has_json ? json_path : model_path).string();
+  files.description = (is_file ? path : has_json ? json_path : model_path).string();
   const json tokenizer = has_json ? read_json_file(json_path) : json::object();
-  const TokenizerConfig config = TokenizerConfig::read(directory, tokenizer);
-  Vocabulary vocabulary = has_json ? Vocabulary{pieces_of(tokenizer, files.description),
-                                                charsmap_of(tokenizer, files.description),
-                                                {}}
-                                   : read_sentencepiece(model_path, config.num_extra_ids);
+  const TokenizerConfig config =
+      is_file ? TokenizerConfig::of_single_file() : TokenizerConfig::read(directory, tokenizer);
+  Vocabulary vocabulary = is_file    ? read_single_file(path)
+                          : has_json ? Vocabulary{pieces_of(tokenizer, files.description),
+                                                  charsmap_of(tokenizer, files.description),
+                                                  {}}
+                                     : read_sentencepiece(model_path, config.num_extra_ids);
   check_pieces(vocabulary.pieces, files.description);
 
   const Unigram model(vocabulary.pieces, kUnknownId);

@@ -26,9 +26,10 @@ struct TokenizerFiles {
   std::vector<AddedToken> added_tokens;
   int64_t end_id = -1;
 
-  // Throws Error(NotFound) where there is no vocabulary, Error(Input) naming the field that is
-  // wrong or unknown.
-  static TokenizerFiles read(const std::filesystem::path& directory);
+  // A tokenizer directory, a spiece.model, or a text encoder's file that holds one. Throws
+  // Error(NotFound) where there is no vocabulary, Error(Input) naming the field that is wrong or
+  // unknown.
+  static TokenizerFiles read(const std::filesystem::path& path);
 };
 
 inline constexpr int64_t kUnknownId = 2;

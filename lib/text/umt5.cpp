@@ -23,6 +23,7 @@
 
 #include "kernels/linear.h"
 #include "lib/core/error.h"
+#include "lib/text/umt5_names.h"
 
 namespace sora {
 namespace {
@@ -151,21 +152,22 @@ class Block {
 };
 
 // transformers ties the two names and writes the first; others have written the second, or both.
-Tensor embedding_table(const Weights& weights, const Umt5Config& config) {
+Tensor embeddings(const Weights& weights, const Umt5Config& config,
+                  const std::vector<int64_t>& ids) {
   const Weights encoder = weights["encoder"];
+  const int64_t shape[] = {config.vocab_size, config.width};
   const bool second = encoder.has("embed_tokens.weight");
-  if (second && weights.has("shared.weight"))
-    encoder.get_stored("embed_tokens.weight", {config.vocab_size, config.width});
+  if (second && weights.has("shared.weight")) encoder.get_rows("embed_tokens.weight", shape, {});
   return second && !weights.has("shared.weight")
-             ? encoder.get_stored("embed_tokens.weight", {config.vocab_size, config.width})
-             : weights.get_stored("shared.weight", {config.vocab_size, config.width});
+             ? encoder.get_rows("embed_tokens.weight", shape, ids)
+             : weights.get_rows("shared.weight", shape, ids);
 }
 
 // Every tensor's name and shape, at no cost: on the meta device nothing is read or converted.
 void check_weights(const Umt5Config& config, const std::shared_ptr<const Checkpoint>& checkpoint,
                    at::ScalarType dtype) {
   const Weights weights(checkpoint, dtype, at::kMeta);
-  embedding_table(weights, config);
+  embeddings(weights, config, {});
   for (int64_t i = 0; i < config.num_layers; ++i) Block(weights["encoder"]["block"][i], config);
   RmsNorm(weights["encoder"]["final_layer_norm"], config);
   weights.check_all_used();
@@ -173,19 +175,24 @@ void check_weights(const Umt5Config& config, const std::shared_ptr<const Checkpo
 
 }  // namespace
 
-Umt5Encoder Umt5Encoder::open(const std::filesystem::path& directory, at::ScalarType dtype,
+Umt5Encoder Umt5Encoder::open(const std::filesystem::path& path, at::ScalarType dtype,
                               at::Device device) {
-  const ConfigReader reader = ConfigReader::open(directory / "config.json");
-  reader.expect_class("UMT5EncoderModel");
-  return Umt5Encoder(Umt5Config::read(reader),
-                     std::make_shared<Checkpoint>(Checkpoint::open(directory)), dtype, device);
+  Checkpoint stored = Checkpoint::open(path);
+  if (std::filesystem::is_directory(path)) {
+    const ConfigReader reader = ConfigReader::open(path / "config.json");
+    reader.expect_class("UMT5EncoderModel");
+    return Umt5Encoder(Umt5Config::read(reader), std::make_shared<Checkpoint>(std::move(stored)),
+                       dtype, device);
+  }
+  const auto checkpoint = std::make_shared<Checkpoint>(with_umt5_names(stored));
+  const ConfigReader reader(umt5_config_from_shapes(*checkpoint), path.string());
+  return Umt5Encoder(Umt5Config::read(reader), checkpoint, dtype, device);
 }
 
 Umt5Encoder::Umt5Encoder(const Umt5Config& config, std::shared_ptr<const Checkpoint> checkpoint,
                          at::ScalarType dtype, at::Device device)
     : config_(config), weights_(checkpoint, dtype, device) {
   check_weights(config, checkpoint, dtype);
-  table_VD_ = embedding_table(weights_, config);
 }
 
 Tensor Umt5Encoder::embed(const std::vector<int64_t>& ids) const {
@@ -197,8 +204,7 @@ Tensor Umt5Encoder::embed(const std::vector<int64_t>& ids) const {
            id, config_.vocab_size);
     }
   }
-  return table_VD_.index_select(0, at::tensor(ids, at::kLong))
-      .to(weights_.device(), weights_.dtype());
+  return embeddings(weights_, config_, ids);
 }
 
 std::vector<Tensor> Umt5Encoder::encode(const std::vector<std::vector<int64_t>>& ids,

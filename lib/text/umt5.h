@@ -16,10 +16,11 @@ namespace sora {
 
 class Umt5Encoder {
  public:
-  // The component directory: config.json and weights. `dtype` is at::kFloat or at::kBFloat16.
+  // The component directory (config.json and weights), or a single file, whose config is read off
+  // its shapes. `dtype` is at::kFloat or at::kBFloat16.
   // Throws Error(NotFound), or Error(Input) naming the field or tensor that is wrong. Reads no
   // weight yet.
-  static Umt5Encoder open(const std::filesystem::path& directory, at::ScalarType dtype,
+  static Umt5Encoder open(const std::filesystem::path& path, at::ScalarType dtype,
                           at::Device device = at::kCPU);
 
   Umt5Encoder(const Umt5Config& config, std::shared_ptr<const Checkpoint> checkpoint,
@@ -40,7 +41,6 @@ class Umt5Encoder {
 
   Umt5Config config_;
   Weights weights_;
-  at::Tensor table_VD_;  // as stored, mapped
 };
 
 }  // namespace sora

@@ -49,7 +49,7 @@ WanTimeEmbedding WanConditionEmbedder::time(const at::Tensor& timestep, int64_t 
   auto [levels_R, row, counts] = at::_unique2(flat, /*sorted=*/true, /*return_inverse=*/true);
   if (timestep.dim() == 1) row = row.repeat_interleave(tokens);
 
-  const at::ScalarType dtype = time_proj_.weight().scalar_type();
+  const at::ScalarType dtype = time_proj_.dtype();
   const at::Tensor hidden =
       time_linear_1_(sinusoidal_embedding(levels_R, freq_dim_), Activation::Silu);
   const at::Tensor temb_RD = time_linear_2_(hidden).to(dtype);

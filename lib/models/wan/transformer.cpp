@@ -56,7 +56,7 @@ WanTextContext WanTransformer::prepare_text(const at::Tensor& text_BTD, at::IntA
                            : "this transformer has no image branch, but was given an image");
   }
   const CollapsedPadding kept = collapse_padding(num_tokens.vec(), total);
-  const at::ScalarType dtype = patch_embedding_.weight().scalar_type();
+  const at::ScalarType dtype = patch_embedding_.dtype();
   const at::Tensor text_BSD =
       condition_embedder_.text(text_BTD.narrow(1, 0, kept.num_rows).to(dtype).contiguous());
   const at::Tensor image =
@@ -90,7 +90,7 @@ at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at:
   const at::Tensor shift_scale_R2D = scale_shift_table_12D_ + time.temb_RD.unsqueeze(1);
   const at::Tensor normed =
       kernels::layer_norm(x_BLD, 1 + shift_scale_R2D.select(1, 1), shift_scale_R2D.select(1, 0),
-                          time.row_N, config_.eps, patch_embedding_.weight().scalar_type());
+                          time.row_N, config_.eps, patch_embedding_.dtype());
   return unpatchify(proj_out_(normed), grid);
 }
 
@@ -117,7 +117,7 @@ std::array<int64_t, 3> WanTransformer::token_grid(const at::Tensor& latents_BCFH
 at::Tensor WanTransformer::patchify(const at::Tensor& latents_BCFHW,
                                     const std::array<int64_t, 3>& grid) const {
   const auto& patch = config_.patch_size;
-  at::Tensor x = latents_BCFHW.to(patch_embedding_.weight().scalar_type());
+  at::Tensor x = latents_BCFHW.to(patch_embedding_.dtype());
   for (size_t axis = 0; axis < grid.size(); ++axis) {
     x = x.narrow(static_cast<int64_t>(axis) + 2, 0, grid[axis] * patch[axis]);
   }

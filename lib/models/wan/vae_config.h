@@ -37,4 +37,13 @@ struct WanVaeConfig {
   int64_t num_levels() const { return static_cast<int64_t>(dim_mult.size()); }
 };
 
+// What the latents are brought to mean 0 and deviation 1 with; z_dim numbers each.
+struct LatentNormalisation {
+  std::vector<double> mean;
+  std::vector<double> std;
+};
+
+// That of the published VAE with as many latent channels, null where there is none.
+const LatentNormalisation* published_normalisation(int64_t z_dim);
+
 }  // namespace sora

@@ -5,6 +5,9 @@
 
 #include <ATen/ATen.h>
 
+#include "lib/models/wan/lora.h"
+#include "lib/models/wan/parts.h"
+
 namespace sora {
 namespace {
 
@@ -51,8 +54,10 @@ void WanDenoiser::use_expert(bool low_noise) {
   if (low_noise_resident_ == low_noise) return;
   contexts_.clear();
   transformer_.reset();
-  const std::filesystem::path directory = model_.directory / (low_noise ? "transformer_2" : "transformer");
-  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory)), dtype_);
+  const std::filesystem::path& path = low_noise ? model_.parts.transformer_2 : model_.parts.transformer;
+  const auto checkpoint = open_weights(WanPart::Transformer, path);
+  const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
+  const Weights weights(checkpoint, dtype_, at::kCPU, loras.changes);
   transformer_ = std::make_unique<WanTransformer>(model_.transformer, weights);
   weights.check_all_used();
   low_noise_resident_ = low_noise;

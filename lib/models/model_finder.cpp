@@ -1,0 +1,365 @@
+#include "lib/models/model_finder.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <functional>
+#include <optional>
+#include <set>
+
+#include "lib/core/error.h"
+#include "lib/models/wan/names.h"
+#include "lib/models/wan/parts.h"
+#include "lib/tensor_io/hub_cache.h"
+#include "lib/tensor_io/model_part.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMaxDepth = 4;  // of folders below one of ComfyUI's
+
+// ComfyUI's folders (folder_paths.py), the older names behind the newer.
+constexpr const char* kTransformerFolders[] = {"diffusion_models", "unet", "checkpoints"};
+const std::vector<const char*> kVaeFolders = {"vae"};
+const std::vector<const char*> kTextEncoderFolders = {"text_encoders", "clip"};
+const std::vector<const char*> kImageEncoderFolders = {"clip_vision"};
+
+// Models whose tokenizer is that of every Wan model.
+constexpr const char* kTokenizerModels[] = {
+    "Wan-AI/Wan2.1-T2V-1.3B-Diffusers", "Wan-AI/Wan2.1-T2V-14B-Diffusers",
+    "Wan-AI/Wan2.2-TI2V-5B-Diffusers",  "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
+    "Wan-AI/Wan2.2-I2V-A14B-Diffusers", "google/umt5-xxl"};
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+bool is_weight_file(const fs::path& path) {
+  const std::string extension = lower(path.extension().string());
+  return extension == ".safetensors" || extension == ".gguf";
+}
+
+std::vector<fs::path> weight_files(const fs::path& directory, bool recursive) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  const auto options = fs::directory_options::follow_directory_symlink |
+                       fs::directory_options::skip_permission_denied;
+  fs::recursive_directory_iterator entry(directory, options, error);
+  for (const fs::recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
+    if (!recursive || entry.depth() >= kMaxDepth) entry.disable_recursion_pending();
+    std::error_code unreadable;
+    if (is_weight_file(entry->path()) && entry->is_regular_file(unreadable))
+      found.push_back(entry->path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// The folder that holds ComfyUI's: itself, or the "models" below it.
+fs::path comfy_root(const fs::path& folder) {
+  const bool is_root = std::any_of(std::begin(kTransformerFolders), std::end(kTransformerFolders),
+                                   [&](const char* each) { return fs::exists(folder / each); });
+  return !is_root && fs::is_directory(folder / "models") ? folder / "models" : folder;
+}
+
+std::optional<fs::path> comfy_root_above(const fs::path& file) {
+  fs::path at = fs::absolute(file).parent_path();
+  for (int depth = 0; depth <= kMaxDepth && at.has_relative_path(); ++depth) {
+    for (const char* folder : kTransformerFolders) {
+      if (at.filename() == folder) return at.parent_path();
+    }
+    at = at.parent_path();
+  }
+  return std::nullopt;
+}
+
+std::vector<fs::path> roots_of(const fs::path& transformer, const ModelFiles& files) {
+  std::vector<fs::path> roots;
+  if (!files.models_dir.empty()) roots.push_back(comfy_root(files.models_dir));
+  if (const auto root = comfy_root_above(transformer)) roots.push_back(*root);
+  return roots;
+}
+
+// Where a part may lie, in the order in which it is looked for: files first, folders after them.
+class Search {
+ public:
+  Search(const fs::path& transformer, const ModelFiles& files)
+      : transformer_(transformer), roots_(roots_of(transformer, files)) {}
+
+  using Fits = std::function<bool(const Checkpoint&)>;
+
+  // The first file that holds the part and whose shapes fit.
+  std::optional<fs::path> find(const std::vector<const char*>& folders, const Fits& fits) const {
+    if (fs::is_regular_file(transformer_) && fits(Checkpoint::open(transformer_)))
+      return transformer_;
+    for (const fs::path& folder : places(folders)) {
+      const bool beside = folder == beside_();
+      for (const fs::path& file : weight_files(folder, !beside)) {
+        if (does_fit(file, fits)) return file;
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::vector<fs::path> places(const std::vector<const char*>& folders) const {
+    std::vector<fs::path> places;
+    for (const fs::path& root : roots_) {
+      for (const char* folder : folders) places.push_back(root / folder);
+    }
+    places.push_back(beside_());
+    return places;
+  }
+
+ private:
+  fs::path beside_() const { return fs::absolute(transformer_).parent_path(); }
+
+  // A file that cannot be read is no candidate; named by the user it would be an error.
+  static bool does_fit(const fs::path& file, const Fits& fits) {
+    try {
+      return fits(Checkpoint::open(file));
+    } catch (const Error&) {
+      return false;
+    }
+  }
+
+  fs::path transformer_;
+  std::vector<fs::path> roots_;
+};
+
+std::string listed(const std::vector<fs::path>& places) {
+  std::vector<std::string> names;
+  for (const fs::path& place : places) names.push_back(place.string());
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// A part named by the user, or the first that fits.
+struct PartQuery {
+  const char* title;
+  const char* option;
+  const ModelPart& part;
+  const std::vector<const char*>& folders;
+  std::string named;  // by the user
+};
+
+fs::path find_part_file(const PartQuery& query, const Search& search, const Search::Fits& fits,
+                        const fs::path& transformer, std::vector<std::string>& notices) {
+  if (!query.named.empty()) {
+    if (!fs::exists(query.named)) {
+      fail(ErrorKind::NotFound, "{} {}: there is no such file", query.option, query.named);
+    }
+    return query.named;
+  }
+  const auto found = search.find(query.folders, [&](const Checkpoint& checkpoint) {
+    return find_part(checkpoint, query.part).has_value() && fits(checkpoint);
+  });
+  if (!found) {
+    fail(ErrorKind::NotFound,
+         "{}: is a transformer, and the {} that belongs to it is neither in it nor in {}; give it "
+         "with {} FILE",
+         transformer.string(), query.title, listed(search.places(query.folders)), query.option);
+  }
+  if (*found != transformer) notices.push_back(fmt::format("{}: {}", query.title, found->string()));
+  return *found;
+}
+
+// "a_high_noise_b" -> "a_low_noise_b", in the case it is written in; empty where there is no
+// "high".
+std::string swap_expert(const std::string& name, std::string_view from, std::string_view to) {
+  const size_t at = lower(name).rfind(from);
+  if (at == std::string::npos) return "";
+  const bool all_upper = std::isupper(static_cast<unsigned char>(name[at + 1])) != 0;
+  const bool first_upper = std::isupper(static_cast<unsigned char>(name[at])) != 0;
+  std::string word(to);
+  for (size_t i = 0; i < word.size(); ++i) {
+    if (all_upper || (first_upper && i == 0))
+      word[i] = static_cast<char>(std::toupper(static_cast<unsigned char>(word[i])));
+  }
+  return name.substr(0, at) + word + name.substr(at + from.size());
+}
+
+fs::path other_expert(const fs::path& file, std::string_view from, std::string_view to) {
+  const std::string name = swap_expert(file.filename().string(), from, to);
+  if (name.empty()) return {};
+  const fs::path folder = file.parent_path();
+  if (fs::exists(folder / name)) return folder / name;
+  const std::string folder_name = swap_expert(folder.filename().string(), from, to);
+  if (!folder_name.empty() && fs::exists(folder.parent_path() / folder_name / name))
+    return folder.parent_path() / folder_name / name;
+  return {};
+}
+
+void find_experts(const fs::path& transformer, const ModelFiles& files, ModelPaths& parts,
+                  std::vector<std::string>& notices) {
+  parts.transformer = transformer;
+  if (!files.transformer_2.empty()) {
+    if (!fs::exists(files.transformer_2)) {
+      fail(ErrorKind::NotFound, "--low-noise {}: there is no such file", files.transformer_2);
+    }
+    parts.transformer_2 = files.transformer_2;
+    return;
+  }
+  const std::string name = lower(transformer.filename().string());
+  if (name.find("high") != std::string::npos) {
+    parts.transformer_2 = other_expert(transformer, "high", "low");
+    if (parts.transformer_2.empty()) {
+      fail(ErrorKind::NotFound,
+           "{}: is by its name the high-noise expert of two, and {} is not there; give the other "
+           "with --low-noise FILE",
+           transformer.string(), swap_expert(transformer.filename().string(), "high", "low"));
+    }
+    notices.push_back(fmt::format("low-noise expert: {}", parts.transformer_2.string()));
+  } else if (name.find("low") != std::string::npos) {
+    const fs::path high = other_expert(transformer, "low", "high");
+    if (high.empty()) return;
+    parts.transformer = high;
+    parts.transformer_2 = transformer;
+    notices.push_back(fmt::format("high-noise expert: {}", high.string()));
+  }
+}
+
+fs::path find_tokenizer(const ModelFiles& files, const fs::path& text_encoder,
+                        std::vector<std::string>& notices) {
+  if (!files.tokenizer.empty()) {
+    if (!fs::exists(files.tokenizer)) {
+      fail(ErrorKind::NotFound, "--tokenizer {}: there is no such file or directory",
+           files.tokenizer);
+    }
+    return files.tokenizer;
+  }
+  const fs::path beside = fs::absolute(text_encoder).parent_path();
+  const auto has_files = [](const fs::path& folder) {
+    return fs::exists(folder / "tokenizer.json") || fs::exists(folder / "spiece.model");
+  };
+  const Checkpoint encoder = Checkpoint::open(text_encoder);
+  if (holds_tokenizer(encoder)) return text_encoder;
+  for (const fs::path& folder : {beside, beside / "tokenizer", beside.parent_path() / "tokenizer",
+                                 beside / "umt5-xxl", beside / "google" / "umt5-xxl"}) {
+    if (has_files(folder)) return folder;
+  }
+  for (const char* name : kTokenizerModels) {
+    try {
+      const fs::path snapshot = find_in_hub_cache(*parse_hub_name(name));
+      const fs::path folder = has_files(snapshot) ? snapshot : snapshot / "tokenizer";
+      if (!has_files(folder)) continue;
+      notices.push_back(fmt::format("tokenizer: {}", folder.string()));
+      return folder;
+    } catch (const Error&) {
+      // Not in the cache.
+    }
+  }
+  fail(ErrorKind::NotFound,
+       "{}: holds no tokenizer, and there is none beside it or in the Hugging Face cache; give one "
+       "with --tokenizer, a spiece.model or a directory with tokenizer.json (that of "
+       "google/umt5-xxl)",
+       text_encoder.string());
+}
+
+std::optional<fs::path> find_in_models_dir(const std::string& name, const fs::path& root) {
+  for (const char* folder : kTransformerFolders) {
+    for (const fs::path& file : weight_files(root / folder, /*recursive=*/true)) {
+      const fs::path relative = file.lexically_relative(root / folder);
+      if (file.filename() == name || file.stem() == name || relative == name) return file;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+fs::path find_model(const std::string& name, const fs::path& built_in, const ModelFiles& files) {
+  if (name.find('/') == std::string::npos && fs::exists(built_in / name / "model_index.json")) {
+    return built_in / name;
+  }
+  if (!files.models_dir.empty()) {
+    if (!fs::is_directory(files.models_dir)) {
+      fail(ErrorKind::NotFound, "--models-dir {}: there is no such directory", files.models_dir);
+    }
+    if (const auto file = find_in_models_dir(name, comfy_root(files.models_dir))) return *file;
+    if (fs::exists(fs::path(files.models_dir) / name)) return fs::path(files.models_dir) / name;
+  }
+  if (fs::exists(name)) return name;
+  if (const auto hub_name = parse_hub_name(name)) return find_in_hub_cache(*hub_name);
+  // ORG/NAME[@REVISION]/FILE, a single file of a repository
+  const size_t slash = name.find('/', name.find('/') + 1);
+  if (slash != std::string::npos) {
+    const auto hub_name = parse_hub_name(name.substr(0, slash));
+    const fs::path inside = name.substr(slash + 1);
+    const bool stays = std::none_of(inside.begin(), inside.end(),
+                                    [](const fs::path& part) { return part == ".."; });
+    if (hub_name && stays && inside.is_relative()) {
+      const fs::path file = find_in_hub_cache(*hub_name) / inside;
+      if (fs::exists(file)) return file;
+      fail(ErrorKind::NotFound, "{}: is not in the snapshot of {} in the Hugging Face cache",
+           inside.string(), hub_name->repository);
+    }
+  }
+  fail(
+      ErrorKind::NotFound,
+      "there is no model '{}': neither built in (looked in {}) nor a directory or file{}; see sora "
+      "models list",
+      name, built_in.string(),
+      files.models_dir.empty() ? "" : fmt::format(", nor in {}", files.models_dir));
+}
+
+ModelPaths find_companions(const fs::path& transformer, const ModelFiles& files,
+                           std::vector<std::string>& notices) {
+  ModelPaths parts;
+  find_experts(transformer, files, parts, notices);
+  const Search search(parts.transformer, files);
+
+  const auto wan =
+      WanTransformerConfig::from_config(read_config(WanPart::Transformer, parts.transformer));
+  parts.vae = find_part_file(
+      {"VAE", "--vae", kWanVaePart, kVaeFolders, files.vae}, search,
+      [&](const Checkpoint& checkpoint) {
+        return with_vae_names(checkpoint).info("post_quant_conv.weight").shape[0] ==
+               wan.out_channels;
+      },
+      transformer, notices);
+  parts.text_encoder = find_part_file(
+      {"text encoder", "--text-encoder", kUmt5Part, kTextEncoderFolders, files.text_encoder},
+      search, [&](const Checkpoint& checkpoint) { return umt5_width(checkpoint) == wan.text_dim; },
+      transformer, notices);
+  parts.tokenizer = find_tokenizer(files, parts.text_encoder, notices);
+  if (wan.image_dim) {
+    parts.image_encoder = find_part_file(
+        {"image encoder", "--image-encoder", kClipVisionPart, kImageEncoderFolders,
+         files.image_encoder},
+        search,
+        [&](const Checkpoint& checkpoint) {
+          return with_image_encoder_names(checkpoint).info("embeddings.class_embedding").shape[0] ==
+                 *wan.image_dim;
+        },
+        transformer, notices);
+  }
+  return parts;
+}
+
+std::vector<fs::path> transformer_files(const fs::path& models_dir) {
+  std::vector<fs::path> files;
+  for (const char* folder : kTransformerFolders) {
+    for (const fs::path& file : weight_files(comfy_root(models_dir) / folder, /*recursive=*/true))
+      files.push_back(file);
+  }
+  return files;
+}
+
+std::vector<fs::path> lora_folders(const fs::path& model, const ModelFiles& files) {
+  std::vector<fs::path> folders;
+  for (const fs::path& root : roots_of(model, files)) folders.push_back(root / "loras");
+  const fs::path beside = fs::absolute(model).parent_path();
+  folders.push_back(beside / "loras");
+  folders.push_back(beside);
+  return folders;
+}
+
+std::vector<fs::path> weight_files_in(const fs::path& folder) {
+  return weight_files(folder, folder.filename() == "loras");
+}
+
+}  // namespace sora

@@ -1,0 +1,37 @@
+// From what a user names to the files a model is made of: a built-in model, a diffusers directory,
+// a snapshot in the Hugging Face cache, or a transformer in a single file with its companions in
+// the folders where ComfyUI keeps them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lib/core/model_files.h"
+#include "lib/models/model_info.h"
+
+namespace sora {
+
+// The directory or file that a name stands for: one of the models in `built_in` (the folder that
+// comes with the program), one below `files.models_dir`, a path, or org/name[@revision][/file] in
+// the Hugging Face cache. Throws Error(NotFound) saying where was looked.
+std::filesystem::path find_model(const std::string& name, const std::filesystem::path& built_in,
+                                 const ModelFiles& files = {});
+
+// The companions of a transformer in a file (or component directory): those named in `files`, else
+// those in the file itself, in `files.models_dir`, in the tree of folders that the file lies in, or
+// beside it, as far as their shapes fit. The two experts of Wan 2.2 find each other by their names
+// ("high" and "low"). `notices` is told which were chosen. Throws Error(NotFound) naming the part
+// that is missing and the option that gives it.
+ModelPaths find_companions(const std::filesystem::path& transformer, const ModelFiles& files,
+                           std::vector<std::string>& notices);
+
+// The weight files in the folders of `models_dir` that hold transformers, sorted.
+std::vector<std::filesystem::path> transformer_files(const std::filesystem::path& models_dir);
+
+// Folders in which LoRAs for the model at `model` may lie, and the weight files in one, sorted.
+std::vector<std::filesystem::path> lora_folders(const std::filesystem::path& model,
+                                                const ModelFiles& files);
+std::vector<std::filesystem::path> weight_files_in(const std::filesystem::path& folder);
+
+}  // namespace sora

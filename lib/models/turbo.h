@@ -1,0 +1,17 @@
+// LoRAs that distil a model to a few steps without guidance (lightx2v, Lightning, CausVid,
+// self-forcing, FastWan), found by the names their authors give them, with the schedule each needs.
+#pragma once
+
+#include "lib/core/model_files.h"
+#include "lib/models/model_info.h"
+
+namespace sora {
+
+// Adds the distillation that fits the model to model.loras and takes its schedule over as the
+// model's own: steps, no guidance, shift, Euler. Where the model's file is itself distilled, by its
+// name, only the schedule changes. Looks into the "loras" folder of the tree the model lies in,
+// into that of `files.models_dir`, and beside the model. Throws Error(NotFound) saying where was
+// looked.
+void apply_turbo(const ModelFiles& files, ModelInfo& model);
+
+}  // namespace sora

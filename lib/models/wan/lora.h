@@ -1,0 +1,24 @@
+// LoRA files applied to Wan's transformer.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/core/model_files.h"
+#include "lib/tensor_io/checkpoint.h"
+#include "lib/tensor_io/low_rank.h"
+
+namespace sora {
+
+// The changes that the files make to one expert (or to the only one), and one line a file on how
+// many of its tensors found their place. `model` has diffusers' names. Throws Error(Input) where a
+// file changes nothing, or does not fit.
+struct WanLoras {
+  std::shared_ptr<const TensorChanges> changes;  // null where no file is for this expert
+  std::vector<std::string> report;
+};
+WanLoras read_wan_loras(const std::vector<LoraChoice>& choices, bool low_noise,
+                        const Checkpoint& model);
+
+}  // namespace sora

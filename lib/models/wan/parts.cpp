@@ -1,0 +1,46 @@
+#include "lib/models/wan/parts.h"
+
+#include "lib/core/json_file.h"
+#include "lib/models/wan/names.h"
+#include "lib/models/wan/shapes.h"
+
+namespace sora {
+namespace {
+
+constexpr const char* kConfigEntry = "config";
+
+struct PartRow {
+  Checkpoint (*with_names)(const Checkpoint&);
+  nlohmann::json (*config_from_shapes)(const Checkpoint&);
+};
+
+const PartRow& row_of(WanPart part) {
+  static constexpr PartRow kRows[] = {
+      {with_transformer_names, transformer_config_from_shapes},
+      {with_vae_names, vae_config_from_shapes},
+      {with_image_encoder_names, image_encoder_config_from_shapes},
+  };
+  return kRows[static_cast<size_t>(part)];
+}
+
+}  // namespace
+
+ConfigReader read_config(WanPart part, const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) return ConfigReader::open(path / "config.json");
+  const Checkpoint checkpoint = row_of(part).with_names(Checkpoint::open(path));
+  const auto own = checkpoint.metadata().find(kConfigEntry);
+  if (own != checkpoint.metadata().end()) {
+    const std::string description = path.string() + ": config in its metadata";
+    return {parse_json(own->second, description), description};
+  }
+  return {row_of(part).config_from_shapes(checkpoint), path.string()};
+}
+
+std::shared_ptr<const Checkpoint> open_weights(WanPart part, const std::filesystem::path& path) {
+  Checkpoint checkpoint = Checkpoint::open(path);
+  if (std::filesystem::is_directory(path))
+    return std::make_shared<Checkpoint>(std::move(checkpoint));
+  return std::make_shared<Checkpoint>(row_of(part).with_names(checkpoint));
+}
+
+}  // namespace sora

@@ -1,0 +1,22 @@
+// The parts of a Wan model opened in whatever form they are stored: a component directory of
+// diffusers, or a single file with original or diffusers' names.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "lib/core/config_reader.h"
+#include "lib/tensor_io/checkpoint.h"
+
+namespace sora {
+
+enum class WanPart { Transformer, Vae, ImageEncoder };
+
+// The part's config in diffusers' terms: config.json of a directory; of a file the "config" entry
+// of its metadata or, as most have none, what its shapes say. Throws Error(NotFound | Input).
+ConfigReader read_config(WanPart part, const std::filesystem::path& path);
+
+// Its tensors, in diffusers' names.
+std::shared_ptr<const Checkpoint> open_weights(WanPart part, const std::filesystem::path& path);
+
+}  // namespace sora

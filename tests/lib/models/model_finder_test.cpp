@@ -1,0 +1,207 @@
+// Files laid out as ComfyUI has them, with the true shapes of the published models and no data:
+// tests/data/weights/headers says what the reference classes have at those sizes.
+#include "lib/models/model_finder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "lib/core/json_file.h"
+#include "lib/models/registry.h"
+#include "tests/error_of.h"
+#include "tests/scratch_directory.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+const fs::path kData = SORA_TEST_DATA;
+
+class PublishedFiles : public testing::Test {
+ protected:
+  // A safetensors file with these tensors in BF16, of which only the header takes room on the disk.
+  fs::path write_sparse(const std::string& place, const std::string& model,
+                        const std::string& prefix = "") {
+    nlohmann::ordered_json header;
+    int64_t end = 0;
+    const auto add = [&](const std::string& name, const nlohmann::json& shape) {
+      int64_t bytes = 2;
+      for (const int64_t side : shape) bytes *= side;
+      header[prefix + name] = {
+          {"dtype", "BF16"}, {"shape", shape}, {"data_offsets", {end, end + bytes}}};
+      end += bytes;
+    };
+    for (const nlohmann::json& row : shapes_.at(model)) {
+      const std::string name = row[0];
+      const int64_t count = row[2];
+      if (count == 0) add(name, row[1]);
+      for (int64_t i = 0; i < count; ++i) {
+        std::string block = name;
+        add(block.replace(block.find("{}"), 2, std::to_string(i)), row[1]);
+      }
+    }
+    const std::string text = header.dump();
+    const fs::path path = scratch_ / place;
+    fs::create_directories(path.parent_path());
+    std::ofstream file(path, std::ios::binary);
+    const uint64_t length = text.size();
+    file.write(reinterpret_cast<const char*>(&length), sizeof length);
+    file << text;
+    file.close();
+    fs::resize_file(path, 8 + text.size() + static_cast<uintmax_t>(end));
+    return path;
+  }
+
+  // A models folder with all that a transformer needs.
+  void write_companions() {
+    write_sparse("vae/wan_2.1_vae.safetensors", "vae-2.1");
+    write_sparse("vae/wan2.2_vae.safetensors", "vae-2.2");
+    write_sparse("text_encoders/umt5_xxl.safetensors", "umt5-xxl");
+    write_sparse("clip_vision/clip_vision_h.safetensors", "clip-vit-h");
+    fs::copy(kData / "tokenizer" / "plain" / "spiece.model", scratch_ / "text_encoders");
+  }
+
+  ModelInfo find(const std::string& name) {
+    ModelFiles files;
+    files.models_dir = scratch_.path().string();
+    return read_model_info(name, find_model(name, "no_built_in_models", files), files);
+  }
+
+  const nlohmann::json shapes_ = read_json_file(kData / "weights" / "headers" / "published.json");
+  ScratchDirectory scratch_;
+};
+
+TEST_F(PublishedFiles, OfEveryFamilyAreRecognisedWithTheirDefaults) {
+  write_companions();
+  const struct {
+    const char* model;
+    const char* family;
+    int64_t fps;
+    int steps;
+    double guidance_scale, shift;
+    KnownFrames known_frames;
+  } kCases[] = {
+      {"t2v-1.3b", "wan2.1-t2v-1.3b", 16, 50, 5.0, 3.0, KnownFrames::None},
+      {"t2v-14b", "wan2.1-t2v-14b", 16, 50, 5.0, 5.0, KnownFrames::None},
+      {"i2v-14b", "wan2.1-i2v-14b", 16, 40, 5.0, 3.0, KnownFrames::MaskChannels},
+      {"flf2v-14b", "wan2.1-flf2v-14b", 16, 40, 5.0, 16.0, KnownFrames::MaskChannels},
+      {"ti2v-5b", "wan2.2-ti2v-5b", 24, 50, 5.0, 5.0, KnownFrames::TokenTimesteps},
+  };
+  for (const auto& each : kCases) {
+    const std::string name = std::string(each.model) + ".safetensors";
+    write_sparse("diffusion_models/" + name, each.model, "model.diffusion_model.");
+    const ModelInfo model = find(each.model);
+    EXPECT_EQ(model.family, each.family);
+    EXPECT_EQ(model.defaults.fps, Rational(each.fps)) << name;
+    EXPECT_EQ(model.defaults.steps, each.steps) << name;
+    EXPECT_EQ(model.defaults.guidance_scale, each.guidance_scale) << name;
+    EXPECT_EQ(model.scheduler["flow_shift"], each.shift) << name;
+    EXPECT_EQ(model.known_frames, each.known_frames) << name;
+    EXPECT_THAT(model.defaults.negative_prompt, HasSubstr("JPEG")) << name;
+    EXPECT_EQ(model.parts.vae.filename(),
+              each.fps == 24 ? "wan2.2_vae.safetensors" : "wan_2.1_vae.safetensors");
+    EXPECT_EQ(model.parts.image_encoder.empty(), !model.transformer.image_dim.has_value());
+    fs::remove(scratch_ / ("diffusion_models/" + name));
+  }
+}
+
+TEST_F(PublishedFiles, TwoExpertsFindEachOtherByName) {
+  write_companions();
+  const struct {
+    const char* model;
+    const char* high;
+    const char* low;
+    double boundary;
+  } kCases[] = {
+      {"t2v-a14b", "wan2.2_t2v_high_noise_14B_fp16", "wan2.2_t2v_low_noise_14B_fp16", 875},
+      {"i2v-a14b", "Wan2.2-I2V-A14B-HighNoise-Q8", "Wan2.2-I2V-A14B-LowNoise-Q8", 900}};
+  for (const auto& each : kCases) {
+    for (const char* name : {each.high, each.low})
+      write_sparse(std::string("diffusion_models/") + name + ".safetensors", each.model);
+    for (const char* name : {each.high, each.low}) {
+      const ModelInfo model = find(name);
+      EXPECT_EQ(model.family, std::string("wan2.2-") + each.model);
+      EXPECT_EQ(model.parts.transformer.stem(), each.high);
+      EXPECT_EQ(model.parts.transformer_2.stem(), each.low);
+      EXPECT_DOUBLE_EQ(*model.boundary_timestep, each.boundary);
+    }
+  }
+}
+
+TEST_F(PublishedFiles, AHighNoiseExpertAloneIsAnError) {
+  write_companions();
+  write_sparse("diffusion_models/wan2.2_t2v_high_noise_14B.safetensors", "t2v-a14b");
+  const Error error = error_of([&] { find("wan2.2_t2v_high_noise_14B"); });
+  EXPECT_EQ(error.kind(), ErrorKind::NotFound);
+  EXPECT_THAT(error.what(), HasSubstr("wan2.2_t2v_low_noise_14B.safetensors is not there"));
+}
+
+TEST_F(PublishedFiles, AMissingPartIsNamedWithItsOption) {
+  const fs::path file = write_sparse("diffusion_models/wan.safetensors", "t2v-1.3b");
+  const auto message = [&] { return std::string(error_of([&] { find("wan"); }).what()); };
+  EXPECT_THAT(message(), HasSubstr("--vae FILE"));
+  write_sparse("vae/wan2.2_vae.safetensors", "vae-2.2");  // of another family
+  EXPECT_THAT(message(), HasSubstr("--vae FILE"));
+  write_sparse("vae/wan_2.1_vae.safetensors", "vae-2.1");
+  EXPECT_THAT(message(), HasSubstr("--text-encoder FILE"));
+  write_sparse("text_encoders/umt5.safetensors", "umt5-xxl");
+  EXPECT_THAT(message(), HasSubstr("--tokenizer"));
+  fs::copy(kData / "tokenizer" / "plain" / "spiece.model", scratch_ / "text_encoders");
+  EXPECT_EQ(find("wan").path, file);
+}
+
+TEST_F(PublishedFiles, PartsNamedByTheUserComeFirst) {
+  write_companions();
+  write_sparse("diffusion_models/wan.safetensors", "t2v-1.3b");
+  const fs::path vae = write_sparse("elsewhere/mine.safetensors", "vae-2.1");
+  ModelFiles files;
+  files.vae = vae.string();
+  const fs::path path = scratch_ / "diffusion_models/wan.safetensors";  // its tree is found from it
+  EXPECT_EQ(read_model_info("wan", path, files).parts.vae, vae);
+  files.vae = "no_such_file.safetensors";
+  EXPECT_EQ(error_of([&] { read_model_info("wan", path, files); }).kind(), ErrorKind::NotFound);
+}
+
+TEST_F(PublishedFiles, AnAllInOneCheckpointHoldsItsOwnParts) {
+  fs::create_directories(scratch_ / "checkpoints");
+  fs::copy(kData / "tokenizer" / "plain" / "spiece.model", scratch_ / "checkpoints");
+  nlohmann::json all = nlohmann::json::array();
+  const std::pair<const char*, const char*> kParts[] = {
+      {"t2v-1.3b", "model.diffusion_model."},
+      {"vae-2.1", "vae."},
+      {"umt5-xxl", "text_encoders.umt5xxl.transformer."}};
+  for (const auto& [part, prefix] : kParts) {
+    for (nlohmann::json row : shapes_.at(part)) {
+      row[0] = prefix + row[0].get<std::string>();
+      all.push_back(row);
+    }
+  }
+  const_cast<nlohmann::json&>(shapes_)["all"] = all;
+  const fs::path path = write_sparse("checkpoints/all.safetensors", "all");
+  const ModelInfo model = find("all");
+  EXPECT_EQ(model.family, "wan2.1-t2v-1.3b");
+  EXPECT_EQ(model.parts.vae, path);
+  EXPECT_EQ(model.parts.text_encoder, path);
+}
+
+TEST_F(PublishedFiles, TurboFindsTheDistillationThatFits) {
+  write_companions();
+  // The fixture's adapter is for a model of its own size; no published one fits it.
+  write_sparse("diffusion_models/wan.safetensors", "t2v-1.3b");
+  fs::create_directories(scratch_ / "loras");
+  fs::copy(kData / "weights" / "lora" / "comfy.safetensors",
+           scratch_ / "loras" / "wan_lightx2v_rank3.safetensors");
+  ModelFiles files;
+  files.turbo = true;
+  const fs::path path = scratch_ / "diffusion_models/wan.safetensors";
+  EXPECT_THAT(error_of([&] { read_model_info("wan", path, files); }).what(),
+              HasSubstr("there is none that fits in"));
+}
+
+}  // namespace
+}  // namespace sora
