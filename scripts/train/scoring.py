@@ -50,9 +50,11 @@ def read_clip(path):
 def sampled_clips(args, chosen):
     from sampling import Sampler
     sampler = Sampler(args.model)
+    steps = args.steps or sampler.settings["steps"]
+    guidance = args.guidance or sampler.settings["guidance_scale"]
     for first in range(0, len(chosen), args.batch):
         some = [caption for caption, _ in chosen[first : first + args.batch]]
-        latents = sampler.latents(some, args.width, args.height, args.frames, args.steps, args.guidance,
+        latents = sampler.latents(some, args.width, args.height, args.frames, steps, guidance,
                                   args.seed + first)
         for k in range(len(some)):
             yield sampler.decode(latents[k : k + 1])[0]
@@ -107,8 +109,8 @@ def main():
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--height", type=int, default=192)
     parser.add_argument("--frames", type=int, default=17)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--steps", type=int, help="the model's own, if not given")
+    parser.add_argument("--guidance", type=float, help="likewise")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--sheet", help="PNG of the clips")

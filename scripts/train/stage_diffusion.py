@@ -4,8 +4,8 @@ x_sigma = (1 - sigma) x + sigma noise, the target is noise - x, sigma is logit-n
 caption in ten is empty (for classifier-free guidance). Clips with a mask get mask channels and the masked clip's
 latents; text to video has zeros there. What is exported is the moving average.
 
-A head on the tokens of a middle block learns where the objects are (object_maps.py); it is not exported. Without it,
-motion takes several times as many samples.
+A head on the tokens of a middle block learns where the objects are (object_maps.py); it is not exported. Errors
+weigh more where an object is.
 """
 
 import argparse

@@ -88,13 +88,13 @@ def main():
     vae = load_vae(args.vae, settings.prepare(0))
     folder = FOLDER / args.bucket
     started = time.time()
-    for n in range(args.clips // args.shard):
+    shard = min(args.shard, args.clips)
+    for n in range(args.clips // shard):
         path = folder / f"{n:04d}.pt"
         if path.exists():
             continue
-        settings.save(path, make_shard(vae, args.bucket, n * args.shard, args.shard))
-        print(f"latents {args.bucket} {(n + 1) * args.shard}/{args.clips} clips, {time.time() - started:.0f} s",
-              flush=True)
+        settings.save(path, make_shard(vae, args.bucket, n * shard, shard))
+        print(f"latents {args.bucket} {(n + 1) * shard}/{args.clips} clips, {time.time() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
