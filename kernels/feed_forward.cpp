@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "kernels/cpu/processor.h"
+#include "kernels/cpu/tile_linear.h"
 #include "kernels/cpu/tiles.h"
 
 namespace sora::kernels {
@@ -12,6 +14,12 @@ at::Tensor feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = weights.w2.size(0);
+  if (weights.packed1.defined() && weights.packed2.defined() && cpu::has(cpu::Processor::Amx) &&
+      cpu::has_tile_activation(activation)) {
+    const at::Tensor y = at::empty({rows.size(0), weights.w2.size(0)}, x.options());
+    cpu::tile_feed_forward(rows.contiguous(), weights, activation, y);
+    return y.view(shape);
+  }
   if (weights.packed1.defined() || cpu::prefers_columns(rows.size(0))) {
     const at::Tensor inner = linear(rows, weights.w1, weights.b1, activation, weights.packed1);
     return linear(inner, weights.w2, weights.b2, Activation::None, weights.packed2).view(shape);

@@ -2,7 +2,8 @@
 //
 // x [..., K] f32|bf16 contiguous; weight [N, K] and bias [N] (or undefined) of x's type; y [..., N]
 // of x's type. Accumulates in f32. On the CPU every element of y is the same at any number of
-// threads: Note [Tiles] in cpu/tiles.h, Note [Panels] in cpu/panel_gemm.h.
+// threads: Note [Tile products] in cpu/tile_product.h, Note [Tiles] in cpu/tiles.h, Note [Panels]
+// in cpu/panel_gemm.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,7 +18,7 @@ enum class Activation {
   QuickGelu,  // x / (1 + exp(-1.702 x))
 };
 
-// `packed` is pack(weight) or undefined: a copy of a small weight in the order that the processor
+// `packed` is pack(weight) or undefined: a copy of the weight in the order that the processor
 // multiplies fastest.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   Activation activation = Activation::None, const at::Tensor& packed = {});

@@ -18,6 +18,7 @@
 
 #include "kernels/cpu/attention_group.h"
 #include "kernels/cpu/attention_softmax_avx512bf16.h"
+#include "kernels/cpu/tile_config_amx.h"
 
 namespace sora::kernels::cpu {
 namespace {
@@ -28,15 +29,6 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kScores = kRows * kKeysInTile;
 constexpr int64_t kRowBytes = 64;          // of a tile register, and of a row of 32 probabilities
 constexpr int64_t kHalf = 16 * kRowBytes;  // a tile register
-
-// Tile shapes as LDTILECFG reads them (Intel SDM volume 1, chapter 18): all eight of 16 x 64 bytes.
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t bytes_in_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
 
 // The state of 32 queries between chunks.
 struct Block {

@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
-#include <memory>
 #include <vector>
 
 #include "kernels/cpu/attention_group.h"
+#include "kernels/cpu/scratch_memory.h"
 
 namespace sora::kernels::cpu {
 namespace {
@@ -76,21 +75,6 @@ Packed pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const Form& form
     }
   });
   return packed;
-}
-
-// Memory of one thread, kept from call to call.
-char* scratch_memory(int64_t bytes) {
-  constexpr int64_t kAlignment = 64;
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-  thread_local std::unique_ptr<char, Free> memory;
-  thread_local int64_t size = 0;
-  if (size < bytes) {
-    size = ceil_div(bytes, kAlignment) * kAlignment;
-    memory.reset(static_cast<char*>(std::aligned_alloc(kAlignment, static_cast<size_t>(size))));
-  }
-  return memory.get();
 }
 
 // What the keys of one batch item add to the logits, as seen from one row of the table.

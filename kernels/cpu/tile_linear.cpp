@@ -1,0 +1,174 @@
+#include "kernels/cpu/tile_linear.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+
+#include "kernels/cpu/processor.h"
+#include "kernels/cpu/scratch_memory.h"
+#include "kernels/cpu/tile_product.h"
+
+namespace sora::kernels::cpu {
+namespace {
+
+constexpr int64_t kNumbersInPiece = kPieceSize / 2;
+constexpr int64_t kDepth = 32;  // of a piece
+constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kFewestPanels = 4;  // of a task
+constexpr int64_t kInnerRows = 1024;  // of a feed-forward's inner activation
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+std::atomic<int64_t> packed_bytes = 0;
+
+// Memory for a packed weight, undefined where there is not enough.
+at::Tensor packed_memory(at::IntArrayRef shape) {
+  static const int64_t most = sysconf(_SC_PHYS_PAGES) / 2 * sysconf(_SC_PAGESIZE);
+  constexpr int64_t kPage = 4096;
+  const int64_t bytes = ceil_div(2 * c10::multiply_integers(shape), kPage) * kPage;
+  if ((packed_bytes += bytes) > most) {
+    packed_bytes -= bytes;
+    return {};
+  }
+  void* const memory = std::aligned_alloc(kPage, static_cast<size_t>(bytes));
+  if (memory == nullptr) throw std::bad_alloc();
+  const auto give_back = [bytes](void* data) {
+    std::free(data);
+    packed_bytes -= bytes;
+  };
+  return at::from_blob(memory, shape, give_back, at::kBFloat16);
+}
+
+SigmoidGate gate_of(Activation activation) {
+  constexpr float kSqrt8OverPi = 1.5957691216F;
+  switch (activation) {
+    case Activation::GeluTanh:  // (1 + tanh u) / 2 = 1 / (1 + exp(-2u))
+      return {kSqrt8OverPi, kSqrt8OverPi * 0.044715F};
+    case Activation::Silu:
+      return {1.0F, 0.0F};
+    case Activation::QuickGelu:
+      return {1.702F, 0.0F};
+    default:
+      return {};
+  }
+}
+
+const uint16_t* bits(const at::Tensor& x) {
+  return static_cast<const uint16_t*>(x.const_data_ptr());
+}
+uint16_t* changeable_bits(const at::Tensor& x) { return static_cast<uint16_t*>(x.data_ptr()); }
+
+// [blocks, K/32, 1024].
+at::Tensor pack_rows(const at::Tensor& x) {
+  const int64_t rows = x.size(0), depth = x.size(1), pieces = ceil_div(depth, kDepth);
+  const int64_t blocks = ceil_div(rows, kPieceRows);
+  const at::Tensor packed = at::empty({blocks, pieces, kNumbersInPiece}, x.options());
+  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t row = block * kPieceRows;
+      pack_rows_amx(bits(x) + row * depth, depth, std::min(kPieceRows, rows - row), depth,
+                    changeable_bits(packed) + block * pieces * kNumbersInPiece);
+    }
+  });
+  return packed;
+}
+
+// One number a column, with those that padding adds.
+at::Tensor padded_bias(const at::Tensor& bias, int64_t panels) {
+  if (!bias.defined()) return {};
+  return at::constant_pad_nd(bias.to(at::kFloat), {0, panels * kPieceRows - bias.size(0)});
+}
+
+void multiply(const TileProduct& product, int64_t panels) {
+  const int64_t blocks = ceil_div(product.rows, kPieceRows);
+  const int64_t ranges = ceil_div(blocks, kMostBlocks);
+  const int64_t wanted = ceil_div(kTasksPerThread * at::get_num_threads(), ranges);
+  const int64_t groups =
+      std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, panels / kFewestPanels));
+  const int64_t group_size = ceil_div(panels, groups);
+  at::parallel_for(0, ranges * groups, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t first_block = task / groups * kMostBlocks,
+                    first_panel = task % groups * group_size;
+      const int64_t num_panels = std::min(group_size, panels - first_panel);
+      if (num_panels <= 0) continue;
+      const int64_t num_blocks = std::min(kMostBlocks, blocks - first_block);
+      multiply_tiles_bf16_amx(
+          product, first_block, num_blocks, first_panel, num_panels,
+          scratch_memory(tile_product_scratch_amx(product.pieces, num_blocks, num_panels)));
+    }
+  });
+}
+
+TileProduct product_of(const at::Tensor& packed_x, const at::Tensor& packed, const at::Tensor& bias,
+                       Activation activation, int64_t rows, int64_t columns) {
+  TileProduct product = {};
+  product.x = packed_x.const_data_ptr();
+  product.weight = packed.const_data_ptr();
+  product.pieces = packed.size(1);
+  product.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+  product.gate = gate_of(activation);
+  product.rows = rows;
+  product.columns = columns;
+  return product;
+}
+
+}  // namespace
+
+at::Tensor pack_tiles(const at::Tensor& weight) {
+  if (!has(Processor::Amx) || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16 ||
+      weight.dim() != 2 || weight.stride(1) != 1) {
+    return {};
+  }
+  const int64_t columns = weight.size(0), depth = weight.size(1), pieces = ceil_div(depth, kDepth),
+                panels = ceil_div(columns, kPieceRows);
+  const at::Tensor packed = packed_memory({panels, pieces, kNumbersInPiece});
+  if (!packed.defined()) return {};
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel) {
+      const int64_t column = panel * kPieceRows;
+      pack_panel_amx(bits(weight) + column * weight.stride(0), weight.stride(0),
+                     std::min(kPieceRows, columns - column), depth,
+                     changeable_bits(packed) + panel * pieces * kNumbersInPiece);
+    }
+  });
+  return packed;
+}
+
+bool has_tile_activation(Activation activation) { return activation != Activation::Gelu; }
+
+void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
+                 Activation activation, const at::Tensor& y) {
+  if (x.size(0) == 0) return;
+  const at::Tensor packed_x = pack_rows(x), added = padded_bias(bias, packed.size(0));
+  TileProduct product = product_of(packed_x, packed, added, activation, x.size(0), y.size(1));
+  product.y = changeable_bits(y);
+  multiply(product, packed.size(0));
+}
+
+void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
+                       Activation activation, const at::Tensor& y) {
+  const int64_t rows = x.size(0), inner_width = weights.w1.size(0),
+                panels = weights.packed1.size(0);
+  const at::Tensor bias1 = padded_bias(weights.b1, panels),
+                   bias2 = padded_bias(weights.b2, weights.packed2.size(0));
+  for (int64_t row = 0; row < rows; row += kInnerRows) {
+    const int64_t count = std::min(kInnerRows, rows - row);
+    const at::Tensor packed_x = pack_rows(x.narrow(0, row, count));
+    const at::Tensor inner = at::empty({packed_x.size(0), panels, kNumbersInPiece}, x.options());
+    TileProduct first =
+        product_of(packed_x, weights.packed1, bias1, activation, count, inner_width);
+    first.packed_y = changeable_bits(inner);
+    multiply(first, panels);
+    TileProduct second =
+        product_of(inner, weights.packed2, bias2, Activation::None, count, y.size(1));
+    second.y = changeable_bits(y) + row * y.size(1);
+    multiply(second, weights.packed2.size(0));
+  }
+}
+
+}  // namespace sora::kernels::cpu

@@ -1,0 +1,31 @@
+// The products of linear.h and feed_forward.h on AMX, with weights packed beforehand:
+// tile_product.h on tensors, shared out to threads.
+//
+// Against libtorch's oneDNN: tests/kernels/linear_bench.cpp.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/feed_forward.h"
+#include "kernels/linear.h"
+
+namespace sora::kernels::cpu {
+
+// The pieces of weight [N, K], a copy of it: [N/32, K/32, 1024]. Undefined where the processor or
+// type is not what they are for, and where all copies together would take more than half of the
+// machine's memory.
+at::Tensor pack_tiles(const at::Tensor& weight);
+
+// Any but Gelu.
+bool has_tile_activation(Activation activation);
+
+// x [rows, K] bf16 contiguous, y [rows, N] likewise; packed from pack_tiles; bias bf16 or
+// undefined.
+void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
+                 Activation activation, const at::Tensor& y);
+
+// The inner activation exists for some rows at a time, in the order that the second product reads.
+void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
+                       Activation activation, const at::Tensor& y);
+
+}  // namespace sora::kernels::cpu
