@@ -20,6 +20,12 @@ from world import captions
 from world.draw import draw
 from world.spec import random_scene
 
+# Which frames of the drawn clip the model is given, by name.
+GIVEN = {
+    "first": lambda frames: np.arange(frames) == 0,
+    "first-last": lambda frames: (np.arange(frames) == 0) | (np.arange(frames) == frames - 1),
+    "prefix": lambda frames: np.arange(frames) < 5,
+}
 PARTS = ("place", "colour", "motion", "shape", "number", "style", "all")
 
 
@@ -47,15 +53,26 @@ def read_clip(path):
     return np.frombuffer(data, np.uint8).reshape(-1, height, width, 3)
 
 
+def _video(clip):
+    """[F, H, W, 3] u8 -> [3, F, H, W] in -1..1."""
+    import torch
+    return torch.from_numpy(clip).permute(3, 0, 1, 2).float() / 127.5 - 1
+
+
 def sampled_clips(args, chosen):
+    import torch
     from sampling import Sampler
     sampler = Sampler(args.model)
     steps = args.steps or sampler.settings["steps"]
     guidance = args.guidance or sampler.settings["guidance_scale"]
     for first in range(0, len(chosen), args.batch):
         some = [caption for caption, _ in chosen[first : first + args.batch]]
+        condition = None
+        if args.given:
+            videos = torch.stack([_video(draw(scene)) for _, scene in chosen[first : first + args.batch]])
+            condition = sampler.condition(videos, GIVEN[args.given](args.frames))
         latents = sampler.latents(some, args.width, args.height, args.frames, steps, guidance,
-                                  args.seed + first)
+                                  args.seed + first, condition)
         for k in range(len(some)):
             yield sampler.decode(latents[k : k + 1])[0]
 
@@ -65,9 +82,8 @@ def reconstructed_clips(args, chosen):
     from sampling import Sampler
     sampler = Sampler(args.model)
     for _, scene in chosen:
-        video = torch.from_numpy(draw(scene)).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
         with torch.no_grad(), sampler.fast():
-            latents = sampler.vae.encode(video).latent_dist.mode().float()
+            latents = sampler.vae.encode(_video(draw(scene))[None]).latent_dist.mode().float()
         yield sampler.decode((latents - sampler.mean) / sampler.std)[0]
 
 
@@ -77,6 +93,17 @@ def given_clips(args):
     folder = Path(args.clips or Path(args.captions).parent)
     for row in rows:
         yield row["prompt"], read_clip(folder / row["file"])
+
+
+def _psnr(a, b):
+    return float(10 * np.log10(255**2 / max(((a.astype(np.float64) - b) ** 2).mean(), 1e-9)))
+
+
+def with_psnr(clips, chosen, known, values):
+    """The clips as they are; appends to `values` the PSNR of each one's known frames against the drawn clip's."""
+    for clip, (_, scene) in zip(clips, chosen):
+        values.append(_psnr(clip[known], draw(scene)[known]))
+        yield clip
 
 
 def judged(title, pairs, sheet_rows):
@@ -105,6 +132,8 @@ def main():
     parser.add_argument("--prompts", type=int, default=40, help="a language")
     parser.add_argument("--languages", nargs="+", default=["en", "zh"])
     parser.add_argument("--world", default="single", choices=sorted(stage_latents.WORLDS))
+    parser.add_argument("--given", choices=sorted(GIVEN),
+                        help="give the model these frames of the drawn clip; their PSNR in the output is told")
     parser.add_argument("--seen", action="store_true")
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--height", type=int, default=192)
@@ -134,8 +163,13 @@ def main():
                 clips = reconstructed_clips(args, chosen)
             else:
                 clips = sampled_clips(args, chosen)
-            rows = []
+            rows, values = [], []
+            if args.given:
+                clips = with_psnr(clips, chosen, GIVEN[args.given](args.frames), values)
             results[language] = judged(language, ((c, clip) for (c, _), clip in zip(chosen, clips)), rows)
+            if values:
+                results[language]["psnr"] = round(float(np.mean(values)), 2)
+                print(f"{language} PSNR of the given frames {np.mean(values):.2f} dB, least {min(values):.2f}")
             sheet_rows += rows[: args.sheet_rows]
     if args.sheet:
         import sheet
