@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "lib/gallery/gallery.h"
+#include "lib/core/model_task.h"
 #include "lib/pipelines/request.h"
 
 namespace sora::cli {
@@ -30,6 +31,18 @@ struct ShowInfo {
   std::string path;
 };
 
+// Makes the clip of latents.
+struct DecodeLatents {
+  std::string path;
+  OutputSpec output;
+  Runtime runtime;
+};
+
+// Works on models instead of clips.
+struct UseModels {
+  ModelTask task;
+};
+
 // Text that the program writes about itself: completion scripts, man page, reference page.
 struct PrintText {
   std::string text;
@@ -43,7 +56,7 @@ struct ExploreGallery {
 };
 
 struct Command {
-  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery> action;
+  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents> action;
   Display display;
 };
 

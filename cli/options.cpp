@@ -95,6 +95,9 @@ void add_runtime_options(CLI::App& app, Runtime& runtime) {
       ->type_name("DEVICE")
       ->capture_default_str()
       ->group(group);
+  add_parsed(app, "--memory", runtime.memory_bytes, "Memory to stay within, such as 8G; what the machine has free where not given",
+             "AMOUNT", parse_bytes);
+  app.get_option("--memory")->group(group);
   app.add_option("--threads", runtime.threads, "Processor threads; 0 for one a core")
       ->type_name("N")
       ->capture_default_str()

@@ -96,6 +96,43 @@ void run_action(const ShowInfo& show, const Display& display) {
   print_members(info, "");
 }
 
+void run_action(const DecodeLatents& decode, const Display& display) {
+  const bool to_stdout = decode.output.path == "-";
+  if (to_stdout && display.json) fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
+  const std::unique_ptr<Engine> engine = load_engine();
+  ProgressDisplay progress(display);
+  for (const ClipResult& clip : engine->decode(decode.path, decode.output, decode.runtime, progress)) {
+    progress.clear();
+    report(clip, display, !to_stdout);
+  }
+}
+
+void print_list(const nlohmann::json& models) {
+  for (const nlohmann::json& model : models) {
+    write_result(fmt::format("{:<44} {:<10} {:<22} {:>8.1f} GB  {}\n", model["name"].get<std::string>(),
+                             model["kind"].get<std::string>(), model["family"].get<std::string>(),
+                             model["bytes"].get<double>() / 1e9, printable(model["path"].get<std::string>())));
+  }
+}
+
+void run_action(const UseModels& use, const Display& display) {
+  const std::unique_ptr<Engine> engine = load_engine();
+  ProgressDisplay progress(display);
+  const nlohmann::json result = engine->models(use.task, progress);
+  progress.clear();
+  if (display.json) return write_result(result.dump() + "\n");
+  if (std::holds_alternative<ListModels>(use.task)) return print_list(result["models"]);
+  if (std::holds_alternative<ConvertModel>(use.task) || std::holds_alternative<PullModel>(use.task))
+    return write_result(result["path"].get<std::string>() + "\n");
+  if (std::holds_alternative<VerifyModel>(use.task)) {
+    for (const nlohmann::json& file : result["files"])
+      write_result(fmt::format("{:<8} {}  {}\n", file["state"].get<std::string>(),
+                               file["sha256"].get<std::string>(), printable(file["path"].get<std::string>())));
+    return;
+  }
+  print_members(result, "");
+}
+
 }  // namespace
 
 void run(const Command& command) {

@@ -10,10 +10,12 @@ namespace sora::cli {
 
 void add_generate(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
+void add_models(CLI::App& app, Command& chosen);
+void add_decode(CLI::App& app, Command& chosen);
 void add_explore(CLI::App& app, Command& chosen);
 
 using AddSubcommand = void (*)(CLI::App& app, Command& chosen);
 
-inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_info, add_explore};
+inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_info, add_decode, add_models, add_explore};
 
 }  // namespace sora::cli

@@ -15,8 +15,10 @@
 #include "lib/media/ffmpeg_version.h"
 #include "lib/media/video_reader.h"
 #include "lib/media/video_writer.h"
+#include "lib/model_tasks.h"
 #include "lib/models/registry.h"
 #include "lib/pipelines/clip_maker.h"
+#include "lib/pipelines/memory_plan.h"
 #include "lib/pipelines/output_path.h"
 #include "lib/pipelines/plan_report.h"
 #include "lib/pipelines/vocabulary.h"
@@ -27,6 +29,7 @@
 #include "lib/provenance/model_digest.h"
 #include "lib/schedulers/scheduler.h"
 #include "lib/sora.h"
+#include "lib/tensor_io/checkpoint.h"
 #include "lib/tensor_io/safetensors.h"
 #include "sora/build_config.h"
 
@@ -110,12 +113,41 @@ Manifest describe_making(const Request& request, const Plan& plan, const ModelIn
   return manifest;
 }
 
+// What took hours to sample outlives a decoder that fails: `sora decode` finishes the clip.
+template <typename Finish>
+void keeping_latents(const std::string& clip_path, const at::Tensor& latents, const nlohmann::json& manifest,
+                     const Finish& finish) {
+  const auto keep = [&](ErrorKind kind, const std::string& reason) {
+    const std::string path = (clip_path == "-" ? "clip" : clip_path) + ".latents.safetensors";
+    write_safetensors(path, {{"latents", latents}}, {{"manifest", manifest.dump()}});
+    fail(kind, "{}; the latents are kept, finish the clip with sora decode {}", reason, path);
+  };
+  try {
+    finish();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused) throw;
+    keep(error.kind(), error.what());
+  } catch (const std::bad_alloc&) {
+    keep(ErrorKind::Memory, "there is too little memory to decode the clip");
+  } catch (const c10::Error& error) {
+    keep(ErrorKind::Memory, error.what_without_backtrace());
+  }
+}
+
 class LocalEngine : public Engine {
  public:
-  std::vector<ClipResult> run(const Request& request, Observer& observer) override;
+  std::vector<ClipResult> run(const Request& request, Observer& observer) override {
+    return make_clips(request, {}, observer);
+  }
+  std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output, const Runtime& runtime,
+                                 Observer& observer) override;
   PlanReport plan(const Request& request) override;
   nlohmann::json info(const std::string& path) override { return to_json(probe(resolve_gallery_id(path))); }
   Request recipe(const std::string& path) override;
+  nlohmann::json models(const ModelTask& task, Observer& observer) override {
+    const c10::InferenceMode inference;
+    return run_model_task(task, built_in_models(), observer);
+  }
   nlohmann::json versions() override;
   GalleryReport explore(const GalleryRequest& request, Observer& observer) override {
     const c10::InferenceMode inference;
@@ -128,21 +160,42 @@ class LocalEngine : public Engine {
   }
 
  private:
+  // With latents given only the VAE is run.
+  std::vector<ClipResult> make_clips(const Request& request, const at::Tensor& known_latents, Observer& observer);
+
   ModelInfo find(const Request& request) const {
     const Runtime& wish = request.runtime;
     return read_model_info(wish.model, find_model(wish.model, built_in_models(), wish.files), wish.files);
   }
 };
 
-std::vector<ClipResult> LocalEngine::run(const Request& asked, Observer& observer) {
+std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path, const OutputSpec& output,
+                                            const Runtime& runtime, Observer& observer) {
+  const auto file = SafetensorsFile::open(latents_path);
+  const auto manifest = file->metadata().find("manifest");
+  if (manifest == file->metadata().end()) {
+    fail(ErrorKind::Input, "{}: holds no manifest; it was not written by --save-latents or a clip that failed",
+         latents_path);
+  }
+  Request request = request_from_json(manifest_from_json(parse_json(manifest->second, latents_path), latents_path).request);
+  request.output = output;
+  request.runtime.threads = runtime.threads;
+  request.runtime.memory_bytes = runtime.memory_bytes;
+  return make_clips(request, Checkpoint({file}).get("latents"), observer);
+}
+
+std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::Tensor& known_latents, Observer& observer) {
   enforce_policy(asked, observer);
   const Request request = resolve_gallery_ids(asked);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   auto start = std::chrono::steady_clock::now();
 
-  const ModelInfo model = find(request);
+  ModelInfo model = find(request);
   const Plan plan = make_plan(request, model);
+  const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
+  model.placement = memory.placement;
+  if (memory.placement.stream_blocks || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
   for (const std::string& notice : model.notices) observer.notice(notice);
   for (const std::string& notice : plan.notices) observer.notice(notice);
   const std::vector<std::string> unknown = unknown_words(prompt_of(request), model.defaults.vocabulary);
@@ -184,19 +237,21 @@ std::vector<ClipResult> LocalEngine::run(const Request& asked, Observer& observe
     VideoWriter writer(options);  // before any work, so that what cannot be written fails at once
 
     if (!maker) maker.emplace(request, model, plan, observer);
-    const at::Tensor latents = maker->sample(result.seed);
+    const at::Tensor latents = known_latents.defined() ? known_latents : maker->sample(result.seed);
     if (index + 1 == count) maker->drop_denoiser();
     if (!request.output.latents_path.empty()) {
       write_safetensors(variation_path(request.output.latents_path, index, count), {{"latents", latents}},
                         {{"manifest", result.manifest.dump()}});
     }
     image_policy.begin_clip(plan.output_fps);
-    maker->decode(latents, [&](const at::Tensor& frames) {
-      image_policy.check_frames(frames);
-      writer.write(frames);
+    keeping_latents(options.path, latents, result.manifest, [&] {
+      maker->decode(latents, [&](const at::Tensor& frames) {
+        image_policy.check_frames(frames);
+        writer.write(frames);
+      });
+      check_stop(observer);
+      writer.finish();
     });
-    check_stop(observer);
-    writer.finish();
 
     for (const std::string& notice : writer.notices()) observer.notice(notice);
     result.paths = writer.paths();
@@ -216,10 +271,11 @@ PlanReport LocalEngine::plan(const Request& asked) {
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const ModelInfo model = find(request);
   const Plan plan = make_plan(request, model);
+  const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   const Canvas canvas = make_canvas(request, plan, model);
   format_for(request.output.path.empty() ? "clip.mp4" : request.output.path, request.output.codec);
   const double rate = measure_matrix_rate(plan.dtype);
-  return {describe(plan, model, canvas, rate), to_json(plan, model, canvas, rate)};
+  return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate)};
 }
 
 Request LocalEngine::recipe(const std::string& name) {

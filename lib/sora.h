@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/core/error.h"
+#include "lib/core/model_task.h"
 #include "lib/core/observer.h"
 #include "lib/export.h"
 #include "lib/gallery/gallery.h"
@@ -39,6 +40,9 @@ class SORA_EXPORT Engine {
   virtual ~Engine();
   // Makes the clips of a request, one for each variation. Throws Error; nothing is left half written.
   virtual std::vector<ClipResult> run(const Request& request, Observer& observer) = 0;
+  // The clip of latents that --save-latents or a failed decoding left. Only threads and memory of `runtime` count.
+  virtual std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output,
+                                         const Runtime& runtime, Observer& observer) = 0;
   // Checks everything that can be checked without computing.
   virtual PlanReport plan(const Request& request) = 0;
   // Streams, colour tags and manifest of a media file, as JSON. Throws Error(NotFound | Input).
@@ -50,6 +54,8 @@ class SORA_EXPORT Engine {
   // Serves a gallery on the loopback address until the observer asks to stop; see lib/gallery/server.h.
   virtual void serve(const GalleryRequest& request, int port, const std::function<void(const std::string&)>& on_ready,
                      Observer& observer) = 0;
+  // `sora models`; the result as JSON. Throws Error.
+  virtual nlohmann::json models(const ModelTask& task, Observer& observer) = 0;
   // Versions of the libraries in use, devices, encoders: for bug reports.
   virtual nlohmann::json versions() = 0;
 };

@@ -51,12 +51,19 @@ struct ModelPaths {
   std::filesystem::path image_processor;  // empty: CLIP's own
 };
 
+// What of the model is in memory at a time (lib/pipelines/memory_plan.h decides).
+struct Placement {
+  bool stream_blocks = false;  // one layer of the transformer instead of all
+  bool tile_frames = false;    // the VAE works on tiles of the frames
+};
+
 struct ModelInfo {
   std::string name;            // as the user wrote it
   std::filesystem::path path;  // the directory, or the transformer's file
   ModelPaths parts;
   std::string_view family;  // Family::name of the published family, empty for other widths
   std::vector<LoraChoice> loras;
+  Placement placement;
   std::vector<std::string>
       notices;  // which companions were chosen, how much of a LoRA found its place
   WanTransformerConfig transformer;  // both experts have one config

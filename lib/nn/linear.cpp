@@ -15,7 +15,8 @@ namespace {
 constexpr int64_t kExpandedBytes = 64 << 20;
 
 at::Tensor packed_copy(const WeightMatrix& weight) {
-  return weight.packed ? at::Tensor() : kernels::pack(weight.plain_NK);
+  const bool has_values = !weight.packed && !weight.plain_NK.is_meta();
+  return has_values ? kernels::pack(weight.plain_NK) : at::Tensor();
 }
 
 }  // namespace

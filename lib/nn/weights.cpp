@@ -43,6 +43,12 @@ at::Tensor Weights::get_f32(const std::string& name, at::IntArrayRef shape) cons
   return get_as(name, shape, at::kFloat);
 }
 
+Weights Weights::without_values() const {
+  Weights scope = *this;
+  scope.device_ = at::kMeta;
+  return scope;
+}
+
 std::string Weights::take(const std::string& name, at::IntArrayRef shape) const {
   std::string key = prefix_ + name;
   const TensorInfo& info = checkpoint_->info(key);

@@ -44,6 +44,10 @@ class Weights {
   at::Tensor get_rows(const std::string& name, at::IntArrayRef shape,
                       const std::vector<int64_t>& ids) const;
   bool has(const std::string& name) const;
+  // The same without values, on the meta device: to check names and shapes at no cost.
+  Weights without_values() const;
+  // Lets the mapped pages under this prefix go until they are read again.
+  void forget_pages() const { checkpoint_->forget_pages(prefix_); }
   at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return device_; }
 

@@ -19,12 +19,15 @@ ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan&
       model_(model),
       plan_(plan),
       observer_(observer),
-      canvas_(make_canvas(request, plan, model)),
-      conditioning_(make_conditioning(model, plan, canvas_, encode_text(model, plan, canvas_.prompt(), observer), observer)) {}
+      canvas_(make_canvas(request, plan, model)) {}
 
 at::Tensor ClipMaker::sample(uint64_t seed) {
+  if (!conditioning_) {
+    const EncodedText text = encode_text(model_, plan_, canvas_.prompt(), observer_);
+    conditioning_ = make_conditioning(model_, plan_, canvas_, text, observer_);
+  }
   if (!denoiser_) {
-    denoiser_ = make_denoiser(model_, conditioning_, plan_.grid, plan_.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+    denoiser_ = make_denoiser(model_, *conditioning_, plan_.grid, plan_.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
   }
   const SchedulerOverrides overrides{request_.sampling.scheduler, request_.sampling.shift};
   const std::unique_ptr<Scheduler> scheduler =

@@ -14,11 +14,10 @@ namespace sora {
 
 class ClipMaker {
  public:
-  // `request`, `model` and `plan` must outlive the maker. Throws what can be wrong with sources and weights of the
-  // parts that are loaded now: text encoder and, where frames are known, the VAE's encoder.
+  // `request`, `model` and `plan` must outlive the maker. Reads the sources, and no weights yet.
   ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer);
 
-  // Noise of this seed through the denoise loop: normalised latents [1,C,F,H,W], f32.
+  // The first call encodes text and known frames. Noise of this seed through the denoise loop: normalised latents [1,C,F,H,W], f32.
   at::Tensor sample(uint64_t seed);
   // The frames of such latents, in chunks; see decode.h.
   void decode(const at::Tensor& latents_1CFHW, const TakeFrames& take_frames);
@@ -31,7 +30,7 @@ class ClipMaker {
   const Plan& plan_;
   Observer& observer_;
   Canvas canvas_;
-  Conditioning conditioning_;
+  std::optional<Conditioning> conditioning_;
   std::unique_ptr<Denoiser> denoiser_;
   std::optional<WanVae> decoder_;
 };

@@ -90,10 +90,14 @@ class OutputShaper {
 
 }  // namespace
 
+bool tiles_frames(const Plan& plan) {
+  return plan.canvas_size.width * plan.canvas_size.height > kMaxUntiledPixels;
+}
+
 WanVae load_decoder(const ModelInfo& model, const Plan& plan) {
   const Weights weights(open_weights(WanPart::Vae, model.parts.vae), plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
   WanVae vae(model.vae, weights, WanVaeParts::Decoder);
-  if (plan.canvas_size.width * plan.canvas_size.height > kMaxUntiledPixels) vae.set_tiling(WanVaeTiling{});
+  if (tiles_frames(plan) || model.placement.tile_frames) vae.set_tiling(WanVaeTiling{});
   return vae;
 }
 

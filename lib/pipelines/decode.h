@@ -15,6 +15,9 @@ namespace sora {
 
 using TakeFrames = std::function<void(const at::Tensor& frames_FHWC)>;  // u8 RGB, of the plan's output size
 
+// Whether frames of this size are decoded in tiles whatever the memory.
+bool tiles_frames(const Plan& plan);
+
 // The VAE's decoder in the plan's type. Throws Error(Input) where the weights do not fit.
 WanVae load_decoder(const ModelInfo& model, const Plan& plan);
 

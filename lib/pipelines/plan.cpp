@@ -135,15 +135,4 @@ double sampling_flops(const ModelInfo& model, const Plan& plan) {
   return transformer_flops(model, plan.grid) * passes * plan.steps;
 }
 
-int64_t activation_bytes(const ModelInfo& model, const Plan& plan) {
-  const WanTransformerConfig& config = model.transformer;
-  const int64_t element = plan.dtype == "bf16" ? 2 : 4;
-  const int64_t width = config.num_attention_heads * config.attention_head_dim;
-  // Hidden state, its norm, q, k, v and attention output, and the wider of the feed-forward's two halves.
-  const int64_t hidden = plan.grid.num_tokens() * (6 * width + config.ffn_dim) * element;
-  // The decoder's widest stage holds two cached frames and four new ones at full size.
-  const int64_t decoder = 12 * plan.canvas_size.width * plan.canvas_size.height * model.vae.decoder_base_dim * element;
-  return std::max(hidden, decoder);
-}
-
 }  // namespace sora

@@ -42,7 +42,5 @@ Plan make_plan(const Request& request, const ModelInfo& model);
 double transformer_flops(const ModelInfo& model, const LatentGrid& grid);
 // FLOPs of the whole loop: passes for guidance included.
 double sampling_flops(const ModelInfo& model, const Plan& plan);
-// Peak bytes beyond the mapped weights, a rough upper estimate.
-int64_t activation_bytes(const ModelInfo& model, const Plan& plan);
 
 }  // namespace sora

@@ -5,20 +5,13 @@
 
 #include <chrono>
 
-#include "lib/tensor_io/checkpoint.h"
-
 namespace sora {
 namespace {
 
 constexpr double kStepShareOfMatrixRate = 0.5;
-constexpr double kBytesPerMiB = 1024.0 * 1024.0;
 
 double estimated_seconds(const Plan& plan, const ModelInfo& model, double matrix_rate) {
   return sampling_flops(model, plan) / (matrix_rate * kStepShareOfMatrixRate);
-}
-
-int64_t peak_bytes(const Plan& plan, const ModelInfo& model) {
-  return weight_bytes(model.parts.transformer) + activation_bytes(model, plan);
 }
 
 }  // namespace
@@ -35,9 +28,8 @@ double measure_matrix_rate(const std::string& dtype) {
   return 2.0 * kRepeats * kSide * kSide * kSide / elapsed.count();
 }
 
-int64_t weight_bytes(const std::filesystem::path& part) { return Checkpoint::open(part).num_bytes(); }
-
-std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate) {
+std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory,
+                                  const Canvas& canvas, double matrix_rate) {
   std::vector<std::string> lines;
   lines.push_back(fmt::format("model     {} ({})", model.name, model.path.string()));
   lines.push_back(fmt::format("output    {} at {} a second, {} frames, {:.2f} s", to_string(plan.output_size),
@@ -49,13 +41,14 @@ std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, cons
   lines.push_back(fmt::format("sampling  {} steps, guidance {}, {}", plan.steps, plan.guidance_scale, plan.dtype));
   lines.push_back(fmt::format("work      {:.3g} TFLOP, about {:.0f} s here", sampling_flops(model, plan) / 1e12,
                               estimated_seconds(plan, model, matrix_rate)));
-  lines.push_back(fmt::format("memory    about {:.0f} MiB", static_cast<double>(peak_bytes(plan, model)) / kBytesPerMiB));
+  lines.push_back("memory    " + memory.describe());
   lines.push_back("credits   none are counted");
   for (const std::string& notice : plan.notices) lines.push_back("note      " + notice);
   return lines;
 }
 
-nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate) {
+nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory, const Canvas& canvas,
+                       double matrix_rate) {
   return {{"schema", 1},
           {"model", model.name},
           {"output", {{"size", to_string(plan.output_size)}, {"fps", to_string(plan.output_fps)}, {"num_frames", plan.output_frames}}},
@@ -70,7 +63,14 @@ nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const Canvas& c
           {"dtype", plan.dtype},
           {"flop", sampling_flops(model, plan)},
           {"seconds", estimated_seconds(plan, model, matrix_rate)},
-          {"memory_bytes", peak_bytes(plan, model)},
+          {"memory_bytes", memory.peak()},
+          {"memory",
+           {{"limit", memory.limit},
+            {"text", memory.text},
+            {"sample", memory.sample},
+            {"decode", memory.decode},
+            {"layers_streamed", memory.placement.stream_blocks},
+            {"frames_in_tiles", memory.placement.tile_frames}}},
           {"notices", plan.notices}};
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lib/pipelines/canvas.h"
+#include "lib/pipelines/memory_plan.h"
 #include "lib/pipelines/plan.h"
 
 namespace sora {
@@ -13,10 +14,9 @@ namespace sora {
 // FLOP/s that matrix products of this type reach here, measured for a few milliseconds.
 double measure_matrix_rate(const std::string& dtype);
 
-// Bytes of the weight files of a part, as they lie on the disk and are mapped.
-int64_t weight_bytes(const std::filesystem::path& part);
-
-std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate);
-nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const Canvas& canvas, double matrix_rate);
+std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory,
+                                  const Canvas& canvas, double matrix_rate);
+nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory, const Canvas& canvas,
+                       double matrix_rate);
 
 }  // namespace sora

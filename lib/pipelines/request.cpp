@@ -117,6 +117,20 @@ Size size_for(std::string_view resolution, std::string_view aspect) {
        resolution, aspect);
 }
 
+int64_t parse_bytes(std::string_view text) {
+  double number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string_view unit = text.substr(code == std::errc() ? static_cast<size_t>(end - text.data()) : text.size());
+  if (unit.ends_with('B') || unit.ends_with('b')) unit.remove_suffix(1);
+  if (unit.ends_with('i')) unit.remove_suffix(1);
+  const size_t power = unit.empty() ? 0 : std::string_view("KMGT").find(static_cast<char>(unit[0] & ~0x20)) + 1;
+  const bool valid = code == std::errc() && unit.size() <= 1 && power <= 4 && number > 0 && number < 1e6 * (unit.empty() ? 1e12 : 1);
+  if (!valid || (!unit.empty() && power == 0)) {
+    fail(ErrorKind::Usage, "--memory {} is no amount of memory; write 8G or 500M", text);
+  }
+  return static_cast<int64_t>(number * std::pow(1024.0, static_cast<double>(power)));
+}
+
 std::string_view operation_name(const Operation& operation) {
   return std::visit([](const auto& chosen) { return std::decay_t<decltype(chosen)>::kName; }, operation);
 }

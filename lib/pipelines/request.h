@@ -63,6 +63,7 @@ struct Runtime {
   std::string dtype = "auto";  // auto | f32 | bf16
   std::string device = "auto";  // auto | cpu | cuda
   int threads = 0;             // 0: one for each core
+  std::optional<int64_t> memory_bytes;  // at most; empty: what the machine has
 };
 
 struct OutputSpec {
@@ -91,6 +92,8 @@ struct Request {
   Runtime runtime;
   OutputSpec output;
 };
+
+SORA_EXPORT int64_t parse_bytes(std::string_view text);  // "8G", "500M", "1073741824"; throws Error(Usage)
 
 SORA_EXPORT std::string_view operation_name(const Operation& operation);
 

@@ -34,10 +34,10 @@ constexpr std::string_view kModelExtensions[] = {".safetensors", ".gguf", ".json
 // Models lie one level deep; the limit ends a link that leads back to a folder above it.
 constexpr int kMaxDepth = 3;
 
-class Sha256 {
+class Hash {
  public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    check(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  explicit Hash(const EVP_MD* kind = EVP_sha256()) : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    check(context_ && EVP_DigestInit_ex(context_.get(), kind, nullptr) == 1);
   }
   void add(const void* data, size_t size) {
     check(EVP_DigestUpdate(context_.get(), data, size) == 1);
@@ -51,7 +51,7 @@ class Sha256 {
 
  private:
   static void check(bool done) {
-    if (!done) fail(ErrorKind::Internal, "OpenSSL cannot compute SHA-256 here");
+    if (!done) fail(ErrorKind::Internal, "OpenSSL cannot compute this digest here");
   }
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
@@ -79,8 +79,7 @@ class OpenFile {
     return status;
   }
 
-  std::string sha256(const Observer& observer) const {
-    Sha256 hash;
+  std::string digest(Hash hash, const Observer& observer) const {
     std::vector<char> chunk(kChunk);
     for (;;) {
       const ssize_t count = ::read(fd_, chunk.data(), chunk.size());
@@ -147,7 +146,7 @@ std::vector<fs::path> model_files(const fs::path& model) {
 }  // namespace
 
 std::string sha256_of_bytes(std::string_view bytes) {
-  Sha256 hash;
+  Hash hash;
   hash.add(bytes.data(), bytes.size());
   return hash.hex();
 }
@@ -155,7 +154,15 @@ std::string sha256_of_bytes(std::string_view bytes) {
 std::string sha256_of_file(const fs::path& path, const Observer& observer) {
   const OpenFile file(path);
   file.status();
-  return file.sha256(observer);
+  return file.digest(Hash(), observer);
+}
+
+std::string git_sha1_of_file(const fs::path& path, const Observer& observer) {
+  const OpenFile file(path);
+  Hash hash(EVP_sha1());
+  const std::string head = fmt::format("blob {}", file.status().st_size);
+  hash.add(head.c_str(), head.size() + 1);
+  return file.digest(std::move(hash), observer);
 }
 
 DigestCache::DigestCache(fs::path directory) : directory_(std::move(directory)) {}
@@ -179,7 +186,7 @@ std::string DigestCache::sha256(const fs::path& path, const Observer& observer) 
   const struct stat before = file.status();
   std::error_code error;
   const fs::path canonical = fs::canonical(path, error);
-  if (directory_.empty() || error) return file.sha256(observer);
+  if (directory_.empty() || error) return file.digest(Hash(), observer);
 
   const std::string key =
       fmt::format("{}\n{}\n{}.{:09}", canonical.string(), static_cast<int64_t>(before.st_size),
@@ -192,7 +199,7 @@ std::string DigestCache::sha256(const fs::path& path, const Observer& observer) 
     // No entry yet, or one that cannot be read: the file itself decides.
   }
 
-  const std::string digest = file.sha256(observer);
+  const std::string digest = file.digest(Hash(), observer);
   if (changed_just_now(before) || !same_state(before, file.status())) return digest;
   fs::create_directories(directory_, error);
   try {
@@ -223,7 +230,7 @@ std::vector<FileDigest> digest_model(const fs::path& model, const DigestCache& c
 }
 
 std::string fingerprint(const std::vector<FileDigest>& files) {
-  Sha256 hash;
+  Hash hash;
   for (const FileDigest& file : files) {
     const std::string line = fmt::format("{} {} {}\n", file.sha256, file.size, file.name);
     hash.add(line.data(), line.size());

@@ -18,6 +18,9 @@ std::string sha256_of_bytes(std::string_view bytes);
 // regular file, Error(Io) where it cannot be read, Error(Cancelled) when asked to stop.
 std::string sha256_of_file(const std::filesystem::path& path, const Observer& observer = {});
 
+// What git calls a file of this content: SHA-1 over "blob SIZE\\0" and the bytes. Throws as above.
+std::string git_sha1_of_file(const std::filesystem::path& path, const Observer& observer = {});
+
 // Digests of files once read, so that gigabytes are hashed once. An entry holds for one path, size
 // and time of last change. A file changed within the last seconds is not entered: a second change
 // might leave both as they are. A cache that cannot be written is no error, it is only slow.

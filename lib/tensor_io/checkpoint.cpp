@@ -276,6 +276,12 @@ void Checkpoint::take_scales() {
   }
 }
 
+void Checkpoint::forget_pages(const std::string& prefix) const {
+  for (const auto& [name, entry] : index_) {
+    if (name.starts_with(prefix)) entry.file->forget_pages(info_of(entry).name);
+  }
+}
+
 std::shared_ptr<const PackedMatrix> Checkpoint::packed(const std::string& name) const {
   const TensorInfo& tensor = info(name);
   if (tensor.blocks) {

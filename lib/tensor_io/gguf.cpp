@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "lib/core/error.h"
+#include "lib/tensor_io/page_cache.h"
 
 namespace sora {
 
@@ -45,6 +46,12 @@ at::Tensor GgufFile::get(const std::string& name) const {
   }
   return at::from_blob(
       const_cast<std::byte*>(data), shape, [mapping = mapping_](void*) {}, options);
+}
+
+void GgufFile::forget_pages(const std::string& name) const {
+  const size_t position = position_.at(name);
+  forget_mapped_pages(mapping_->bytes().data() + begin_[position],
+                      static_cast<size_t>(tensors_[position].num_bytes()));
 }
 
 }  // namespace sora

@@ -19,6 +19,7 @@ class GgufFile final : public TensorFile {
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   // Of a packed tensor its blocks, as a flat tensor of bytes.
   at::Tensor get(const std::string& name) const override;
+  void forget_pages(const std::string& name) const override;
   // The texts among the values.
   const std::map<std::string, std::string>& metadata() const override { return texts_; }
   const std::map<std::string, GgufValue>& values() const { return values_; }

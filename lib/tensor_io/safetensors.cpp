@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lib/core/error.h"
+#include "lib/tensor_io/page_cache.h"
 
 namespace sora {
 namespace {
@@ -115,6 +116,11 @@ at::Tensor SafetensorsFile::get(const std::string& name) const {
       const_cast<std::byte*>(data), info.shape, [mapping = mapping_](void*) {}, options);
   if (info.dtype == at::kBool) check_bools(data, view.nbytes(), name, path().string());
   return view;
+}
+
+void SafetensorsFile::forget_pages(const std::string& name) const {
+  const size_t position = position_.at(name);
+  forget_mapped_pages(data_[position], static_cast<size_t>(tensors_[position].num_bytes()));
 }
 
 }  // namespace sora

@@ -27,6 +27,8 @@ class SafetensorsFile final : public TensorFile {
   // A tensor that does not begin at a multiple of its element size is the one kind that is copied.
   at::Tensor get(const std::string& name) const override;
 
+  void forget_pages(const std::string& name) const override;
+
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
 
  private:

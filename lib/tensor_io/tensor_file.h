@@ -35,6 +35,8 @@ class TensorFile {
   // A view of the mapped bytes, no copy, never to be written to; it keeps the mapping alive. `name`
   // must be in tensors(). Of a packed tensor the bytes of its blocks, U8 and flat.
   virtual at::Tensor get(const std::string& name) const = 0;
+  // Lets the mapped pages of a tensor go until it is read again.
+  virtual void forget_pages(const std::string& name) const = 0;
 };
 
 }  // namespace sora

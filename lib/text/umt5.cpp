@@ -222,6 +222,7 @@ std::vector<Tensor> Umt5Encoder::encode(const std::vector<std::vector<int64_t>>&
     check_stop(observer);
     const Block block(encoder["block"][i], config_);
     for (size_t n = 0; n < x_TD.size(); ++n) x_TD[n] = block(x_TD[n], buckets_TT[n]);
+    encoder["block"][i].forget_pages();
     observer.advance(Phase::EncodeText, i + 1);
   }
   const RmsNorm final_norm(encoder["final_layer_norm"], config_);

@@ -13,9 +13,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 # Who may include whom, one step down; what lies further down may be included too. All lib folders see core.
 STEPS_DOWN = {
     "cli": ["lib"],
-    "lib": ["jobs", "gallery", "provenance"],  # lib/sora.h and the engine behind it
+    "lib": ["jobs", "gallery", "hub", "provenance"],  # lib/sora.h and the engine behind it
     "jobs": ["provenance"],
     "gallery": ["provenance"],
+    "hub": ["provenance"],
     "provenance": ["pipelines"],
     "pipelines": ["text", "models", "schedulers", "media"],
     "text": ["nn"],
@@ -40,6 +41,7 @@ DOORS = [
     ("zimg", re.compile(r"^zimg"), re.compile(r"^lib/media/")),
     ("SentencePiece", re.compile(r"^sentencepiece"), re.compile(r"^lib/text/")),
     ("ICU", re.compile(r"^unicode/"), re.compile(r"^lib/(text|provenance)/")),
+    ("libcurl", re.compile(r"^curl/"), re.compile(r"^lib/hub/http_client")),
     ("RE2", re.compile(r"^re2/"), re.compile(r"^lib/provenance/")),
     ("toml++", re.compile(r"^toml\+\+/"), re.compile(r"^lib/(provenance|jobs)/")),
     ("cpp-httplib", re.compile(r"^httplib"), re.compile(r"^lib/(gallery|jobs)/")),

@@ -20,20 +20,36 @@ Linear patch_embedding(const WanTransformerConfig& config, const Weights& weight
       weights.get("bias", {width})};
 }
 
-std::vector<WanBlock> make_blocks(const WanTransformerConfig& config, const Weights& weights) {
-  std::vector<WanBlock> blocks;
-  blocks.reserve(static_cast<size_t>(config.num_layers));
-  for (int64_t i = 0; i < config.num_layers; ++i) blocks.emplace_back(config, weights[i]);
-  return blocks;
-}
-
 }  // namespace
 
-WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights& weights)
+WanBlocks::WanBlocks(const WanTransformerConfig& config, const Weights& weights, bool streamed)
+    : config_(config), weights_(weights), streamed_(streamed) {
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    if (streamed) {
+      WanBlock(config, weights.without_values()[i]);  // checks names and shapes
+    } else {
+      blocks_.emplace_back(config, weights[i]);
+    }
+  }
+}
+
+void WanBlocks::for_each(const std::function<void(size_t, const WanBlock&)>& use) const {
+  for (int64_t i = 0; i < config_.num_layers; ++i) {
+    if (!streamed_) {
+      use(static_cast<size_t>(i), blocks_[i]);
+      continue;
+    }
+    use(static_cast<size_t>(i), WanBlock(config_, weights_[i]));
+    weights_[i].forget_pages();
+  }
+}
+
+WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights& weights,
+                               bool streamed)
     : config_(config),
       patch_embedding_(patch_embedding(config, weights["patch_embedding"])),
       condition_embedder_(config, weights["condition_embedder"]),
-      blocks_(make_blocks(config, weights["blocks"])),
+      blocks_(config, weights["blocks"], streamed),
       proj_out_(weights["proj_out"], config.inner_dim(),
                 config.out_channels * config.patch_volume()),
       scale_shift_table_12D_(weights.get_f32("scale_shift_table", {1, 2, config.inner_dim()})) {}
@@ -62,8 +78,10 @@ WanTextContext WanTransformer::prepare_text(const at::Tensor& text_BTD, at::IntA
   const at::Tensor image =
       image_BSD.defined() ? condition_embedder_.image(image_BSD.to(dtype)) : at::Tensor();
   WanTextContext context;
-  context.layers.reserve(blocks_.size());
-  for (const WanBlock& block : blocks_) context.layers.push_back(block.keys(text_BSD, image));
+  context.layers.reserve(static_cast<size_t>(blocks_.size()));
+  blocks_.for_each([&](size_t, const WanBlock& block) {
+    context.layers.push_back(block.keys(text_BSD, image));
+  });
   if (kept.bias_BS.defined()) context.text_bias_BS = kept.bias_BS.to(text_BSD.device());
   return context;
 }
@@ -84,9 +102,9 @@ at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at:
 
   const at::Tensor x_BLD =
       patch_embedding_(patchify(latents_BCFHW, grid)).to(at::kFloat).view({batch, tokens, -1});
-  for (size_t i = 0; i < blocks_.size(); ++i) {
-    blocks_[i].apply_(x_BLD, time, text.layers[i], text.text_bias_BS, rotation);
-  }
+  blocks_.for_each([&](size_t i, const WanBlock& block) {
+    block.apply_(x_BLD, time, text.layers[i], text.text_bias_BS, rotation);
+  });
   const at::Tensor shift_scale_R2D = scale_shift_table_12D_ + time.temb_RD.unsqueeze(1);
   const at::Tensor normed =
       kernels::layer_norm(x_BLD, 1 + shift_scale_R2D.select(1, 1), shift_scale_R2D.select(1, 0),

@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "lib/models/wan/condition_embedder.h"
@@ -24,6 +25,21 @@ struct WanTextContext {
   at::Tensor text_bias_BS;  // Note [Padded keys]; undefined where no row was collapsed
 };
 
+// The layers, all of them loaded, or each loaded when its turn comes and let go after it.
+class WanBlocks {
+ public:
+  WanBlocks(const WanTransformerConfig& config, const Weights& weights, bool streamed);
+
+  int64_t size() const { return config_.num_layers; }
+  void for_each(const std::function<void(size_t index, const WanBlock& block)>& use) const;
+
+ private:
+  WanTransformerConfig config_;
+  Weights weights_;
+  bool streamed_;
+  std::vector<WanBlock> blocks_;  // empty where streamed
+};
+
 // Const and safe to call from several threads after construction. Works in weights.dtype(), f32 or
 // bf16; in bf16 the norms, the modulation, the time embedder and the rotation stay f32, as in the
 // reference.
@@ -31,7 +47,9 @@ class WanTransformer {
  public:
   // Takes every tensor by its name in the checkpoint. Throws Error(Input) for one missing or of
   // another shape.
-  WanTransformer(const WanTransformerConfig& config, const Weights& weights);
+  // With `streamed` at most one layer is in memory, at the cost of reading all of them at each
+  // call.
+  WanTransformer(const WanTransformerConfig& config, const Weights& weights, bool streamed = false);
 
   const WanTransformerConfig& config() const { return config_; }
 
@@ -57,7 +75,7 @@ class WanTransformer {
   WanTransformerConfig config_;
   Linear patch_embedding_;
   WanConditionEmbedder condition_embedder_;
-  std::vector<WanBlock> blocks_;
+  WanBlocks blocks_;
   Linear proj_out_;
   at::Tensor scale_shift_table_12D_;  // f32
 };

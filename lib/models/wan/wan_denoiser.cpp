@@ -58,7 +58,7 @@ void WanDenoiser::use_expert(bool low_noise) {
   const auto checkpoint = open_weights(WanPart::Transformer, path);
   const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
   const Weights weights(checkpoint, dtype_, at::kCPU, loras.changes);
-  transformer_ = std::make_unique<WanTransformer>(model_.transformer, weights);
+  transformer_ = std::make_unique<WanTransformer>(model_.transformer, weights, model_.placement.stream_blocks);
   weights.check_all_used();
   low_noise_resident_ = low_noise;
 

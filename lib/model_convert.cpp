@@ -1,0 +1,170 @@
+#include "lib/model_convert.h"
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "lib/core/error.h"
+#include "lib/models/wan/names.h"
+#include "lib/models/wan/parts.h"
+#include "lib/tensor_io/atomic_file.h"
+#include "lib/tensor_io/model_part.h"
+#include "lib/tensor_io/tensor_source.h"
+#include "lib/text/umt5_names.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A part as it is read: names and config of diffusers or transformers.
+struct LoadedPart {
+  nlohmann::json config;
+  std::shared_ptr<const Checkpoint> weights;
+  bool is_transformer = false;
+  bool is_text_encoder = false;
+};
+
+LoadedPart load_wan_part(WanPart part, const fs::path& path) {
+  return {read_config(part, path).object(), open_weights(part, path), part == WanPart::Transformer,
+          false};
+}
+
+LoadedPart load_text_encoder(const fs::path& path) {
+  const Checkpoint stored = Checkpoint::open(path);
+  if (fs::is_directory(path)) {
+    return {ConfigReader::open(path / "config.json").object(), std::make_shared<Checkpoint>(stored),
+            false, true};
+  }
+  const auto weights = std::make_shared<Checkpoint>(with_umt5_names(stored));
+  return {umt5_config_from_shapes(*weights), weights, false, true};
+}
+
+LoadedPart load_part(const fs::path& input) {
+  const fs::path path = fs::exists(input / "model_index.json") ? input / "transformer" : input;
+  if (!fs::exists(path))
+    fail(ErrorKind::NotFound, "{}: there is no such file or directory", path.string());
+  const Checkpoint checkpoint = Checkpoint::open(path);
+  if (find_part(checkpoint, kWanTransformerPart)) return load_wan_part(WanPart::Transformer, path);
+  if (find_part(checkpoint, kWanVaePart)) return load_wan_part(WanPart::Vae, path);
+  if (find_part(checkpoint, kClipVisionPart)) return load_wan_part(WanPart::ImageEncoder, path);
+  if (find_part(checkpoint, kUmt5Part)) return load_text_encoder(path);
+  fail(ErrorKind::Input,
+       "{}: holds no part that is known: neither a Wan transformer or VAE nor a UMT5 or CLIP "
+       "encoder",
+       path.string());
+}
+
+struct TypeRow {
+  std::string_view name;
+  at::ScalarType dtype;
+  const char* blocks;
+};
+
+constexpr TypeRow kTypes[] = {{"f32", at::kFloat, nullptr},
+                              {"f16", at::kHalf, nullptr},
+                              {"bf16", at::kBFloat16, nullptr},
+                              {"q8_0", at::kHalf, "Q8_0"},
+                              {"q4_k", at::kHalf, "Q4_K"}};
+
+const TypeRow* find_type(const std::string& name) {
+  if (name.empty()) return nullptr;
+  for (const TypeRow& row : kTypes) {
+    if (row.name == name) return &row;
+  }
+  fail(ErrorKind::Usage, "--type {} is unknown; it is f32, f16, bf16, q8_0 or q4_k", name);
+}
+
+// Small tensors, and those at which the published quantisations leave the precision as it is.
+bool is_kept_precise(const std::string& name, const std::vector<int64_t>& shape) {
+  return shape.size() != 2 || name.starts_with("condition_embedder.time_embedder") ||
+         name.starts_with("proj_out") || name.find("relative_attention_bias") != std::string::npos;
+}
+
+const BlockFormat* blocks_for(const TypeRow& type, const std::string& name,
+                              const std::vector<int64_t>& shape) {
+  if (!type.blocks || is_kept_precise(name, shape)) return nullptr;
+  for (const char* each : {type.blocks, "Q8_0"}) {
+    const BlockFormat* blocks = find_block_format(std::string_view(each));
+    if (shape.back() % blocks->num_values == 0) return blocks;
+  }
+  return nullptr;
+}
+
+std::vector<TensorSource> sources_of(const LoadedPart& part, const TypeRow* type, bool original,
+                                     Observer& observer) {
+  std::vector<TensorSource> sources;
+  const std::vector<std::string> names = part.weights->names();
+  observer.begin(Phase::Write, static_cast<int64_t>(names.size()));
+  auto done = std::make_shared<int64_t>(0);
+  for (const std::string& name : names) {
+    const TensorInfo& info = part.weights->info(name);
+    const auto packed = part.weights->packed(name);
+    TensorSource source;
+    source.name = original ? original_transformer_name(name) : name;
+    source.shape = info.shape;
+    source.dtype = type ? type->dtype : packed ? at::kBFloat16 : info.dtype;
+    // What the reference keeps in f32 whatever the model's type, and what quantisers leave alone.
+    const bool small = info.shape.size() < 2 || name.find("scale_shift_table") != std::string::npos;
+    if (type && type->blocks && small) source.dtype = at::kFloat;
+    if (type) source.blocks = blocks_for(*type, name, info.shape);
+    source.load = [weights = part.weights, name, packed, shape = info.shape, dtype = source.dtype,
+                   blocks = source.blocks, done, &observer] {
+      check_stop(observer);
+      observer.advance(Phase::Write, ++*done);
+      const at::ScalarType made = blocks ? at::kFloat : dtype;
+      return packed ? packed->all(made).reshape(shape) : weights->get(name);
+    };
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  AtomicFile file(path);
+  file.write(text.data(), text.size());
+  file.commit();
+}
+
+}  // namespace
+
+nlohmann::json convert_model(const ConvertModel& task, Observer& observer) {
+  const fs::path output = task.output;
+  const std::string extension = output.extension().string();
+  const TypeRow* type = find_type(task.type);
+  const bool to_gguf = extension == ".gguf", to_file = to_gguf || extension == ".safetensors";
+  if (fs::exists(output) && !task.force)
+    fail(ErrorKind::Usage, "{}: exists; --force replaces it", output.string());
+  if (!to_gguf && type && type->blocks)
+    fail(ErrorKind::Usage, "--type {} needs an output that ends in .gguf", task.type);
+
+  const LoadedPart part = load_part(task.input);
+  const nlohmann::json config = part.config;
+  if (to_gguf && !part.is_transformer) {
+    fail(ErrorKind::Usage, "{}: is no transformer; a GGUF is written of transformers alone",
+         task.input);
+  }
+  if (to_gguf && !type) type = find_type("bf16");
+  const std::vector<TensorSource> sources =
+      sources_of(part, type, to_file && part.is_transformer, observer);
+  fs::path written = output;
+  if (to_gguf) {
+    write_gguf(output, sources, {{"general.architecture", "wan"}, {"config", config.dump()}});
+  } else if (to_file) {
+    write_safetensors(output, sources, {{"format", "pt"}, {"config", config.dump()}});
+  } else {
+    fs::create_directories(output);
+    const bool is_diffusers = config.contains("_class_name");
+    written = output / (is_diffusers ? "diffusion_pytorch_model.safetensors" : "model.safetensors");
+    write_safetensors(written, sources, {{"format", "pt"}});
+    write_text(output / "config.json",
+               config.dump(2) + "\n");  // last: without it it is no component
+  }
+  return {{"path", output.string()},
+          {"tensors", sources.size()},
+          {"bytes", fs::file_size(written)},
+          {"config", config}};
+}
+
+}  // namespace sora

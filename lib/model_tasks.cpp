@@ -1,0 +1,65 @@
+#include "lib/model_tasks.h"
+
+#include "lib/core/error.h"
+#include "lib/hub/pull.h"
+#include "lib/hub/verify.h"
+#include "lib/model_convert.h"
+#include "lib/models/inventory.h"
+#include "lib/models/registry.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+json run(const ListModels& task, const fs::path& built_in, Observer&) {
+  return {{"models", list_models(built_in, task.models_dir)}};
+}
+
+json run(const ShowModel& task, const fs::path& built_in, Observer&) {
+  return describe_model(
+      read_model_info(task.model, find_model(task.model, built_in, task.files), task.files));
+}
+
+json run(const VerifyModel& task, const fs::path& built_in, Observer& observer) {
+  ModelFiles files;
+  files.models_dir = task.models_dir;
+  json result = verify_files(find_model(task.model, built_in, files), observer);
+  if (!result["ok"]) {
+    std::string damaged;
+    for (const json& file : result["files"]) {
+      if (file["state"] == "damaged")
+        damaged += (damaged.empty() ? "" : ", ") + file["path"].get<std::string>();
+    }
+    fail(ErrorKind::Input, "{}: damaged files: {}; remove them and pull the model again",
+         task.model, damaged);
+  }
+  return result;
+}
+
+json run(const ConvertModel& task, const fs::path&, Observer& observer) {
+  return convert_model(task, observer);
+}
+
+json run(const PullModel& task, const fs::path&, Observer& observer) {
+  const auto name = parse_hub_name(task.model);
+  if (!name)
+    fail(ErrorKind::Usage, "{}: is no name of a model on a hub; write org/name[@revision]",
+         task.model);
+  const PullResult result =
+      pull_model(*name, {task.include, task.connections, task.offline}, observer);
+  return {{"path", result.snapshot.string()},
+          {"commit", result.commit},
+          {"files", result.num_files},
+          {"bytes", result.num_bytes},
+          {"bytes_loaded", result.num_bytes_loaded}};
+}
+
+}  // namespace
+
+json run_model_task(const ModelTask& task, const fs::path& built_in, Observer& observer) {
+  return std::visit([&](const auto& each) { return run(each, built_in, observer); }, task);
+}
+
+}  // namespace sora

@@ -1,0 +1,198 @@
+// What is counted: weights as they are held (mapped pages count once they are read), the tensors
+// that are alive at the widest point of each network, and the program with its libraries.
+#include "lib/pipelines/memory_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "lib/core/error.h"
+#include "lib/models/wan/parts.h"
+#include "lib/models/wan/vae_tiling.h"
+#include "lib/pipelines/decode.h"
+
+namespace sora {
+namespace {
+
+constexpr int64_t kProgram = 400 << 20;  // libtorch, FFmpeg and the encoder's buffers
+constexpr double kMiB = 1024.0 * 1024.0;
+constexpr int64_t kMaxBatchedTokens = 4096;  // both guidance passes at once, wan_denoiser.cpp
+
+int64_t element_size(const Plan& plan) { return plan.dtype == "bf16" ? 2 : 4; }
+
+at::ScalarType scalar_type(const Plan& plan) {
+  return plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+}
+
+// Of a tensor once a layer holds it: packed ones and those of the right type are mapped, others are
+// copies, whose source's pages were read too.
+int64_t held_bytes(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype) {
+  const TensorInfo& info = checkpoint.info(name);
+  const bool mapped = info.dtype == dtype || checkpoint.packed(name) != nullptr;
+  return info.num_bytes() +
+         (mapped ? 0 : info.num_values() * static_cast<int64_t>(c10::elementSize(dtype)));
+}
+
+// "blocks.12.x" -> "blocks.12", with `list` = "blocks."; empty for other tensors.
+std::string layer_of(const std::string& name, const std::string& list) {
+  if (!name.starts_with(list)) return "";
+  return name.substr(0, name.find('.', list.size()));
+}
+
+struct PartBytes {
+  int64_t rest = 0;     // outside of the layers
+  int64_t layers = 0;   // all of them
+  int64_t largest = 0;  // of one
+};
+
+PartBytes measure(const Checkpoint& checkpoint, const std::string& list, at::ScalarType dtype) {
+  PartBytes bytes;
+  std::map<std::string, int64_t> layers;
+  for (const std::string& name : checkpoint.names()) {
+    const std::string layer = layer_of(name, list);
+    (layer.empty() ? bytes.rest : layers[layer]) += held_bytes(checkpoint, name, dtype);
+  }
+  for (const auto& [name, size] : layers) {
+    bytes.layers += size;
+    bytes.largest = std::max(bytes.largest, size);
+  }
+  return bytes;
+}
+
+// The encoder goes through its layers one by one; of the table some rows are read.
+int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
+  const Checkpoint stored = Checkpoint::open(model.parts.text_encoder);
+  int64_t largest = 0;
+  std::map<std::string, int64_t> layers;
+  for (const std::string& name : stored.names()) {
+    for (const char* list : {"encoder.block.", "blocks.", "enc.blk."}) {
+      const std::string layer = layer_of(name, list);
+      if (layer.empty()) continue;
+      const TensorInfo& info = stored.info(name);
+      layers[layer] += info.num_bytes() + info.num_values() * element_size(plan);
+    }
+  }
+  for (const auto& [name, size] : layers) largest = std::max(largest, size);
+  return kProgram + largest;
+}
+
+// Hidden state in f32, its norm, q, k, v and the attention's output; the keys and values of the
+// text in every layer; the latents of the sampler and of guidance.
+int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
+  const WanTransformerConfig& config = model.transformer;
+  const int64_t element = element_size(plan), width = config.inner_dim();
+  const int64_t tokens = plan.grid.num_tokens();
+  const bool guided = plan.guidance_scale > 1.0;
+  const bool batched = guided && tokens <= kMaxBatchedTokens && !config.image_dim;
+  const int64_t rows = tokens * (batched ? 2 : 1);
+  const int64_t hidden = rows * width * (4 + 5 * element);
+  const int64_t text = config.num_layers * (guided ? 2 : 1) * model.defaults.max_sequence_length *
+                       width * 2 * element;
+  const int64_t latents =
+      12 * plan.grid.frames * plan.grid.height * plan.grid.width * plan.grid.strides.channels * 4;
+  return hidden + text + latents;
+}
+
+// At its widest the decoder holds, of the frame at full size, the inputs of a residual block (six
+// frames with those remembered), its two convolutions' outputs (four each) and the caches of the
+// level.
+int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled) {
+  const WanVaeConfig& vae = model.vae;
+  const int64_t patch = vae.patch_size;
+  const WanVaeTiling tile;
+  const int64_t width =
+      tiled ? std::min(tile.tile_width, plan.canvas_size.width) : plan.canvas_size.width;
+  const int64_t height =
+      tiled ? std::min(tile.tile_height, plan.canvas_size.height) : plan.canvas_size.height;
+  const int64_t pixels = width * height / (patch * patch);
+  const int64_t channels = vae.decoder_base_dim * vae.dim_mult.front();
+  constexpr int64_t kLiveFrames = 6 + 4 + 4 + 12;
+  const int64_t working = pixels * channels * kLiveFrames * element_size(plan);
+  // Tiles wait for their neighbours over the whole length.
+  const int64_t waiting = tiled ? plan.canvas_frames * plan.canvas_size.width *
+                                      plan.canvas_size.height * 4 * element_size(plan)
+                                : 0;
+  return working + waiting;
+}
+
+std::string in_mib(int64_t bytes) {
+  return fmt::format("{:.0f} MiB", static_cast<double>(bytes) / kMiB);
+}
+
+}  // namespace
+
+int64_t MemoryPlan::peak() const { return std::max({text, sample, decode}); }
+
+std::string MemoryPlan::describe() const {
+  return fmt::format("{} of {}: text {}, sampling {}{}, decoding {}{}", in_mib(peak()),
+                     in_mib(limit), in_mib(text), in_mib(sample),
+                     placement.stream_blocks ? " (layers streamed)" : "", in_mib(decode),
+                     placement.tile_frames ? " (in tiles)" : "");
+}
+
+int64_t free_memory() {
+  int64_t available = INT64_MAX;
+  std::ifstream info("/proc/meminfo");
+  for (std::string line; std::getline(info, line);) {
+    std::istringstream words(line);
+    std::string name;
+    int64_t kibibytes = 0;
+    if (words >> name >> kibibytes && name == "MemAvailable:") available = kibibytes * 1024;
+  }
+  int64_t limit = 0, used = 0;
+  std::ifstream limit_file("/sys/fs/cgroup/memory.max"), used_file("/sys/fs/cgroup/memory.current");
+  if (limit_file >> limit && used_file >> used)
+    available = std::min(available, std::max<int64_t>(limit - used, 0));
+  return available;
+}
+
+MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit) {
+  MemoryPlan memory;
+  memory.limit = limit.value_or(free_memory());
+  PartBytes transformer;
+  for (const auto& path : {model.parts.transformer, model.parts.transformer_2}) {
+    if (path.empty()) continue;
+    const auto checkpoint = open_weights(WanPart::Transformer, path);
+    const PartBytes expert = measure(*checkpoint, "blocks.", scalar_type(plan));
+    if (expert.layers > transformer.layers) transformer = expert;
+  }
+  const auto vae = open_weights(WanPart::Vae, model.parts.vae);
+  int64_t decoder = 0;
+  for (const std::string& name : vae->names()) {
+    if (name.starts_with("decoder.")) decoder += held_bytes(*vae, name, scalar_type(plan));
+  }
+
+  const int64_t activations = kProgram + transformer.rest + sample_activations(model, plan);
+  memory.text = text_bytes(model, plan);
+  memory.sample = activations + transformer.layers;
+  memory.decode = kProgram + decoder + decode_activations(model, plan, tiles_frames(plan));
+  // Mapped layers that do not fit would be read again at each step by the kernel, page by page;
+  // streamed they are read in order.
+  if (memory.sample > memory.limit) {
+    memory.placement.stream_blocks = true;
+    memory.sample = activations + transformer.largest;
+  }
+  if (memory.decode > memory.limit && !tiles_frames(plan)) {
+    memory.placement.tile_frames = true;
+    memory.decode = kProgram + decoder + decode_activations(model, plan, true);
+  }
+  const auto refuse = [&](const char* phase, int64_t bytes, const char* help) {
+    fail(ErrorKind::Memory, "{} of this clip needs {}, and {} are there; {}", phase, in_mib(bytes),
+         in_mib(memory.limit), help);
+  };
+  if (memory.text > memory.limit)
+    refuse("encoding the text", memory.text,
+           "take a quantised text encoder, or allow more with --memory");
+  if (memory.sample > memory.limit)
+    refuse("sampling", memory.sample,
+           "make the clip smaller or shorter, or allow more with --memory");
+  if (memory.decode > memory.limit)
+    refuse("decoding", memory.decode,
+           "make the clip smaller or shorter, or allow more with --memory");
+  return memory;
+}
+
+}  // namespace sora

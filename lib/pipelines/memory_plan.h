@@ -1,0 +1,36 @@
+// How a run fits into memory, decided before it starts: which parts are whole and which are
+// streamed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lib/models/model_info.h"
+#include "lib/pipelines/plan.h"
+
+namespace sora {
+
+// Peak bytes of each phase, the program itself included. Phases follow one another: text encoder,
+// transformer and VAE are never in memory together.
+struct MemoryPlan {
+  int64_t limit = 0;
+  Placement placement;
+  int64_t text = 0;
+  int64_t sample = 0;
+  int64_t decode = 0;
+
+  int64_t peak() const;
+  std::string describe() const;  // "812 MiB of 8192 MiB: text 500 MiB, ..."
+};
+
+// `limit` is what the user allows; without it the machine's free memory. Whole parts are preferred;
+// where they do not fit the transformer is streamed layer by layer from the mapped file, and frames
+// are decoded in tiles. Throws Error(Memory), naming the phase and what would help, where that does
+// not fit either.
+MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit);
+
+// MemAvailable, or less where the control group is given less.
+int64_t free_memory();
+
+}  // namespace sora
