@@ -13,6 +13,21 @@ std::vector<const CLI::App*> subcommands_of(const CLI::App& app) {
   return visible;
 }
 
+std::vector<const CLI::App*> all_subcommands_of(const CLI::App& app) {
+  std::vector<const CLI::App*> all;
+  for (const CLI::App* subcommand : subcommands_of(app)) {
+    all.push_back(subcommand);
+    for (const CLI::App* nested : all_subcommands_of(*subcommand)) all.push_back(nested);
+  }
+  return all;
+}
+
+std::string full_name(const CLI::App& subcommand) {
+  const CLI::App* parent = subcommand.get_parent();
+  const bool is_nested = parent != nullptr && parent->get_parent() != nullptr;
+  return is_nested ? full_name(*parent) + " " + subcommand.get_name() : subcommand.get_name();
+}
+
 std::vector<const CLI::Option*> options_of(const CLI::App& app) {
   std::vector<const CLI::Option*> visible;
   for (const CLI::Option* option : app.get_options()) {

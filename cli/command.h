@@ -3,6 +3,7 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "lib/gallery/gallery.h"
 #include "lib/core/model_task.h"
@@ -55,8 +56,45 @@ struct ExploreGallery {
   int port = 8765;
 };
 
+// Makes all clips of a prompt file.
+struct RunBatch {
+  std::string file;    // "-": stdin; empty with `resume`: all that the folder's journal still holds
+  std::string format;  // txt | jsonl | csv | yaml; empty: by the file's name
+  std::string folder;  // empty: beside the file, named after it
+  std::string name_template;           // of outputs; empty: after prompt and seed
+  std::vector<std::string> defaults;   // options for all jobs, as on a command line
+  bool dry_run = false;
+  bool resume = false;
+  bool keep_going = false;
+  bool strict = false;   // what the plan would change in a request is a fault
+  bool force = false;    // make again, replace
+  bool watch = false;
+  int retries = 0;
+  int processes = 1;
+  int shard = 0;
+  int num_shards = 1;
+  std::string worker_of;  // this process is one of several: the batch whose jobs it makes
+};
+
+// Tells how far the batches of a folder are.
+struct ShowBatch {
+  std::string folder;
+};
+
+// One action on the queue.
+struct UseQueue {
+  enum class Action { Add, List, Show, Cancel, Retry, Run, Pause, Unpause };
+  Action action = Action::List;
+  std::string folder;                // empty: the user's own
+  std::vector<std::string> command;  // of Add: {"generate", "a red ball"}
+  bool relaxed = false;
+  int retries = 0;
+  int64_t job = 0;
+  bool follow = false;
+};
+
 struct Command {
-  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents> action;
+  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents, RunBatch, ShowBatch, UseQueue> action;
   Display display;
 };
 

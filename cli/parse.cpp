@@ -28,20 +28,6 @@ size_t edit_distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
-// The name nearest to `word`, or nothing where none is within a third of its letters.
-std::string nearest(const std::string& word, const std::vector<std::string>& names) {
-  std::string best;
-  size_t best_distance = word.size() / 3 + 1;
-  for (const std::string& name : names) {
-    const size_t distance = edit_distance(word, name);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = name;
-    }
-  }
-  return best;
-}
-
 const CLI::App* called_subcommand(const CLI::App& app) {
   const std::vector<CLI::App*> called = app.get_subcommands();
   return called.empty() ? nullptr : called.front();
@@ -77,6 +63,19 @@ std::vector<std::string> known_names(const CLI::App& app, bool options) {
 }
 
 }  // namespace
+
+std::string nearest(const std::string& word, const std::vector<std::string>& names) {
+  std::string best;
+  size_t best_distance = word.size() / 3 + 1;
+  for (const std::string& name : names) {
+    const size_t distance = edit_distance(word, name);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = name;
+    }
+  }
+  return best;
+}
 
 std::unique_ptr<CLI::App> make_app(Command& chosen) {
   auto app = std::make_unique<CLI::App>("Make videos from text and images, on this machine", "sora");

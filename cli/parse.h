@@ -18,4 +18,7 @@ std::unique_ptr<CLI::App> make_app(Command& chosen);
 // Throws Error(Usage) for anything that does not parse, with the nearest known option where one is close.
 Command parse(const std::vector<std::string>& arguments);
 
+// The name nearest to `word`, or nothing where none is within a third of its letters.
+std::string nearest(const std::string& word, const std::vector<std::string>& names);
+
 }  // namespace sora::cli

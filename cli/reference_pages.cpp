@@ -37,8 +37,8 @@ std::string man_page(const CLI::App& app) {
   std::string page = fmt::format(".TH SORA 1 \"\" \"sora {}\" \"User Commands\"\n", kVersion);
   page += ".SH NAME\nsora \\- " + roff(app.get_description()) + "\n";
   page += ".SH SYNOPSIS\n.B sora\n.I COMMAND\n[\\fIOPTIONS\\fR]\n";
-  for (const CLI::App* subcommand : subcommands_of(app)) {
-    page += ".SH SORA " + roff(subcommand->get_name()) + "\n" + roff(subcommand->get_description()) + ".\n";
+  for (const CLI::App* subcommand : all_subcommands_of(app)) {
+    page += ".SH SORA " + roff(full_name(*subcommand)) + "\n" + roff(subcommand->get_description()) + ".\n";
     for (const CLI::Option* option : options_of(*subcommand)) {
       page += ".TP\n.B " + roff(name_of(*option)) + "\n" + roff(option->get_description()) + ".\n";
     }
@@ -57,8 +57,8 @@ std::string reference_page(const CLI::App& app) {
   std::string page =
       "# Command line\n\nMade by `sora --generate-reference`; a test compares the two. "
       "Results go to stdout, messages and progress to stderr.\n";
-  for (const CLI::App* subcommand : subcommands_of(app)) {
-    page += fmt::format("\n## sora {}\n\n{}.\n\n```\n", subcommand->get_name(), subcommand->get_description());
+  for (const CLI::App* subcommand : all_subcommands_of(app)) {
+    page += fmt::format("\n## sora {}\n\n{}.\n\n```\n", full_name(*subcommand), subcommand->get_description());
     for (const std::string& example : examples_of(*subcommand)) page += example + "\n";
     page += "```\n\n| option | meaning |\n|---|---|\n";
     for (const CLI::Option* option : options_of(*subcommand)) {

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <iostream>
 
+#include "cli/batch.h"
 #include "cli/engine_library.h"
 #include "cli/progress.h"
+#include "cli/queue.h"
+#include "cli/results.h"
 #include "cli/run_actions.h"
 #include "cli/terminal.h"
 #include "lib/core/error.h"
@@ -15,28 +17,9 @@
 namespace sora::cli {
 namespace {
 
-void write_result(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw Error(ErrorKind::Io, "the result could not be written to stdout; is it closed or full?");
-  }
-}
-
-nlohmann::json to_json(const ClipResult& clip) {
-  return {{"schema", 1},
-          {"path", clip.paths.empty() ? "" : clip.paths.front()},
-          {"paths", clip.paths},
-          {"width", clip.size.width},
-          {"height", clip.size.height},
-          {"frames", clip.num_frames},
-          {"fps", to_string(clip.fps)},
-          {"seed", clip.seed},
-          {"seconds", clip.seconds},
-          {"manifest", clip.manifest}};
-}
-
 void report(const ClipResult& clip, const Display& display, bool to_stdout) {
   if (display.json) {
-    write_result(to_json(clip).dump() + "\n");
+    write_json(to_json(clip));
   } else if (to_stdout) {
     write_result(clip.paths.front() + "\n");
   }
@@ -49,15 +32,6 @@ void report(const ClipResult& clip, const Display& display, bool to_stdout) {
 void print_plan(const PlanReport& plan, const Display& display) {
   if (display.json) return write_result(plan.json.dump() + "\n");
   for (const std::string& line : plan.lines) write_result(printable(line) + "\n");
-}
-
-Request with_recipe(const MakeClips& make, Engine& engine) {
-  if (make.recipe.empty()) return make.request;
-  Request request = engine.recipe(make.recipe);
-  request.output = make.request.output;
-  request.runtime.threads = make.request.runtime.threads;
-  check(request);
-  return request;
 }
 
 void run_action(const PrintText& print, const Display&) { write_result(print.text); }
@@ -134,6 +108,15 @@ void run_action(const UseModels& use, const Display& display) {
 }
 
 }  // namespace
+
+Request with_recipe(const MakeClips& make, Engine& engine) {
+  if (make.recipe.empty()) return make.request;
+  Request request = engine.recipe(make.recipe);
+  request.output = make.request.output;
+  request.runtime.threads = make.request.runtime.threads;
+  check(request);
+  return request;
+}
 
 void run(const Command& command) {
   std::visit([&](const auto& action) { run_action(action, command.display); }, command.action);

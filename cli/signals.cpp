@@ -32,6 +32,7 @@ void install_signal_handlers() {
 }
 
 bool stop_signalled() { return g_signal != 0; }
+bool termination_signalled() { return g_signal == SIGTERM; }
 
 void end_by_signal() {
   if (g_signal == 0) return;

@@ -9,6 +9,8 @@
 namespace sora::cli {
 
 void add_generate(CLI::App& app, Command& chosen);
+void add_batch(CLI::App& app, Command& chosen);
+void add_queue(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_models(CLI::App& app, Command& chosen);
 void add_decode(CLI::App& app, Command& chosen);
@@ -16,6 +18,6 @@ void add_explore(CLI::App& app, Command& chosen);
 
 using AddSubcommand = void (*)(CLI::App& app, Command& chosen);
 
-inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_info, add_decode, add_models, add_explore};
+inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_batch, add_queue, add_info, add_decode, add_models, add_explore};
 
 }  // namespace sora::cli

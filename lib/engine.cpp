@@ -4,10 +4,13 @@
 #include <dlfcn.h>
 #include <fmt/ranges.h>
 #include <torch/version.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <set>
 
 #include "lib/core/json_file.h"
 #include "lib/gallery/gallery_id.h"
@@ -19,6 +22,7 @@
 #include "lib/models/registry.h"
 #include "lib/pipelines/clip_maker.h"
 #include "lib/pipelines/memory_plan.h"
+#include "lib/pipelines/conditioning.h"
 #include "lib/pipelines/output_path.h"
 #include "lib/pipelines/plan_report.h"
 #include "lib/pipelines/vocabulary.h"
@@ -46,6 +50,16 @@ std::filesystem::path built_in_models() {
     if (std::filesystem::exists(path)) return std::filesystem::canonical(path);
   }
   return library / kModelPathsFromLibrary[0];
+}
+
+bool is_same_model(const Runtime& a, const Runtime& b) { return a.model == b.model && a.files == b.files; }
+
+// Whether the parts that are used after one another may all stay: they take less than half of the machine's memory.
+bool fits_in_memory(const ModelInfo& model) {
+  const int64_t memory = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
+  int64_t weights = Checkpoint::open(model.parts.transformer).num_bytes() + Checkpoint::open(model.parts.vae).num_bytes();
+  if (model.has_two_experts()) weights += Checkpoint::open(model.parts.transformer_2).num_bytes();
+  return weights < memory / 2;
 }
 
 std::string prompt_of(const Request& request) {
@@ -95,13 +109,14 @@ ManifestSchedule schedule_of(const Request& request, const Plan& plan, const Mod
 
 // All of the manifest that the variations of a request share.
 Manifest describe_making(const Request& request, const Plan& plan, const ModelInfo& model, const Observer& observer) {
-  const DigestCache digests;
   Manifest manifest;
   manifest.created_by = std::string("sora ") + kVersion;
   manifest.operation = operation_name(request.operation);
   manifest.model.name = model.name;
   manifest.model.class_name = "WanTransformer3DModel";
-  manifest.model.fingerprint = fingerprint(digest_model(model, digests, observer));
+  manifest.model.fingerprint = *model.part<std::string>("fingerprint", [&] {
+    return std::make_shared<const std::string>(fingerprint(digest_model(model, DigestCache(), observer)));
+  });
   manifest.model.dtype = plan.dtype;
   for (const std::string& path : sources_of(request)) {
     manifest.sources.push_back({path, sha256_of_file(path, observer)});
@@ -158,16 +173,54 @@ class LocalEngine : public Engine {
     const c10::InferenceMode inference;
     serve_gallery(request, port, on_ready, observer);
   }
+  void keep_models_loaded() override { keep_loaded_ = true; }
+  void prepare(const std::vector<Request>& requests, Observer& observer) override;
+  std::string sha256(const std::string& path) override { return sha256_of_file(path); }
 
  private:
   // With latents given only the VAE is run.
   std::vector<ClipResult> make_clips(const Request& request, const at::Tensor& known_latents, Observer& observer);
 
-  ModelInfo find(const Request& request) const {
-    const Runtime& wish = request.runtime;
-    return read_model_info(wish.model, find_model(wish.model, built_in_models(), wish.files), wish.files);
-  }
+  ModelInfo find(const Request& request);
+  double matrix_rate(const std::string& dtype);
+
+  bool keep_loaded_ = false;
+  std::optional<ModelInfo> kept_model_;  // the one that was used last
+  Runtime kept_wish_;                    // what it was asked for as
+  std::map<std::string, double> matrix_rates_;
 };
+
+ModelInfo LocalEngine::find(const Request& request) {
+  const Runtime& wish = request.runtime;
+  if (kept_model_ && is_same_model(wish, kept_wish_)) return *kept_model_;
+  kept_model_.reset();
+  ModelInfo model = read_model_info(wish.model, find_model(wish.model, built_in_models(), wish.files), wish.files);
+  if (keep_loaded_) {
+    if (fits_in_memory(model)) model.kept = std::make_shared<KeptParts>();
+    kept_model_ = model;
+    kept_wish_ = wish;
+  }
+  return model;
+}
+
+double LocalEngine::matrix_rate(const std::string& dtype) {
+  if (!matrix_rates_.count(dtype)) matrix_rates_[dtype] = measure_matrix_rate(dtype);
+  return matrix_rates_[dtype];
+}
+
+void LocalEngine::prepare(const std::vector<Request>& requests, Observer& observer) {
+  if (requests.empty()) return;
+  const c10::InferenceMode inference;
+  const ModelInfo model = find(requests.front());
+  if (!model.kept) return;
+  std::map<std::string, std::set<std::string>> texts_by_dtype;
+  for (const Request& request : requests) {
+    if (!is_same_model(request.runtime, requests.front().runtime)) continue;
+    const Plan plan = make_plan(request, model);
+    texts_by_dtype[plan.dtype].insert({prompt_of(request), plan.negative_prompt});
+  }
+  for (const auto& [dtype, texts] : texts_by_dtype) keep_texts(model, dtype, {texts.begin(), texts.end()}, observer);
+}
 
 std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path, const OutputSpec& output,
                                             const Runtime& runtime, Observer& observer) {
@@ -274,7 +327,7 @@ PlanReport LocalEngine::plan(const Request& asked) {
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   const Canvas canvas = make_canvas(request, plan, model);
   format_for(request.output.path.empty() ? "clip.mp4" : request.output.path, request.output.codec);
-  const double rate = measure_matrix_rate(plan.dtype);
+  const double rate = matrix_rate(plan.dtype);
   return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate)};
 }
 

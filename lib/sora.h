@@ -56,6 +56,13 @@ class SORA_EXPORT Engine {
                      Observer& observer) = 0;
   // `sora models`; the result as JSON. Throws Error.
   virtual nlohmann::json models(const ModelTask& task, Observer& observer) = 0;
+  // From now on the parts of a model that fit into memory stay loaded between requests.
+  virtual void keep_models_loaded() = 0;
+  // Does together what these requests of one model share: their texts are encoded in one pass. Only after
+  // keep_models_loaded(); run() makes the same bytes without it.
+  virtual void prepare(const std::vector<Request>& requests, Observer& observer) = 0;
+  // SHA-256 of a file, 64 lowercase hexadecimal digits. Throws Error(NotFound | Io).
+  virtual std::string sha256(const std::string& path) = 0;
   // Versions of the libraries in use, devices, encoders: for bug reports.
   virtual nlohmann::json versions() = 0;
 };

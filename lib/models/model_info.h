@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "lib/core/model_files.h"
 #include "lib/core/rational.h"
+#include "lib/models/kept_parts.h"
 #include "lib/models/latents.h"
 #include "lib/models/wan/config.h"
 #include "lib/models/wan/vae_config.h"
@@ -74,9 +76,16 @@ struct ModelInfo {
   KnownFrames known_frames = KnownFrames::None;
   bool wants_image_embeds = false;  // CLIP image branch
   ModelDefaults defaults;
+  std::shared_ptr<KeptParts> kept;   // null: each part is loaded for a clip and let go
 
   LatentStrides strides() const;
   bool has_two_experts() const { return boundary_timestep.has_value(); }
+
+  // The kept part of this name, or one loaded for the caller alone.
+  template <typename Part, typename Load>
+  std::shared_ptr<const Part> part(const std::string& name, Load load) const {
+    return kept ? kept->get<Part>(name, load) : load();
+  }
 };
 
 }  // namespace sora

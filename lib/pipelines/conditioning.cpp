@@ -13,7 +13,12 @@
 namespace sora {
 namespace {
 
-at::ScalarType scalar_type(const Plan& plan) { return plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat; }
+constexpr const char* kKeptTexts = "text ";
+
+std::string kept_text(const std::string& dtype, const std::string& text) { return kKeptTexts + dtype + " " + text; }
+
+at::ScalarType scalar_type(const std::string& dtype) { return dtype == "bf16" ? at::kBFloat16 : at::kFloat; }
+at::ScalarType scalar_type(const Plan& plan) { return scalar_type(plan.dtype); }
 
 // Video frames [first, first + count) of the canvas, [1,3,count,H,W] in [-1,1].
 at::Tensor read_canvas(const Canvas& canvas, int64_t first, int64_t count) {
@@ -61,12 +66,35 @@ at::Tensor encode_pictures(const ModelInfo& model, const Plan& plan, const Canva
 
 }  // namespace
 
-EncodedText encode_text(const ModelInfo& model, const Plan& plan, const std::string& prompt, Observer& observer) {
+std::vector<TextCondition> encode_texts(const ModelInfo& model, const std::string& dtype,
+                                        const std::vector<std::string>& texts, Observer& observer) {
   const Tokenizer tokenizer = Tokenizer::open(model.parts.tokenizer);
-  const Umt5Encoder encoder = Umt5Encoder::open(model.parts.text_encoder, scalar_type(plan));
-  const std::vector<EncodedPrompt> encoded = encode_texts(tokenizer, encoder, {prompt, plan.negative_prompt},
-                                                          model.defaults.max_sequence_length, observer);
-  return {{encoded[0].embeds_TD, encoded[0].num_tokens}, {encoded[1].embeds_TD, encoded[1].num_tokens}};
+  const Umt5Encoder encoder = Umt5Encoder::open(model.parts.text_encoder, scalar_type(dtype));
+  std::vector<TextCondition> conditions;
+  for (EncodedPrompt& text : encode_texts(tokenizer, encoder, texts, model.defaults.max_sequence_length, observer)) {
+    conditions.push_back({std::move(text.embeds_TD), text.num_tokens});
+  }
+  return conditions;
+}
+
+void keep_texts(const ModelInfo& model, const std::string& dtype, const std::vector<std::string>& texts,
+                Observer& observer) {
+  model.kept->drop(kKeptTexts);
+  const std::vector<TextCondition> conditions = encode_texts(model, dtype, texts, observer);
+  for (size_t index = 0; index < texts.size(); ++index) {
+    model.kept->get<TextCondition>(kept_text(dtype, texts[index]),
+                                   [&] { return std::make_shared<const TextCondition>(conditions[index]); });
+  }
+}
+
+EncodedText encode_text(const ModelInfo& model, const Plan& plan, const std::string& prompt, Observer& observer) {
+  if (model.kept) {
+    const auto positive = model.kept->find<TextCondition>(kept_text(plan.dtype, prompt));
+    const auto negative = model.kept->find<TextCondition>(kept_text(plan.dtype, plan.negative_prompt));
+    if (positive && negative) return {*positive, *negative};
+  }
+  const std::vector<TextCondition> texts = encode_texts(model, plan.dtype, {prompt, plan.negative_prompt}, observer);
+  return {texts[0], texts[1]};
 }
 
 Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& canvas, const EncodedText& text,

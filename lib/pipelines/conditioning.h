@@ -15,6 +15,11 @@ struct EncodedText {
   TextCondition negative;
 };
 
+// Encodes these in one pass over the encoder's weights and keeps them, in place of those kept before, for encode_text().
+// `model.kept` is not null.
+void keep_texts(const ModelInfo& model, const std::string& dtype, const std::vector<std::string>& texts,
+                Observer& observer);
+
 EncodedText encode_text(const ModelInfo& model, const Plan& plan, const std::string& prompt, Observer& observer);
 
 // The canvas' known frames through the VAE's encoder, and the text, together.

@@ -95,8 +95,10 @@ bool tiles_frames(const Plan& plan) {
 }
 
 WanVae load_decoder(const ModelInfo& model, const Plan& plan) {
-  const Weights weights(open_weights(WanPart::Vae, model.parts.vae), plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
-  WanVae vae(model.vae, weights, WanVaeParts::Decoder);
+  WanVae vae = *model.part<WanVae>("decoder " + plan.dtype, [&] {
+    const Weights weights(open_weights(WanPart::Vae, model.parts.vae), plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+    return std::make_shared<const WanVae>(model.vae, weights, WanVaeParts::Decoder);
+  });
   if (tiles_frames(plan) || model.placement.tile_frames) vae.set_tiling(WanVaeTiling{});
   return vae;
 }

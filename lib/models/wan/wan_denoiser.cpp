@@ -4,6 +4,7 @@
 #include "lib/models/wan/wan_denoiser.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include "lib/models/wan/lora.h"
 #include "lib/models/wan/parts.h"
@@ -55,11 +56,15 @@ void WanDenoiser::use_expert(bool low_noise) {
   contexts_.clear();
   transformer_.reset();
   const std::filesystem::path& path = low_noise ? model_.parts.transformer_2 : model_.parts.transformer;
-  const auto checkpoint = open_weights(WanPart::Transformer, path);
-  const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
-  const Weights weights(checkpoint, dtype_, at::kCPU, loras.changes);
-  transformer_ = std::make_unique<WanTransformer>(model_.transformer, weights, model_.placement.stream_blocks);
-  weights.check_all_used();
+  const std::string part = fmt::format("{} {} {} {}", path.string(), low_noise, model_.placement.stream_blocks, c10::toString(dtype_));
+  transformer_ = model_.part<WanTransformer>(part, [&] {
+    const auto checkpoint = open_weights(WanPart::Transformer, path);
+    const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
+    const Weights weights(checkpoint, dtype_, at::kCPU, loras.changes);
+    auto transformer = std::make_shared<const WanTransformer>(model_.transformer, weights, model_.placement.stream_blocks);
+    weights.check_all_used();
+    return transformer;
+  });
   low_noise_resident_ = low_noise;
 
   const bool is_guided = guidance_scale(low_noise) > 1.0;

@@ -32,7 +32,7 @@ class WanDenoiser : public Denoiser {
   at::Tensor concatenated_;     // MaskChannels: mask and known latents, [1, temporal + C, F, H, W]
   at::Tensor free_mask_11FHW_;  // TokenTimesteps: 1 where free, 0 where known; undefined where all is free
   std::optional<bool> low_noise_resident_;
-  std::unique_ptr<WanTransformer> transformer_;
+  std::shared_ptr<const WanTransformer> transformer_;
   std::vector<WanTextContext> contexts_;  // one of both prompts, or positive and then negative, or positive alone
 };
 

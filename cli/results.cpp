@@ -1,0 +1,32 @@
+#include "cli/results.h"
+
+#include <cstdio>
+
+#include "lib/core/error.h"
+
+namespace sora::cli {
+
+void write_result(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw Error(ErrorKind::Io, "the result could not be written to stdout; is it closed or full?");
+  }
+}
+
+void write_json(const nlohmann::json& object) {
+  write_result(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+nlohmann::json to_json(const ClipResult& clip) {
+  return {{"schema", 1},
+          {"path", clip.paths.empty() ? "" : clip.paths.front()},
+          {"paths", clip.paths},
+          {"width", clip.size.width},
+          {"height", clip.size.height},
+          {"frames", clip.num_frames},
+          {"fps", to_string(clip.fps)},
+          {"seed", clip.seed},
+          {"seconds", clip.seconds},
+          {"manifest", clip.manifest}};
+}
+
+}  // namespace sora::cli

@@ -1,0 +1,36 @@
+// Several processes on one store: started, watched, replaced when they die, and stopped together.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace sora::cli {
+
+class WorkerProcesses {
+ public:
+  // `arguments` of this program, without its name. Each process gets its share of the processor's
+  // threads. They end when this process does.
+  WorkerProcesses(int count, std::vector<std::string> arguments);
+  ~WorkerProcesses();  // stops what still runs and waits for it
+  WorkerProcesses(const WorkerProcesses&) = delete;
+  WorkerProcesses& operator=(const WorkerProcesses&) = delete;
+
+  struct End {
+    int exit_code = 0;  // -1: by a signal
+    int signal = 0;
+  };
+  std::vector<End> collect();  // those that have ended since
+  int num_running() const;
+  void start_missing();     // up to the count
+  void signal(int number);  // to all that run
+
+ private:
+  void start();
+
+  int count_;
+  std::vector<std::string> arguments_;
+  std::vector<int> pids_;
+};
+
+}  // namespace sora::cli

@@ -1,0 +1,139 @@
+// sqlite.org: "Write-Ahead Logging", "PRAGMA synchronous", "Result and error codes". SQLite's own
+// waiting is polling, at which the process that has just written wins again and again; flock(2)
+// queues.
+#include "lib/jobs/database.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "lib/core/error.h"
+
+namespace sora {
+namespace {
+
+// Others hold the file for milliseconds; a minute means that something is wrong.
+constexpr int kBusyTimeout_ms = 60'000;
+constexpr int kLogPages =
+    64;  // the log is folded into the file beyond this, so that it stays small
+
+// statfs(2): NFS, SMB, SMB2, Lustre, GPFS, Ceph, FUSE, 9P, BeeGFS, GFS2.
+constexpr uint32_t kSharedFileSystems[] = {0x6969,     0xFF534D42, 0xFE534D42, 0x0BD00BD0,
+                                           0x47504653, 0x00C36400, 0x65735546, 0x01021997,
+                                           0x19830326, 0x01161970};
+
+bool is_shared(const std::filesystem::path& folder) {
+  struct statfs status = {};
+  if (::statfs(folder.c_str(), &status) != 0) return true;
+  return std::find(std::begin(kSharedFileSystems), std::end(kSharedFileSystems),
+                   static_cast<uint32_t>(status.f_type)) != std::end(kSharedFileSystems);
+}
+
+// Holds the turn while it lives; a file system without such locks has SQLite's own.
+class Turn {
+ public:
+  explicit Turn(int fd) : fd_(fd) {
+    while (::flock(fd_, LOCK_EX) != 0 && errno == EINTR) continue;
+  }
+  ~Turn() { ::flock(fd_, LOCK_UN); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+JobDatabase::JobDatabase(const std::filesystem::path& path, const char* schema, int version)
+    : path_(path) {
+  std::error_code error;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    fail(ErrorKind::Io, "the folder {} cannot be made: {}; choose another", folder.string(),
+         error.message());
+  try {
+    database_ = std::make_unique<SQLite::Database>(
+        path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeout_ms);
+    turn_fd_ = ::open((path.string() + "-turn").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    const Turn turn(turn_fd_);
+    has_log_ = !is_shared(folder);
+    database_->exec(has_log_ ? "PRAGMA journal_mode=WAL" : "PRAGMA journal_mode=DELETE");
+    database_->exec(has_log_ ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
+    database_->exec(fmt::format("PRAGMA wal_autocheckpoint={}", kLogPages));
+    database_->exec("PRAGMA foreign_keys=ON");
+    int found = database_->execAndGet("PRAGMA user_version").getInt();
+    if (found > version) {
+      fail(ErrorKind::Input,
+           "{} was written by a later version of this program; use that one, or another folder",
+           path.string());
+    }
+    if (found == version) return;
+    SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
+    found = database_->execAndGet("PRAGMA user_version").getInt();
+    if (found == 0) {
+      database_->exec(schema);
+      database_->exec(fmt::format("PRAGMA user_version={}", version));
+    }
+    transaction.commit();
+  } catch (const SQLite::Exception& error) {
+    fail_with(error);
+  }
+}
+
+JobDatabase::~JobDatabase() {
+  database_.reset();
+  if (turn_fd_ >= 0) ::close(turn_fd_);
+}
+
+void JobDatabase::write(const std::function<void(SQLite::Database&)>& work, Durability durability) {
+  const Turn turn(turn_fd_);
+  try {
+    if (has_log_)
+      database_->exec(durability == Durability::OnDisk ? "PRAGMA synchronous=FULL"
+                                                       : "PRAGMA synchronous=NORMAL");
+    SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
+    work(*database_);
+    transaction.commit();
+  } catch (const SQLite::Exception& error) {
+    fail_with(error);
+  }
+}
+
+void JobDatabase::read(const std::function<void(SQLite::Database&)>& work) {
+  try {
+    work(*database_);
+  } catch (const SQLite::Exception& error) {
+    fail_with(error);
+  }
+}
+
+void JobDatabase::fail_with(const SQLite::Exception& error) const {
+  switch (error.getErrorCode()) {
+    case SQLITE_FULL:
+      fail(ErrorKind::Io, "{}: the disk is full; free some space and go on", path_.string());
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+      fail(ErrorKind::Io, "{} cannot be written: {}; choose a folder that can", path_.string(),
+           error.what());
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      fail(ErrorKind::Io, "{} is held by another process for too long", path_.string());
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+      fail(ErrorKind::Input, "{} is damaged ({}); move it away to begin anew", path_.string(),
+           error.what());
+    default:
+      fail(ErrorKind::Io, "{}: {}", path_.string(), error.what());
+  }
+}
+
+}  // namespace sora

@@ -1,0 +1,106 @@
+// The journal of a batch and the table behind a queue: which jobs there are, who makes them, what
+// became of them. Any number of processes may work on one store; each job has one maker at a time,
+// by a lease that ends with the process.
+//
+//   pending -> running -> made -> done        made: whole in the staging folder, on the way to its
+//   name
+//      ^          |-> failed, cancelled
+//      '----------'  stopped, retried, or its process died
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/core/error.h"
+#include "lib/jobs/job.h"
+#include "lib/jobs/process_identity.h"
+
+namespace sora {
+
+inline constexpr int kMaxLosses = 2;
+
+struct ClaimWishes {
+  std::string batch;         // only jobs of this batch; empty: any
+  std::string loaded_model;  // preferred, after lane
+};
+
+struct JobCounts {
+  int64_t pending = 0, running = 0, done = 0, failed = 0, cancelled = 0;
+  int64_t total() const { return pending + running + done + failed + cancelled; }
+};
+
+struct JobFilter {
+  std::string batch = {};  // empty: any
+  std::optional<std::string> owner = {};
+  std::optional<JobState> state = {};
+};
+
+class JobStore {
+ public:
+  // Throws as JobDatabase does.
+  explicit JobStore(const std::filesystem::path& path);
+  ~JobStore();
+  JobStore(const JobStore&) = delete;
+  JobStore& operator=(const JobStore&) = delete;
+
+  // Adds what is not there by key, and makes `batch` consist of exactly these jobs, in this order;
+  // ids in that order. Jobs that were never made and belong to no batch any more are forgotten.
+  std::vector<int64_t> set_batch(const std::string& batch, const std::vector<NewJob>& jobs);
+  int64_t add(const NewJob& job);
+
+  // The next job for this process, now Running; nothing where none can run now.
+  std::optional<Job> claim(const ClaimWishes& wishes);
+  // The jobs that claim() would give next, without giving them.
+  std::vector<Job> upcoming(const ClaimWishes& wishes, int64_t limit);
+
+  // Of a job that this process runs. Each does nothing where the lease was lost, and says so with
+  // false.
+  bool renew(int64_t id, const std::string& phase, double progress);
+  bool mark_made(int64_t id, const std::vector<JobFile>& files, const nlohmann::json& result);
+  bool mark_done(int64_t id, const std::vector<JobFile>& files);
+  // Pending again while it has tries left and `may_retry`, otherwise Failed; the state it got.
+  JobState mark_failed(int64_t id, ErrorKind kind, const std::string& message, bool may_retry);
+  bool release(int64_t id);  // pending again, the try not counted
+  bool mark_cancelled(int64_t id);
+
+  // Leases of dead processes: running jobs are pending again, their try not counted; those already
+  // made are taken over by this process and returned, to be given their names. `losses` counts how
+  // often each job lost its process; one that did so more than kMaxLosses times has failed.
+  std::vector<Job> recover(std::map<int64_t, int>* losses = nullptr);
+
+  // Pending and running jobs are cancelled (a running one by its maker, at its next step). False:
+  // it had ended already.
+  bool cancel(int64_t id);
+  bool cancel_wanted(int64_t id);
+  bool retry(int64_t id);   // Failed, Cancelled or Done is Pending again
+  bool remove(int64_t id);  // any that is not running
+
+  std::optional<Job> find(int64_t id);
+  std::optional<Job> find_by_key(const std::string& key);
+  // A job of another batch that is still to write this output.
+  std::optional<Job> other_maker_of(const std::string& output, const std::string& key,
+                                    const std::string& batch);
+  std::vector<Job> list(const JobFilter& filter);
+  // Done and Failed ones of a batch by the order of their ends, those after number `finish_number`.
+  std::vector<Job> finished_after(const std::string& batch, int64_t finish_number);
+  int64_t last_finish_number();
+  JobCounts counts(const JobFilter& filter);
+  std::map<std::string, JobCounts> counts_by_batch();
+
+  void set_paused(bool paused);
+  bool paused();
+
+  const ProcessIdentity& self() const { return self_; }
+  const std::filesystem::path& path() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+  ProcessIdentity self_;
+};
+
+}  // namespace sora

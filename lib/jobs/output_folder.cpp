@@ -1,0 +1,214 @@
+// Folders are opened one by one below the root without following links (openat(2), O_NOFOLLOW), so
+// that a link put there by someone else leads nowhere.
+#include "lib/jobs/output_folder.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "lib/core/error.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxNameBytes =
+    200;  // of one part; a temporary name in front of it must fit into 255
+
+constexpr size_t kProbeBytes = 256 << 10;  // less than this free is a full disk
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// The folder `below` the root; with `create`, made where it is missing. -1 inside where it is
+// missing otherwise.
+Descriptor open_below(const fs::path& root, const fs::path& below, bool create) {
+  Descriptor folder(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() < 0)
+    fail(ErrorKind::Io, "the folder {} cannot be opened: {}", root.string(), std::strerror(errno));
+  for (const fs::path& part : below) {
+    if (part.empty() || part == ".") continue;
+    if (create && ::mkdirat(folder.get(), part.c_str(), 0777) != 0 && errno != EEXIST) {
+      fail(ErrorKind::Io, "the folder {} cannot be made: {}", (root / below).string(),
+           std::strerror(errno));
+    }
+    Descriptor next(
+        ::openat(folder.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (next.get() < 0 && errno == ENOENT) return next;
+    if (next.get() < 0) {
+      const bool is_link = errno == ELOOP || errno == ENOTDIR;
+      fail(is_link ? ErrorKind::Usage : ErrorKind::Io, "{} cannot be used below {}: {}",
+           part.string(), root.string(),
+           is_link ? "it is a link or no folder" : std::strerror(errno));
+    }
+    folder = std::move(next);
+  }
+  return folder;
+}
+
+int64_t mtime_ns(const struct stat& status) {
+  return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+}  // namespace
+
+OutputFolder::OutputFolder(const fs::path& root) {
+  std::error_code error;
+  fs::create_directories(root, error);
+  if (error)
+    fail(ErrorKind::Io, "the folder {} cannot be made: {}; choose another", root.string(),
+         error.message());
+  root_ = fs::canonical(root, error);
+  if (error || !fs::is_directory(root_))
+    fail(ErrorKind::Io, "{} is no folder that can be used", root.string());
+}
+
+void OutputFolder::check_name(const std::string& name) {
+  const fs::path path(name);
+  if (name.empty() || name.back() == '/') fail(ErrorKind::Usage, "'{}' is no file name", name);
+  if (path.is_absolute())
+    fail(ErrorKind::Usage,
+         "the output {} is an absolute path; outputs lie in the batch's folder, write a name "
+         "relative to it",
+         name);
+  for (const fs::path& part : path) {
+    if (part == "..")
+      fail(ErrorKind::Usage, "the output {} leads outside the batch's folder; leave out '..'",
+           name);
+    if (part.string().front() == '.')
+      fail(ErrorKind::Usage, "the output {} is hidden; begin no part of it with a dot", name);
+    if (part.string().size() > kMaxNameBytes)
+      fail(ErrorKind::Usage, "the output {} has a part of more than {} bytes", name, kMaxNameBytes);
+  }
+}
+
+bool OutputFolder::exists(const std::string& name) const {
+  const fs::path path(name);
+  const Descriptor folder = open_below(root_, path.parent_path(), false);
+  if (folder.get() < 0) return false;
+  struct stat status = {};
+  return ::fstatat(folder.get(), path.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+fs::path OutputFolder::stage(int64_t job) const {
+  clear_stage(job);
+  const fs::path below = fs::path(".sora") / "work" / std::to_string(job);
+  open_below(root_, below, true);
+  return root_ / below;
+}
+
+void OutputFolder::clear_stage(int64_t job) const {
+  std::error_code ignored;
+  fs::remove_all(root_ / ".sora" / "work" / std::to_string(job), ignored);
+}
+
+std::vector<JobFile> OutputFolder::staged_files(int64_t job, const Sha256OfFile& sha256) const {
+  const fs::path stage = root_ / ".sora" / "work" / std::to_string(job);
+  std::vector<JobFile> files;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(stage)) {
+    if (!entry.is_regular_file()) continue;
+    struct stat status = {};
+    if (::stat(entry.path().c_str(), &status) != 0)
+      fail(ErrorKind::Io, "{}: {}", entry.path().string(), std::strerror(errno));
+    files.push_back({entry.path().lexically_relative(stage).generic_string(), status.st_size,
+                     mtime_ns(status), sha256(entry.path())});
+  }
+  std::sort(files.begin(), files.end(),
+            [](const JobFile& a, const JobFile& b) { return a.name < b.name; });
+  if (files.empty()) fail(ErrorKind::Internal, "job {} left no file", job);
+  return files;
+}
+
+std::vector<JobFile> OutputFolder::publish(int64_t job, const std::vector<JobFile>& files,
+                                           bool force) const {
+  const fs::path stage = fs::path(".sora") / "work" / std::to_string(job);
+  for (const JobFile& file : files) {
+    const fs::path name(file.name);
+    const Descriptor from = open_below(root_, stage / name.parent_path(), false);
+    struct stat status = {};
+    const bool is_staged = from.get() >= 0 && ::fstatat(from.get(), name.filename().c_str(),
+                                                        &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!is_staged) continue;  // it has its name already
+    const Descriptor to = open_below(root_, name.parent_path(), true);
+    const unsigned flags = force ? 0 : RENAME_NOREPLACE;
+    int renamed =
+        ::renameat2(from.get(), name.filename().c_str(), to.get(), name.filename().c_str(), flags);
+    if (renamed != 0 && !force &&
+        (errno == EINVAL || errno == ENOSYS)) {  // some network file systems
+      renamed = ::linkat(from.get(), name.filename().c_str(), to.get(), name.filename().c_str(), 0);
+    }
+    if (renamed != 0) {
+      const int reason = errno;
+      struct stat other = {};
+      const bool is_linked =
+          reason == EEXIST &&
+          ::fstatat(to.get(), name.filename().c_str(), &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+          other.st_ino == status.st_ino && other.st_dev == status.st_dev;
+      if (is_linked) continue;
+      errno = reason;
+      if (errno == EEXIST)
+        fail(ErrorKind::Usage,
+             "{} has come to exist meanwhile; move it away, or --force to replace it",
+             (root_ / name).string());
+      fail(ErrorKind::Io, "{} cannot be given its name: {}", (root_ / name).string(),
+           std::strerror(errno));
+    }
+    if (::fsync(to.get()) != 0 && errno != EINVAL)
+      fail(ErrorKind::Io, "{} cannot be put on the disk: {}", (root_ / name).string(),
+           std::strerror(errno));
+  }
+  std::vector<JobFile> published = files;
+  for (JobFile& file : published) {
+    struct stat status = {};
+    if (::stat((root_ / file.name).c_str(), &status) != 0)
+      fail(ErrorKind::Io, "{} is gone: {}", (root_ / file.name).string(), std::strerror(errno));
+    file.mtime_ns = mtime_ns(status);
+  }
+  clear_stage(job);
+  return published;
+}
+
+bool OutputFolder::takes_files() const {
+  const fs::path probe = root_ / ".sora" / fmt::format("probe-{}", ::getpid());
+  const Descriptor file(::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (file.get() < 0) return false;
+  const std::string bytes(kProbeBytes, 'x');
+  const bool written =
+      ::write(file.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
+      ::fsync(file.get()) == 0;
+  ::unlink(probe.c_str());
+  return written;
+}
+
+bool OutputFolder::matches(const std::vector<JobFile>& files, const Sha256OfFile& sha256) const {
+  for (const JobFile& file : files) {
+    struct stat status = {};
+    if (::lstat((root_ / file.name).c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
+        status.st_size != file.bytes)
+      return false;
+    if (mtime_ns(status) != file.mtime_ns && sha256(root_ / file.name) != file.sha256) return false;
+  }
+  return !files.empty();
+}
+
+}  // namespace sora

@@ -1,0 +1,50 @@
+// The folder that a batch writes into, and nowhere else: its own state below .sora, a staging
+// folder for each job, and the way from there to the final names.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lib/jobs/job.h"
+
+namespace sora {
+
+using Sha256OfFile = std::function<std::string(const std::filesystem::path&)>;
+
+class OutputFolder {
+ public:
+  // Makes the folder where it is missing. Throws Error(Io) where it cannot be made.
+  explicit OutputFolder(const std::filesystem::path& root);
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path journal() const { return root_ / ".sora" / "journal.sqlite"; }
+
+  // Throws Error(Usage) for a name that is absolute, leads outside, hides itself or is too long.
+  static void check_name(const std::string& name);
+
+  // Whether something has this name. Throws Error(Usage) where a part of it is a symbolic link.
+  bool exists(const std::string& name) const;
+
+  // An empty folder for the files of a job, on the same file system.
+  std::filesystem::path stage(int64_t job) const;
+  void clear_stage(int64_t job) const;
+
+  // What lies in the staging folder, on the disk, by the names it is to have.
+  std::vector<JobFile> staged_files(int64_t job, const Sha256OfFile& sha256) const;
+  // Gives them their names; those that have theirs already are left. Throws Error(Usage) where a
+  // name was taken meanwhile and `force` is false, Error(Io).
+  std::vector<JobFile> publish(int64_t job, const std::vector<JobFile>& files, bool force) const;
+
+  // Whether anything can still be written here: false where the disk is full or has gone read-only.
+  bool takes_files() const;
+
+  // Whether all of a job's files are as they were left: by size and time of change, else by digest.
+  bool matches(const std::vector<JobFile>& files, const Sha256OfFile& sha256) const;
+
+ private:
+  std::filesystem::path root_;
+};
+
+}  // namespace sora

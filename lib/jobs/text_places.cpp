@@ -1,0 +1,34 @@
+#include "lib/jobs/text_places.h"
+
+#include <algorithm>
+
+namespace sora {
+
+TextPlaces::TextPlaces(std::string_view text) : text_(text), starts_{0} {
+  for (size_t end = text.find('\n'); end != std::string_view::npos;
+       end = text.find('\n', end + 1)) {
+    if (end + 1 < text.size()) starts_.push_back(end + 1);
+  }
+}
+
+Place TextPlaces::at(size_t offset) const {
+  offset = std::min(offset, text_.size());
+  const auto next = std::upper_bound(starts_.begin(), starts_.end(), offset);
+  const size_t line = static_cast<size_t>(next - starts_.begin()) - 1;
+  int column = 1;
+  for (const char c : text_.substr(starts_[line], offset - starts_[line])) {
+    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++column;  // not the inside of a character
+  }
+  return {static_cast<int>(line) + 1, column};
+}
+
+std::string_view TextPlaces::line(size_t index) const {
+  const size_t start = starts_[index];
+  const size_t end = index + 1 < starts_.size() ? starts_[index + 1] : text_.size();
+  std::string_view line = text_.substr(start, end - start);
+  if (!line.empty() && line.back() == '\n') line.remove_suffix(1);
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  return line;
+}
+
+}  // namespace sora

@@ -1,0 +1,25 @@
+// From a position in a text to the line and column that an editor shows.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "lib/jobs/prompt_file.h"
+
+namespace sora {
+
+class TextPlaces {
+ public:
+  explicit TextPlaces(std::string_view text);  // the text must outlive this
+  Place at(size_t offset) const;
+
+  size_t num_lines() const { return starts_.size(); }
+  size_t line_start(size_t index) const { return starts_[index]; }
+  std::string_view line(size_t index) const;  // without its end, \n or \r\n
+
+ private:
+  std::string_view text_;
+  std::vector<size_t> starts_;
+};
+
+}  // namespace sora

@@ -1,0 +1,243 @@
+#!/usr/bin/env bats
+# sora batch as a script sees it, with the real program on a tiny model that diffusers wrote.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export ROOT="$BATS_TEST_DIRNAME/../.."
+  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
+  MODEL=$(realpath "$ROOT/tests/data/pipelines/t2v_unipc")
+  export MODEL
+}
+
+setup() {
+  mkdir "$BATS_TEST_TMPDIR/work"
+  cd "$BATS_TEST_TMPDIR/work" || return 1
+  echo "--size 48x32 --frames 5 --steps 2 --dtype f32 --model $MODEL --codec ffv1" >prompts.txt
+}
+
+# prompts N: N lines, each with its seed in its name.
+prompts() {
+  for ((i = 1; i <= $1; i++)); do echo "a red ball -- --seed $i --output clip-$i.mkv"; done >>prompts.txt
+}
+
+state_count() { "$SORA" batch status clips --json | jq -s "[.[] | .job // empty | select(.state == \"$1\")] | length"; }
+
+@test "every line becomes a file, and the same command again makes none" {
+  prompts 3
+  run --separate-stderr "$SORA" batch prompts.txt -o clips
+  [ "$status" -eq 0 ]
+  [ "${#lines[@]}" -eq 3 ]
+  for file in "${lines[@]}"; do ffprobe -v error "$file"; done
+  before=$(stat -c '%n %Y %s' clips/*)
+  run --separate-stderr "$SORA" batch prompts.txt -o clips
+  [ "$status" -eq 0 ]
+  [ -z "$output" ]
+  [ "$before" = "$(stat -c '%n %Y %s' clips/*)" ]
+}
+
+@test "a clip of a batch has the bytes of the same command alone" {
+  prompts 2
+  "$SORA" batch prompts.txt -o clips --quiet
+  "$SORA" generate "a red ball" --size 48x32 --frames 5 --steps 2 --dtype f32 --model "$MODEL" --codec ffv1 --seed 2 -o alone.mkv --quiet
+  cmp alone.mkv clips/clip-2.mkv
+}
+
+@test "all faults are told at once with line and column, and nothing is made" {
+  cat >prompts.jsonl <<END
+{"defaults": {"model": "$MODEL", "frames": 5}}
+{"prompt": "a", "step": 3}
+{"prompt": "b", "steps": 0, "image": "none.png"}
+{"prompt": "c", "output": "../outside.mp4"}
+{"prompt": "d", "output": "same.mp4"}
+{"prompt": "e", "output": "same.mp4"}
+{"prompt": "f", "size": "20x20", "resolution": "480p"}
+{"prompt": "g", "output": "clip.unknown"}
+END
+  run --separate-stderr "$SORA" batch prompts.jsonl -o clips
+  [ "$status" -eq 2 ]
+  [ -z "$output" ]
+  [ ! -e clips ]
+  [[ "$stderr" == *"prompts.jsonl:2:17: generate has no option 'step'; did you mean steps?"* ]]
+  [[ "$stderr" == *"prompts.jsonl:3:26: --steps 0 is out of range"* ]]
+  [[ "$stderr" == *"prompts.jsonl:3:38: "*"none.png does not exist"* ]]
+  [[ "$stderr" == *"prompts.jsonl:4:27: the output ../outside.mp4 leads outside"* ]]
+  [[ "$stderr" == *"prompts.jsonl:6:27: the output same.mp4 is that of line 5 as well"* ]]
+  [[ "$stderr" == *"prompts.jsonl:7:"*"--size says the size already"* ]]
+  [[ "$stderr" == *"prompts.jsonl:8:"*"unknown"* ]]
+  [[ "$stderr" == *"7 faults in the batch; nothing was made"* ]]
+}
+
+@test "dry run prints jobs, frames, time and memory, and makes nothing" {
+  prompts 2
+  run --separate-stderr "$SORA" batch prompts.txt -o clips --dry-run --json
+  [ "$status" -eq 0 ]
+  [ "$(jq '.jobs | length' <<<"$output")" -eq 2 ]
+  [ "$(jq .frames <<<"$output")" -eq 10 ]
+  [ "$(jq '.memory_bytes > 0' <<<"$output")" = true ]
+  [ ! -e clips ]
+}
+
+@test "sweeps, yaml, csv and stdin" {
+  cat >p.yaml <<END
+defaults: {model: "$MODEL", size: 48x32, frames: 5, steps: 2}
+jobs:
+  - prompt: a red ball
+    seed: 1
+    guidance: 2..4/2
+END
+  run --separate-stderr "$SORA" batch p.yaml -o clips
+  [ "$status" -eq 0 ]
+  [ -e clips/a-red-ball-1-guidance2.mp4 ]
+  [ -e clips/a-red-ball-1-guidance4.mp4 ]
+  printf 'prompt,seed\n"a red, round ball",5\n' >p.csv
+  "$SORA" batch p.csv -o csv --quiet --model "$MODEL" --size 48x32 --frames 5 --steps 2
+  [ -e csv/a-red-round-ball-5.mp4 ]
+  echo 'a star -- --seed 6' | "$SORA" batch - --quiet --model "$MODEL" --size 48x32 --frames 5 --steps 2
+  [ -e clips/a-star-6.mp4 ]
+}
+
+@test "a failing job is exit 7; the others are made with --keep-going" {
+  prompts 1
+  cp -r "$MODEL" broken
+  python3 - <<'END'
+path = "broken/transformer/diffusion_pytorch_model.safetensors"
+data = bytearray(open(path, "rb").read())
+data[-4000:] = b"\xff" * 4000
+open(path, "wb").write(data)
+END
+  echo "a bad one -- --model broken --output bad.mkv --seed 1" >>prompts.txt
+  echo "a good one -- --seed 9 --output good.mkv" >>prompts.txt
+  run --separate-stderr "$SORA" batch prompts.txt -o clips --keep-going --json
+  [ "$status" -eq 7 ]
+  [ -e clips/clip-1.mkv ]
+  [ -e clips/good.mkv ]
+  [ ! -e clips/bad.mkv ]
+  [ "$(jq -s '[.[] | .job // empty | select(.state == "failed")] | length' <<<"$output")" -eq 1 ]
+  [ "$(jq -s '[.[] | .summary // empty][0].failed' <<<"$output")" -eq 1 ]
+}
+
+@test "a clip that was deleted is made again, one that was altered is a fault" {
+  prompts 2
+  "$SORA" batch prompts.txt -o clips --quiet
+  cp clips/clip-1.mkv before.mkv
+  rm clips/clip-1.mkv
+  "$SORA" batch prompts.txt -o clips --quiet
+  cmp before.mkv clips/clip-1.mkv
+  echo mine >clips/clip-2.mkv
+  run "$SORA" batch prompts.txt -o clips
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"clip-2.mkv has changed since it was made"* ]]
+  [ "$(cat clips/clip-2.mkv)" = mine ]
+}
+
+@test "shards take each job once" {
+  prompts 5
+  for shard in 0 1 2; do "$SORA" batch prompts.txt -o clips --shard $shard/3 --quiet; done
+  [ "$(find clips -name '*.mkv' | wc -l)" -eq 5 ]
+  [ "$(state_count done)" -eq 5 ]
+  run "$SORA" batch prompts.txt -o clips --shard 3/3
+  [ "$status" -eq 2 ]
+}
+
+@test "several processes make each job once" {
+  prompts 12
+  run --separate-stderr "$SORA" batch prompts.txt -o clips --jobs 3
+  [ "$status" -eq 0 ]
+  [ "${#lines[@]}" -eq 12 ]
+  [ "$(printf '%s\n' "${lines[@]}" | sort -u | wc -l)" -eq 12 ]
+  [ "$(state_count done)" -eq 12 ]
+}
+
+@test "two batches in one folder do not disturb each other" {
+  prompts 4
+  sed 's/clip-/other-/; s/--seed /--seed 1/' prompts.txt >second.txt
+  "$SORA" batch prompts.txt -o clips --quiet >first.out &
+  first=$!
+  "$SORA" batch second.txt -o clips --quiet >second.out
+  wait $first
+  [ "$(wc -l <first.out)" -eq 4 ]
+  [ "$(wc -l <second.out)" -eq 4 ]
+  [ "$(find clips -name '*.mkv' | wc -l)" -eq 8 ]
+}
+
+@test "SIGTERM is exit 75 within 25 s, and the same command goes on" {
+  sed -i 's/--steps 2/--steps 300/' prompts.txt
+  prompts 6
+  "$SORA" batch prompts.txt -o clips --quiet --steps 300 >/dev/null &
+  pid=$!
+  for _ in $(seq 100); do
+    [ -e clips/.sora/work ] && break
+    sleep 0.1
+  done
+  sleep 1
+  kill -TERM $pid
+  start=$SECONDS
+  status=0
+  wait $pid || status=$?
+  [ "$status" -eq 75 ]
+  [ $((SECONDS - start)) -le 25 ]
+  [ "$(state_count running)" -eq 0 ]
+  [ "$(state_count pending)" -ge 1 ]
+  sed -i 's/--steps 300/--steps 2/' prompts.txt
+  run "$SORA" batch --resume -o clips --quiet
+  [ "$status" -eq 0 ]
+  [ "$(state_count done)" -eq 6 ]
+}
+
+@test "a full disk is exit 6, and with space again the same command goes on" {
+  [ "$(id -u)" -eq 0 ] || skip "mounting a small disk needs root"
+  mkdir small
+  mount -t tmpfs -o size=700k tmpfs small || skip "tmpfs cannot be mounted here"
+  sed -i 's/48x32 --frames 5/96x64 --frames 33/' prompts.txt
+  prompts 6
+  run "$SORA" batch prompts.txt -o small/clips
+  made=$(find small/clips -maxdepth 1 -name '*.mkv' -exec ffprobe -v error {} \; -print | wc -l)
+  all=$(find small/clips -maxdepth 1 -type f | wc -l)
+  mount -o remount,size=32m small
+  run_again=0
+  "$SORA" batch prompts.txt -o small/clips --quiet || run_again=$?
+  final=$(find small/clips -maxdepth 1 -name '*.mkv' | wc -l)
+  umount small
+  [ "$status" -eq 6 ]
+  [ "$made" -eq "$all" ]
+  [ "$all" -lt 6 ]
+  [ "$run_again" -eq 0 ]
+  [ "$final" -eq 6 ]
+}
+
+@test "a folder that cannot be written is exit 6" {
+  prompts 1
+  run "$SORA" batch prompts.txt -o /proc/clips
+  [ "$status" -eq 6 ]
+}
+
+@test "closed stdout is exit 6 and loses nothing" {
+  prompts 2
+  status=0
+  "$SORA" batch prompts.txt -o clips --quiet >&- || status=$?
+  [ "$status" -eq 6 ]
+  "$SORA" batch prompts.txt -o clips --quiet
+  [ "$(state_count done)" -eq 2 ]
+}
+
+@test "a file that grows is followed" {
+  prompts 1
+  "$SORA" batch prompts.txt -o clips --watch --quiet >/dev/null &
+  pid=$!
+  for _ in $(seq 100); do [ -e clips/clip-1.mkv ] && break; sleep 0.1; done
+  sleep 1.5
+  echo "a blue star -- --seed 2 --output later.mkv" >>prompts.txt
+  for _ in $(seq 100); do [ -e clips/later.mkv ] && break; sleep 0.1; done
+  kill -TERM $pid
+  status=0
+  wait $pid || status=$?
+  [ "$status" -eq 75 ]
+  [ -e clips/later.mkv ]
+}
+
+@test "killed at random moments and gone on with: all files whole, none lost, none made twice, the bytes of an unbroken run" {
+  prompts 8
+  "$SORA" batch prompts.txt -o whole --quiet >/dev/null
+  "$ROOT/tests/cli/kill_batch" 6 prompts.txt killed whole
+}

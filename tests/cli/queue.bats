@@ -1,0 +1,76 @@
+#!/usr/bin/env bats
+# sora queue, with the real program on a tiny model that diffusers wrote.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export ROOT="$BATS_TEST_DIRNAME/../.."
+  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
+  MODEL=$(realpath "$ROOT/tests/data/pipelines/t2v_unipc")
+  export MODEL
+}
+
+setup() {
+  mkdir "$BATS_TEST_TMPDIR/work"
+  cd "$BATS_TEST_TMPDIR/work" || return 1
+  export SORA_QUEUE="$PWD/queue"
+}
+
+add() { "$SORA" queue add "$@" generate "a red ball" -m "$MODEL" --size 48x32 --frames 5 --steps 2 --dtype f32; }
+state() { "$SORA" queue show "$1" --json | jq -r .job.state; }
+
+@test "priority jobs run before relaxed ones, and the clip plays" {
+  relaxed=$(add --relaxed)
+  priority=$(add)
+  run --separate-stderr "$SORA" queue run
+  [ "$status" -eq 0 ]
+  [ "$(state "$relaxed")" = done ]
+  ffprobe -v error "${lines[0]}"
+  first=$("$SORA" queue show "$priority" --json | jq -r .job.output)
+  [ "${lines[0]}" = "$first" ]
+}
+
+@test "a wrong command is refused when it is added" {
+  run "$SORA" queue add generate "a red ball" --stepps 3
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"did you mean --steps?"* ]]
+  run "$SORA" queue add info
+  [ "$status" -eq 2 ]
+}
+
+@test "paused and cancelled jobs do not run, and cancelled ones can be retried" {
+  id=$(add)
+  "$SORA" queue pause
+  "$SORA" queue run --quiet
+  [ "$(state "$id")" = pending ]
+  "$SORA" queue cancel "$id"
+  "$SORA" queue unpause
+  "$SORA" queue run --quiet
+  [ "$(state "$id")" = cancelled ]
+  "$SORA" queue retry "$id"
+  "$SORA" queue run --quiet
+  [ "$(state "$id")" = done ]
+  run "$SORA" queue cancel "$id"
+  [ "$status" -eq 2 ]
+  run "$SORA" queue show 99
+  [ "$status" -eq 4 ]
+}
+
+@test "a running job is cancelled at its next step, and the queue goes on" {
+  long=$("$SORA" queue add generate "a red ball" -m "$MODEL" --size 160x96 --frames 49 --steps 900 --dtype f32)
+  next=$(add)
+  "$SORA" queue run --quiet >/dev/null &
+  pid=$!
+  for _ in $(seq 100); do [ "$(state "$long")" = running ] && break; sleep 0.1; done
+  "$SORA" queue cancel "$long"
+  wait $pid
+  [ "$(state "$long")" = cancelled ]
+  [ "$(state "$next")" = done ]
+}
+
+@test "list, queue and help answer without loading libtorch" {
+  add
+  run strace -f -e trace=openat "$SORA" queue list
+  [ "$status" -eq 0 ]
+  [[ "$output" != *libtorch* ]]
+}

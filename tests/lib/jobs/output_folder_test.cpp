@@ -1,0 +1,83 @@
+#include "lib/jobs/output_folder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/error_of.h"
+#include "tests/scratch_directory.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+std::string length_as_digest(const fs::path& path) { return std::to_string(fs::file_size(path)); }
+
+TEST(OutputFolder, NamesThatLeadOutsideAreRefused) {
+  for (const char* name :
+       {"/etc/x.mp4", "../x.mp4", "a/../../x.mp4", ".hidden.mp4", "a/.b/c.mp4", "", "a/"}) {
+    EXPECT_EQ(error_of([&] { OutputFolder::check_name(name); }).kind(), ErrorKind::Usage) << name;
+  }
+  EXPECT_NO_THROW(OutputFolder::check_name("a/b/c.mp4"));
+}
+
+TEST(OutputFolder, StagedFilesGetTheirNamesOnceAndTwice) {
+  const ScratchDirectory scratch;
+  const OutputFolder folder(scratch / "out");
+  const fs::path stage = folder.stage(7);
+  fs::create_directories(stage / "a");
+  std::ofstream(stage / "a" / "clip.mp4") << "film";
+  const std::vector<JobFile> files = folder.staged_files(7, length_as_digest);
+  ASSERT_EQ(files.size(), 1u);
+  const std::vector<JobFile> published = folder.publish(7, files, false);
+  EXPECT_TRUE(fs::exists(scratch / "out/a/clip.mp4"));
+  EXPECT_FALSE(fs::exists(stage));
+  EXPECT_TRUE(folder.matches(published, length_as_digest));
+  EXPECT_NO_THROW(
+      folder.publish(7, files, false));  // after a crash between the rename and the journal
+}
+
+TEST(OutputFolder, WhatIsThereIsNotReplacedWithoutForce) {
+  const ScratchDirectory scratch;
+  const OutputFolder folder(scratch / "out");
+  const fs::path stage = folder.stage(1);
+  std::ofstream(stage / "clip.mp4") << "new";
+  scratch.write("out/clip.mp4", "mine");
+  const std::vector<JobFile> files = folder.staged_files(1, length_as_digest);
+  EXPECT_THAT(error_of([&] { folder.publish(1, files, false); }).what(),
+              HasSubstr("come to exist meanwhile"));
+  EXPECT_EQ(fs::file_size(scratch / "out/clip.mp4"), 4u);
+  folder.publish(1, files, true);
+  EXPECT_EQ(fs::file_size(scratch / "out/clip.mp4"), 3u);
+}
+
+TEST(OutputFolder, ALinkInsideLeadsNowhere) {
+  const ScratchDirectory scratch;
+  const OutputFolder folder(scratch / "out");
+  fs::create_directories(scratch / "elsewhere");
+  fs::create_directory_symlink(scratch / "elsewhere", scratch / "out/a");
+  const fs::path stage = folder.stage(1);
+  fs::create_directories(stage / "a");
+  std::ofstream(stage / "a/clip.mp4") << "x";
+  const std::vector<JobFile> files = folder.staged_files(1, length_as_digest);
+  EXPECT_EQ(error_of([&] { folder.publish(1, files, true); }).kind(), ErrorKind::Usage);
+  EXPECT_TRUE(fs::is_empty(scratch / "elsewhere"));
+  EXPECT_EQ(error_of([&] { folder.exists("a/clip.mp4"); }).kind(), ErrorKind::Usage);
+}
+
+TEST(OutputFolder, AnAlteredFileDoesNotMatch) {
+  const ScratchDirectory scratch;
+  const OutputFolder folder(scratch / "out");
+  const fs::path stage = folder.stage(1);
+  std::ofstream(stage / "clip.mp4") << "new";
+  const std::vector<JobFile> published =
+      folder.publish(1, folder.staged_files(1, length_as_digest), false);
+  scratch.write("out/clip.mp4", "other");
+  EXPECT_FALSE(folder.matches(published, length_as_digest));
+  fs::remove(scratch / "out/clip.mp4");
+  EXPECT_FALSE(folder.matches(published, length_as_digest));
+}
+
+}  // namespace
+}  // namespace sora
