@@ -200,5 +200,35 @@ TEST(WanTransformerConfig, TakesNullOutChannelsForAsManyAsComeIn) {
             16);
 }
 
+TEST(WanTransformerStreamed, GivesTheSameBytes) {
+  const c10::InferenceMode guard;
+  const Case each(folder() / "t2v_sharded" / "video.json");
+  const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(each.model));
+  const WanTransformerConfig config =
+      WanTransformerConfig::from_config(ConfigReader::open(each.model / "config.json"));
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const WanTransformer whole(config, Weights(checkpoint, dtype));
+    const Weights weights(checkpoint, dtype);
+    const WanTransformer streamed(config, weights, /*streamed=*/true);
+    weights.check_all_used();
+    EXPECT_TRUE(at::equal(each.run(whole), each.run(streamed)));
+  }
+}
+
+TEST(WanTransformerStreamed, FindsAMissingWeightBeforeTheFirstStep) {
+  const fs::path model = folder() / "t2v_sharded" / "model";
+  const Checkpoint stored = Checkpoint::open(model);
+  const auto checkpoint =
+      std::make_shared<const Checkpoint>(stored.renamed([](const std::string& name) {
+        return name == "blocks.2.ffn.net.2.weight" ? std::string() : name;
+      }));
+  const WanTransformerConfig config =
+      WanTransformerConfig::from_config(ConfigReader::open(model / "config.json"));
+  const Error error =
+      error_of([&] { WanTransformer(config, Weights(checkpoint, at::kFloat), /*streamed=*/true); });
+  EXPECT_EQ(error.kind(), ErrorKind::Input);
+  EXPECT_NE(std::string(error.what()).find("blocks.2.ffn.net.2.weight"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sora
