@@ -93,8 +93,13 @@ struct UseQueue {
   bool follow = false;
 };
 
+// Lists the style presets.
+struct ListPresets {};
+
 struct Command {
-  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents, RunBatch, ShowBatch, UseQueue> action;
+  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents, RunBatch, ShowBatch, UseQueue,
+               ListPresets>
+      action;
   Display display;
 };
 

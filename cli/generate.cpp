@@ -32,6 +32,10 @@ void add_generate(CLI::App& app, Command& chosen) {
   cmd->add_option("prompt", options->generate.prompt, "What the video shows; - reads it from stdin")->type_name("TEXT");
   cmd->add_option("--image", options->generate.image, "Picture the video begins with")->type_name("FILE");
   cmd->add_option("--last-image", options->generate.last_image, "Picture the video ends with")->type_name("FILE");
+  cmd->add_option("--storyboard", options->generate.storyboard, "YAML or JSON file of cards: what is shown when")
+      ->type_name("FILE");
+  cmd->add_option("--preset", options->generate.preset, "Style said with the text; sora presets lists them")->type_name("NAME");
+  cmd->add_flag("--loop", options->generate.loop, "The end runs into the beginning");
   cmd->add_option("--variations", options->generate.variations, "Number of clips, each with the next seed")
       ->type_name("N")
       ->capture_default_str();
@@ -46,7 +50,7 @@ void add_generate(CLI::App& app, Command& chosen) {
 
   cmd->final_callback([options, cmd, &chosen] {
     const bool has_prompt = cmd->count("prompt") > 0;
-    if (!has_prompt && options->make.recipe.empty()) {
+    if (!has_prompt && options->make.recipe.empty() && options->generate.storyboard.empty()) {
       fail(ErrorKind::Usage, "generate needs a prompt; write sora generate \"a red ball bounces on the meadow\"");
     }
     if (has_prompt && !options->make.recipe.empty()) {
@@ -59,6 +63,9 @@ void add_generate(CLI::App& app, Command& chosen) {
           fail(ErrorKind::Usage, "--recipe repeats a clip as it was; leave out {}", option->get_name());
         }
       }
+    }
+    if (!options->make.recipe.empty() && !(options->generate.storyboard.empty() && options->generate.preset.empty())) {
+      fail(ErrorKind::Usage, "--recipe repeats a clip as it was; leave out --storyboard and --preset");
     }
     if (options->generate.prompt == "-") options->generate.prompt = read_stdin();
     options->make.request.operation = options->generate;

@@ -4,30 +4,28 @@
 #include <map>
 
 namespace sora::cli {
-namespace {
-
-// Binds an option to an optional through the library's own parser, whose message is the one the user sees.
-template <typename T, typename Parse>
-void add_parsed(CLI::App& app, const std::string& name, std::optional<T>& value, const std::string& help,
-                const std::string& type, Parse parse) {
-  app.add_option_function<std::string>(
-         name, [&value, parse](const std::string& text) { value = parse(text); }, help)
-      ->type_name(type);
+void add_size_options(CLI::App& app, VideoSpec& video) {
+  const std::string group = "Video";
+  add_parsed(app, "--size", video.size, "Width and height in pixels, such as 832x480", "WxH", parse_size)->group(group);
+  app.add_option("--resolution", video.resolution, "480p, 720p or 1080p")->type_name("NAME")->group(group);
+  app.add_option("--aspect", video.aspect, "16:9, 1:1 or 9:16, with --resolution")->type_name("W:H")->group(group);
+  add_parsed(app, "--fps", video.fps, "Frames a second, such as 16, 23.976 or 30000/1001", "RATE", parse_rational)->group(group);
+  app.add_flag("--native", video.native, "Draw at the size asked even where the model was not made for it")
+      ->group(group);
 }
-
-}  // namespace
 
 void add_video_options(CLI::App& app, VideoSpec& video) {
   const std::string group = "Video";
-  add_parsed(app, "--size", video.size, "Width and height in pixels, such as 832x480", "WxH", parse_size);
-  app.get_option("--size")->group(group);
-  app.add_option("--resolution", video.resolution, "480p, 720p or 1080p")->type_name("NAME")->group(group);
-  app.add_option("--aspect", video.aspect, "16:9, 1:1 or 9:16, with --resolution")->type_name("W:H")->group(group);
   app.add_option("-d,--duration", video.duration_s, "Length in seconds")->type_name("SECONDS")->group(group);
   app.add_option("--frames", video.num_frames, "Length in frames")->type_name("N")->group(group);
-  add_parsed(app, "--fps", video.fps, "Frames a second, such as 16, 23.976 or 30000/1001", "RATE", parse_rational);
-  app.get_option("--fps")->group(group);
-  app.add_flag("--native", video.native, "Draw at the size asked even where the model was not made for it")
+  add_size_options(app, video);
+}
+
+void add_source_options(CLI::App& app, std::string& fit) {
+  const std::string group = "Source";
+  app.add_option("--fit", fit, "Where the source has another aspect than the output: crop, pad or stretch")
+      ->type_name("NAME")
+      ->capture_default_str()
       ->group(group);
 }
 

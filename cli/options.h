@@ -3,11 +3,42 @@
 
 #include <CLI/CLI.hpp>
 
+#include <string>
+#include <vector>
+
 #include "cli/command.h"
 
 namespace sora::cli {
 
-void add_video_options(CLI::App& app, VideoSpec& video);
+// Binds an option through the library's own parser, whose message is the one the user sees.
+template <typename T, typename Parse>
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& value, const std::string& help, const std::string& type,
+                        Parse parse) {
+  return app
+      .add_option_function<std::string>(name, [&value, parse](const std::string& text) { value = parse(text); }, help)
+      ->type_name(type);
+}
+
+// The same for an option that may be given again.
+template <typename T, typename Parse>
+CLI::Option* add_parsed_list(CLI::App& app, const std::string& name, std::vector<T>& values, const std::string& help,
+                             const std::string& type, Parse parse) {
+  return app
+      .add_option_function<std::vector<std::string>>(
+          name,
+          [&values, parse](const std::vector<std::string>& texts) {
+            values.clear();
+            for (const std::string& text : texts) values.push_back(parse(text));
+          },
+          help)
+      ->type_name(type)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void add_size_options(CLI::App& app, VideoSpec& video);
+void add_video_options(CLI::App& app, VideoSpec& video);  // with the length
+void add_source_options(CLI::App& app, std::string& fit);
 void add_sampling_options(CLI::App& app, Sampling& sampling);
 void add_runtime_options(CLI::App& app, Runtime& runtime);
 void add_output_options(CLI::App& app, OutputSpec& output);

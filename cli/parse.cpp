@@ -82,6 +82,7 @@ std::unique_ptr<CLI::App> make_app(Command& chosen) {
   app->footer(
       "Examples:\n"
       "  sora generate \"a red ball bounces on the meadow\"\n"
+      "  sora extend clip.mp4 --by 3s\n"
       "  sora info clip.mp4\n"
       "  sora generate --help");
   app->set_version_flag("--version", std::string("sora ") + kVersion, "Show the version");

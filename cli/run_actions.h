@@ -11,5 +11,6 @@ namespace sora::cli {
 void print_result(const std::string& text);
 
 void run_action(const ExploreGallery& explore, const Display& display);
+void run_action(const ListPresets& list, const Display& display);
 
 }  // namespace sora::cli

@@ -36,6 +36,8 @@ if(EXISTS "${CMAKE_SOURCE_DIR}/models")
   install(DIRECTORY "${CMAKE_SOURCE_DIR}/models/" DESTINATION "${SORA_MODELS_INSTALL_DIR}")
 endif()
 
+install(DIRECTORY "${CMAKE_SOURCE_DIR}/presets/" DESTINATION "${SORA_MODELS_INSTALL_DIR}/../presets")
+
 if(NOT TARGET libsora)
   return()
 endif()

@@ -25,6 +25,7 @@
 #include "lib/pipelines/conditioning.h"
 #include "lib/pipelines/output_path.h"
 #include "lib/pipelines/plan_report.h"
+#include "lib/pipelines/presets.h"
 #include "lib/pipelines/vocabulary.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/image_policy.h"
@@ -62,21 +63,10 @@ bool fits_in_memory(const ModelInfo& model) {
   return weights < memory / 2;
 }
 
-std::string prompt_of(const Request& request) {
-  return std::visit([](const auto& operation) { return operation.prompt; }, request.operation);
-}
+std::filesystem::path built_in_presets() { return built_in_models().parent_path() / "presets"; }
 
 int variations_of(const Request& request) {
   return std::visit([](const auto& operation) { return operation.variations; }, request.operation);
-}
-
-std::vector<std::string> sources_of(const Request& request) {
-  std::vector<std::string> sources;
-  const auto& generate = std::get<GenerateRequest>(request.operation);
-  for (const std::string& path : {generate.image, generate.last_image}) {
-    if (!path.empty()) sources.push_back(path);
-  }
-  return sources;
 }
 
 // The request with every wish the plan resolved, so that its recipe means the same in a later version.
@@ -85,7 +75,9 @@ Request resolved(Request request, const Plan& plan, const ModelInfo& model, uint
   request.video.resolution.reset();
   request.video.aspect.reset();
   request.video.duration_s.reset();
-  request.video.num_frames = plan.output_frames;
+  const bool is_free_length = std::holds_alternative<GenerateRequest>(request.operation);
+  request.video.num_frames.reset();
+  if (is_free_length) request.video.num_frames = plan.output_frames;  // a tool's own options say how long
   request.video.fps = plan.output_fps;
   request.sampling.steps = plan.steps;
   request.sampling.guidance_scale = plan.guidance_scale;
@@ -93,7 +85,13 @@ Request resolved(Request request, const Plan& plan, const ModelInfo& model, uint
   request.sampling.negative_prompt = plan.negative_prompt;
   request.sampling.seed = seed;
   request.runtime.dtype = plan.dtype;
-  std::get<GenerateRequest>(request.operation).variations = 1;
+  request.sampling.scheduler = plan.scheduler;
+  std::visit(
+      [&](auto& operation) {
+        operation.variations = 1;
+        if (plan.layout.prompts.size() == 1) operation.prompt = plan.layout.prompt();
+      },
+      request.operation);
   return request;
 }
 
@@ -101,9 +99,9 @@ ManifestVideo video_of(Size size, int64_t num_frames, Rational fps) { return {si
 
 ManifestSchedule schedule_of(const Request& request, const Plan& plan, const ModelInfo& model) {
   const std::unique_ptr<Scheduler> scheduler =
-      make_scheduler(model.scheduler, {request.sampling.scheduler, request.sampling.shift});
+      make_scheduler(model.scheduler, {plan.scheduler, request.sampling.shift});
   scheduler->set_timesteps(plan.steps);
-  return {request.sampling.scheduler.value_or(model.scheduler.value("_class_name", "")), scheduler->schedule().sigmas,
+  return {plan.scheduler.value_or(model.scheduler.value("_class_name", "")), scheduler->schedule().sigmas,
           plan.guidance_scale, plan.guidance_scale_2};
 }
 
@@ -118,7 +116,8 @@ Manifest describe_making(const Request& request, const Plan& plan, const ModelIn
     return std::make_shared<const std::string>(fingerprint(digest_model(model, DigestCache(), observer)));
   });
   manifest.model.dtype = plan.dtype;
-  for (const std::string& path : sources_of(request)) {
+  for (const std::string& path : sources_of(request.operation)) {
+    if (path == "-") continue;
     manifest.sources.push_back({path, sha256_of_file(path, observer)});
   }
   manifest.video = video_of(plan.output_size, plan.output_frames, plan.output_fps);
@@ -128,7 +127,7 @@ Manifest describe_making(const Request& request, const Plan& plan, const ModelIn
   return manifest;
 }
 
-// What took hours to sample outlives a decoder that fails: `sora decode` finishes the clip.
+// What took hours to sample, where it was sampled at once, outlives a decoder that fails: `sora decode` finishes the clip.
 template <typename Finish>
 void keeping_latents(const std::string& clip_path, const at::Tensor& latents, const nlohmann::json& manifest,
                      const Finish& finish) {
@@ -140,13 +139,27 @@ void keeping_latents(const std::string& clip_path, const at::Tensor& latents, co
   try {
     finish();
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused) throw;
+    if (!latents.defined() || error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused) throw;
     keep(error.kind(), error.what());
   } catch (const std::bad_alloc&) {
+    if (!latents.defined()) throw;
     keep(ErrorKind::Memory, "there is too little memory to decode the clip");
   } catch (const c10::Error& error) {
+    if (!latents.defined()) throw;
     keep(ErrorKind::Memory, error.what_without_backtrace());
   }
+}
+
+// Texts that come from a source's manifest or a storyboard, which nobody has looked at yet.
+void enforce_policy_on_texts_of_files(Request request, const std::string& said, Observer& observer) {
+  const bool is_new = std::visit(
+      [&](auto& operation) {
+        const bool differs = operation.prompt + "\n" != said;
+        operation.prompt = said;
+        return differs;
+      },
+      request.operation);
+  if (is_new) enforce_policy(request, observer);
 }
 
 class LocalEngine : public Engine {
@@ -163,6 +176,7 @@ class LocalEngine : public Engine {
     const c10::InferenceMode inference;
     return run_model_task(task, built_in_models(), observer);
   }
+  nlohmann::json presets() override { return to_json(list_presets(built_in_presets(), user_presets())); }
   nlohmann::json versions() override;
   GalleryReport explore(const GalleryRequest& request, Observer& observer) override {
     const c10::InferenceMode inference;
@@ -217,7 +231,8 @@ void LocalEngine::prepare(const std::vector<Request>& requests, Observer& observ
   for (const Request& request : requests) {
     if (!is_same_model(request.runtime, requests.front().runtime)) continue;
     const Plan plan = make_plan(request, model);
-    texts_by_dtype[plan.dtype].insert({prompt_of(request), plan.negative_prompt});
+    std::set<std::string>& texts = texts_by_dtype[plan.dtype];
+    for (const std::string& text : texts_of(plan)) texts.insert(text);
   }
   for (const auto& [dtype, texts] : texts_by_dtype) keep_texts(model, dtype, {texts.begin(), texts.end()}, observer);
 }
@@ -239,7 +254,7 @@ std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path, con
 
 std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::Tensor& known_latents, Observer& observer) {
   enforce_policy(asked, observer);
-  const Request request = resolve_gallery_ids(asked);
+  const Request request = with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   auto start = std::chrono::steady_clock::now();
@@ -251,15 +266,20 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   if (memory.placement.stream_blocks || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
   for (const std::string& notice : model.notices) observer.notice(notice);
   for (const std::string& notice : plan.notices) observer.notice(notice);
-  const std::vector<std::string> unknown = unknown_words(prompt_of(request), model.defaults.vocabulary);
+  std::string said;
+  for (const Said& prompt : plan.layout.prompts) said += prompt.text + "\n";
+  enforce_policy_on_texts_of_files(request, said, observer);
+  const std::vector<std::string> unknown = unknown_words(said, model.defaults.vocabulary);
   if (!unknown.empty()) {
     observer.notice(fmt::format("{} does not know: {}; it draws what it makes of the rest", model.name, fmt::join(unknown, ", ")));
   }
   ImagePolicy image_policy(Policy::in_force(), operation_name(request.operation));
-  for (const std::string& path : sources_of(request)) image_policy.check_file(path);
+  for (const std::string& path : sources_of(request.operation)) {
+    if (path != "-") image_policy.check_file(path);  // what comes through stdin is seen in the clip
+  }
   const int count = variations_of(request);
   const std::string base_path =
-      request.output.path.empty() ? free_output_path(prompt_of(request), plan.seed) : request.output.path;
+      request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed) : request.output.path;
 
   observer.begin(Phase::Load, 1);
   Manifest manifest = describe_making(request, plan, model, observer);
@@ -286,22 +306,30 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     options.force = request.output.force;
     options.metadata_json = result.manifest.dump();
     options.expected_frames = plan.output_frames;
-    options.title = prompt_of(request);
+    options.title = plan.layout.prompt();
     VideoWriter writer(options);  // before any work, so that what cannot be written fails at once
 
     if (!maker) maker.emplace(request, model, plan, observer);
-    const at::Tensor latents = known_latents.defined() ? known_latents : maker->sample(result.seed);
-    if (index + 1 == count) maker->drop_denoiser();
-    if (!request.output.latents_path.empty()) {
-      write_safetensors(variation_path(request.output.latents_path, index, count), {{"latents", latents}},
-                        {{"manifest", result.manifest.dump()}});
-    }
+    at::Tensor finished;  // latents of a clip of one window
+    std::vector<std::pair<std::string, at::Tensor>> latents;
+    const auto take_latents = [&](size_t window, const at::Tensor& tensor) {
+      const bool is_alone = plan.windows.size() == 1;
+      if (is_alone) finished = tensor;
+      if (!request.output.latents_path.empty()) {
+        latents.emplace_back(is_alone ? "latents" : fmt::format("latents.{}", window), tensor);
+      }
+    };
     image_policy.begin_clip(plan.output_fps);
-    keeping_latents(options.path, latents, result.manifest, [&] {
-      maker->decode(latents, [&](const at::Tensor& frames) {
+    keeping_latents(options.path, finished, result.manifest, [&] {
+      const auto take_frames = [&](const at::Tensor& frames) {
         image_policy.check_frames(frames);
         writer.write(frames);
-      });
+      };
+      maker->make({result.seed, index + 1 == count, known_latents}, take_frames, take_latents);
+      if (!latents.empty()) {
+        write_safetensors(variation_path(request.output.latents_path, index, count), latents,
+                          {{"manifest", result.manifest.dump()}});
+      }
       check_stop(observer);
       writer.finish();
     });
@@ -319,13 +347,13 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
 PlanReport LocalEngine::plan(const Request& asked) {
   Observer unheard;
   enforce_policy(asked, unheard);
-  const Request request = resolve_gallery_ids(asked);
+  const Request request = with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const ModelInfo model = find(request);
   const Plan plan = make_plan(request, model);
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
-  const Canvas canvas = make_canvas(request, plan, model);
+  const Canvas canvas = make_canvas(plan);
   format_for(request.output.path.empty() ? "clip.mp4" : request.output.path, request.output.codec);
   const double rate = matrix_rate(plan.dtype);
   return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate)};

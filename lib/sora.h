@@ -63,6 +63,8 @@ class SORA_EXPORT Engine {
   virtual void prepare(const std::vector<Request>& requests, Observer& observer) = 0;
   // SHA-256 of a file, 64 lowercase hexadecimal digits. Throws Error(NotFound | Io).
   virtual std::string sha256(const std::string& path) = 0;
+  // The style presets, built in and the user's own: name, description, prompt, negative_prompt, path.
+  virtual nlohmann::json presets() = 0;
   // Versions of the libraries in use, devices, encoders: for bug reports.
   virtual nlohmann::json versions() = 0;
 };

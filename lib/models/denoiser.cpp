@@ -7,9 +7,8 @@ namespace sora {
 
 Denoiser::~Denoiser() = default;
 
-std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Conditioning& conditioning,
-                                        const LatentGrid& grid, at::ScalarType dtype) {
-  return std::make_unique<WanDenoiser>(model, conditioning, grid, dtype);
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, at::ScalarType dtype) {
+  return std::make_unique<WanDenoiser>(model, dtype);
 }
 
 }  // namespace sora

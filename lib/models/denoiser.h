@@ -4,6 +4,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "lib/models/model_info.h"
 
@@ -19,27 +21,48 @@ struct TextCondition {
 struct Conditioning {
   TextCondition positive;
   TextCondition negative;
+  // Texts that hold at different times, instead of `positive`; empty where one text holds everywhere. The bias [F, P] is
+  // added, for each latent frame, to the attention logits of each text's tokens.
+  std::vector<TextCondition> timed;
+  at::Tensor timed_bias_FP;
   at::Tensor image_embeds_BSD;  // hidden states of the CLIP image encoder, one item an image; undefined without
   // Latents of the known frames, normalised, zero where unknown; undefined where no frame is known.
   at::Tensor known_latents_1CFHW;
   // Per video frame: 1 known, 0 free; [num_frames] f32, undefined where no frame is known.
   at::Tensor known_frames;
+  // Latents of the sources that frames follow down to a noise level, and that level for each latent frame (f32 [F], 1: follows
+  // nothing); undefined where none is followed. The denoise loop sees to it, not the model.
+  at::Tensor followed_latents_1CFHW;
+  at::Tensor follow_levels_F;
+  std::optional<TextCondition> source;  // what the source shows, for edits
   double guidance_scale = 1.0;    // 1: the negative pass is left out
   double guidance_scale_2 = 1.0;  // of the low-noise expert
 };
 
+// Where a step of the loop begins and ends.
+struct NoiseStep {
+  double timestep = 0;  // 0 to num_train_timesteps
+  double sigma = 0;     // share of noise
+  double next_sigma = 0;
+};
+
+enum class Text { Prompt, Negative, Source };
+
 class Denoiser {
  public:
   virtual ~Denoiser();
-  // latents_1CFHW f32 at `timestep` (0 to num_train_timesteps); returns the guided velocity, same shape, f32.
-  virtual at::Tensor velocity(const at::Tensor& latents_1CFHW, double timestep) = 0;
+  // What the velocities after this are conditioned on. Copies it.
+  virtual void set_conditioning(const Conditioning&, const LatentGrid&) {}
+  // latents_1CFHW f32; returns the guided velocity, same shape, f32.
+  virtual at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) = 0;
+  // The velocity that one text alone gives.
+  virtual at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text) { return velocity(latents_1CFHW, step); }
   // The latents with the known ones put back, for families that keep them clean; others return them as they are.
   virtual at::Tensor pin(const at::Tensor& latents_1CFHW) const { return latents_1CFHW; }
 };
 
 // Weights are loaded when the first velocity is asked for. `dtype` is the type of the transformer's weights and matrix
 // products. Loading throws Error(Input) where the weights do not fit the configs.
-std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Conditioning& conditioning,
-                                        const LatentGrid& grid, at::ScalarType dtype);
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, at::ScalarType dtype);
 
 }  // namespace sora

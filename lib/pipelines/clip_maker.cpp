@@ -1,44 +1,171 @@
 // Noise is drawn on the CPU in f32 in the shape of the latents, as diffusers' pipelines draw it, so that a seed is
-// diffusers' own noise.
+// diffusers' own noise; windows after the first go on drawing from the same source.
 #include "lib/pipelines/clip_maker.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
+#include "lib/core/error.h"
 #include "lib/pipelines/denoise.h"
-#include "lib/pipelines/generate.h"
-#include "lib/schedulers/noise.h"
+#include "lib/pipelines/steering.h"
 
 namespace sora {
+namespace {
 
-Canvas make_canvas(const Request& request, const Plan& plan, const ModelInfo& model) {
-  return std::visit([&](const auto& operation) { return generate(operation, plan, model); }, request.operation);
-}
+constexpr int64_t kChunk = 16;
+// Frames of a source next to drawn ones, which interpolation to the output's rate may look at.
+constexpr int64_t kSeenBeside = 2;
+
+// Progress of one window as progress of the whole clip.
+class WindowObserver : public Observer {
+ public:
+  WindowObserver(Observer& whole, size_t index, size_t count)
+      : whole_(whole), index_(static_cast<int64_t>(index)), count_(static_cast<int64_t>(count)) {}
+
+  void begin(Phase phase, int64_t total_steps) override {
+    if (phase != Phase::Denoise) return;
+    total_ = total_steps;
+    whole_.begin(phase, total_steps * count_);
+    if (index_ > 0) whole_.advance(phase, total_steps * index_);
+  }
+  void advance(Phase phase, int64_t steps_done) override {
+    if (phase == Phase::Denoise) whole_.advance(phase, total_ * index_ + steps_done);
+  }
+  void notice(std::string_view sentence) override { whole_.notice(sentence); }
+  bool stop_requested() const override { return whole_.stop_requested(); }
+
+ private:
+  Observer& whole_;
+  int64_t index_;
+  int64_t count_;
+  int64_t total_ = 0;
+};
+
+}  // namespace
 
 ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer)
     : request_(request),
       model_(model),
       plan_(plan),
       observer_(observer),
-      canvas_(make_canvas(request, plan, model)) {}
+      canvas_(make_canvas(plan)),
+      source_encoder_(model, plan, canvas_) {}
 
-at::Tensor ClipMaker::sample(uint64_t seed) {
-  if (!conditioning_) {
-    const EncodedText text = encode_text(model_, plan_, canvas_.prompt(), observer_);
-    conditioning_ = make_conditioning(model_, plan_, canvas_, text, observer_);
+void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const TakeLatents& take_latents) {
+  OutputShaper shaper(plan_, take_frames);
+  if (making.known_latents_1CFHW.defined() && plan_.windows.size() != 1) {
+    fail(ErrorKind::Input, "the clip is drawn in {} windows; latents finish only clips of one", plan_.windows.size());
   }
-  if (!denoiser_) {
-    denoiser_ = make_denoiser(model_, *conditioning_, plan_.grid, plan_.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+  if (plan_.layout.cyclic) return make_circle(making, shaper, take_latents);
+  NoiseSource noise(making.seed);
+
+  Reel reel;
+  int64_t next = 0;
+  const at::Tensor known = canvas_.known_mask();
+  const float* is_known = known.const_data_ptr<float>();
+  hand_over(reel, next, shaper);
+  for (size_t index = 0; index < plan_.windows.size(); ++index) {
+    const Window& window = plan_.windows[index];
+    const bool is_last_window = index + 1 == plan_.windows.size();
+    WindowObserver observer(observer_, index, plan_.windows.size());
+    const at::Tensor latents =
+        making.known_latents_1CFHW.defined()
+            ? making.known_latents_1CFHW
+            : sample(cut_window(window, reel), noise, plan_.windows.size() == 1 ? observer_ : observer);
+    if (take_latents) take_latents(index, latents);
+    if (making.is_last && is_last_window) denoiser_.reset();
+
+    if (!decoder_) decoder_.emplace(load_decoder(model_, plan_));
+    if (plan_.windows.size() == 1) observer_.begin(Phase::Decode, window.frames.size());
+    int64_t frame = window.frames.start;
+    decode(*decoder_, latents, [&](const at::Tensor& frames_FHWC) {
+      check_stop(observer_);
+      for (int64_t i = 0; i < frames_FHWC.size(0); ++i, ++frame) {
+        const bool is_drawn = frame >= window.draws.start && frame < window.draws.stop && is_known[frame] == 0;
+        if (is_drawn) reel.put(frame, frames_FHWC[i]);
+      }
+      hand_over(reel, next, shaper);
+      if (plan_.windows.size() == 1) observer_.advance(Phase::Decode, frame - window.frames.start);
+    });
+    int64_t needed = next;
+    for (size_t later = index + 1; later < plan_.windows.size(); ++later) {
+      needed = std::min(needed, plan_.windows[later].frames.start);
+    }
+    reel.drop_before(needed);
   }
-  const SchedulerOverrides overrides{request_.sampling.scheduler, request_.sampling.shift};
+  shaper.finish();
+}
+
+// What can be handed over in order: known frames, and those drawn so far. Sources' own frames are put in by the shaper, so
+// they are only read here where drawn frames are near.
+void ClipMaker::hand_over(Reel& reel, int64_t& next, OutputShaper& shaper) const {
+  const int64_t end = std::min(plan_.canvas_frames, canvas_frame_of(plan_, plan_.output_frames - 1) + 1);
+  while (next < end) {
+    const auto known = std::find_if(canvas_.known().begin(), canvas_.known().end(), [&](const Canvas::Known& stretch) {
+      return stretch.frames.start <= next && next < stretch.frames.stop;
+    });
+    if (known != canvas_.known().end()) {
+      int64_t stop = std::min({known->frames.stop, end, next + kChunk});
+      const int64_t inner_start = known->frames.start + kSeenBeside, inner_stop = known->frames.stop - kSeenBeside;
+      const bool is_inner = known->from_source && next >= inner_start && next < inner_stop;
+      if (known->from_source && next < inner_start) stop = std::min(stop, inner_start);
+      if (is_inner) stop = std::min(stop, inner_stop);
+      const Size size = canvas_.size();
+      shaper.push(is_inner ? at::zeros({stop - next, size.height, size.width, 3}, at::kByte)
+                           : canvas_.read_known({next, stop}));
+      next = stop;
+    } else if (reel.has(next)) {
+      shaper.push(reel.read({next, next + 1}));
+      ++next;
+    } else {
+      return;
+    }
+  }
+}
+
+Canvas ClipMaker::cut_window(const Window& window, const Reel& reel) const {
+  Canvas canvas = canvas_.cut(window.frames, window.sees);
+  const Stretch seen{std::max(window.frames.start, window.sees.start), std::min(window.frames.stop, window.sees.stop)};
+  for (const Stretch& drawn : reel.stretches(seen)) canvas.keep(reel.read(drawn), drawn.start - window.frames.start);
+  return canvas;
+}
+
+at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer& observer) {
+  LatentGrid grid = plan_.grid;
+  grid.frames = (window.num_frames() - 1) / grid.strides.temporal + 1;
+  if (!texts_) texts_ = encode_texts_of(model_, plan_, observer_);
+  const Conditioning conditioning = make_conditioning(model_, plan_, window, *texts_, source_encoder_, observer);
+  if (!denoiser_) denoiser_ = make_denoiser(model_, plan_.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+  denoiser_->set_conditioning(conditioning, grid);
+
+  const SchedulerOverrides overrides{plan_.scheduler, request_.sampling.shift};
   const std::unique_ptr<Scheduler> scheduler =
       make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
-  return denoise(*denoiser_, *scheduler, draw_noise(plan_.grid.shape(), seed), 0, observer_);
+  return denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()), plan_, observer);
 }
 
-void ClipMaker::decode(const at::Tensor& latents_1CFHW, const TakeFrames& take_frames) {
+void ClipMaker::make_circle(const Making& making, OutputShaper& shaper, const TakeLatents& take_latents) {
+  NoiseSource noise(making.seed);
+  const at::Tensor latents = making.known_latents_1CFHW.defined()
+                                 ? making.known_latents_1CFHW
+                                 : sample(canvas_.cut(plan_.windows[0].frames), noise, observer_);
+  if (take_latents) take_latents(0, latents);
+  if (making.is_last) denoiser_.reset();
   if (!decoder_) decoder_.emplace(load_decoder(model_, plan_));
-  sora::decode(*decoder_, latents_1CFHW, plan_, canvas_, take_frames, observer_);
+  observer_.begin(Phase::Decode, plan_.canvas_frames);
+  int64_t frame = 0;
+  at::Tensor first;
+  decode_circle(*decoder_, latents, [&](const at::Tensor& frames_FHWC) {
+    check_stop(observer_);
+    if (!first.defined()) first = frames_FHWC;
+    shaper.push(frames_FHWC);
+    frame += frames_FHWC.size(0);
+    observer_.advance(Phase::Decode, frame);
+  });
+  shaper.push(first);  // what follows the last frame, for interpolation
+  shaper.finish();
 }
 
 }  // namespace sora

@@ -1,4 +1,4 @@
-// A planned request being carried out: text and known frames are encoded once, then each seed gives a clip.
+// A planned request being carried out: texts are encoded once, then each seed gives a clip, window after window.
 #pragma once
 
 #include <memory>
@@ -8,34 +8,47 @@
 #include "lib/pipelines/canvas.h"
 #include "lib/pipelines/conditioning.h"
 #include "lib/pipelines/decode.h"
+#include "lib/pipelines/output_shaper.h"
 #include "lib/pipelines/plan.h"
+#include "lib/pipelines/reel.h"
+#include "lib/schedulers/noise.h"
+#include "lib/schedulers/scheduler.h"
 
 namespace sora {
 
 class ClipMaker {
  public:
+  using TakeLatents = std::function<void(size_t window, const at::Tensor& latents_1CFHW)>;
+
+  // One clip of the request.
+  struct Making {
+    uint64_t seed = 0;
+    bool is_last = false;              // the transformer is let go before the last window is decoded
+    at::Tensor known_latents_1CFHW;    // of a clip of one window: only the VAE is run; undefined otherwise
+  };
+
   // `request`, `model` and `plan` must outlive the maker. Reads the sources, and no weights yet.
   ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer);
 
-  // The first call encodes text and known frames. Noise of this seed through the denoise loop: normalised latents [1,C,F,H,W], f32.
-  at::Tensor sample(uint64_t seed);
-  // The frames of such latents, in chunks; see decode.h.
-  void decode(const at::Tensor& latents_1CFHW, const TakeFrames& take_frames);
-  // Lets the transformer go; sample() would load it again.
-  void drop_denoiser() { denoiser_.reset(); }
+  // Exactly plan.output_frames frames in chunks, and on the way each window's normalised latents [1,C,F,H,W], f32. Throws
+  // Error(Input) for known latents of a clip of several windows.
+  void make(const Making& making, const TakeFrames& take_frames, const TakeLatents& take_latents = {});
 
  private:
+  at::Tensor sample(const Canvas& window, NoiseSource& noise, Observer& observer);
+  Canvas cut_window(const Window& window, const Reel& reel) const;
+  void hand_over(Reel& reel, int64_t& next, OutputShaper& shaper) const;
+  void make_circle(const Making& making, OutputShaper& shaper, const TakeLatents& take_latents);
+
   const Request& request_;
   const ModelInfo& model_;
   const Plan& plan_;
   Observer& observer_;
   Canvas canvas_;
-  std::optional<Conditioning> conditioning_;
+  std::optional<EncodedTexts> texts_;  // made when they are first needed
+  SourceEncoder source_encoder_;
   std::unique_ptr<Denoiser> denoiser_;
   std::optional<WanVae> decoder_;
 };
-
-// The canvas of whatever operation the request holds.
-Canvas make_canvas(const Request& request, const Plan& plan, const ModelInfo& model);
 
 }  // namespace sora

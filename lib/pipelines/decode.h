@@ -1,19 +1,14 @@
-// From latents to the frames that go into the file, streamed: a chunk of a few frames at a time passes through the
-// decoder, the splice of known pixels, the frame rate and the size.
+// From latents to frames, streamed: a chunk of a few frames at a time.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <functional>
 
-#include "lib/core/observer.h"
 #include "lib/models/wan/vae.h"
-#include "lib/pipelines/canvas.h"
 #include "lib/pipelines/plan.h"
 
 namespace sora {
-
-using TakeFrames = std::function<void(const at::Tensor& frames_FHWC)>;  // u8 RGB, of the plan's output size
 
 // Whether frames of this size are decoded in tiles whatever the memory.
 bool tiles_frames(const Plan& plan);
@@ -21,9 +16,13 @@ bool tiles_frames(const Plan& plan);
 // The VAE's decoder in the plan's type. Throws Error(Input) where the weights do not fit.
 WanVae load_decoder(const ModelInfo& model, const Plan& plan);
 
-// Hands over exactly plan.output_frames frames. Throws Error(Numerical) when every pixel of the clip has one value,
-// which no model means, Error(Cancelled) when asked to stop.
-void decode(const WanVae& vae, const at::Tensor& latents_1CFHW, const Plan& plan, const Canvas& canvas,
-            const TakeFrames& take_frames, Observer& observer);
+// Hands over all frames of the latents, u8 RGB [F,H,W,3] of the canvas' size, in order.
+void decode(const WanVae& vae, const at::Tensor& latents_1CFHW,
+            const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
+
+// The same of a circle of latent frames: the decoder is causal, so the last ones go before the first and their frames are
+// left out. Hands over `temporal` frames for each latent frame, the first like the others.
+void decode_circle(const WanVae& vae, const at::Tensor& latents_1CFHW,
+                   const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
 
 }  // namespace sora

@@ -25,7 +25,8 @@ at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_
   observer.begin(Phase::Denoise, num_steps - first_step);
   for (int step = first_step; step < num_steps; ++step) {
     check_stop(observer);
-    const at::Tensor velocity = denoiser.velocity(latents_1CFHW, schedule.timesteps[step]);
+    const at::Tensor velocity = denoiser.velocity(
+        latents_1CFHW, {schedule.timesteps[step], schedule.sigmas[step], schedule.sigmas[step + 1]});
     latents_1CFHW = scheduler.step(velocity, step, latents_1CFHW);
     check_finite(latents_1CFHW, step);
     observer.advance(Phase::Denoise, step - first_step + 1);

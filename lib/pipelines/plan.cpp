@@ -2,24 +2,16 @@
 // is drawn at the nearest canvas of that area and resized.
 #include "lib/pipelines/plan.h"
 
-
 #include <algorithm>
 #include <cmath>
 #include <random>
 
 #include "lib/core/error.h"
 #include "lib/core/processor.h"
+#include "lib/media/resample.h"
 
 namespace sora {
 namespace {
-
-Size requested_size(const VideoSpec& video, const ModelInfo& model) {
-  if (video.size) return *video.size;
-  if (video.resolution || video.aspect) {
-    return size_for(video.resolution.value_or("480p"), video.aspect.value_or("16:9"));
-  }
-  return {model.defaults.width, model.defaults.height};
-}
 
 Size on_grid(const LatentStrides& strides, double width, double height) {
   const auto snap = [](double side, int64_t grid) {
@@ -30,7 +22,7 @@ Size on_grid(const LatentStrides& strides, double width, double height) {
 
 void plan_size(const VideoSpec& video, const ModelInfo& model, Plan& plan) {
   const LatentStrides strides = model.strides();
-  plan.output_size = requested_size(video, model);
+  plan.output_size = plan.layout.size;
   const Size& out = plan.output_size;
   const double area = static_cast<double>(out.width * out.height);
   const auto max_pixels = static_cast<double>(model.defaults.max_pixels);
@@ -52,36 +44,80 @@ void plan_size(const VideoSpec& video, const ModelInfo& model, Plan& plan) {
   }
 }
 
-void plan_length(const VideoSpec& video, const ModelInfo& model, Plan& plan) {
+// A time within a millionth of a frame is that frame's.
+constexpr double kOnFrame = 1e-6;
+
+// Stretches of the canvas whose frames are known.
+std::vector<Stretch> known_stretches(const Plan& plan, int64_t num_frames) {
+  std::vector<Stretch> known;
+  for (int64_t frame = 0; frame < num_frames; ++frame) {
+    const double position = output_position(plan, frame);
+    const auto covers = [&](const Shot& placement) { return shows(placement, position); };
+    const auto is_picture = [&](const Picture& picture) { return canvas_frame_of(plan, picture.frame) == frame; };
+    if (!std::any_of(plan.layout.kept.begin(), plan.layout.kept.end(), covers) &&
+        !std::any_of(plan.layout.pictures.begin(), plan.layout.pictures.end(), is_picture)) {
+      continue;
+    }
+    if (!known.empty() && known.back().stop == frame) {
+      ++known.back().stop;
+    } else {
+      known.push_back({frame, frame + 1});
+    }
+  }
+  return known;
+}
+
+// A circle of whole latent frames, which has no first one that stands alone.
+void plan_circle(const ModelInfo& model, Plan& plan) {
+  const int64_t stride = model.strides().temporal;
+  const double asked = static_cast<double>(plan.output_frames) / plan.output_fps.value() * plan.canvas_fps.value();
+  plan.canvas_frames = std::max<int64_t>(1, std::llround(asked / static_cast<double>(stride))) * stride;
+  const int64_t fitting = resampled_frames(plan.canvas_frames, plan.canvas_fps, plan.output_fps);
+  if (fitting != plan.output_frames) {
+    plan.notices.push_back(fmt::format("a loop is made of whole steps of {} frames; {} frames instead of {}", stride, fitting,
+                                       plan.output_frames));
+    plan.output_frames = plan.layout.num_frames = fitting;
+  }
+  const int64_t drawn = plan.canvas_frames - stride + 1;  // as many latent frames
+  plan.windows = {{{0, drawn}, {0, plan.canvas_frames}}};
+  if (plan.canvas_frames > model.defaults.max_frames) {
+    plan.notices.push_back(fmt::format("{} was made for clips up to {} frames; a loop of {} is drawn in one go and may drift",
+                                       model.name, model.defaults.max_frames, plan.canvas_frames));
+  }
+}
+
+void plan_length(const ModelInfo& model, Plan& plan) {
   plan.canvas_fps = model.defaults.fps;
-  plan.output_fps = video.fps.value_or(plan.canvas_fps);
-  if (video.num_frames) {
-    plan.output_frames = *video.num_frames;
-  } else if (video.duration_s) {
-    plan.output_frames = std::max<int64_t>(1, std::llround(*video.duration_s * plan.output_fps.value()));
-  } else {
-    const double duration_s = static_cast<double>(model.defaults.num_frames) / plan.canvas_fps.value();
-    plan.output_frames = video.fps ? std::max<int64_t>(1, std::llround(duration_s * plan.output_fps.value()))
-                                   : model.defaults.num_frames;
+  plan.output_fps = plan.layout.fps;
+  plan.output_frames = plan.layout.num_frames;
+  const double duration_s = static_cast<double>(plan.output_frames) / plan.output_fps.value();
+  if (plan.output_frames > kMaxFrames || duration_s > kMaxDuration_s + 1e-6) {
+    fail(ErrorKind::Usage, "the clip would have {} frames and last {:.1f} s; at most {} and {:.0f} s can be made",
+         plan.output_frames, duration_s, kMaxFrames, kMaxDuration_s);
   }
-  if (plan.output_frames > kMaxFrames) {
-    fail(ErrorKind::Usage, "{} frames come of this duration and rate; at most {} can be made", plan.output_frames, kMaxFrames);
-  }
-  int64_t needed = plan.output_frames;
   if (!(plan.output_fps == plan.canvas_fps)) {
-    const double last_time_s = static_cast<double>(plan.output_frames - 1) / plan.output_fps.value();
-    needed = static_cast<int64_t>(std::ceil(last_time_s * plan.canvas_fps.value() - 1e-9)) + 1;
     plan.notices.push_back(fmt::format("{} draws {} frames a second; {} are made of them by interpolation", model.name,
                                        to_string(plan.canvas_fps), to_string(plan.output_fps)));
   }
-  plan.canvas_frames = round_up_frames(model.strides(), needed);
+  if (plan.layout.cyclic) return plan_circle(model, plan);
+
+  const int64_t last = plan.output_frames + plan.layout.num_hidden - 1;
+  const int64_t needed = canvas_frame_of(plan, last) + 1;
+  std::vector<int64_t> cuts;
+  for (const int64_t cut : plan.layout.cuts) {
+    const int64_t frame = canvas_frame_of(plan, cut);
+    if (frame > 0 && frame < needed && (cuts.empty() || cuts.back() < frame)) cuts.push_back(frame);
+  }
+  plan.windows = plan_windows(known_stretches(plan, needed), needed, model.strides(), model.defaults.max_frames, cuts);
+  plan.canvas_frames = needed;
+  for (const Window& window : plan.windows) plan.canvas_frames = std::max(plan.canvas_frames, window.frames.stop);
   if (plan.canvas_frames != needed) {
     plan.notices.push_back(fmt::format("{} frames are not 4n+1, which this model draws; {} are drawn and the last {} left out",
                                        needed, plan.canvas_frames, plan.canvas_frames - needed));
   }
-  if (plan.canvas_frames > model.defaults.max_frames) {
-    plan.notices.push_back(fmt::format("{} was made for clips up to {} frames; {} may drift", model.name,
-                                       model.defaults.max_frames, plan.canvas_frames));
+  if (plan.windows.size() > 1) {
+    plan.notices.push_back(fmt::format("{} draws up to {} frames at once; this clip is drawn in {} overlapping windows",
+                                       model.name, model.defaults.max_frames, plan.windows.size()));
   }
 }
 
@@ -95,6 +131,27 @@ uint64_t random_seed() { return std::random_device()(); }
 
 }  // namespace
 
+Layout make_layout(const Request& request, const ModelInfo& model) {
+  Layout layout =
+      std::visit([&](const auto& operation) { return lay_out(operation, request.video, model); }, request.operation);
+  note_sound(layout);
+  return layout;
+}
+
+double output_position(const Plan& plan, int64_t canvas_frame) {
+  return static_cast<double>(canvas_frame) * plan.output_fps.value() / plan.canvas_fps.value();
+}
+
+int64_t canvas_frame_of(const Plan& plan, int64_t output_frame) {
+  const double position = static_cast<double>(output_frame) * plan.canvas_fps.value() / plan.output_fps.value();
+  return static_cast<int64_t>(std::ceil(position - kOnFrame));
+}
+
+bool shows(const Shot& placement, double output_position) {
+  return output_position > static_cast<double>(placement.frames.start) - kOnFrame &&
+         output_position < static_cast<double>(placement.frames.stop - 1) + kOnFrame;
+}
+
 Plan make_plan(const Request& request, const ModelInfo& model) {
   check(request);
   if (request.runtime.device != "auto" && request.runtime.device != "cpu") {
@@ -102,11 +159,22 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
          request.runtime.device);
   }
   Plan plan;
+  plan.layout = make_layout(request, model);
+  plan.notices = plan.layout.notices;
   plan_size(request.video, model, plan);
-  plan_length(request.video, model, plan);
-  plan.grid = LatentGrid::of(model.strides(), plan.canvas_frames, plan.canvas_size.height, plan.canvas_size.width);
+  plan_length(model, plan);
+  int64_t largest = 1;
+  for (const Window& window : plan.windows) largest = std::max(largest, window.frames.size());
+  plan.grid = LatentGrid::of(model.strides(), largest, plan.canvas_size.height, plan.canvas_size.width);
 
   const Sampling& sampling = request.sampling;
+  plan.scheduler = sampling.scheduler;
+  if (plan.layout.edit != EditMethod::None) {  // the edit's course is no multistep solver's
+    if (sampling.scheduler && *sampling.scheduler != "euler") {
+      fail(ErrorKind::Usage, "the edit methods are made for --scheduler euler; {} was asked", *sampling.scheduler);
+    }
+    plan.scheduler = "euler";
+  }
   plan.steps = sampling.steps.value_or(model.defaults.steps);
   plan.guidance_scale = sampling.guidance_scale.value_or(model.defaults.guidance_scale);
   plan.guidance_scale_2 = sampling.guidance_scale_2
@@ -131,8 +199,14 @@ double transformer_flops(const ModelInfo& model, const LatentGrid& grid) {
 }
 
 double sampling_flops(const ModelInfo& model, const Plan& plan) {
-  const int passes = plan.guidance_scale > 1.0 ? 2 : 1;
-  return transformer_flops(model, plan.grid) * passes * plan.steps;
+  const int passes = (plan.guidance_scale > 1.0 ? 2 : 1) * (plan.layout.edit == EditMethod::None ? 1 : 2);
+  double flops = 0;
+  for (const Window& window : plan.windows) {
+    LatentGrid grid = plan.grid;
+    grid.frames = (window.frames.size() - 1) / grid.strides.temporal + 1;
+    flops += transformer_flops(model, grid);
+  }
+  return flops * passes * plan.steps;
 }
 
 }  // namespace sora

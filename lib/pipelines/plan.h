@@ -2,26 +2,32 @@
 // line each where that differs from what was asked.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/models/model_info.h"
+#include "lib/pipelines/layout.h"
 #include "lib/pipelines/request.h"
+#include "lib/pipelines/windows.h"
 
 namespace sora {
 
 struct Plan {
+  Layout layout;
   // What comes out.
   Size output_size;
   int64_t output_frames = 0;
   Rational output_fps;
-  // What the model draws: on its pixel grid, 4n+1 frames.
+  // What the model draws: on its pixel grid, in windows of 4n+1 frames.
   Size canvas_size;
-  int64_t canvas_frames = 0;
+  int64_t canvas_frames = 0;  // up to the end of the last window
   Rational canvas_fps;
-  LatentGrid grid;
+  std::vector<Window> windows;  // in the order in which they are drawn; none where all is known
+  LatentGrid grid;              // of the largest window
   bool scaled = false;  // output is the canvas resized; otherwise it is cut out of its middle
 
+  std::optional<std::string> scheduler;  // empty: the model's own
   int steps = 0;
   double guidance_scale = 1.0;
   double guidance_scale_2 = 1.0;
@@ -34,6 +40,15 @@ struct Plan {
 
 // The largest area drawn directly is `max_pixels` and a little more, so that 854x480 counts as 832x480.
 inline constexpr double kAreaTolerance = 1.05;
+
+// The operation's page for this request.
+Layout make_layout(const Request& request, const ModelInfo& model);
+
+// The time of a canvas frame, in output frames, and whether a placement is shown at that time.
+double output_position(const Plan& plan, int64_t canvas_frame);
+bool shows(const Shot& placement, double output_position);
+// The first canvas frame that is not before an output frame.
+int64_t canvas_frame_of(const Plan& plan, int64_t output_frame);
 
 // Throws Error(Usage) for what this model cannot do at all. A request without a seed gets a random one.
 Plan make_plan(const Request& request, const ModelInfo& model);

@@ -5,14 +5,11 @@
 #include <cmath>
 
 #include "lib/core/error.h"
-#include "lib/core/utf8.h"
 
 namespace sora {
 namespace {
 
-constexpr size_t kMaxPromptBytes = 64 * 1024;
 constexpr int kMaxSteps = 1000;
-constexpr int kMaxVariations = 100;
 
 struct NamedSize {
   std::string_view resolution;
@@ -29,13 +26,6 @@ constexpr NamedSize kNamedSizes[] = {
 bool parse_side(std::string_view text, int64_t& side) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), side);
   return error == std::errc() && end == text.data() + text.size();
-}
-
-void check_text(std::string_view name, const std::string& text) {
-  if (text.size() > kMaxPromptBytes) {
-    fail(ErrorKind::Usage, "the {} is {} bytes long; at most {} are taken", name, text.size(), kMaxPromptBytes);
-  }
-  if (!is_valid_utf8(text)) fail(ErrorKind::Usage, "the {} is not UTF-8 text; save or type it as UTF-8", name);
 }
 
 void check_video(const VideoSpec& video) {
@@ -82,17 +72,6 @@ void check_sampling(const Sampling& sampling) {
   check_scale("--guidance-2", sampling.guidance_scale_2, 0, 100);
   check_scale("--shift", sampling.shift, 0.01, 100);
   if (sampling.negative_prompt) check_text("negative prompt", *sampling.negative_prompt);
-}
-
-void check_operation(const GenerateRequest& request) {
-  check_text("prompt", request.prompt);
-  if (request.variations < 1 || request.variations > kMaxVariations) {
-    fail(ErrorKind::Usage, "--variations {} is out of range; it goes from 1 to {}", request.variations,
-         kMaxVariations);
-  }
-  if (!request.last_image.empty() && request.image.empty()) {
-    fail(ErrorKind::Usage, "--last-image needs --image as well, for the frame to begin from");
-  }
 }
 
 }  // namespace
@@ -142,7 +121,7 @@ void check(const Request& request) {
     fail(ErrorKind::Usage, "--threads {} is out of range; it goes from 1 to 1024, or 0 for one a core",
          request.runtime.threads);
   }
-  std::visit([](const auto& chosen) { check_operation(chosen); }, request.operation);
+  std::visit([](const auto& chosen) { check(chosen); }, request.operation);
 }
 
 }  // namespace sora

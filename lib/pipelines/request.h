@@ -13,6 +13,7 @@
 #include "lib/core/model_files.h"
 #include "lib/core/rational.h"
 #include "lib/export.h"
+#include "lib/pipelines/request_operations.h"
 
 namespace sora {
 
@@ -74,16 +75,8 @@ struct OutputSpec {
   std::string latents_path;  // also write the final normalised latents here, as safetensors
 };
 
-struct GenerateRequest {
-  static constexpr std::string_view kName = "generate";
-  std::string prompt;
-  std::string image;       // path of the first frame; empty: none
-  std::string last_image;  // path of the last frame; empty: none
-  int variations = 1;
-};
-
-// One row an operation.
-using Operation = std::variant<GenerateRequest>;
+// One row an operation; the structs are in request_operations.h.
+using Operation = std::variant<GenerateRequest, ExtendRequest, RecutRequest, LoopRequest, RemixRequest, BlendRequest>;
 
 struct Request {
   Operation operation;

@@ -1,78 +1,14 @@
 // The request as JSON: keys are the option names' field terms (negative_prompt, guidance_scale,
 // num_frames, ...), and only what was asked is written. Reading is strict: an unknown key is an
 // error that names it.
-#include <set>
-
-#include "lib/core/error.h"
+#include "lib/pipelines/object_reader.h"
 #include "lib/pipelines/request.h"
+#include "lib/pipelines/request_operations_json.h"
 
 namespace sora {
 namespace {
 
 using nlohmann::json;
-
-// Reads the members of one object and remembers which were asked for.
-class ObjectReader {
- public:
-  ObjectReader(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object_.is_object()) fail(ErrorKind::Usage, "{} is not a JSON object", where_);
-  }
-
-  template <typename T>
-  void read(const char* key, T& value) {
-    known_.insert(key);
-    if (const auto found = object_.find(key); found != object_.end())
-      value = convert<T>(key, *found);
-  }
-
-  template <typename T>
-  void read(const char* key, std::optional<T>& value) {
-    known_.insert(key);
-    if (const auto found = object_.find(key); found != object_.end())
-      value = convert<T>(key, *found);
-  }
-
-  void check_all_known() const {
-    for (const auto& [key, value] : object_.items()) {
-      if (!known_.count(key)) fail(ErrorKind::Usage, "{} has an unknown key '{}'", where_, key);
-    }
-  }
-
- private:
-  template <typename T>
-  T convert(const char* key, const json& value) const {
-    try {
-      if constexpr (std::is_same_v<T, Size>) {
-        return parse_size(value.get<std::string>());
-      } else if constexpr (std::is_same_v<T, Rational>) {
-        return parse_rational(value.get<std::string>());
-      } else {
-        return value.get<T>();
-      }
-    } catch (const json::exception&) {
-      fail(ErrorKind::Usage, "{}: the value {} of '{}' has the wrong type", where_, value.dump(),
-           key);
-    }
-  }
-
-  const json& object_;
-  std::string where_;
-  std::set<std::string> known_;
-};
-
-template <typename T>
-void put(json& object, const char* key, const std::optional<T>& value) {
-  if (!value) return;
-  if constexpr (std::is_same_v<T, Size> || std::is_same_v<T, Rational>) {
-    object[key] = to_string(*value);
-  } else {
-    object[key] = *value;
-  }
-}
-
-void put(json& object, const char* key, const std::string& value) {
-  if (!value.empty()) object[key] = value;
-}
 
 struct ModelFileRow {
   const char* key;
@@ -116,27 +52,6 @@ ModelFiles model_files_from_json(const json& object) {
   return files;
 }
 
-json operation_to_json(const GenerateRequest& request) {
-  json object;
-  object["prompt"] = request.prompt;
-  put(object, "image", request.image);
-  put(object, "last_image", request.last_image);
-  return object;
-}
-
-Operation operation_from_json(const std::string& name, const json& object) {
-  if (name == GenerateRequest::kName) {
-    GenerateRequest request;
-    ObjectReader reader(object, "generate");
-    reader.read("prompt", request.prompt);
-    reader.read("image", request.image);
-    reader.read("last_image", request.last_image);
-    reader.check_all_known();
-    return request;
-  }
-  fail(ErrorKind::Usage, "the operation '{}' is unknown; this version knows: generate", name);
-}
-
 }  // namespace
 
 json to_json(const Request& request) {
@@ -161,7 +76,7 @@ json to_json(const Request& request) {
   json object;
   object["operation"] = operation_name(request.operation);
   object["arguments"] =
-      std::visit([](const auto& chosen) { return operation_to_json(chosen); }, request.operation);
+      arguments_to_json(request.operation);
   object["video"] = video;
   object["sampling"] = sampling;
   object["model"] = request.runtime.model;

@@ -46,7 +46,7 @@ DOORS = [
     ("toml++", re.compile(r"^toml\+\+/"), re.compile(r"^lib/(provenance|jobs)/")),
     ("cpp-httplib", re.compile(r"^httplib"), re.compile(r"^lib/(gallery|jobs)/")),
     ("OpenSSL", re.compile(r"^openssl/"), re.compile(r"^lib/provenance/")),
-    ("libyaml", re.compile(r"^yaml"), re.compile(r"^lib/jobs/")),
+    ("libyaml", re.compile(r"^yaml"), re.compile(r"^lib/(jobs/|pipelines/yaml\.cpp)")),
     ("xxHash", re.compile(r"^xxhash"), re.compile(r"^lib/jobs/")),
     ("SQLite", re.compile(r"^(SQLiteCpp/|sqlite3)"), re.compile(r"^lib/jobs/")),
 ]

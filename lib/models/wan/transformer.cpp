@@ -86,6 +86,27 @@ WanTextContext WanTransformer::prepare_text(const at::Tensor& text_BTD, at::IntA
   return context;
 }
 
+WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Tensor& bias_FP) {
+  WanTextContext joined;
+  joined.is_timed = true;
+  std::vector<at::Tensor> biases;
+  for (size_t p = 0; p < texts.size(); ++p) {
+    const int64_t num_keys = texts[p].layers.front().text_k_BSD.size(1);
+    const at::Tensor own_1S = texts[p].text_bias_BS.defined() ? texts[p].text_bias_BS : at::zeros({1, num_keys}, at::kFloat);
+    biases.push_back(own_1S + bias_FP.slice(1, static_cast<int64_t>(p), static_cast<int64_t>(p) + 1));
+  }
+  joined.text_bias_BS = at::cat(biases, 1).contiguous();
+  for (size_t layer = 0; layer < texts.front().layers.size(); ++layer) {
+    std::vector<at::Tensor> keys, values;
+    for (const WanTextContext& text : texts) {
+      keys.push_back(text.layers[layer].text_k_BSD);
+      values.push_back(text.layers[layer].text_v_BSD);
+    }
+    joined.layers.push_back({at::cat(keys, 1), at::cat(values, 1), {}, {}});
+  }
+  return joined;
+}
+
 at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
                                       const WanTextContext& text) const {
   const auto grid = token_grid(latents_BCFHW);
@@ -103,7 +124,7 @@ at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at:
   const at::Tensor x_BLD =
       patch_embedding_(patchify(latents_BCFHW, grid)).to(at::kFloat).view({batch, tokens, -1});
   blocks_.for_each([&](size_t i, const WanBlock& block) {
-    block.apply_(x_BLD, time, text.layers[i], text.text_bias_BS, rotation);
+    block.apply_(x_BLD, time, text.layers[i], text.text_bias_BS, text.is_timed, rotation);
   });
   const at::Tensor shift_scale_R2D = scale_shift_table_12D_ + time.temb_RD.unsqueeze(1);
   const at::Tensor normed =

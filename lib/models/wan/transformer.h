@@ -22,7 +22,10 @@ namespace sora {
 // steps.
 struct WanTextContext {
   std::vector<WanCrossKeys> layers;
-  at::Tensor text_bias_BS;  // Note [Padded keys]; undefined where no row was collapsed
+  // Note [Padded keys]; undefined where no row was collapsed. A context of joined texts has a row for each latent frame
+  // instead of each batch item.
+  at::Tensor text_bias_BS;
+  bool is_timed = false;
 };
 
 // The layers, all of them loaded, or each loaded when its turn comes and let go after it.
@@ -39,6 +42,11 @@ class WanBlocks {
   bool streamed_;
   std::vector<WanBlock> blocks_;  // empty where streamed
 };
+
+// Texts that share a clip: the keys of all of them, each text's weighed for each latent frame by bias_FP, f32 [F, P]. A
+// frame whose bias is 0 for one text and very low for the others attends as if that text were alone. `texts` are of one
+// batch item and without an image.
+WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Tensor& bias_FP);
 
 // Const and safe to call from several threads after construction. Works in weights.dtype(), f32 or
 // bf16; in bf16 the norms, the modulation, the time embedder and the rotation stay f32, as in the

@@ -78,11 +78,12 @@ WanCrossKeys WanCrossAttention::keys(const at::Tensor& text_BSD,
 }
 
 at::Tensor WanCrossAttention::operator()(const at::Tensor& x_BLD, const WanCrossKeys& keys,
-                                         const at::Tensor& text_bias_BS) const {
-  const at::Tensor q = to_q_(x_BLD);
+                                         const at::Tensor& text_bias_BS, bool is_timed) const {
+  at::Tensor q = to_q_(x_BLD);
   norm_q_.apply_(q);
+  if (is_timed) q = q.view({text_bias_BS.size(0), -1, q.size(2)});  // each latent frame by itself
   at::Tensor out =
-      multi_head_attention(q, keys.text_k_BSD, keys.text_v_BSD, num_heads_, text_bias_BS);
+      multi_head_attention(q, keys.text_k_BSD, keys.text_v_BSD, num_heads_, text_bias_BS).view_as(x_BLD);
   if (image_) out.add_(multi_head_attention(q, keys.image_k_BSD, keys.image_v_BSD, num_heads_));
   return to_out_(out);
 }
@@ -100,7 +101,7 @@ WanBlock::WanBlock(const WanTransformerConfig& config, const Weights& weights)
 }
 
 void WanBlock::apply_(const at::Tensor& x_BLD, const WanTimeEmbedding& time,
-                      const WanCrossKeys& keys, const at::Tensor& text_bias_BS,
+                      const WanCrossKeys& keys, const at::Tensor& text_bias_BS, bool is_timed,
                       const Rotation& rotation) const {
   const at::Tensor table_R6D = scale_shift_table_16D_ + time.modulation_R6D;
   const Modulation attn = modulation(table_R6D, 0), mlp = modulation(table_R6D, 3);
@@ -109,7 +110,7 @@ void WanBlock::apply_(const at::Tensor& x_BLD, const WanTimeEmbedding& time,
   };
   kernels::gated_residual_(x_BLD, attn1_(modulated(attn), rotation), attn.gate, time.row_N);
   kernels::gated_residual_(
-      x_BLD, attn2_(norm2_ ? (*norm2_)(x_BLD) : x_BLD.to(dtype_), keys, text_bias_BS));
+      x_BLD, attn2_(norm2_ ? (*norm2_)(x_BLD) : x_BLD.to(dtype_), keys, text_bias_BS, is_timed));
   kernels::gated_residual_(x_BLD, ffn_(modulated(mlp)), mlp.gate, time.row_N);
 }
 

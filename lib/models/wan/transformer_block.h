@@ -37,9 +37,9 @@ class WanCrossAttention {
  public:
   WanCrossAttention(const WanTransformerConfig& config, const Weights& weights);
   WanCrossKeys keys(const at::Tensor& text_BSD, const at::Tensor& image_BSD) const;
-  // text_bias_BS: Note [Padded keys] in lib/nn/attention.h.
+  // text_bias_BS: Note [Padded keys] in lib/nn/attention.h; one row for each latent frame where is_timed, and B is 1 then.
   at::Tensor operator()(const at::Tensor& x_BLD, const WanCrossKeys& keys,
-                        const at::Tensor& text_bias_BS) const;
+                        const at::Tensor& text_bias_BS, bool is_timed) const;
 
  private:
   struct ImageBranch {
@@ -61,7 +61,7 @@ class WanBlock {
   }
   // Changes x_BLD, f32, in place.
   void apply_(const at::Tensor& x_BLD, const WanTimeEmbedding& time, const WanCrossKeys& keys,
-              const at::Tensor& text_bias_BS, const Rotation& rotation) const;
+              const at::Tensor& text_bias_BS, bool is_timed, const Rotation& rotation) const;
 
  private:
   double eps_;

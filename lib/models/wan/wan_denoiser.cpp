@@ -31,9 +31,12 @@ at::Tensor free_latent_frames(const at::Tensor& known_frames, int64_t stride) {
 
 }  // namespace
 
-WanDenoiser::WanDenoiser(const ModelInfo& model, const Conditioning& conditioning, const LatentGrid& grid,
-                         at::ScalarType dtype)
-    : model_(model), conditioning_(conditioning), grid_(grid), dtype_(dtype) {
+void WanDenoiser::set_conditioning(const Conditioning& conditioning, const LatentGrid& grid) {
+  conditioning_ = conditioning;
+  grid_ = grid;
+  both_.reset();
+  contexts_.clear();
+  concatenated_ = free_mask_11FHW_ = at::Tensor();
   const bool has_known = conditioning_.known_latents_1CFHW.defined();
   const int64_t temporal = grid_.strides.temporal;
   if (model_.known_frames == KnownFrames::MaskChannels) {
@@ -53,6 +56,7 @@ WanDenoiser::WanDenoiser(const ModelInfo& model, const Conditioning& conditionin
 
 void WanDenoiser::use_expert(bool low_noise) {
   if (low_noise_resident_ == low_noise) return;
+  both_.reset();
   contexts_.clear();
   transformer_.reset();
   const std::filesystem::path& path = low_noise ? model_.parts.transformer_2 : model_.parts.transformer;
@@ -66,21 +70,33 @@ void WanDenoiser::use_expert(bool low_noise) {
     return transformer;
   });
   low_noise_resident_ = low_noise;
+}
 
-  const bool is_guided = guidance_scale(low_noise) > 1.0;
-  const TextCondition& positive = conditioning_.positive;
-  const TextCondition& negative = conditioning_.negative;
+// The prompts that share the clip's time, each with its own keys, weighed frame by frame.
+WanTextContext WanDenoiser::prepare_prompts() const {
+  std::vector<WanTextContext> contexts;
+  for (const TextCondition& text : conditioning_.timed) {
+    contexts.push_back(transformer_->prepare_text(text.embeds_TD.unsqueeze(0).to(dtype_), {text.num_tokens}));
+  }
+  return join_texts(contexts, conditioning_.timed_bias_FP);
+}
+
+const WanTextContext& WanDenoiser::context(Text text) {
+  const auto found = contexts_.find(text);
+  if (found != contexts_.end()) return found->second;
+  if (text == Text::Prompt && !conditioning_.timed.empty()) return contexts_.emplace(text, prepare_prompts()).first->second;
+  const TextCondition& condition = text == Text::Prompt     ? conditioning_.positive
+                                   : text == Text::Negative ? conditioning_.negative
+                                                            : *conditioning_.source;
   const at::Tensor image_BSD =
       conditioning_.image_embeds_BSD.defined() ? conditioning_.image_embeds_BSD.to(dtype_) : at::Tensor();
-  if (is_guided && grid_.num_tokens() <= kMaxBatchedTokens && !image_BSD.defined()) {
-    const at::Tensor both_BTD = at::stack({positive.embeds_TD, negative.embeds_TD}).to(dtype_);
-    contexts_.push_back(transformer_->prepare_text(both_BTD, {positive.num_tokens, negative.num_tokens}));
-    return;
-  }
-  for (const TextCondition* text : {&positive, &negative}) {
-    if (text == &negative && !is_guided) continue;
-    contexts_.push_back(transformer_->prepare_text(text->embeds_TD.unsqueeze(0).to(dtype_), {text->num_tokens}, image_BSD));
-  }
+  return contexts_
+      .emplace(text, transformer_->prepare_text(condition.embeds_TD.unsqueeze(0).to(dtype_), {condition.num_tokens}, image_BSD))
+      .first->second;
+}
+
+bool WanDenoiser::is_low_noise(double timestep) const {
+  return model_.has_two_experts() && timestep < *model_.boundary_timestep;
 }
 
 double WanDenoiser::guidance_scale(bool low_noise) const {
@@ -102,26 +118,37 @@ at::Tensor WanDenoiser::model_timestep(double timestep) const {
   return (token_mask * timestep).reshape({1, -1});
 }
 
-at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, double timestep) {
-  const bool low_noise = model_.has_two_experts() && timestep < *model_.boundary_timestep;
-  use_expert(low_noise);
-
-  const at::Tensor input = model_input(latents_1CFHW);
-  const at::Tensor time = model_timestep(timestep);
+at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) {
+  const bool low_noise = is_low_noise(step.timestep);
   const double scale = guidance_scale(low_noise);
-  if (scale <= 1.0) return (*transformer_)(input, time, contexts_[0]).to(at::kFloat);
-
+  if (scale <= 1.0) return velocity_of(latents_1CFHW, step, Text::Prompt);
+  const bool batched = grid_.num_tokens() <= kMaxBatchedTokens && !conditioning_.image_embeds_BSD.defined() &&
+                       conditioning_.timed.empty();
   at::Tensor positive;
   at::Tensor negative;
-  if (contexts_.size() == 1) {
-    const at::Tensor both = (*transformer_)(at::cat({input, input}), at::cat({time, time}), contexts_[0]);
+  if (batched) {
+    use_expert(low_noise);
+    if (!both_) {
+      const TextCondition& prompt = conditioning_.positive;
+      const TextCondition& against = conditioning_.negative;
+      const at::Tensor both_BTD = at::stack({prompt.embeds_TD, against.embeds_TD}).to(dtype_);
+      both_ = transformer_->prepare_text(both_BTD, {prompt.num_tokens, against.num_tokens});
+    }
+    const at::Tensor input = model_input(latents_1CFHW);
+    const at::Tensor time = model_timestep(step.timestep);
+    const at::Tensor both = (*transformer_)(at::cat({input, input}), at::cat({time, time}), *both_);
     positive = both.slice(0, 0, 1);
     negative = both.slice(0, 1, 2);
   } else {
-    positive = (*transformer_)(input, time, contexts_[0]);
-    negative = (*transformer_)(input, time, contexts_[1]);
+    positive = velocity_of(latents_1CFHW, step, Text::Prompt);
+    negative = velocity_of(latents_1CFHW, step, Text::Negative);
   }
   return (negative + scale * (positive - negative)).to(at::kFloat);
+}
+
+at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text) {
+  use_expert(is_low_noise(step.timestep));
+  return (*transformer_)(model_input(latents_1CFHW), model_timestep(step.timestep), context(text)).to(at::kFloat);
 }
 
 at::Tensor WanDenoiser::pin(const at::Tensor& latents_1CFHW) const {

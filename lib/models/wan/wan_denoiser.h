@@ -1,6 +1,7 @@
 // Wan's transformer, or its two experts, behind the Denoiser interface.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -12,15 +13,19 @@ namespace sora {
 
 class WanDenoiser : public Denoiser {
  public:
-  WanDenoiser(const ModelInfo& model, const Conditioning& conditioning, const LatentGrid& grid,
-              at::ScalarType dtype);
+  WanDenoiser(const ModelInfo& model, at::ScalarType dtype) : model_(model), dtype_(dtype) {}
 
-  at::Tensor velocity(const at::Tensor& latents_1CFHW, double timestep) override;
+  void set_conditioning(const Conditioning& conditioning, const LatentGrid& grid) override;
+  at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) override;
+  at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text) override;
   at::Tensor pin(const at::Tensor& latents_1CFHW) const override;
 
  private:
-  // One expert is resident at a time: timesteps only fall, so the switch happens once.
+  // One expert is resident at a time: within a window timesteps only fall, so the switch happens once.
   void use_expert(bool low_noise);
+  bool is_low_noise(double timestep) const;
+  const WanTextContext& context(Text text);
+  WanTextContext prepare_prompts() const;
   double guidance_scale(bool low_noise) const;
   at::Tensor model_input(const at::Tensor& latents_1CFHW) const;
   at::Tensor model_timestep(double timestep) const;
@@ -33,7 +38,8 @@ class WanDenoiser : public Denoiser {
   at::Tensor free_mask_11FHW_;  // TokenTimesteps: 1 where free, 0 where known; undefined where all is free
   std::optional<bool> low_noise_resident_;
   std::shared_ptr<const WanTransformer> transformer_;
-  std::vector<WanTextContext> contexts_;  // one of both prompts, or positive and then negative, or positive alone
+  std::optional<WanTextContext> both_;       // prompt and negative prompt as one batch
+  std::map<Text, WanTextContext> contexts_;  // made when they are first asked for
 };
 
 }  // namespace sora

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "lib/core/error.h"
-#include "lib/pipelines/splice.h"
 
 namespace sora {
 namespace {
@@ -14,8 +13,12 @@ using ::testing::ElementsAre;
 
 at::Tensor frames(int64_t count, int value) { return at::full({count, 4, 6, 3}, value, at::kByte); }
 
+Canvas canvas_of(int64_t num_frames, const std::string& text = "") {
+  return Canvas({6, 4}, num_frames, {{{0, num_frames}, text}});
+}
+
 TEST(Canvas, MaskIsOneWhereFramesAreKnown) {
-  Canvas canvas({6, 4}, 9, "text");
+  Canvas canvas = canvas_of(9);
   EXPECT_TRUE(canvas.is_free());
   canvas.keep(frames(2, 7), 7);
   canvas.keep(frames(1, 9), 0);
@@ -23,30 +26,32 @@ TEST(Canvas, MaskIsOneWhereFramesAreKnown) {
   EXPECT_TRUE(at::equal(canvas.known_mask(), at::tensor({1, 0, 0, 0, 0, 0, 0, 1, 1}, at::kFloat)));
 }
 
-TEST(Canvas, DescribesKnownAndFreeStretchesInOrder) {
-  Canvas canvas({6, 4}, 9, "a ball");
+TEST(Canvas, DescribesKnownGuidedAndFreeStretchesInOrder) {
+  Canvas canvas({6, 4}, 9, {{{0, 3}, "a ball"}, {{3, 9}, "a star"}});
   canvas.keep(frames(2, 7), 7);
   canvas.keep(frames(1, 9), 0);
-  EXPECT_THAT(canvas.describe(), ElementsAre("frames 0-1 known", "frames 1-7 free: a ball", "frames 7-9 known"));
+  EXPECT_THAT(canvas.describe(), ElementsAre("frames 0-1 known", "frames 1-3 free: a ball", "frames 3-7 free: a star",
+                                             "frames 7-9 known"));
+  canvas.set_levels(at::full({9}, 0.5, at::kFloat));
+  EXPECT_EQ(canvas.describe()[1], "frames 1-3 guided to 0.50: a ball");
 }
 
 TEST(Canvas, FramesOutsideOrTwiceAreOurOwnBug) {
-  Canvas canvas({6, 4}, 5, "");
+  Canvas canvas = canvas_of(5);
   canvas.keep(frames(2, 1), 1);
   EXPECT_THROW(canvas.keep(frames(1, 1), 2), Error);
   EXPECT_THROW(canvas.keep(frames(2, 1), 4), Error);
   EXPECT_THROW(canvas.keep(frames(1, 1), -1), Error);
 }
 
-TEST(Splice, OnlyKnownFramesOfTheChunkAreReplaced) {
-  Canvas canvas({6, 4}, 9, "");
-  canvas.keep(frames(3, 7), 2);
-  at::Tensor chunk = frames(4, 1);  // frames 1 to 5 of the canvas
-  splice_known(canvas, 1, chunk);
-  for (int64_t frame = 0; frame < 4; ++frame) {
-    const int expected = frame == 0 ? 1 : 7;
-    EXPECT_TRUE(at::equal(chunk[frame], frames(1, expected)[0])) << frame;
-  }
+TEST(Canvas, AWindowHasItsOwnTimes) {
+  Canvas canvas({6, 4}, 20, {{{0, 10}, "a ball"}, {{10, 20}, "a star"}});
+  canvas.keep(frames(6, 7), 4);
+  const Canvas window = canvas.cut({8, 25});
+  EXPECT_EQ(window.num_frames(), 17);
+  EXPECT_THAT(window.describe(), ElementsAre("frames 0-2 known", "frames 2-17 free: a star"));
+  EXPECT_TRUE(at::equal(window.read_known({0, 2}), frames(2, 7)));
+  EXPECT_THROW(window.read_known({0, 3}), Error);
 }
 
 }  // namespace

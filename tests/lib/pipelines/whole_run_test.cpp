@@ -44,6 +44,21 @@ double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
   return (difference.norm() / expected.to(at::kDouble).norm()).item<double>();
 }
 
+struct Made {
+  at::Tensor latents;
+  at::Tensor frames;
+};
+
+Made make(ClipMaker& maker, const Plan& plan) {
+  Made made;
+  std::vector<at::Tensor> chunks;
+  maker.make(
+      {.seed = plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
+      [&](size_t, const at::Tensor& latents) { made.latents = latents; });
+  made.frames = at::cat(chunks);
+  return made;
+}
+
 class WholeRun : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
@@ -106,12 +121,9 @@ TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
   Observer observer;
   ClipMaker maker(wish, model, plan, observer);
 
-  const at::Tensor latents = maker.sample(plan.seed);
-  EXPECT_LE(relative_error(latents, reference_->get("latents")), kLatentsRelativeError);
-
-  std::vector<at::Tensor> chunks;
-  maker.decode(latents, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); });
-  const at::Tensor frames = at::cat(chunks);
+  const Made made = make(maker, plan);
+  EXPECT_LE(relative_error(made.latents, reference_->get("latents")), kLatentsRelativeError);
+  const at::Tensor frames = made.frames;
   ASSERT_EQ(frames.sizes(), reference_->get("frames").sizes());
   const at::Tensor error =
       (decoded_only(frames).to(at::kInt) - decoded_only(reference_->get("frames")).to(at::kInt)).abs().flatten();
@@ -128,7 +140,7 @@ TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
   const Plan plan = make_plan(wish, model);
   Observer observer;
   ClipMaker maker(wish, model, plan, observer);
-  const double ours = relative_error(maker.sample(plan.seed), reference_->get("latents"));
+  const double ours = relative_error(make(maker, plan).latents, reference_->get("latents"));
   const double diffusers = relative_error(reference_->get("latents_bf16"), reference_->get("latents"));
   EXPECT_LE(ours, diffusers);
 }
@@ -139,9 +151,8 @@ TEST_P(WholeRun, SameRequestTwiceGivesTheSameBytes) {
   const Request wish = request("f32");
   const Plan plan = make_plan(wish, model);
   Observer observer;
-  const at::Tensor once = ClipMaker(wish, model, plan, observer).sample(plan.seed);
-  const at::Tensor twice = ClipMaker(wish, model, plan, observer).sample(plan.seed);
-  EXPECT_TRUE(at::equal(once, twice));
+  ClipMaker first(wish, model, plan, observer), second(wish, model, plan, observer);
+  EXPECT_TRUE(at::equal(make(first, plan).latents, make(second, plan).latents));
 }
 
 INSTANTIATE_TEST_SUITE_P(Diffusers, WholeRun, ::testing::ValuesIn(all_cases()), [](const auto& info) {

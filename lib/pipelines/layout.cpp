@@ -1,0 +1,104 @@
+// What the operations' pages share.
+#include "lib/pipelines/layout.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/core/error.h"
+#include "lib/pipelines/storyboard.h"
+
+namespace sora {
+namespace {
+
+constexpr double kMaxFps = 120;
+
+// A source's own size and rate, where they can be written.
+Size own_size(const Source& source) {
+  const Size size{source.info().width, source.info().height};
+  if (std::max(size.width, size.height) > kMaxSide || std::min(size.width, size.height) < kMinSide) {
+    fail(ErrorKind::Input, "{} is {}; clips with sides from {} to {} pixels can be made, give --size or --resolution", source.name(),
+         to_string(size), kMinSide, kMaxSide);
+  }
+  return size;
+}
+
+Rational own_fps(const Source& source) {
+  const Rational fps = source.info().fps;
+  if (!(fps.value() >= 1 && fps.value() <= kMaxFps)) {
+    fail(ErrorKind::Input, "{} has {} frames a second; clips with 1 to {} can be made, give --fps", source.name(), to_string(fps),
+         kMaxFps);
+  }
+  return fps;
+}
+
+}  // namespace
+
+Shot Layout::place(std::shared_ptr<const Source> source, const std::string& fit_name, int64_t start, int64_t first,
+                        int64_t count) const {
+  return {{start, start + count}, std::move(source), first, parse_fit(fit_name)};
+}
+
+Layout layout_for(const VideoSpec& video, const Source& source) {
+  Layout layout;
+  if (video.size) {
+    layout.size = *video.size;
+  } else if (video.resolution || video.aspect) {
+    layout.size = size_for(video.resolution.value_or("480p"), video.aspect.value_or("16:9"));
+  } else {
+    layout.size = own_size(source);
+  }
+  layout.fps = video.fps ? *video.fps : own_fps(source);
+  return layout;
+}
+
+int64_t frames_in(const Layout& layout, double seconds) { return std::llround(seconds * layout.fps.value()); }
+
+std::string prompt_or_own(const std::string& asked, const Source& source, Layout& layout) {
+  if (!asked.empty()) return asked;
+  std::string own = source.prompt();
+  if (own.empty()) {
+    layout.notices.push_back(fmt::format("{} does not say what it shows; drawn without a text, --prompt would help", source.name()));
+  }
+  return own;
+}
+
+void note_sound(Layout& layout) {
+  std::vector<std::string> named;
+  const auto note = [&](const Shot& placement) {
+    const Source& source = *placement.source;
+    if (source.info().num_audio_streams == 0 || std::find(named.begin(), named.end(), source.name()) != named.end()) return;
+    named.push_back(source.name());
+    layout.notices.push_back(fmt::format("the sound of {} is left out", source.name()));
+  };
+  for (const Shot& placement : layout.kept) note(placement);
+  for (const Guide& guide : layout.guides) note(guide.placement);
+}
+
+std::vector<std::string> sources_of(const Operation& operation) {
+  std::vector<std::string> paths;
+  const auto add = [&](const std::string& path) {
+    if (!path.empty()) paths.push_back(path);
+  };
+  std::visit(
+      [&](const auto& request) {
+        using Request = std::decay_t<decltype(request)>;
+        if constexpr (std::is_same_v<Request, GenerateRequest>) {
+          add(request.image);
+          add(request.last_image);
+          add(request.storyboard);
+          if (!request.storyboard.empty()) {
+            for (const Card& card : read_storyboard(request.storyboard).cards) {
+              add(card.image);
+              add(card.video);
+            }
+          }
+        } else {
+          add(request.source);
+        }
+        if constexpr (std::is_same_v<Request, BlendRequest>) add(request.second);
+      },
+      operation);
+  return paths;
+}
+
+}  // namespace sora

@@ -1,0 +1,91 @@
+// What an operation makes of its request: the output's own timeline, in output frames, before any model has a say. Which
+// frames come out as a source's own, which follow a source down to a noise level, which text holds when.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/models/model_info.h"
+#include "lib/pipelines/request.h"
+#include "lib/pipelines/source.h"
+#include "lib/pipelines/windows.h"
+
+namespace sora {
+
+// Output frames `frames` show a source from its frame `first` on, counted at the output's rate.
+struct Shot {
+  Stretch frames;
+  std::shared_ptr<const Source> source;
+  int64_t first = 0;
+  Fit fit = Fit::Crop;
+};
+
+// A source that drawn frames follow. Where several overlap, they are mixed by weight.
+struct Guide {
+  Shot placement;
+  std::vector<double> weights;  // one for each frame of the placement
+  bool look_only = false;       // lends its colours and contrast instead of its picture
+};
+
+struct Picture {
+  int64_t frame = 0;
+  std::string path;
+};
+
+struct Said {
+  Stretch frames;
+  std::string text;
+};
+
+enum class EditMethod { None, FlowEdit, FlowAlign };
+
+struct Layout {
+  Size size;
+  Rational fps;
+  int64_t num_frames = 0;
+  int64_t num_hidden = 0;  // frames after the last that the model sees and nobody else: a loop's beginning
+  bool cyclic = false;     // the end runs into the beginning
+
+  std::vector<Shot> kept;  // by time, disjoint; may reach into the hidden frames
+  std::vector<Picture> pictures;
+  std::vector<Guide> guides;
+  std::vector<double> levels;  // noise level down to which a frame follows the guides; empty without guides
+  std::vector<Said> prompts;   // by time, without gaps
+  std::vector<int64_t> cuts;   // frames before which nothing of the drawing is carried on; rising, inside the clip
+  EditMethod edit = EditMethod::None;
+  std::string source_prompt;  // of the edit methods
+  std::vector<std::string> notices;
+
+  bool has_sources() const { return !kept.empty() || !guides.empty(); }
+  // The first text: the clip's title and name.
+  const std::string& prompt() const { return prompts.front().text; }
+  Shot place(std::shared_ptr<const Source> source, const std::string& fit, int64_t start, int64_t first, int64_t count) const;
+  void say_everywhere(const std::string& text) { prompts = {{{0, num_frames + num_hidden}, text}}; }
+};
+
+// One page an operation. Throw Error(Usage | Input | NotFound) in one sentence.
+Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const ModelInfo& model);
+Layout lay_out(const ExtendRequest& request, const VideoSpec& video, const ModelInfo& model);
+Layout lay_out(const RecutRequest& request, const VideoSpec& video, const ModelInfo& model);
+Layout lay_out(const LoopRequest& request, const VideoSpec& video, const ModelInfo& model);
+Layout lay_out(const RemixRequest& request, const VideoSpec& video, const ModelInfo& model);
+Layout lay_out(const BlendRequest& request, const VideoSpec& video, const ModelInfo& model);
+
+// The output as `video` asks for it; what it leaves open is the source's own. Opens the layout for a tool.
+Layout layout_for(const VideoSpec& video, const Source& source);
+
+// Says of each source with sound that it is left out.
+void note_sound(Layout& layout);
+
+// `seconds` as frames of the layout, rounded to nearest.
+int64_t frames_in(const Layout& layout, double seconds);
+
+// `asked`, or the source's own text with a notice where there is none.
+std::string prompt_or_own(const std::string& asked, const Source& source, Layout& layout);
+
+// Paths of all files that a request reads.
+std::vector<std::string> sources_of(const Operation& operation);
+
+}  // namespace sora

@@ -1,0 +1,67 @@
+// A video that an operation works on: what it is, and its frames as the output shows them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+
+#include "lib/core/rational.h"
+#include "lib/media/resample.h"
+#include "lib/media/video_reader.h"
+#include "lib/pipelines/request.h"
+
+namespace sora {
+
+class Source {
+ public:
+  // "-" is y4m from stdin, which is kept in an unnamed temporary file so that it can be read more than once. Throws
+  // Error(NotFound | Input), also for what is longer than any clip that can be made.
+  explicit Source(const std::string& name);
+  ~Source();
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  const std::string& name() const { return name_; }  // as the user wrote it
+  const std::string& path() const { return path_; }  // what can be opened
+  const FileInfo& info() const { return info_; }
+  // The text the clip was made from, if its manifest says; else empty.
+  std::string prompt() const;
+
+  // The frames of the whole file at a rate, counted by decoding it. Throws Error(Input) beyond kMaxFrames, or where there
+  // is only one: `tool` cannot see a motion in it.
+  int64_t count_frames(Rational fps, std::string_view tool) const;
+
+ private:
+  void spool_stdin();
+
+  std::string name_;
+  std::string path_;
+  int fd_ = -1;
+  FileInfo info_;
+};
+
+// How a source is brought to the output.
+struct SourceView {
+  Rational fps;
+  Size size;
+  Fit fit = Fit::Crop;
+};
+
+// Streams frames [first, ...) of a source, counted at the view's rate.
+class SourceFrames {
+ public:
+  SourceFrames(const Source& source, const SourceView& view, int64_t first);
+  // The next `count` frames, u8 [count,H,W,3]; where the file ends before that, its last frame is repeated.
+  at::Tensor read(int64_t count);
+
+ private:
+  VideoReader reader_;
+  Resizer resizer_;
+  std::string name_;
+  at::Tensor last_;
+};
+
+Fit parse_fit(const std::string& name);  // "crop" | "pad" | "stretch"
+
+}  // namespace sora

@@ -1,0 +1,115 @@
+#!/usr/bin/env bats
+# The tools as a script sees them: what is kept, what is refused, and that nothing is left behind. The model is a tiny
+# random one that diffusers wrote; sources are made by ffmpeg.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export ROOT="$BATS_TEST_DIRNAME/../.."
+  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
+  export OMP_NUM_THREADS=1
+  cd "$BATS_FILE_TMPDIR" || return 1
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=16 -frames:v 16 -c:v ffv1 -pix_fmt bgr0 a.mkv
+  ffmpeg -v error -f lavfi -i testsrc2=size=64x64:rate=30000/1001 -f lavfi -i sine -t 1 -c:v libx264 -c:a aac b.mp4
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=16 -frames:v 1 -c:v ffv1 one.mkv
+  ffmpeg -v error -f lavfi -i color=size=16x16:rate=1 -t 100 -c:v libx264 -pix_fmt yuv420p -preset ultrafast hours.mp4
+  ffmpeg -v error -f lavfi -i color=size=8192x64:rate=16 -frames:v 3 -c:v ffv1 wide.mkv
+  head -c 3000 b.mp4 >broken.mp4
+  echo "no video" >text.mp4
+}
+
+setup() {
+  mkdir "$BATS_TEST_TMPDIR/work"
+  cd "$BATS_TEST_TMPDIR/work" || return 1
+  export S="$BATS_FILE_TMPDIR"
+}
+
+# A tool on the tiny model.
+tool() {
+  local name=$1
+  shift
+  "$SORA" "$name" "$@" -m "$ROOT/tests/data/pipelines/i2v" --steps 1 --seed 1 --dtype f32
+}
+
+frames_of() {
+  ffmpeg -v error -i "$1" -vf "select='between(n,$2,$3)'" -fps_mode passthrough -pix_fmt rgb24 -f framemd5 - | grep -v '^#' | cut -d, -f6
+}
+
+refused() {  # refused STATUS WORDS COMMAND...
+  local status_wanted=$1 words=$2
+  shift 2
+  run "$@"
+  [ "$status" -eq "$status_wanted" ] || { echo "status $status: $output"; return 1; }
+  [[ "$output" == *"$words"* ]] || { echo "$output"; return 1; }
+  [ "${#lines[@]}" -le 3 ]
+  [ -z "$(find . -name 'out*')" ]
+}
+
+@test "extend keeps every frame of its source" {
+  tool extend "$S/a.mkv" --by 0.25 -o out.mkv --codec ffv1 -q
+  [ "$(frames_of out.mkv 0 15)" = "$(frames_of "$S/a.mkv" 0 15)" ]
+  tool extend - --by 250ms -o - -q < <(ffmpeg -v error -i "$S/a.mkv" -pix_fmt yuv444p -f yuv4mpegpipe -strict -1 -) >out.y4m
+  [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.y4m)" -eq 20 ]
+}
+
+@test "another size, rate and sound: the result has the source's, and the sound is named" {
+  run --separate-stderr tool extend "$S/b.mp4" --by 0.5 -o out.mp4
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"the sound of"*"is left out"* ]]
+  [ "$(ffprobe -v error -select_streams v -show_entries stream=width,height,r_frame_rate -of csv=p=0 out.mp4)" = "64,64,30000/1001" ]
+}
+
+@test "dry run prints the canvas" {
+  run tool recut "$S/a.mkv" --keep 0-0.25 --keep 0.5-1 --prompt "a cat" -n
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"frames 0-4 known"*"frames 4-8 free: a cat"*"frames 8-16 known"* ]]
+  run tool remix "$S/a.mkv" "a cat" --strength subtle -n
+  [[ "$output" == *"guided to 0.35: a cat"* ]]
+}
+
+@test "what a tool made is made again from its recipe" {
+  tool extend "$S/a.mkv" --by 0.25 -o out.mkv --codec ffv1 -q
+  "$SORA" generate --recipe out.mkv -o again.mkv --codec ffv1 -q
+  [ "$(frames_of out.mkv 0 99)" = "$(frames_of again.mkv 0 99)" ]
+}
+
+@test "sources that are no clip are exit 3 or 4 and leave nothing" {
+  refused 3 text.mp4 tool extend "$S/text.mp4" --by 1 -o out.mp4
+  refused 3 broken.mp4 tool extend "$S/broken.mp4" --by 1 -o out.mp4
+  refused 3 "has one frame" tool extend "$S/one.mkv" --by 1 -o out.mp4
+  refused 3 "lasts 100 s" tool loop "$S/hours.mp4" -o out.mp4
+  refused 3 "8192x64" tool remix "$S/wide.mkv" "a cat" -o out.mp4
+  refused 4 none.mp4 tool extend "$S/none.mp4" --by 1 -o out.mp4
+}
+
+@test "ranges and curves that cannot be are exit 2" {
+  refused 2 "goes past the end" tool recut "$S/a.mkv" --keep 0.5-2 -o out.mp4
+  refused 2 "cross at" tool recut "$S/a.mkv" --keep 0-0.5 --at 0 --keep 0.5-1 --at 0.25 -o out.mp4
+  refused 2 "holds nothing" tool recut "$S/a.mkv" --drop 0.5-0.5 -o out.mp4
+  refused 2 "does not come after" tool blend "$S/a.mkv" "$S/b.mp4" --curve 0:0,0.6:1,0.5:0 -o out.mp4
+  refused 2 "is none of" tool remix "$S/a.mkv" "a cat" --strength much -o out.mp4
+  refused 2 "is not a length" tool extend "$S/a.mkv" --by 2h -o out.mp4
+  refused 2 "60 s can be made" tool extend "$S/a.mkv" --by 80 -o out.mp4
+}
+
+@test "storyboards that cannot be are exit 3 or 4 and name the card" {
+  printf 'cards:\n - {at: 0, text: a}\n - {at: 1, txt: b}\n' >keys.yaml
+  refused 3 "card 2 has an unknown key 'txt'" tool generate --storyboard keys.yaml -o out.mp4
+  printf 'cards:\n - {at: 0, image: none.png}\n' >image.yaml
+  refused 4 none.png tool generate --storyboard image.yaml -o out.mp4
+  refused 4 nothing tool generate "a cat" --preset nothing -o out.mp4
+}
+
+@test "a storyboard shows its video where its card says" {
+  cp "$S/a.mkv" v.mkv
+  printf 'duration: 1\ncards:\n - {at: 0, text: a cat}\n - {at: 0.5, video: v.mkv, to: 0.5}\n' >cards.yaml
+  tool generate --storyboard cards.yaml --size 48x32 -o out.mkv --codec ffv1 -q
+  [ "$(frames_of out.mkv 8 15)" = "$(frames_of "$S/a.mkv" 0 7)" ]
+}
+
+@test "presets are listed, one a line" {
+  run --separate-stderr "$SORA" presets
+  [ "$status" -eq 0 ]
+  [ "${#lines[@]}" -ge 5 ]
+  [[ "$output" == *film-noir* ]]
+}

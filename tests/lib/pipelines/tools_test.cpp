@@ -1,0 +1,353 @@
+// The tools on small random models: what has to hold whatever a model draws.
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lib/media/video_writer.h"
+#include "lib/models/registry.h"
+#include "lib/models/wan/transformer.h"
+#include "lib/pipelines/clip_maker.h"
+#include "tests/error_of.h"
+#include "tests/scratch_directory.h"
+
+namespace sora {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const std::filesystem::path kModels = std::filesystem::path(SORA_TEST_DATA) / "pipelines";
+constexpr int64_t kWidth = 48, kHeight = 32;
+
+// A square that moves over a gradient; frame n differs from every other.
+at::Tensor drawn(int64_t num_frames, int shade, int64_t width = kWidth, int64_t height = kHeight) {
+  at::Tensor frames = at::empty({num_frames, height, width, 3}, at::kByte);
+  for (int64_t f = 0; f < num_frames; ++f) {
+    frames[f].copy_(at::arange(width).mul(2).add(shade).view({1, width, 1}).expand({height, width, 3}));
+    frames[f].slice(0, 8, 16).slice(1, f % (width - 8), f % (width - 8) + 8).fill_(250);
+  }
+  return frames;
+}
+
+class ToolRun : public ::testing::Test {
+ protected:
+  // Lossless, so that what was written is what is read.
+  std::string write(const std::string& name, const at::Tensor& frames_FHWC, Rational fps = Rational(16)) {
+    WriterOptions options;
+    options.path = (folder_ / name).string();
+    options.width = frames_FHWC.size(2);
+    options.height = frames_FHWC.size(1);
+    options.fps = fps;
+    options.codec = name.ends_with(".mkv") ? "ffv1" : "";
+    VideoWriter writer(options);
+    writer.write(frames_FHWC);
+    writer.finish();
+    return options.path;
+  }
+
+  template <typename Tool>
+  Request request(Tool tool, const std::string& model = "i2v") {
+    Request request;
+    if (tool.prompt.empty()) tool.prompt = "a cat";
+    request.operation = tool;
+    request.runtime.model = (kModels / model).string();
+    request.runtime.dtype = "f32";
+    request.sampling.steps = 3;
+    request.sampling.guidance_scale = 2.0;
+    request.sampling.seed = 5;
+    return request;
+  }
+
+  struct Made {
+    Plan plan;
+    at::Tensor frames;
+    std::vector<at::Tensor> latents;
+  };
+
+  Made make(const Request& request, std::optional<int64_t> max_frames = {}) {
+    const c10::InferenceMode inference;
+    ModelInfo model = read_model_info("model", request.runtime.model);
+    if (max_frames) model.defaults.max_frames = *max_frames;
+    Made made;
+    made.plan = make_plan(request, model);
+    Observer observer;
+    ClipMaker maker(request, model, made.plan, observer);
+    std::vector<at::Tensor> chunks;
+    maker.make(
+        {.seed = made.plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
+        [&](size_t, const at::Tensor& latents) { made.latents.push_back(latents); });
+    made.frames = at::cat(chunks);
+    return made;
+  }
+
+  // As the program itself reads it: y4m and ffv1 pass through YUV once.
+  at::Tensor read(const std::string& path) { return read_clip(path).frames_FHWC; }
+
+  ScratchDirectory folder_;
+};
+
+TEST_F(ToolRun, ExtendKeepsTheSourceAndAddsFrames) {
+  const std::string path = write("a.y4m", drawn(13, 20));
+  for (const bool backward : {false, true}) {
+    ExtendRequest extend;
+    extend.source = path;
+    extend.by_s = 0.5;
+    extend.backward = backward;
+    const Made made = make(request(extend));
+    ASSERT_EQ(made.frames.size(0), 21);
+    const int64_t start = backward ? 8 : 0;
+    EXPECT_TRUE(at::equal(made.frames.slice(0, start, start + 13), read(path)));
+    const at::Tensor added = backward ? made.frames.slice(0, 0, 8) : made.frames.slice(0, 13);
+    EXPECT_GT(added.to(at::kFloat).std().item<double>(), 1.0);
+  }
+}
+
+TEST_F(ToolRun, AnotherRateAndSizeStillKeepTheSource) {
+  const std::string path = write("a.y4m", drawn(30, 20, 70, 50), Rational(30));
+  ExtendRequest extend;
+  extend.source = path;
+  extend.by_s = 0.4;
+  const Made made = make(request(extend));
+  EXPECT_EQ(made.plan.output_size, (Size{70, 50}));
+  ASSERT_EQ(made.frames.size(0), 42);
+  EXPECT_TRUE(at::equal(made.frames.slice(0, 0, 30), read(path)));
+}
+
+TEST_F(ToolRun, ManyWindowsGiveEveryFrameOnce) {
+  const std::string path = write("a.y4m", drawn(9, 20));
+  ExtendRequest extend;
+  extend.source = path;
+  extend.by_s = 2;
+  for (const bool backward : {false, true}) {
+    extend.backward = backward;
+    const Made made = make(request(extend), 17);
+    EXPECT_EQ(made.frames.size(0), 41);
+    EXPECT_EQ(made.latents.size(), made.plan.windows.size());
+    EXPECT_GT(made.latents.size(), 2u);
+    EXPECT_TRUE(at::equal(backward ? made.frames.slice(0, 32) : made.frames.slice(0, 0, 9), read(path)));
+  }
+}
+
+TEST_F(ToolRun, RecutMovesRangesAndDrawsTheRest) {
+  const std::string path = write("a.y4m", drawn(32, 20));
+  RecutRequest recut;
+  recut.source = path;
+  recut.keep = {{0.5, 1}, {0, 0.25}};
+  recut.at_s = {0, 1};
+  recut.duration_s = 1.5;
+  const Made made = make(request(recut));
+  ASSERT_EQ(made.frames.size(0), 24);
+  const at::Tensor source = read(path);
+  EXPECT_TRUE(at::equal(made.frames.slice(0, 0, 8), source.slice(0, 8, 16)));
+  EXPECT_TRUE(at::equal(made.frames.slice(0, 16, 20), source.slice(0, 0, 4)));
+
+  recut = {};
+  recut.source = path;
+  recut.drop = {{0.5, 1}};
+  const Made redrawn = make(request(recut));
+  ASSERT_EQ(redrawn.frames.size(0), 32);
+  EXPECT_TRUE(at::equal(redrawn.frames.slice(0, 0, 8), source.slice(0, 0, 8)));
+  EXPECT_TRUE(at::equal(redrawn.frames.slice(0, 16, 32), source.slice(0, 16, 32)));
+  EXPECT_FALSE(at::equal(redrawn.frames.slice(0, 8, 16), source.slice(0, 8, 16)));
+}
+
+TEST_F(ToolRun, RangesOutsideOrCrossingAreRefused) {
+  const std::string path = write("a.y4m", drawn(16, 20));
+  RecutRequest recut;
+  recut.source = path;
+  recut.keep = {{0.5, 1.5}};
+  EXPECT_THAT(error_of([&] { make(request(recut)); }).what(), HasSubstr("goes past the end"));
+  recut.keep = {{0, 0.5}, {0.5, 1}};
+  recut.at_s = {0, 0.25};
+  EXPECT_THAT(error_of([&] { make(request(recut)); }).what(), HasSubstr("cross at 0.25 s"));
+  recut.at_s = {};
+  recut.duration_s = 0.5;
+  EXPECT_THAT(error_of([&] { make(request(recut)); }).what(), HasSubstr("ends before the last kept range"));
+  LoopRequest loop;
+  loop.source = path;
+  loop.to_s = 3;
+  EXPECT_THAT(error_of([&] { make(request(loop)); }).what(), HasSubstr("is no part of"));
+}
+
+TEST_F(ToolRun, SourcesThatShowNoMotionOrNothingAreRefused) {
+  ExtendRequest extend;
+  extend.source = write("one.y4m", drawn(1, 20));
+  extend.by_s = 1;
+  const Error one = error_of([&] { make(request(extend)); });
+  EXPECT_EQ(one.kind(), ErrorKind::Input);
+  EXPECT_THAT(one.what(), HasSubstr("has one frame"));
+  extend.source = folder_.write("text.mp4", "no video").string();
+  EXPECT_EQ(error_of([&] { make(request(extend)); }).kind(), ErrorKind::Input);
+  extend.source = (folder_ / "none.mp4").string();
+  EXPECT_EQ(error_of([&] { make(request(extend)); }).kind(), ErrorKind::NotFound);
+}
+
+TEST_F(ToolRun, LoopAddsABridgeOfTheLengthAsked) {
+  const std::string path = write("a.y4m", drawn(16, 20));
+  LoopRequest loop;
+  loop.source = path;
+  const Made made = make(request(loop));
+  ASSERT_EQ(made.frames.size(0), 16 + 32);
+  EXPECT_TRUE(at::equal(made.frames.slice(0, 0, 16), read(path)));
+}
+
+TEST_F(ToolRun, ACircleHasWholeLatentFrames) {
+  GenerateRequest generate;
+  generate.loop = true;
+  Request wish = request(generate, "t2v_unipc");
+  wish.video.size = Size{kWidth, kHeight};
+  wish.video.num_frames = 17;
+  const Made made = make(wish);
+  EXPECT_EQ(made.frames.size(0), 16);
+  EXPECT_EQ(made.latents[0].size(2), 4);
+}
+
+double mean_difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kFloat) - b.to(at::kFloat)).abs().mean().item<double>();
+}
+
+// The weaker the remix, the nearer to the source's own way through the VAE.
+TEST_F(ToolRun, RemixFollowsTheSourceByStrength) {
+  const std::string path = write("a.y4m", drawn(9, 20));
+  RemixRequest remix;
+  remix.source = path;
+  remix.strength = "0";
+  Request wish = request(remix);
+  wish.sampling.steps = 12;
+  const Made none = make(wish);
+  ASSERT_EQ(none.frames.size(0), 9);
+  std::vector<double> distances;
+  for (const char* strength : {"subtle", "strong", "1"}) {
+    std::get<RemixRequest>(wish.operation).strength = strength;
+    distances.push_back(mean_difference(make(wish).latents[0], none.latents[0]));
+  }
+  EXPECT_GT(distances[0], 0);
+  EXPECT_LT(distances[0], distances[1]);
+  EXPECT_LT(distances[1], distances[2]);
+}
+
+TEST_F(ToolRun, EditMethodsKeepASourceThatIsToStayAsItIs) {
+  const std::string path = write("a.y4m", drawn(9, 20));
+  RemixRequest remix;
+  remix.source = path;
+  remix.prompt = remix.source_prompt = "a cat";
+  remix.strength = "0";
+  const at::Tensor source = make(request(remix)).latents[0];
+  remix.strength = "strong";
+  for (const char* method : {"flowedit", "flowalign"}) {
+    remix.method = method;
+    Request wish = request(remix);
+    wish.sampling.guidance_scale = 1.0 / 2.7;  // both velocities are the text's own then
+    wish.sampling.negative_prompt = "a cat";
+    const at::Tensor edited = make(wish).latents[0];
+    EXPECT_LT(((edited - source).norm() / source.norm()).item<double>(), 1e-3) << method;
+  }
+}
+
+TEST_F(ToolRun, BlendKeepsBothEndsOfATransition) {
+  const std::string a = write("a.y4m", drawn(16, 20)), b = write("b.y4m", drawn(16, 120));
+  BlendRequest blend;
+  blend.source = a;
+  blend.second = b;
+  const Made made = make(request(blend));
+  ASSERT_EQ(made.frames.size(0), 32);
+  EXPECT_TRUE(at::equal(made.frames.slice(0, 0, 8), read(a).slice(0, 0, 8)));
+  EXPECT_TRUE(at::equal(made.frames.slice(0, 24), read(b).slice(0, 8)));
+}
+
+TEST_F(ToolRun, AMixIsEachSourceWhereTheCurveIsAtItsEnds) {
+  const std::string a = write("a.y4m", drawn(17, 20)), b = write("b.y4m", drawn(17, 120));
+  RemixRequest as_it_is;
+  as_it_is.strength = "0";
+  as_it_is.source = a;
+  const at::Tensor of_a = make(request(as_it_is)).latents[0];
+  as_it_is.source = b;
+  const at::Tensor of_b = make(request(as_it_is)).latents[0];
+  BlendRequest blend;
+  blend.source = a;
+  blend.second = b;
+  blend.mode = "mix";
+  blend.curve = parse_curve("0:0,0.3:0,0.7:1,1:1");
+  const at::Tensor mixed = make(request(blend)).latents[0];
+  EXPECT_LT((mixed.slice(2, 0, 1) - of_a.slice(2, 0, 1)).abs().max().item<double>(), 1e-3);
+  EXPECT_LT((mixed.slice(2, 4, 5) - of_b.slice(2, 4, 5)).abs().max().item<double>(), 1e-3);
+}
+
+// A plain text-to-video model is held to what is known: its known latents come out as they went in.
+TEST_F(ToolRun, ATextToVideoModelIsHeldToKnownFrames) {
+  const std::string path = write("a.y4m", drawn(13, 20));
+  RemixRequest as_it_is;
+  as_it_is.source = path;
+  as_it_is.strength = "0";
+  const at::Tensor source = make(request(as_it_is, "t2v_unipc")).latents[0];
+  ExtendRequest extend;
+  extend.source = path;
+  extend.by_s = 0.25;
+  const Made made = make(request(extend, "t2v_unipc"));
+  EXPECT_LT((made.latents[0].slice(2, 0, 4) - source.slice(2, 0, 4)).abs().max().item<double>(), 1e-3);
+  EXPECT_TRUE(at::equal(made.frames.slice(0, 0, 13), read(path)));
+}
+
+TEST_F(ToolRun, TokenTimestepsTakeKnownFramesAnywhere) {
+  const std::string path = write("a.y4m", drawn(13, 20));
+  ExtendRequest extend;
+  extend.source = path;
+  extend.by_s = 0.25;
+  extend.backward = true;
+  Request wish = request(extend, "ti2v");
+  wish.video.fps = Rational(24);
+  const Made made = make(wish);
+  EXPECT_EQ(made.frames.size(0), read_clip(path, {.fps = Rational(24)}).num_frames() + 6);
+}
+
+TEST_F(ToolRun, StoryboardsShowTheirCards) {
+  const at::Tensor shown = drawn(16, 20);
+  write("b.y4m", shown);
+  const std::string board =
+      folder_.write("cards.yaml", "duration: 2.5\ncards:\n - {at: 0, for: 0.5, text: a cat}\n - {at: 0.5, text: a dog}\n"
+                                  " - {at: 1.25, video: b.y4m, from: 0.25, to: 1}\n").string();
+  GenerateRequest generate;
+  generate.storyboard = board;
+  Request wish = request(generate);
+  std::get<GenerateRequest>(wish.operation).prompt = "";
+  wish.video.size = Size{kWidth, kHeight};
+  const Made made = make(wish);
+  ASSERT_EQ(made.frames.size(0), 40);
+  EXPECT_TRUE(at::equal(made.frames.slice(0, 20, 32), read((folder_ / "b.y4m").string()).slice(0, 4, 16)));
+  ASSERT_EQ(made.plan.layout.prompts.size(), 2u);
+  EXPECT_EQ(made.plan.layout.cuts, std::vector<int64_t>{8});
+  EXPECT_EQ(made.plan.windows.front().sees, (Stretch{0, 8}));
+}
+
+TEST(RelayBias, EachTextHoldsInItsOwnTime) {
+  const LatentStrides strides;
+  const at::Tensor bias_FP = relay_bias({{{0, 41}, "a"}, {{41, 81}, "b"}}, strides, 21);
+  EXPECT_EQ(bias_FP.amax(1).abs().max().item<double>(), 0);
+  EXPECT_EQ(bias_FP[0][0].item<double>(), 0);
+  EXPECT_LT(bias_FP[0][1].item<double>(), -100);
+  EXPECT_EQ(bias_FP[20][1].item<double>(), 0);
+  EXPECT_LT(bias_FP[20][0].item<double>(), -100);
+  EXPECT_GT(bias_FP[10].amin().item<double>(), -100);  // both have a part at the border
+}
+
+TEST(JoinTexts, ATextThatHoldsAloneIsThatTextAlone) {
+  const c10::InferenceMode inference;
+  const std::filesystem::path directory = kModels / "t2v_unipc";
+  const ModelInfo model = read_model_info("model", directory);
+  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory / "transformer")), at::kFloat);
+  const WanTransformer transformer(model.transformer, weights);
+  const at::Tensor a = at::randn({1, 32, model.transformer.text_dim}), b = at::randn({1, 32, model.transformer.text_dim});
+  a.slice(1, 5).zero_();
+  b.slice(1, 9).zero_();
+  const WanTextContext of_a = transformer.prepare_text(a, {5}), of_b = transformer.prepare_text(b, {9});
+  const at::Tensor latents = at::randn({1, model.transformer.in_channels, 3, 4, 6});
+  const at::Tensor time = at::full({1}, 500.0);
+  const at::Tensor only_b = at::tensor({-1e9F, 0.F, -1e9F, 0.F, -1e9F, 0.F}).view({3, 2});
+  const at::Tensor joined = transformer(latents, time, join_texts({of_a, of_b}, only_b));
+  EXPECT_TRUE(at::allclose(joined, transformer(latents, time, of_b), 1e-4, 1e-4));
+  EXPECT_FALSE(at::allclose(joined, transformer(latents, time, of_a), 1e-2, 1e-2));
+}
+
+}  // namespace
+}  // namespace sora
