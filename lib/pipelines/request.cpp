@@ -23,6 +23,16 @@ constexpr NamedSize kNamedSizes[] = {
     {"1080p", "16:9", {1920, 1080}}, {"1080p", "1:1", {1080, 1080}}, {"1080p", "9:16", {1080, 1920}},
 };
 
+struct NamedWatermark {
+  std::string_view name;
+  Watermark mark;
+};
+
+constexpr NamedWatermark kWatermarks[] = {{"none", Watermark::None},
+                                          {"visible", Watermark::Visible},
+                                          {"invisible", Watermark::Invisible},
+                                          {"both", Watermark::Both}};
+
 bool parse_side(std::string_view text, int64_t& side) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), side);
   return error == std::errc() && end == text.data() + text.size();
@@ -94,6 +104,20 @@ Size size_for(std::string_view resolution, std::string_view aspect) {
   }
   fail(ErrorKind::Usage, "there is no size {} {}; resolutions are 480p, 720p and 1080p, aspects 16:9, 1:1 and 9:16",
        resolution, aspect);
+}
+
+Watermark parse_watermark(std::string_view text) {
+  for (const NamedWatermark& row : kWatermarks) {
+    if (row.name == text) return row.mark;
+  }
+  fail(ErrorKind::Usage, "there is no watermark '{}'; choose none, visible, invisible or both", text);
+}
+
+std::string_view to_string(Watermark watermark) {
+  for (const NamedWatermark& row : kWatermarks) {
+    if (row.mark == watermark) return row.name;
+  }
+  return "";
 }
 
 int64_t parse_bytes(std::string_view text) {

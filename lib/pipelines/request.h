@@ -67,12 +67,21 @@ struct Runtime {
   std::optional<int64_t> memory_bytes;  // at most; empty: what the machine has
 };
 
+// Marks in the pictures themselves: one that is seen, one that only a detector finds (lib/provenance/watermark.h).
+enum class Watermark { None, Visible, Invisible, Both };
+
+SORA_EXPORT Watermark parse_watermark(std::string_view text);  // "none", "visible", ...; throws Error(Usage)
+SORA_EXPORT std::string_view to_string(Watermark watermark);
+inline bool has_visible(Watermark mark) { return mark == Watermark::Visible || mark == Watermark::Both; }
+inline bool has_invisible(Watermark mark) { return mark == Watermark::Invisible || mark == Watermark::Both; }
+
 struct OutputSpec {
   std::string path;   // empty: named after the prompt, in the current folder; "-": y4m to stdout
   std::string codec;  // empty: the container's default
   std::optional<int> quality;
   bool force = false;
   std::string latents_path;  // also write the final normalised latents here, as safetensors
+  Watermark watermark = Watermark::None;
 };
 
 // One row an operation; the structs are in request_operations.h.
