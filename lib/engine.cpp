@@ -139,7 +139,9 @@ void keeping_latents(const std::string& clip_path, const at::Tensor& latents, co
   try {
     finish();
   } catch (const Error& error) {
-    if (!latents.defined() || error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused) throw;
+    const bool reader_left = clip_path == "-" && error.kind() == ErrorKind::Io;
+    const bool unwanted = reader_left || error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused;
+    if (!latents.defined() || unwanted) throw;
     keep(error.kind(), error.what());
   } catch (const std::bad_alloc&) {
     if (!latents.defined()) throw;

@@ -107,7 +107,8 @@ TEST_P(WanTransformerParity, AttendsToPaddingAsIfEveryPaddedTokenWereThere) {
   const WanTransformer model = open_model(given.model, at::kFloat);
   const std::vector<int64_t> all(given.num_tokens().size(),
                                  given.tensors.get("encoder_hidden_states").size(1));
-  EXPECT_LT(relative_error(given.run(model), given.run(model, all)), 1e-6);
+  // Both may be as far from diffusers as EqualsDiffusersInF32 allows; they differ in the order of their sums alone.
+  EXPECT_LT(relative_error(given.run(model), given.run(model, all)), 2e-6);
 }
 
 TEST_P(WanTransformerParity, GivesTheSameBytesAtAnyNumberOfThreads) {
