@@ -26,6 +26,7 @@
 #include "lib/pipelines/output_path.h"
 #include "lib/pipelines/plan_report.h"
 #include "lib/pipelines/presets.h"
+#include "lib/pipelines/soundtrack.h"
 #include "lib/pipelines/vocabulary.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/image_policy.h"
@@ -286,6 +287,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   observer.begin(Phase::Load, 1);
   Manifest manifest = describe_making(request, plan, model, observer);
   observer.advance(Phase::Load, 1);
+  const at::Tensor sound = make_soundtrack(plan.layout, observer);
   std::vector<ClipResult> results;
   std::optional<ClipMaker> maker;
   for (int index = 0; index < count; ++index) {
@@ -309,6 +311,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     options.metadata_json = result.manifest.dump();
     options.expected_frames = plan.output_frames;
     options.title = plan.layout.prompt();
+    options.sound_NC = sound;
     VideoWriter writer(options);  // before any work, so that what cannot be written fails at once
 
     if (!maker) maker.emplace(request, model, plan, observer);

@@ -1,8 +1,15 @@
-// Frames into a container: colour conversion, encoder, muxer.
+// Frames and sound into a container: colour conversion, encoders, muxer. Sound is encoded as far as the frames have come,
+// so that neither stream waits in memory for the other.
+#include <ATen/ATen.h>
+
+#include <optional>
+
 #include "lib/media/encoder.h"
 #include "lib/media/frame_sink.h"
 #include "lib/media/muxer.h"
 #include "lib/media/rgb_to_frame.h"
+#include "lib/media/sound.h"
+#include "lib/media/sound_encoder.h"
 
 namespace sora {
 namespace {
@@ -13,19 +20,28 @@ class ContainerSink : public FrameSink {
       : convert_(options.width, options.height, pixel_format(options), matrix(options),
                  options.format.codec->even_sides, is_y4m(options)),
         muxer_(*options.format.container, options.path, options.force),
-        encoder_(*options.format.codec, encoder_options(options)) {
+        encoder_(*options.format.codec, encoder_options(options)),
+        fps_(options.fps),
+        sound_NC_(options.sound_NC) {
+    if (sound_NC_.defined()) sound_.emplace(*options.format.sound, sound_NC_.size(1), muxer_.wants_global_header());
     muxer_.set_metadata("title", options.title);
     muxer_.set_metadata("comment", options.comment);
-    muxer_.start(encoder_);
+    muxer_.start(encoder_, sound_ ? &*sound_ : nullptr);
   }
 
   void write(const uint8_t* rgb_HWC) override {
     const av::Frame frame = convert_(rgb_HWC);
     encoder_.encode(*frame, [this](AVPacket& packet) { muxer_.write(packet); });
+    ++num_frames_;
+    if (sound_) write_sound(static_cast<int64_t>(static_cast<double>(num_frames_ * kSoundRate) / fps_.value()));
   }
 
   void finish() override {
     encoder_.flush([this](AVPacket& packet) { muxer_.write(packet); });
+    if (sound_) {
+      write_sound(sound_NC_.size(0));
+      sound_->flush([this](AVPacket& packet) { muxer_.write_sound(packet); });
+    }
     muxer_.finish();
   }
 
@@ -33,6 +49,10 @@ class ContainerSink : public FrameSink {
   int stored_height() const override { return convert_.height(); }
 
  private:
+  void write_sound(int64_t stop) {
+    sound_->encode_up_to(sound_NC_, stop, [this](AVPacket& packet) { muxer_.write_sound(packet); });
+  }
+
   static AVPixelFormat pixel_format(const SinkOptions& options) {
     return av_get_pix_fmt(std::string(options.format.codec->pixel_format).c_str());
   }
@@ -59,6 +79,10 @@ class ContainerSink : public FrameSink {
   RgbToFrame convert_;
   Muxer muxer_;
   Encoder encoder_;
+  Rational fps_;
+  int64_t num_frames_ = 0;
+  at::Tensor sound_NC_;
+  std::optional<SoundEncoder> sound_;
 };
 
 }  // namespace

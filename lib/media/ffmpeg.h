@@ -9,6 +9,7 @@ extern "C" {
 #include <libavfilter/buffersrc.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avutil.h>
+#include <libavutil/channel_layout.h>
 #include <libavutil/cpu.h>
 #include <libavutil/dict.h>
 #include <libavutil/display.h>
@@ -16,6 +17,7 @@ extern "C" {
 #include <libavutil/log.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
+#include <libswresample/swresample.h>
 #include <libswscale/swscale.h>
 }
 
@@ -37,6 +39,7 @@ struct Deleter {
 using Frame = std::unique_ptr<AVFrame, Deleter<AVFrame, av_frame_free>>;
 using Packet = std::unique_ptr<AVPacket, Deleter<AVPacket, av_packet_free>>;
 using CodecContext = std::unique_ptr<AVCodecContext, Deleter<AVCodecContext, avcodec_free_context>>;
+using Resampler = std::unique_ptr<SwrContext, Deleter<SwrContext, swr_free>>;
 using FilterGraph = std::unique_ptr<AVFilterGraph, Deleter<AVFilterGraph, avfilter_graph_free>>;
 using InputContext =
     std::unique_ptr<AVFormatContext, Deleter<AVFormatContext, avformat_close_input>>;
@@ -125,5 +128,12 @@ const int32_t* display_matrix(const AVStream& stream);
 int64_t index_end(AVStream& stream);
 void set_duration(AVFrame& frame, int64_t duration);
 int64_t duration(const AVFrame& frame);
+// Channels of sound: 1 or 2 are mono and stereo.
+int num_channels(const AVCodecParameters& parameters);
+int num_channels(const AVFrame& frame);
+void set_channels(AVCodecContext& context, int count);
+void set_channels(AVFrame& frame, int count);
+// From what the frame is to interleaved f32. Null where libswresample refuses.
+Resampler make_resampler(const AVFrame& frame, int rate, int channels);
 
 }  // namespace sora::av

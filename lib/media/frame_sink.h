@@ -2,6 +2,8 @@
 // needs its palette.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -22,6 +24,7 @@ struct SinkOptions {
   bool force = false;
   std::string comment;  // the manifest, of containers that keep it inside
   std::string title;
+  at::Tensor sound_NC = {};  // of containers that hold sound; undefined: none
 };
 
 class FrameSink {

@@ -58,6 +58,10 @@ bool is_full_range(const AVFrame& frame, const AVPixFmtDescriptor& description) 
   return is_grey(description) || std::strncmp(description.name, "yuvj", 4) == 0;
 }
 
+bool is_hdr(const AVFrame& frame) {
+  return frame.color_trc == AVCOL_TRC_SMPTE2084 || frame.color_trc == AVCOL_TRC_ARIB_STD_B67;
+}
+
 int matrix_of(const AVFrame& frame, int untagged_matrix) {
   switch (frame.colorspace) {
     case AVCOL_SPC_BT709:
@@ -140,6 +144,8 @@ const AVFrame& FrameToRgb::lay_out_in_planes(const AVFrame& frame) {
   planar_frame_->colorspace = frame.colorspace;
   planar_frame_->color_range = full ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
   planar_frame_->chroma_location = frame.chroma_location;
+  planar_frame_->color_trc = frame.color_trc;
+  planar_frame_->color_primaries = frame.color_primaries;
   return *planar_frame_;
 }
 
@@ -152,6 +158,10 @@ PlaneFormat FrameToRgb::format_of(const AVFrame& frame) const {
   format.log2_chroma_h = is_grey(description) ? 0 : description.log2_chroma_h;
   format.width = round_up(frame.width, format.log2_chroma_w);
   format.height = round_up(frame.height, format.log2_chroma_h);
+  if (is_hdr(frame)) {
+    format.transfer = frame.color_trc == AVCOL_TRC_SMPTE2084 ? kTransferPq : kTransferHlg;
+    format.primaries = frame.color_primaries == AVCOL_PRI_BT709 ? kPrimariesBt709 : kPrimariesBt2020;
+  }
   if (description.flags & AV_PIX_FMT_FLAG_RGB) return format;
   format.family = ColorFamily::Yuv;
   format.matrix = matrix_of(frame, untagged_matrix_);
@@ -173,6 +183,10 @@ void FrameToRgb::operator()(const AVFrame& decoded, uint8_t* rgb_HWC) {
     PlaneFormat rgb;
     rgb.width = format.width;
     rgb.height = format.height;
+    if (format.transfer != 0) {
+      rgb.transfer = kTransferBt709;
+      rgb.primaries = kPrimariesBt709;
+    }
     source_ = std::make_unique<Planes>(format);
     rgb_ = std::make_unique<Planes>(rgb);
     converter_ = std::make_unique<PlaneConverter>(format, rgb);

@@ -83,7 +83,7 @@ class GifSink : public FrameSink {
         encoder_(*options.format.codec, encoder_options()),
         store_(folder_of(options.path), static_cast<size_t>(options.width * options.height * 3)),
         palettegen_({picture()}, "[in0]palettegen=stats_mode=full") {
-    muxer_.start(encoder_);
+    muxer_.start(encoder_, nullptr);
   }
 
   void write(const uint8_t* rgb_HWC) override {

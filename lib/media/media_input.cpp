@@ -36,7 +36,11 @@ const char* const kDecoderWhitelist =
     "apng,gif,webp,bmp,tiff,targa,jpeg2000,libopenjpeg,jpegls,libjxl,qoi,ppm,pgm,pgmyuv,pam,dpx,"
     "exr,psd,sgi,sunrast,"
     "theora,vp3,wmv1,wmv2,wmv3,vc1,msmpeg4v1,msmpeg4v2,msmpeg4,dvvideo,qtrle,rpza,cinepak,svq1,"
-    "svq3,indeo3,cljr,lagarith";
+    "svq3,indeo3,cljr,lagarith,"
+    "aac,aac_latm,mp3,mp3float,mp2,mp2float,mp1,mp1float,opus,libopus,vorbis,libvorbis,flac,alac,"
+    "ac3,eac3,wmav1,wmav2,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,pcm_s16le,pcm_s16be,pcm_s24le,"
+    "pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_u8,pcm_s8,pcm_alaw,pcm_mulaw,"
+    "pcm_dvd,pcm_bluray";
 
 MediaInput::MediaInput(const std::string& path) : path_(path == "-" ? "stdin" : path) {
   if (path == "-") {
@@ -139,6 +143,17 @@ void MediaInput::check_whole() const {
            size_, end);
     }
   }
+}
+
+AVStream* MediaInput::sound_stream() {
+  AVStream* first = nullptr;
+  for (unsigned i = 0; i < context_->nb_streams; ++i) {
+    AVStream* stream = context_->streams[i];
+    if (stream->codecpar->codec_type != AVMEDIA_TYPE_AUDIO) continue;
+    if (stream->disposition & AV_DISPOSITION_DEFAULT) return stream;
+    if (!first) first = stream;
+  }
+  return first;
 }
 
 AVStream& MediaInput::video_stream() {

@@ -72,13 +72,23 @@ void Muxer::set_option(const char* key, int64_t value) {
   av_opt_set_int(context_->priv_data, key, value, 0);
 }
 
-void Muxer::start(const Encoder& encoder) {
+AVStream* Muxer::add_stream(const AVCodecContext& codec, const av::LogCapture& log) {
+  AVStream* stream = avformat_new_stream(context_.get(), nullptr);
+  if (!stream) fail(ErrorKind::Memory, "no memory to write {}", file_.path());
+  check(avcodec_parameters_from_context(stream->codecpar, &codec), "describing a stream", log);
+  stream->time_base = codec.time_base;
+  return stream;
+}
+
+void Muxer::start(const Encoder& encoder, const SoundEncoder* sound) {
   const av::LogCapture log;
-  stream_ = avformat_new_stream(context_.get(), nullptr);
-  if (!stream_) fail(ErrorKind::Memory, "no memory to write {}", file_.path());
   const AVCodecContext& codec = encoder.context();
-  check(avcodec_parameters_from_context(stream_->codecpar, &codec), "describing the stream", log);
-  stream_->time_base = encoder_time_base_ = codec.time_base;
+  stream_ = add_stream(codec, log);
+  encoder_time_base_ = codec.time_base;
+  if (sound) {
+    sound_stream_ = add_stream(sound->context(), log);
+    sound_time_base_ = sound->context().time_base;
+  }
   stream_->avg_frame_rate = stream_->r_frame_rate = codec.framerate;
   stream_->sample_aspect_ratio = codec.sample_aspect_ratio;
   // Apple's players take HEVC in mp4 and mov only with its parameter sets in the header, which this
@@ -90,10 +100,10 @@ void Muxer::start(const Encoder& encoder) {
   check(avformat_write_header(context_.get(), options.address()), "writing the header", log);
 }
 
-void Muxer::write(AVPacket& packet) {
+void Muxer::write(AVPacket& packet, AVStream* stream, AVRational time_base) {
   const av::LogCapture log;
-  packet.stream_index = stream_->index;
-  av_packet_rescale_ts(&packet, encoder_time_base_, stream_->time_base);
+  packet.stream_index = stream->index;
+  av_packet_rescale_ts(&packet, time_base, stream->time_base);
   check(av_interleaved_write_frame(context_.get(), &packet), "writing", log);
 }
 

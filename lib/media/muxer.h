@@ -1,4 +1,4 @@
-// One libavformat muxer with one video stream over an OutputFile.
+// One libavformat muxer with a video stream, and perhaps one of sound, over an OutputFile.
 #pragma once
 
 #include <exception>
@@ -7,6 +7,7 @@
 #include "lib/media/encoder.h"
 #include "lib/media/ffmpeg.h"
 #include "lib/media/output_file.h"
+#include "lib/media/sound_encoder.h"
 #include "lib/media/video_format.h"
 
 namespace sora {
@@ -18,10 +19,11 @@ class Muxer {
 
   bool wants_global_header() const;
   void set_metadata(const char* key, const std::string& value);
-  // Writes the header for the encoder's stream.
-  void start(const Encoder& encoder);
+  // Writes the header for the encoders' streams. `sound` may be null.
+  void start(const Encoder& encoder, const SoundEncoder* sound);
   // Timed in the encoder's time base.
-  void write(AVPacket& packet);
+  void write(AVPacket& packet) { write(packet, stream_, encoder_time_base_); }
+  void write_sound(AVPacket& packet) { write(packet, sound_stream_, sound_time_base_); }
   void set_option(const char* key, int64_t value);  // of the muxer
   // Trailer, disk, name.
   void finish();
@@ -30,6 +32,8 @@ class Muxer {
   static int write_callback(void* self, av::WriteBuffer data, int size);
   static int64_t seek_callback(void* self, int64_t offset, int whence);
   void check(int result, const char* action, const av::LogCapture& log);
+  AVStream* add_stream(const AVCodecContext& codec, const av::LogCapture& log);
+  void write(AVPacket& packet, AVStream* stream, AVRational time_base);
 
   VideoContainer row_;
   OutputFile file_;
@@ -38,6 +42,8 @@ class Muxer {
   av::OutputContext context_;
   AVStream* stream_ = nullptr;
   AVRational encoder_time_base_{1, 1};
+  AVStream* sound_stream_ = nullptr;
+  AVRational sound_time_base_{1, 1};
 };
 
 }  // namespace sora

@@ -12,6 +12,8 @@ namespace sora {
 namespace {
 
 constexpr size_t kAlignment = 64;
+// Of HDR, the luminance in cd/m2 that becomes white: that of paper and captions (ITU-R BT.2408). What is brighter is clipped.
+constexpr double kHdrWhite = 203;
 
 size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -31,6 +33,10 @@ zimg_image_format to_zimg(const PlaneFormat& format) {
   result.pixel_type = format.depth > 8 ? ZIMG_PIXEL_WORD : ZIMG_PIXEL_BYTE;
   result.depth = static_cast<unsigned>(format.depth);
   result.pixel_range = format.full_range ? ZIMG_RANGE_FULL : ZIMG_RANGE_LIMITED;
+  if (format.transfer != 0) {
+    result.transfer_characteristics = static_cast<zimg_transfer_characteristics_e>(format.transfer);
+    result.color_primaries = static_cast<zimg_color_primaries_e>(format.primaries);
+  }
   if (format.family == ColorFamily::Rgb) {
     result.color_family = ZIMG_COLOR_RGB;
     result.matrix_coefficients = ZIMG_MATRIX_RGB;
@@ -110,6 +116,7 @@ PlaneConverter::PlaneConverter(const PlaneFormat& source, const Region& part,
   // Chroma is resampled even where the size stays; ringing there shows as coloured fringes, so it
   // is kept bicubic.
   parameters.resample_filter_uv = ZIMG_RESIZE_BICUBIC;
+  if (source.transfer != target.transfer) parameters.nominal_peak_luminance = kHdrWhite;
   if (filter == ResizeFilter::Lanczos) parameters.filter_param_a = 3;
   graph_->filters = zimg_filter_graph_build(&from, &to, &parameters);
   if (!graph_->filters) fail_zimg("convert the picture's format");

@@ -14,6 +14,8 @@ enum class ColorFamily { Rgb, Yuv };
 
 inline constexpr int kMatrixBt709 = 1;
 inline constexpr int kMatrixBt601 = 6;
+inline constexpr int kTransferBt709 = 1, kTransferPq = 16, kTransferHlg = 18;
+inline constexpr int kPrimariesBt709 = 1, kPrimariesBt2020 = 9;
 
 // BT.601 up to 576 lines and below 1280 columns, else BT.709: what players take an untagged picture
 // for.
@@ -29,6 +31,8 @@ struct PlaneFormat {
   int matrix = kMatrixBt709;  // of Yuv
   bool full_range = true;
   int chroma_location = 0;  // 0 left, 1 centre, 2 top left, ... of subsampled Yuv
+  int transfer = 0;         // 0 on both sides of a conversion: kept as it is
+  int primaries = 0;
 
   bool operator==(const PlaneFormat&) const = default;
   int plane_width(int plane) const { return plane == 0 ? width : width >> log2_chroma_w; }

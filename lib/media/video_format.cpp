@@ -33,18 +33,23 @@ constexpr VideoCodec kCodecs[] = {
     {"y4m", "wrapped_avframe", "yuv444p", false, "", 0, 0, 24, ""},
 };
 
+constexpr SoundCodec kSoundCodecs[] = {
+    {"aac", "aac", true, 96'000},
+    {"opus", "libopus", false, 64'000},
+};
+
 // mov keeps long text only as "mdta" keys. gif, webp, apng and y4m lose it without a word.
 constexpr VideoContainer kContainers[] = {
-    {"mp4", "mp4", "h264,hevc,av1", MetadataPlace::Inside, 0, "movflags=+faststart"},
-    {"webm", "webm", "vp9,av1", MetadataPlace::Inside, 0, ""},
-    {"mkv", "matroska", "h264,hevc,av1,vp9,ffv1,prores", MetadataPlace::Inside, 0, ""},
-    {"mov", "mov", "prores,h264,hevc", MetadataPlace::Inside, 0,
+    {"mp4", "mp4", "h264,hevc,av1", MetadataPlace::Inside, 0, "aac", "movflags=+faststart"},
+    {"webm", "webm", "vp9,av1", MetadataPlace::Inside, 0, "opus", ""},
+    {"mkv", "matroska", "h264,hevc,av1,vp9,ffv1,prores", MetadataPlace::Inside, 0, "aac", ""},
+    {"mov", "mov", "prores,h264,hevc", MetadataPlace::Inside, 0, "aac",
      "movflags=+faststart+use_metadata_tags"},
-    {"gif", "gif", "gif", MetadataPlace::Sidecar, 50, "loop=0"},
-    {"webp", "webp", "webp", MetadataPlace::Sidecar, 0, "loop=0"},
-    {"apng", "apng", "apng", MetadataPlace::Sidecar, 0, "plays=0"},
-    {"png", "", "png", MetadataPlace::Sidecar, 0, ""},
-    {"y4m", "yuv4mpegpipe", "y4m", MetadataPlace::Sidecar, 0, ""},
+    {"gif", "gif", "gif", MetadataPlace::Sidecar, 50, "", "loop=0"},
+    {"webp", "webp", "webp", MetadataPlace::Sidecar, 0, "", "loop=0"},
+    {"apng", "apng", "apng", MetadataPlace::Sidecar, 0, "", "plays=0"},
+    {"png", "", "png", MetadataPlace::Sidecar, 0, "", ""},
+    {"y4m", "yuv4mpegpipe", "y4m", MetadataPlace::Sidecar, 0, "", ""},
 };
 
 std::vector<std::string> split(std::string_view list) {
@@ -137,6 +142,9 @@ VideoFormat format_for(const std::string& path, const std::string& codec) {
          extension, fmt::join(taken, ", "), wanted, wanted, fmt::join(homes, ", ."));
   }
   format.codec = find_codec(wanted);
+  for (const SoundCodec& row : kSoundCodecs) {
+    if (row.name == format.container->sound) format.sound = &row;
+  }
   if (extension == "png") {
     format.is_sequence = find_number_field(path).has_value();
     if (!format.is_sequence && path.find('%') != std::string::npos) {

@@ -2,6 +2,7 @@
 // list: a container is one row there, a codec another.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,14 @@ struct VideoCodec {
   std::string_view options;
 };
 
+// How sound is encoded.
+struct SoundCodec {
+  std::string_view name;     // "aac"
+  std::string_view encoder;  // libav's name
+  bool is_planar;            // its samples: f32, a plane each channel or interleaved
+  int64_t bits_per_second;   // of each channel
+};
+
 enum class MetadataPlace { Inside, Sidecar };
 
 struct VideoContainer {
@@ -33,12 +42,14 @@ struct VideoContainer {
   std::string_view codecs;  // the first is the default
   MetadataPlace metadata;
   double max_fps;  // 0: any
+  std::string_view sound;  // a SoundCodec's name; empty: holds none
   std::string_view options;
 };
 
 struct VideoFormat {
   const VideoContainer* container = nullptr;
   const VideoCodec* codec = nullptr;
+  const SoundCodec* sound = nullptr;  // null where the container holds none
   bool is_stdout = false;    // path "-"
   bool is_sequence = false;  // path holds a number field such as %05d
 };

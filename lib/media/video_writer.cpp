@@ -15,6 +15,7 @@
 #include "lib/media/frame_sink.h"
 #include "lib/media/metadata.h"
 #include "lib/media/output_file.h"
+#include "lib/media/sound_encoder.h"
 
 namespace sora {
 namespace {
@@ -82,6 +83,7 @@ class VideoWriter::Impl {
                      .force = options.force,
                      .comment = inside ? options.metadata_json : "",
                      .title = std::string(utf8_prefix(options.title.value_or(""), kMaxTitleBytes))};
+    add_sound(format, sink);
     const double max_fps = format.container->max_fps;
     if (max_fps > 0 && options.fps.value() > max_fps) {
       keep_every_ = static_cast<int64_t>(std::ceil(options.fps.value() / max_fps));
@@ -176,6 +178,18 @@ class VideoWriter::Impl {
   const std::vector<std::string>& notices() const { return notices_; }
 
  private:
+  void add_sound(const VideoFormat& format, SinkOptions& sink) {
+    if (!options_.sound_NC.defined()) return;
+    if (!format.sound) {
+      notices_.push_back(fmt::format("{}: .{} holds no sound; it is left out", options_.path, format.container->extension));
+    } else if (!SoundEncoder::exists(*format.sound)) {
+      notices_.push_back(fmt::format("{}: this FFmpeg cannot encode sound with {}; it is left out", options_.path,
+                                     format.sound->encoder));
+    } else {
+      sink.sound_NC = options_.sound_NC.contiguous();
+    }
+  }
+
   void run() {
     try {
       for (;;) {

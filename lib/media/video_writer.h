@@ -30,6 +30,7 @@ struct WriterOptions {
   std::string metadata_json = {};             // the manifest; empty: none
   int64_t expected_frames = 0;                // 0: unknown
   std::optional<std::string> title = std::nullopt;  // at most its first 200 bytes are written
+  at::Tensor sound_NC = {};  // f32 [samples, 1 or 2] of kSoundRate in [-1,1]; undefined: none
 };
 
 class VideoWriter {

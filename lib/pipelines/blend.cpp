@@ -63,6 +63,19 @@ void lay_transition(const BlendRequest& request, const Pair& pair, Layout& layou
        })) {
     layout.kept.push_back(layout.place(pair.b, request.fit, s.start, s.start - b_start, s.size()));
   }
+  // Under the bridge the one sound goes over into the other, as far as the clips reach.
+  const auto hear = [&](const std::shared_ptr<const Source>& source, Stretch frames, double at_curve_0, double at_curve_1) {
+    frames = {std::max<int64_t>(0, frames.start), std::min(frames.stop, layout.num_frames)};
+    if (source->info().num_audio_streams == 0 || frames.size() <= 0) return;
+    Heard heard{frames, source, frames.start - (source == pair.b ? b_start : 0), {}};
+    for (int64_t frame = frames.start; frame < frames.stop; ++frame) {
+      const double w = influence(curve, frame, layout.num_frames);
+      heard.gains.push_back(std::sqrt(std::max(0.0, at_curve_0 * (1 - w) + at_curve_1 * w)));
+    }
+    layout.heard.push_back(std::move(heard));
+  };
+  hear(pair.a, {0, pair.frames_a}, 1, 0);
+  hear(pair.b, {b_start, layout.num_frames}, 0, 1);
   if (layout.kept.empty()) fail(ErrorKind::Usage, "the curve shows neither clip anywhere; let it begin at 0:0 or end at 1:1");
   std::sort(layout.kept.begin(), layout.kept.end(),
             [](const Shot& x, const Shot& y) { return x.frames.start < y.frames.start; });

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "lib/core/error.h"
+#include "lib/pipelines/border_match.h"
 #include "lib/pipelines/denoise.h"
 #include "lib/pipelines/steering.h"
 
@@ -69,24 +70,31 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
     const Window& window = plan_.windows[index];
     const bool is_last_window = index + 1 == plan_.windows.size();
     WindowObserver observer(observer_, index, plan_.windows.size());
-    const at::Tensor latents =
-        making.known_latents_1CFHW.defined()
-            ? making.known_latents_1CFHW
-            : sample(cut_window(window, reel), noise, plan_.windows.size() == 1 ? observer_ : observer);
+    const Canvas canvas = cut_window(window, reel);
+    const at::Tensor latents = making.known_latents_1CFHW.defined()
+                                   ? making.known_latents_1CFHW
+                                   : sample(canvas, noise, plan_.windows.size() == 1 ? observer_ : observer);
     if (take_latents) take_latents(index, latents);
     if (making.is_last && is_last_window) denoiser_.reset();
 
     if (!decoder_) decoder_.emplace(load_decoder(model_, plan_));
     if (plan_.windows.size() == 1) observer_.begin(Phase::Decode, window.frames.size());
-    int64_t frame = window.frames.start;
+    const auto take_drawn = [&](int64_t frame_of_window, const at::Tensor& frame_HWC) {
+      const int64_t frame = window.frames.start + frame_of_window;
+      const bool is_drawn = frame >= window.draws.start && frame < window.draws.stop && is_known[frame] == 0;
+      if (is_drawn) reel.put(frame, frame_HWC);
+    };
+    // A clip that begins from a picture alone stays what diffusers makes of it, frame by frame.
+    const bool matches = !plan_.layout.kept.empty() || plan_.windows.size() > 1;
+    const Canvas unknown(canvas.size(), canvas.num_frames(), canvas.prompts());
+    BorderMatch match(matches ? canvas : unknown, take_drawn);
+    int64_t decoded = 0;
     decode(*decoder_, latents, [&](const at::Tensor& frames_FHWC) {
       check_stop(observer_);
-      for (int64_t i = 0; i < frames_FHWC.size(0); ++i, ++frame) {
-        const bool is_drawn = frame >= window.draws.start && frame < window.draws.stop && is_known[frame] == 0;
-        if (is_drawn) reel.put(frame, frames_FHWC[i]);
-      }
+      match.push(frames_FHWC);
+      decoded += frames_FHWC.size(0);
       hand_over(reel, next, shaper);
-      if (plan_.windows.size() == 1) observer_.advance(Phase::Decode, frame - window.frames.start);
+      if (plan_.windows.size() == 1) observer_.advance(Phase::Decode, decoded);
     });
     int64_t needed = next;
     for (size_t later = index + 1; later < plan_.windows.size(); ++later) {

@@ -62,16 +62,22 @@ std::string prompt_or_own(const std::string& asked, const Source& source, Layout
   return own;
 }
 
-void note_sound(Layout& layout) {
-  std::vector<std::string> named;
-  const auto note = [&](const Shot& placement) {
-    const Source& source = *placement.source;
-    if (source.info().num_audio_streams == 0 || std::find(named.begin(), named.end(), source.name()) != named.end()) return;
-    named.push_back(source.name());
-    layout.notices.push_back(fmt::format("the sound of {} is left out", source.name()));
+void hear_sources(Layout& layout) {
+  const auto hear = [&](const Shot& placement, std::vector<double> gains) {
+    const Stretch frames{placement.frames.start, std::min(placement.frames.stop, layout.num_frames)};
+    if (frames.size() <= 0 || placement.source->info().num_audio_streams == 0) return;
+    layout.heard.push_back({frames, placement.source, placement.first, std::move(gains)});
   };
-  for (const Shot& placement : layout.kept) note(placement);
-  for (const Guide& guide : layout.guides) note(guide.placement);
+  if (layout.heard.empty()) {
+    for (const Shot& placement : layout.kept) hear(placement, {});
+    for (const Guide& guide : layout.guides) {
+      if (guide.look_only) continue;
+      // Shares of power, so that what is mixed is as loud as its sources.
+      std::vector<double> gains;
+      for (const double weight : guide.weights) gains.push_back(std::sqrt(weight));
+      hear(guide.placement, std::move(gains));
+    }
+  }
 }
 
 std::vector<std::string> sources_of(const Operation& operation) {

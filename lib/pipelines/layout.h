@@ -29,6 +29,14 @@ struct Guide {
   bool look_only = false;       // lends its colours and contrast instead of its picture
 };
 
+// Output frames during which the sound of a source is heard, from its frame `first` on.
+struct Heard {
+  Stretch frames;
+  std::shared_ptr<const Source> source;
+  int64_t first = 0;
+  std::vector<double> gains;  // one for each frame; empty: 1
+};
+
 struct Picture {
   int64_t frame = 0;
   std::string path;
@@ -52,6 +60,7 @@ struct Layout {
   std::vector<Picture> pictures;
   std::vector<Guide> guides;
   std::vector<double> levels;  // noise level down to which a frame follows the guides; empty without guides
+  std::vector<Heard> heard;    // may overlap; only of sources with sound
   std::vector<Said> prompts;   // by time, without gaps
   std::vector<int64_t> cuts;   // frames before which nothing of the drawing is carried on; rising, inside the clip
   EditMethod edit = EditMethod::None;
@@ -76,8 +85,8 @@ Layout lay_out(const BlendRequest& request, const VideoSpec& video, const ModelI
 // The output as `video` asks for it; what it leaves open is the source's own. Opens the layout for a tool.
 Layout layout_for(const VideoSpec& video, const Source& source);
 
-// Says of each source with sound that it is left out.
-void note_sound(Layout& layout);
+// Lets the sources be heard where their frames are kept or followed, unless the operation has said who is heard.
+void hear_sources(Layout& layout);
 
 // `seconds` as frames of the layout, rounded to nearest.
 int64_t frames_in(const Layout& layout, double seconds);

@@ -134,7 +134,7 @@ uint64_t random_seed() { return std::random_device()(); }
 Layout make_layout(const Request& request, const ModelInfo& model) {
   Layout layout =
       std::visit([&](const auto& operation) { return lay_out(operation, request.video, model); }, request.operation);
-  note_sound(layout);
+  hear_sources(layout);
   return layout;
 }
 

@@ -14,6 +14,14 @@ double estimated_seconds(const Plan& plan, const ModelInfo& model, double matrix
   return sampling_flops(model, plan) / (matrix_rate * kStepShareOfMatrixRate);
 }
 
+nlohmann::json sound_of(const Layout& layout) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Heard& heard : layout.heard) {
+    list.push_back({{"start", heard.frames.start}, {"stop", heard.frames.stop}, {"source", heard.source->name()}});
+  }
+  return list;
+}
+
 }  // namespace
 
 double measure_matrix_rate(const std::string& dtype) {
@@ -38,6 +46,9 @@ std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, cons
   lines.push_back(fmt::format("canvas    {} at {} a second, {} frames, {} tokens", to_string(plan.canvas_size),
                               to_string(plan.canvas_fps), plan.canvas_frames, plan.grid.num_tokens()));
   for (const std::string& segment : canvas.describe()) lines.push_back("segment   " + segment);
+  for (const Heard& heard : plan.layout.heard) {
+    lines.push_back(fmt::format("sound     output frames {}-{} from {}", heard.frames.start, heard.frames.stop, heard.source->name()));
+  }
   lines.push_back(fmt::format("sampling  {} steps, guidance {}, {}", plan.steps, plan.guidance_scale, plan.dtype));
   lines.push_back(fmt::format("work      {:.3g} TFLOP, about {:.0f} s here", sampling_flops(model, plan) / 1e12,
                               estimated_seconds(plan, model, matrix_rate)));
@@ -58,6 +69,7 @@ nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPla
             {"num_frames", plan.canvas_frames},
             {"tokens", plan.grid.num_tokens()},
             {"segments", canvas.describe()}}},
+          {"sound", sound_of(plan.layout)},
           {"steps", plan.steps},
           {"guidance_scale", plan.guidance_scale},
           {"dtype", plan.dtype},

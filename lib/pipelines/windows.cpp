@@ -46,10 +46,20 @@ class Planner {
     return wanted >= strides_.temporal ? wanted / strides_.temporal * strides_.temporal : wanted;
   }
 
-  // 4n+1 of the frames before `position`.
-  int64_t context_before(int64_t position) const {
+  // 4n+1 of the frames before `position`, at most `wanted`.
+  int64_t context_before(int64_t position, int64_t wanted) const {
     if (position == 0) return 0;
-    return (std::min(context_, position) - 1) / strides_.temporal * strides_.temporal + 1;
+    return (std::min(wanted, position) - 1) / strides_.temporal * strides_.temporal + 1;
+  }
+
+  // How many of `rest` frames the next window draws: of a clip's beginning as many as it can, else its part of windows of
+  // equal size, so that each sees as much as possible of what it goes on from.
+  int64_t part_of(int64_t rest, int64_t before, int64_t after) const {
+    const int64_t room = max_frames_ - before;
+    if (before == 0) return std::min(room, rest);
+    const int64_t count = (rest + after + room - 1) / room;
+    const int64_t part = (rest + count - 1) / count;
+    return std::min({room, rest, (part + strides_.temporal - 1) / strides_.temporal * strides_.temporal});
   }
 
   // Draws the gap `index` from left to right, and those after it that the last window has room for. Returns the index of
@@ -57,19 +67,19 @@ class Planner {
   size_t draw(size_t index) {
     int64_t position = free_[index].start;
     while (true) {
-      const int64_t before = context_before(position);
+      const int64_t before = context_before(position, context_);
       size_t last = index;
       while (last + 1 < free_.size() && before + free_[last + 1].stop - position + context_after(last + 1) <= max_frames_) ++last;
       const int64_t stop = free_[last].stop;
       const int64_t rest = stop - position;
+      if (rest <= 0) return last + 1;
       if (before + rest + context_after(last) <= max_frames_) {
         close(position, stop, before, context_after(last));
         return last + 1;
       }
-      // A rest that fits only without what follows it is halved, so that the last window has enough to do.
-      int64_t drawn = max_frames_ - before;
-      if (drawn >= rest) drawn = std::max(strides_.temporal, rest / 2 / strides_.temporal * strides_.temporal);
-      windows_.push_back({{position - before, position - before + round_up_frames(strides_, before + drawn)},
+      const int64_t drawn = part_of(rest, before, context_after(last));
+      const int64_t seen = context_before(position, max_frames_ - drawn);
+      windows_.push_back({{position - seen, position - seen + round_up_frames(strides_, seen + drawn)},
                           {position, position + drawn}});
       position += drawn;
     }
@@ -88,8 +98,8 @@ class Planner {
   size_t draw_backward(size_t index) {
     int64_t position = free_[index].stop;
     while (position > 0) {
-      const int64_t after = std::min(context_ - 1, num_frames_ - position);
-      const int64_t drawn = std::min(position, max_frames_ - after);
+      const int64_t drawn = part_of(position, context_, 0);
+      const int64_t after = std::min(max_frames_ - drawn, num_frames_ - position);
       const int64_t length = round_up_frames(strides_, drawn + after);
       windows_.push_back({{position - drawn, position - drawn + length}, {position - drawn, position}});
       position -= drawn;

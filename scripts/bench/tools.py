@@ -144,6 +144,22 @@ def measure_extend(runner, cases):
             "joint 1.3 or less": share([r <= 1.3 for r in ratios])}
 
 
+def measure_drift(runner, cases):
+    """Three extensions of a second, each of the one before: how far the background's colours have gone."""
+    drifts, places = [], []
+    for seed in range(cases):
+        scene, text, clip = scene_of(seed, 17)
+        made = clip
+        for _ in range(3):
+            made = runner.run("extend", runner.write(made), "--by", 1, "--prompt", text, "--seed", seed)
+        # The middle half of the pixels, so that the object's way does not count.
+        before, after = (np.median(c.reshape(-1, 3), axis=0) for c in (made[:8].astype(float), made[-8:].astype(float)))
+        drifts.append(float(np.abs(after - before).max()))
+        places.append(see(made[-17:]).place == scene.place)
+    return {"colour drift, levels of 255, median": middle(drifts), "4 levels or less": share([d <= 4 for d in drifts]),
+            "place kept": share(places)}
+
+
 def measure_recut(runner, cases):
     exact, ratios = [], []
     for seed in range(cases):
@@ -277,7 +293,7 @@ def measure_long(runner, cases):
     return {"place and colour kept": share(same), "memory of 20 s over 5 s": round(peaks[20] / peaks[5], 3)}
 
 
-MEASURES = {"extend": measure_extend, "recut": measure_recut, "loop": measure_loop, "generate-loop": measure_circle,
+MEASURES = {"extend": measure_extend, "extend-thrice": measure_drift, "recut": measure_recut, "loop": measure_loop, "generate-loop": measure_circle,
             "remix": measure_remix, "remix-flowedit": lambda r, n: measure_remix(r, n, "flowedit"),
             "remix-flowalign": lambda r, n: measure_remix(r, n, "flowalign"), "transition": measure_transition,
             "mix": measure_mix, "image": measure_image, "storyboard": measure_storyboard, "long": measure_long}

@@ -52,11 +52,50 @@ refused() {  # refused STATUS WORDS COMMAND...
   [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.y4m)" -eq 20 ]
 }
 
-@test "another size, rate and sound: the result has the source's, and the sound is named" {
-  run --separate-stderr tool extend "$S/b.mp4" --by 0.5 -o out.mp4
-  [ "$status" -eq 0 ]
-  [[ "$stderr" == *"the sound of"*"is left out"* ]]
+# Seconds at which a beep begins in the sound of a file, by ffmpeg.
+beeps_of() {
+  ffmpeg -nostdin -i "$1" -af silencedetect=noise=-30dB:d=0.03 -f null - 2>&1 | sed -n 's/.*silence_end: \([0-9.]*\).*/\1/p'
+}
+
+near() {  # near SECONDS WANTED...   each within a frame of 1/16 s
+  local got="$1" wanted
+  shift
+  for wanted in "$@"; do
+    awk -v w="$wanted" '{ if (($1 - w) ^ 2 < 0.0625 ^ 2) found = 1 } END { exit !found }' <<<"$got" || {
+      echo "no beep at $wanted, but at: $got"
+      return 1
+    }
+  done
+}
+
+@test "another size and rate: the result has the source's, and its sound" {
+  tool extend "$S/b.mp4" --by 0.5 -o out.mp4 -q
   [ "$(ffprobe -v error -select_streams v -show_entries stream=width,height,r_frame_rate -of csv=p=0 out.mp4)" = "64,64,30000/1001" ]
+  [ "$(ffprobe -v error -select_streams a -show_entries stream=codec_name -of csv=p=0 out.mp4)" = aac ]
+  ffmpeg -v error -xerror -i out.mp4 -f null -
+}
+
+@test "sound goes with its frames: beeps of a source stand where recut, extend and loop put them" {
+  # Beeps begin at 0.25 s and 0.75 s of one second.
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=16 -f lavfi -i "aevalsrc=sin(2000*PI*t)*between(mod(t\,0.5)\,0.25\,0.35)" \
+    -t 1 -c:v ffv1 -pix_fmt bgr0 -c:a flac beeps.mkv
+  tool recut beeps.mkv --keep 0.5-1 --at 0 --keep 0-0.5 --at 1 --duration 1.5 -o out.mp4 -q
+  near "$(beeps_of out.mp4)" 0.25 1.25
+  [ "$(beeps_of out.mp4 | wc -l)" -eq 2 ]
+  tool extend beeps.mkv --by 0.5 --backward -o back.webm -q
+  near "$(beeps_of back.webm)" 0.75 1.25
+  [ "$(ffprobe -v error -select_streams a -show_entries stream=codec_name -of csv=p=0 back.webm)" = opus ]
+  tool remix beeps.mkv "a cat" -o remix.mov --codec h264 -q
+  near "$(beeps_of remix.mov)" 0.25 0.75
+  tool extend beeps.mkv --by 0.5 -o on.mkv -q
+  near "$(beeps_of on.mkv)" 0.25 0.75
+  [ "$(ffprobe -v error -show_entries format=duration -of csv=p=0 on.mkv | cut -c1-3)" = 1.5 ]
+}
+
+@test "a format without sound says so" {
+  run --separate-stderr tool extend "$S/b.mp4" --by 0.5 -o out.gif
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"holds no sound"* ]]
 }
 
 @test "dry run prints the canvas" {

@@ -362,5 +362,26 @@ TEST_F(HostileFiles, SoundAloneIsNoVideo) {
   expect_refused(folder_ / "sound.mp4", "no video stream");
 }
 
+TEST(VideoReader, HdrBecomesBt709AsZscaleMakesIt) {
+  const TemporaryFolder folder;
+  for (const auto& [transfer, name] : {std::pair{"smpte2084", "pq.mkv"}, {"arib-std-b67", "hlg.mkv"}}) {
+    SCOPED_TRACE(name);
+    const std::string path = folder / name;
+    judge::ffmpeg(fmt::format(
+        "-f lavfi -i testsrc2=size=64x48:rate=8 -vf "
+        "zscale=transferin=bt709:primariesin=bt709:matrixin=bt709:transfer={0}:primaries=bt2020:matrix=bt2020nc:npl=203,"
+        "format=yuv444p10le -frames:v 2 -c:v ffv1 -color_trc {0} -color_primaries bt2020 -colorspace bt2020nc -color_range tv {1}",
+        transfer, judge::quoted(path)));
+    const judge::CommandResult wanted = judge::run(
+        fmt::format("ffmpeg -v error -i {} -vf zscale=transfer=bt709:primaries=bt709:matrix=gbr:range=full:npl=203,format=gbrp,"
+                    "format=rgb24 -f rawvideo -", judge::quoted(path)));
+    const at::Tensor frames = read_clip(path).frames_FHWC;
+    ASSERT_EQ(static_cast<int64_t>(wanted.output.size()), frames.numel());
+    const at::Tensor expected =
+        at::from_blob(const_cast<char*>(wanted.output.data()), frames.sizes(), at::TensorOptions(at::kByte)).clone();
+    EXPECT_LE((frames.to(at::kInt) - expected.to(at::kInt)).abs().to(at::kFloat).mean().item<float>(), 1.0);
+  }
+}
+
 }  // namespace
 }  // namespace sora

@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lib/media/sound.h"
 #include "lib/media/video_writer.h"
 #include "lib/models/registry.h"
 #include "lib/models/wan/transformer.h"
 #include "lib/pipelines/clip_maker.h"
+#include "lib/pipelines/soundtrack.h"
 #include "tests/error_of.h"
 #include "tests/scratch_directory.h"
 
@@ -318,6 +320,71 @@ TEST_F(ToolRun, StoryboardsShowTheirCards) {
   ASSERT_EQ(made.plan.layout.prompts.size(), 2u);
   EXPECT_EQ(made.plan.layout.cuts, std::vector<int64_t>{8});
   EXPECT_EQ(made.plan.windows.front().sees, (Stretch{0, 8}));
+}
+
+// Sound of constant 0.5, so that any gap, dip or doubling shows.
+class SoundRun : public ToolRun {
+ protected:
+  std::string write_loud(const std::string& name, int64_t num_frames) {
+    WriterOptions options{.path = (folder_ / name).string(), .width = kWidth, .height = kHeight, .fps = Rational(16)};
+    options.sound_NC = at::full({num_frames * kSoundRate / 16, 1}, 0.5, at::kFloat);
+    VideoWriter writer(options);
+    writer.write(drawn(num_frames, 20));
+    writer.finish();
+    return options.path;
+  }
+  at::Tensor sound_of(const Request& request) {
+    const c10::InferenceMode inference;
+    Observer observer;
+    return make_soundtrack(make_plan(request, read_model_info("model", request.runtime.model)).layout, observer);
+  }
+  // Of output frames [from, to), but for some milliseconds at either end and where the codec rings.
+  static double mean_of(const at::Tensor& sound_NC, int64_t from, int64_t to) {
+    constexpr int64_t kMargin = kSoundRate / 40;
+    return sound_NC.slice(0, from * kSoundRate / 16 + kMargin, to * kSoundRate / 16 - kMargin).mean().item<double>();
+  }
+};
+
+TEST_F(SoundRun, IsHeardWhereTheSourceIsShownAndAsLongAsTheClip) {
+  RecutRequest recut;
+  recut.source = write_loud("a.mp4", 16);
+  recut.keep = {{0, 0.25}, {0.5, 1}};
+  recut.at_s = {0.25, 1};
+  recut.duration_s = 2;
+  const at::Tensor sound = sound_of(request(recut));
+  ASSERT_EQ(sound.size(0), 2 * kSoundRate);
+  EXPECT_NEAR(mean_of(sound, 0, 4), 0, 0.01);
+  EXPECT_NEAR(mean_of(sound, 4, 8), 0.5, 0.02);
+  EXPECT_NEAR(mean_of(sound, 8, 16), 0, 0.01);
+  EXPECT_NEAR(mean_of(sound, 16, 24), 0.5, 0.02);
+  EXPECT_NEAR(mean_of(sound, 24, 32), 0, 0.01);
+  // No step, so no click: a ramp of 10 ms has steps of 0.5 / 480.
+  EXPECT_LT(sound.slice(0, 4000).diff(1, 0).abs().max().item<double>(), 0.01);
+}
+
+TEST_F(SoundRun, PiecesThatTouchAreAsIfNeverCut) {
+  RecutRequest recut;
+  recut.source = write_loud("a.mp4", 16);
+  recut.keep = {{0, 0.5}, {0.5, 1}};
+  const at::Tensor cut = sound_of(request(recut));
+  recut.keep = {{0, 1}};
+  EXPECT_LT((cut - sound_of(request(recut))).abs().max().item<double>(), 1e-5);
+}
+
+TEST_F(SoundRun, GoesOverFromOneClipToTheOtherUnderATransition) {
+  BlendRequest blend;
+  blend.source = write_loud("a.mp4", 32);
+  blend.second = write_loud("b.mp4", 32);
+  const at::Tensor sound = sound_of(request(blend));
+  EXPECT_NEAR(mean_of(sound, 0, 20), 0.5, 0.02);
+  EXPECT_NEAR(mean_of(sound, 44, 64), 0.5, 0.02);
+}
+
+TEST_F(SoundRun, IsUndefinedWithoutAnySource) {
+  ExtendRequest extend;
+  extend.source = write("a.y4m", drawn(9, 20));
+  extend.by_s = 0.5;
+  EXPECT_FALSE(sound_of(request(extend)).defined());
 }
 
 TEST(RelayBias, EachTextHoldsInItsOwnTime) {

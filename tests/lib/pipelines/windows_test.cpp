@@ -36,6 +36,10 @@ TEST(Windows, TheLastWindowSeesMoreInsteadOfReachingPastTheEnd) {
   EXPECT_THAT(plan_windows({{0, 30}}, 41, kStrides, 17), ElementsAre(Window{{24, 41}, {30, 41}}));
 }
 
+TEST(Windows, WindowsOfAnExtensionAreOfEqualSizeAndSeeAsMuchAsTheyCan) {
+  EXPECT_THAT(plan_windows({{0, 17}}, 33, kStrides, 17), ElementsAre(Window{{8, 25}, {17, 25}}, Window{{16, 33}, {25, 33}}));
+}
+
 TEST(Windows, AGapIsClosedWithWhatFollowsIt) {
   EXPECT_THAT(plan_windows({{0, 20}, {28, 60}}, 60, kStrides, 17), ElementsAre(Window{{15, 32}, {20, 28}}));
 }

@@ -1,0 +1,57 @@
+// Brings drawn frames to the known ones beside them.
+//
+// A VAE gives frames back a little softer and in slightly other colours, so that a drawn frame next to a source's own shows a
+// step although the drawing goes on smoothly. What the VAE makes of the known frame at a border is known too: the difference,
+// where the drawn picture still shows the same thing, is its error there as well, and is added. Its mean over the frame is a
+// shift of colour and goes everywhere. Between two borders the one goes over into the other.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "lib/pipelines/canvas.h"
+
+namespace sora {
+
+class BorderMatch {
+ public:
+  // Frames of the window, u8 [H,W,3], in order.
+  using TakeFrame = std::function<void(int64_t frame, const at::Tensor& frame_HWC)>;
+
+  // `window` must outlive the object; without known frames, frames pass as they are.
+  BorderMatch(const Canvas& window, TakeFrame take_free);
+
+  // Decoded frames of the whole window in order, u8 [F,H,W,3]. The free ones are handed on; those before a border are held back
+  // until it has come.
+  void push(const at::Tensor& frames_FHWC);
+
+ private:
+  struct Border {
+    int64_t frame = 0;
+    at::Tensor decoded_HWC;  // f32
+    at::Tensor detail_HWC;   // f32: what the known frame has more, but for the shift
+    at::Tensor shift_3;      // f32
+  };
+  struct Drawn {
+    int64_t frame = 0;
+    at::Tensor frame_HWC;  // u8
+  };
+
+  bool is_known(int64_t frame) const;
+  Border border_at(int64_t frame, const at::Tensor& decoded_HWC) const;
+  at::Tensor matched(const Drawn& drawn, const Border* after) const;
+  void hand_on_held(const Border* after);
+
+  const Canvas& window_;
+  TakeFrame take_free_;
+  std::vector<bool> known_;
+  int64_t last_known_ = -1;
+  int64_t next_ = 0;
+  std::optional<Border> before_;
+  std::vector<Drawn> held_;
+};
+
+}  // namespace sora

@@ -1,0 +1,156 @@
+// Sound against the ffmpeg program: what is read is what it decodes, at the same times, and what is written it finds there.
+#include "lib/media/sound.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lib/media/video_reader.h"
+#include "lib/media/video_writer.h"
+#include "tests/error_of.h"
+#include "tests/lib/media/ffmpeg_judge.h"
+
+namespace sora {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A rising tone in the left channel, beeps in the right one.
+constexpr const char* kStereo = "aevalsrc='0.5*sin(300*PI*t*(1+t))|0.5*sin(880*PI*t)*lt(mod(t,0.5),0.1)':s=44100";
+
+// As ffmpeg decodes it, silence put where the file has none; [samples, channels].
+at::Tensor decoded(const std::string& path, int64_t channels) {
+  const judge::CommandResult result = judge::run(
+      fmt::format("ffmpeg -v error -i {} -map 0:a:0 -af aresample=async=1:first_pts=0 -ar {} -ac {} -f f32le -",
+                  judge::quoted(path), kSoundRate, channels));
+  EXPECT_EQ(result.status, 0);
+  const auto count = static_cast<int64_t>(result.output.size() / sizeof(float));
+  at::Tensor samples = at::empty({count}, at::kFloat);
+  std::copy_n(result.output.data(), static_cast<size_t>(count) * sizeof(float),
+              reinterpret_cast<char*>(samples.mutable_data_ptr<float>()));
+  return samples.view({-1, channels});
+}
+
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  const int64_t count = std::min(a.size(0), b.size(0));
+  return (a.slice(0, 0, count) - b.slice(0, 0, count)).abs().mean().item<double>();
+}
+
+int64_t loudest(const at::Tensor& samples_NC) { return samples_NC.select(1, 0).abs().argmax().item<int64_t>(); }
+
+void write_clip(const judge::TemporaryFolder& folder, const std::string& name, const std::string& sound, double seconds) {
+  judge::ffmpeg(fmt::format("-f lavfi -i testsrc2=size=32x32:rate=10 -f lavfi -i \"{}\" -t {} -pix_fmt yuv420p {} {}", kStereo,
+                            seconds, sound, judge::quoted(folder / name)));
+}
+
+TEST(Sound, IsWhatFfmpegDecodes) {
+  const judge::TemporaryFolder folder;
+  for (const auto& [name, sound] : {std::pair{"aac.mp4", "-c:v libx264 -c:a aac"},
+                                    {"flac.mkv", "-c:v libx264 -c:a flac"},
+                                    {"opus.webm", "-c:v libvpx -c:a libopus"},
+                                    {"pcm.mov", "-c:v libx264 -c:a pcm_s16le -ac 1"},
+                                    {"mp3.avi", "-c:v mpeg4 -c:a libmp3lame"},
+                                    {"surround.mkv", "-c:v libx264 -c:a flac -ac 6"}}) {
+    SCOPED_TRACE(name);
+    write_clip(folder, name, sound, 2);
+    const std::string path = folder / name;
+    const int64_t channels = sound_channels(path);
+    EXPECT_EQ(channels, name == std::string("pcm.mov") ? 1 : 2);
+    const at::Tensor wanted = decoded(path, channels);
+    EXPECT_LT(distance(read_sound(path, 0, 2 * kSoundRate, channels), wanted), 0.005);
+    EXPECT_LT(distance(read_sound(path, 0.75, kSoundRate, channels), wanted.slice(0, kSoundRate * 3 / 4)), 0.005);
+  }
+}
+
+TEST(Sound, StandsWhereItsTimestampsSay) {
+  const judge::TemporaryFolder folder;
+  const std::string path = folder / "late.mkv";
+  judge::ffmpeg("-f lavfi -i testsrc2=size=32x32:rate=10 -itsoffset 0.6 -f lavfi -i sine=duration=0.5 -t 2 -c:v libx264 -c:a flac " +
+                judge::quoted(path));
+  const at::Tensor read = read_sound(path, 0, 2 * kSoundRate, 1);
+  EXPECT_EQ(read.slice(0, 0, kSoundRate * 59 / 100).abs().max().item<float>(), 0);
+  EXPECT_GT(read.slice(0, kSoundRate * 61 / 100, kSoundRate).abs().mean().item<float>(), 0.05);
+  EXPECT_EQ(read.slice(0, kSoundRate * 112 / 100).abs().max().item<float>(), 0);
+  EXPECT_EQ(read_sound(path, 5, 100, 1).abs().max().item<float>(), 0);
+  EXPECT_EQ(read_sound(path, -1, kSoundRate, 1).abs().max().item<float>(), 0);
+}
+
+TEST(Sound, IsFoundFarIntoAFile) {
+  const judge::TemporaryFolder folder;
+  for (const auto& [name, sound] : {std::pair{"a.mp4", "-c:v libx264 -preset ultrafast -c:a aac"},
+                                    {"b.webm", "-c:v libvpx -deadline realtime -c:a libopus"}}) {
+    SCOPED_TRACE(name);
+    write_clip(folder, name, sound, 14);
+    EXPECT_LT(distance(read_sound(folder / name, 12.2, kSoundRate, 2), decoded(folder / name, 2).slice(0, kSoundRate * 122 / 10)),
+              0.005);
+  }
+}
+
+TEST(Sound, OfACodecThatIsNotOnTheListIsASentence) {
+  const judge::TemporaryFolder folder;
+  write_clip(folder, "a.mkv", "-c:v libx264 -c:a truehd -strict -2", 1);
+  const Error error = error_of([&] { read_sound(folder / "a.mkv", 0, 100, 2); });
+  EXPECT_EQ(error.kind(), ErrorKind::Input);
+  EXPECT_THAT(error.what(), HasSubstr("truehd"));
+}
+
+// A click at 0.7 s of 1.25 s.
+std::vector<std::string> write_click(const std::string& path, int64_t channels) {
+  WriterOptions options{.path = path, .width = 32, .height = 32, .fps = Rational(16)};
+  options.sound_NC = at::zeros({kSoundRate * 5 / 4, channels}, at::kFloat);
+  options.sound_NC.slice(0, kSoundRate * 7 / 10, kSoundRate * 7 / 10 + 48).fill_(0.8);
+  VideoWriter writer(options);
+  writer.write(judge::test_clip(20, 32, 32));
+  writer.finish();
+  return writer.notices();
+}
+
+TEST(Sound, IsWrittenWhereItBelongs) {
+  const judge::TemporaryFolder folder;
+  for (const auto& [name, codec] :
+       {std::pair{"a.mp4", "aac"}, {"b.mov", "aac"}, {"c.mkv", "aac"}, {"d.webm", "opus"}}) {
+    for (const int64_t channels : {1, 2}) {
+      SCOPED_TRACE(fmt::format("{} {}", name, channels));
+      const std::string path = folder / (std::to_string(channels) + name);
+      EXPECT_TRUE(write_click(path, channels).empty());
+      EXPECT_TRUE(judge::decodes_cleanly(path));
+      EXPECT_EQ(judge::ffprobe(path).frames, 20);
+      EXPECT_NEAR(judge::ffprobe(path).duration_s, 1.25, 0.03);
+      const std::string facts =
+          judge::run("ffprobe -v error -select_streams a -show_entries stream=codec_name,sample_rate,channels -of csv=p=0 " +
+                     judge::quoted(path)).output;
+      EXPECT_EQ(facts, fmt::format("{},48000,{}\n", codec, channels));
+      // Sound relative to the first picture, as players show them.
+      const at::Tensor heard = decoded(path, channels);
+      const double start = std::stod(judge::run("ffprobe -v error -select_streams v -show_entries stream=start_time -of csv=p=0 " +
+                                                judge::quoted(path)).output);
+      const double at = static_cast<double>(loudest(heard)) / kSoundRate - start;
+      EXPECT_NEAR(at, 0.7, 0.01);
+      EXPECT_NEAR(static_cast<double>(heard.size(0)) / kSoundRate - start, 1.25, 0.03);
+      EXPECT_NEAR(static_cast<double>(loudest(read_sound(path, 0, kSoundRate * 5 / 4, channels))) / kSoundRate, 0.7, 0.01);
+    }
+  }
+}
+
+TEST(Sound, IsLeftOutWithAWordWhereAContainerHoldsNone) {
+  const judge::TemporaryFolder folder;
+  for (const char* name : {"a.gif", "b.webp", "c.y4m", "d%03d.png"}) {
+    SCOPED_TRACE(name);
+    const std::vector<std::string> notices = write_click(folder / name, 1);
+    ASSERT_FALSE(notices.empty());
+    EXPECT_THAT(notices.front(), HasSubstr("holds no sound; it is left out"));
+  }
+}
+
+TEST(Sound, GivesTheSameBytesEachTime) {
+  const judge::TemporaryFolder folder;
+  for (const char* extension : {"mp4", "webm"}) {
+    write_click(folder / (std::string("a.") + extension), 2);
+    write_click(folder / (std::string("b.") + extension), 2);
+    EXPECT_EQ(judge::file_bytes(folder / (std::string("a.") + extension)), judge::file_bytes(folder / (std::string("b.") + extension)));
+  }
+}
+
+}  // namespace
+}  // namespace sora

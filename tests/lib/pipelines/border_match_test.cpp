@@ -1,0 +1,86 @@
+#include "lib/pipelines/border_match.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+namespace sora {
+namespace {
+
+constexpr int64_t kHeight = 16, kWidth = 24;
+
+// A texture as it is, and as a VAE gives it back: without its fine pattern, and a little redder.
+at::Tensor texture(int64_t num_frames) {
+  const at::Tensor checks_HW = (at::arange(kHeight).view({-1, 1}) + at::arange(kWidth)).remainder(2).mul(10).add(100);
+  return checks_HW.view({1, kHeight, kWidth, 1}).expand({num_frames, -1, -1, 3}).to(at::kByte).contiguous();
+}
+at::Tensor softened(int64_t num_frames) {
+  at::Tensor frames = at::full({num_frames, kHeight, kWidth, 3}, 105, at::kByte);
+  frames.select(3, 0).fill_(110);
+  return frames;
+}
+
+at::Tensor matched(const Canvas& window, const at::Tensor& decoded_FHWC, int64_t chunk) {
+  at::Tensor result = at::zeros_like(decoded_FHWC);
+  int64_t expected = 0;
+  BorderMatch match(window, [&](int64_t frame, const at::Tensor& frame_HWC) {
+    EXPECT_GE(frame, expected);
+    expected = frame + 1;
+    result[frame].copy_(frame_HWC);
+  });
+  for (int64_t first = 0; first < decoded_FHWC.size(0); first += chunk) {
+    match.push(decoded_FHWC.slice(0, first, std::min(first + chunk, decoded_FHWC.size(0))));
+  }
+  return result;
+}
+
+Canvas window_of(int64_t num_frames) { return Canvas({kWidth, kHeight}, num_frames, {{{0, num_frames}, "a cat"}}); }
+
+int64_t apart(const at::Tensor& a, const at::Tensor& b) { return (a.to(at::kInt) - b.to(at::kInt)).abs().max().item<int64_t>(); }
+
+TEST(BorderMatch, GivesAStillPictureItsDetailAndColourBackOnEitherSide) {
+  for (const int64_t chunk : {1, 4}) {
+    Canvas after_it = window_of(9);
+    after_it.keep(texture(3), 0);
+    EXPECT_LE(apart(matched(after_it, softened(9), chunk).slice(0, 3), texture(6)), 1);
+    Canvas before_it = window_of(9);
+    before_it.keep(texture(3), 6);
+    EXPECT_LE(apart(matched(before_it, softened(9), chunk).slice(0, 0, 6), texture(6)), 1);
+    Canvas between = window_of(9);
+    between.keep(texture(2), 0);
+    between.keep(texture(2), 7);
+    EXPECT_LE(apart(matched(between, softened(9), chunk).slice(0, 2, 7), texture(5)), 1);
+  }
+}
+
+TEST(BorderMatch, LeavesNoTraceOfTheBorderWhereSomethingElseIsDrawn) {
+  Canvas window = window_of(5);
+  window.keep(texture(2), 0);
+  at::Tensor decoded = softened(5);
+  decoded.slice(0, 2).slice(2, 0, 12).fill_(220);  // an object comes in
+  const at::Tensor made = matched(window, decoded, 5);
+  const at::Tensor object = made.slice(0, 2).slice(2, 0, 9).to(at::kInt);
+  for (int64_t channel = 0; channel < 3; ++channel) {
+    EXPECT_EQ(object.select(3, channel).max().item<int>(), object.select(3, channel).min().item<int>());
+    EXPECT_NEAR(object.select(3, channel).max().item<int>(), channel == 0 ? 215 : 220, 1);
+  }
+  EXPECT_LE(apart(made.slice(0, 2).slice(2, 16), texture(3).slice(2, 16)), 1);
+}
+
+TEST(BorderMatch, GoesOverFromOneBorderToTheOther) {
+  Canvas window = window_of(5);
+  window.keep(at::full({1, kHeight, kWidth, 3}, 100, at::kByte), 0);
+  window.keep(at::full({1, kHeight, kWidth, 3}, 120, at::kByte), 4);
+  const at::Tensor made = matched(window, at::full({5, kHeight, kWidth, 3}, 100, at::kByte), 2);
+  for (const auto& [frame, wanted] : {std::pair{1, 105}, {2, 110}, {3, 115}}) {
+    EXPECT_EQ(made[frame].min().item<int>(), wanted);
+    EXPECT_EQ(made[frame].max().item<int>(), wanted);
+  }
+}
+
+TEST(BorderMatch, WithoutKnownFramesNothingChanges) {
+  const at::Tensor decoded = softened(5);
+  EXPECT_TRUE(at::equal(matched(window_of(5), decoded, 2), decoded));
+}
+
+}  // namespace
+}  // namespace sora
