@@ -31,7 +31,7 @@ nlohmann::json read(const std::filesystem::path& path) {
     const auto file = SafetensorsFile::open(path);
     nlohmann::json tensors = nlohmann::json::object();
     for (const TensorInfo& info : file->tensors()) {
-      const at::Tensor values = file->get(info).contiguous();
+      const at::Tensor values = file->get(info.name).contiguous();
       const std::string_view bytes(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
       tensors[info.name] = {dtype_name(info.dtype), info.shape, to_hex(bytes)};
     }
