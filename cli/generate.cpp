@@ -13,6 +13,12 @@ std::string read_stdin() {
   return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
 }
 
+double parse_scale(const std::string& text) {
+  double value = 0;
+  if (!CLI::detail::lexical_cast(text, value)) fail(ErrorKind::Usage, "--control-scale '{}' is not a number", text);
+  return value;
+}
+
 struct GenerateOptions {
   MakeClips make;
   GenerateRequest generate;
@@ -35,6 +41,14 @@ void add_generate(CLI::App& app, Command& chosen) {
   cmd->add_option("--storyboard", options->generate.storyboard, "YAML or JSON file of cards: what is shown when")
       ->type_name("FILE");
   cmd->add_option("--preset", options->generate.preset, "Style said with the text; sora presets lists them")->type_name("NAME");
+  add_parsed_list(*cmd, "--reference", options->generate.references,
+                  "Picture of who or what the video shows, for VACE models; may be given again", "FILE",
+                  [](const std::string& path) { return path; });
+  cmd->add_option("--control", options->generate.control,
+                  "Video that says where things are (depth, pose, lines, grey), for VACE models")
+      ->type_name("FILE");
+  add_parsed(*cmd, "--control-scale", options->generate.control_scale,
+             "Weight of references, control and known frames in VACE models; 1 unless said", "X", parse_scale);
   cmd->add_flag("--loop", options->generate.loop, "The end runs into the beginning");
   cmd->add_option("--variations", options->generate.variations, "Number of clips, each with the next seed")
       ->type_name("N")

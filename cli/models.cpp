@@ -13,6 +13,8 @@ struct ModelsOptions {
   ModelFiles files;
   ConvertModel convert;
   PullModel pull;
+  std::string size;
+  int64_t num_frames = 0;
   Display display;
 };
 
@@ -43,7 +45,7 @@ ModelTask task_of(const ModelsOptions& options) {
          options.names.size(), action.usage);
   }
   if (action.name == "list") return ListModels{options.files.models_dir};
-  if (action.name == "show") return ShowModel{options.names[0], options.files};
+  if (action.name == "show") return ShowModel{options.names[0], options.files, options.size, options.num_frames};
   if (action.name == "verify") return VerifyModel{options.names[0], options.files.models_dir};
   if (action.name == "convert") {
     ConvertModel convert = options.convert;
@@ -64,7 +66,7 @@ void add_models(CLI::App& app, Command& chosen) {
   cmd->footer(
       "Examples:\n"
       "  sora models list --models-dir ~/ComfyUI/models\n"
-      "  sora models show wan2.1_t2v_1.3B_bf16.safetensors\n"
+      "  sora models show wan2.1_t2v_1.3B_bf16.safetensors --size 832x480 --frames 81\n"
       "  sora models verify Wan-AI/Wan2.1-T2V-1.3B-Diffusers\n"
       "  sora models convert wan2.1_t2v_14B_fp16.safetensors wan14b-q4.gguf --type q4_k\n"
       "  sora models pull Wan-AI/Wan2.1-T2V-1.3B-Diffusers");
@@ -73,6 +75,8 @@ void add_models(CLI::App& app, Command& chosen) {
   cmd->add_option("--models-dir", options->files.models_dir,
                   "Folder with diffusion_models, vae, text_encoders and clip_vision, as ComfyUI has them")
       ->type_name("DIR");
+  cmd->add_option("--size", options->size, "Size of the clip whose memory show tells, such as 832x480")->type_name("WxH");
+  cmd->add_option("--frames", options->num_frames, "Its number of frames")->type_name("N");
   cmd->add_option("--type", options->convert.type, "Type convert writes: f32, f16, bf16, q8_0 or q4_k")
       ->type_name("TYPE");
   cmd->add_flag("-f,--force", options->convert.force, "Let convert overwrite its output");

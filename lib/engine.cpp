@@ -112,7 +112,7 @@ Manifest describe_making(const Request& request, const Plan& plan, const ModelIn
   manifest.created_by = std::string("sora ") + kVersion;
   manifest.operation = operation_name(request.operation);
   manifest.model.name = model.name;
-  manifest.model.class_name = "WanTransformer3DModel";
+  manifest.model.class_name = model.transformer.class_name();
   manifest.model.fingerprint = *model.part<std::string>("fingerprint", [&] {
     return std::make_shared<const std::string>(fingerprint(digest_model(model, DigestCache(), observer)));
   });

@@ -6,6 +6,8 @@
 #include "lib/model_convert.h"
 #include "lib/models/inventory.h"
 #include "lib/models/registry.h"
+#include "lib/pipelines/memory_plan.h"
+#include "lib/pipelines/plan.h"
 
 namespace sora {
 namespace {
@@ -17,9 +19,26 @@ json run(const ListModels& task, const fs::path& built_in, Observer&) {
   return {{"models", list_models(built_in, task.models_dir)}};
 }
 
+// What a clip asks of the memory where nothing has to be streamed or cut into tiles.
+json memory_for(const ShowModel& task, const ModelInfo& model) {
+  Request request;
+  request.operation = GenerateRequest{.prompt = "a clip"};
+  if (!task.size.empty()) request.video.size = parse_size(task.size);
+  if (task.num_frames > 0) request.video.num_frames = task.num_frames;
+  const Plan plan = make_plan(request, model);
+  const MemoryPlan memory = plan_memory(model, plan, INT64_MAX);
+  return {{"size", to_string(plan.output_size)}, {"frames", plan.output_frames},
+          {"dtype", plan.dtype},                 {"peak", memory.peak()},
+          {"text", memory.text},                 {"sample", memory.sample},
+          {"decode", memory.decode}};
+}
+
 json run(const ShowModel& task, const fs::path& built_in, Observer&) {
-  return describe_model(
-      read_model_info(task.model, find_model(task.model, built_in, task.files), task.files));
+  const ModelInfo model =
+      read_model_info(task.model, find_model(task.model, built_in, task.files), task.files);
+  json described = describe_model(model);
+  described["memory"] = memory_for(task, model);
+  return described;
 }
 
 json run(const VerifyModel& task, const fs::path& built_in, Observer& observer) {

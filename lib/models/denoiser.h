@@ -30,6 +30,10 @@ struct Conditioning {
   at::Tensor known_latents_1CFHW;
   // Per video frame: 1 known, 0 free; [num_frames] f32, undefined where no frame is known.
   at::Tensor known_frames;
+  // VACE: what the control branch is told (lib/pipelines/control.h), [1, 2 C + s^2, R + F, H, W] with the R latent frames
+  // of reference pictures in front, as the latents have them too; undefined for other models.
+  at::Tensor control_1CFHW;
+  double control_scale = 1.0;
   // Latents of the sources that frames follow down to a noise level, and that level for each latent frame (f32 [F], 1: follows
   // nothing); undefined where none is followed. The denoise loop sees to it, not the model.
   at::Tensor followed_latents_1CFHW;

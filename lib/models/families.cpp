@@ -25,6 +25,12 @@ constexpr Family kFamilies[] = {
      5120, 5.0, 40, 3.5, 3.5, 0.0, 832, 480, 81, 16, k720p},
     {"wan2.2-ti2v-5b", "Wan 2.2 text and image to video, 5B", WanForm::TokenTimesteps, false, 3072,
      5.0, 50, 5.0, 5.0, 0.0, 1280, 704, 121, 24, k720p},
+    {"wan2.1-vace-1.3b", "Wan 2.1 VACE, 1.3B", WanForm::Control, false, 1536, 16.0, 50, 5.0, 5.0,
+     0.0, 832, 480, 81, 16, k480p},
+    {"wan2.1-vace-14b", "Wan 2.1 VACE, 14B", WanForm::Control, false, 5120, 16.0, 50, 5.0, 5.0, 0.0,
+     832, 480, 81, 16, k720p},
+    {"wan2.2-vace-fun-a14b", "Wan 2.2 VACE-Fun, A14B (two experts)", WanForm::Control, true, 5120,
+     12.0, 50, 5.0, 5.0, 0.875, 832, 480, 81, 16, k720p},
 };
 
 }  // namespace
@@ -55,6 +61,7 @@ const Family* find_family(std::string_view name) {
 }
 
 WanForm form_of(const WanTransformerConfig& transformer, int64_t z_dim, bool expand_timesteps) {
+  if (transformer.has_control()) return WanForm::Control;
   if (expand_timesteps) return WanForm::TokenTimesteps;
   if (transformer.in_channels == z_dim) return WanForm::Text;
   if (!transformer.image_dim) return WanForm::Mask;

@@ -16,6 +16,7 @@ enum class WanForm {
   ClipPair,        // the same with two pictures (first and last frame)
   Mask,            // mask and known latents (Wan 2.2 image to video)
   TokenTimesteps,  // clean known tokens (Wan 2.2 TI2V-5B)
+  Control,         // mask, known and controlling frames in a branch of its own (VACE)
 };
 
 struct Family {

@@ -67,6 +67,18 @@ std::string title_of(const ModelInfo& model) {
   return family ? std::string(family->title) : "";
 }
 
+// How well the tools that leave frames as they are work on the model (docs/tools.md).
+std::string tools_of(KnownFrames known_frames) {
+  const std::string tools = "extend, recut, blend, loop: ";
+  switch (known_frames) {
+    case KnownFrames::ControlBranch: return tools + "known frames anywhere, as it was trained";
+    case KnownFrames::MaskChannels: return tools + "known frames by mask";
+    case KnownFrames::TokenTimesteps: return tools + "whole latent frames; trained for the first";
+    case KnownFrames::None: break;
+  }
+  return tools + "held to known frames, untrained";
+}
+
 json operations_of(const ModelInfo& model) {
   json operations = {"text to video"};
   if (model.wants_image_embeds && model.transformer.pos_embed_seq_len)
@@ -75,6 +87,11 @@ json operations_of(const ModelInfo& model) {
   if (model.known_frames == KnownFrames::MaskChannels)
     operations.insert(operations.end(), {"image to video", "first and last image to video"});
   if (model.known_frames == KnownFrames::TokenTimesteps) operations.push_back("image to video");
+  if (model.known_frames == KnownFrames::ControlBranch) {
+    operations.insert(operations.end(), {"image to video", "first and last image to video",
+                                         "reference pictures", "control video"});
+  }
+  operations.insert(operations.end(), {"remix", tools_of(model.known_frames)});
   return operations;
 }
 

@@ -23,6 +23,7 @@ enum class KnownFrames {
   None,            // plain text to video
   MaskChannels,    // mask and masked clip concatenated to the noise (Wan image to video, nano)
   TokenTimesteps,  // known tokens at timestep 0 (Wan 2.2 TI2V-5B, `expand_timesteps`)
+  ControlBranch,   // blocks beside the transformer's own (VACE)
 };
 
 // What the model is run with where the user does not say.

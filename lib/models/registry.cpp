@@ -19,7 +19,8 @@ namespace {
 constexpr const char* kOwnDefaults = "sora.json";
 constexpr double kTrainTimesteps = 1000;
 
-constexpr std::string_view kPipelines[] = {"WanPipeline", "WanImageToVideoPipeline"};
+constexpr std::string_view kPipelines[] = {"WanPipeline", "WanImageToVideoPipeline",
+                                           "WanVACEPipeline"};
 
 void check_pipeline(const ModelDirectory& directory) {
   std::string known;
@@ -86,6 +87,7 @@ void read_own_defaults(const std::filesystem::path& path, ModelDefaults& default
 
 KnownFrames known_frames_of(const WanTransformerConfig& transformer, const WanVaeConfig& vae,
                             bool expand_timesteps) {
+  if (transformer.has_control()) return KnownFrames::ControlBranch;
   if (expand_timesteps) return KnownFrames::TokenTimesteps;
   if (transformer.in_channels == 2 * vae.z_dim + vae.scale_factor_temporal)
     return KnownFrames::MaskChannels;
@@ -113,6 +115,18 @@ void check_channels(const ModelInfo& model) {
   if (model.transformer.out_channels != z) {
     fail(ErrorKind::Input, "{}: out_channels is {}, but this VAE's z_dim is {}",
          model.parts.transformer.string(), model.transformer.out_channels, z);
+  }
+  if (!model.transformer.has_control()) return;
+  const int64_t scale = model.vae.scale_factor_spatial;
+  const int64_t control = 2 * z + scale * scale;
+  if (model.transformer.vace_in_channels != control) {
+    fail(ErrorKind::Input, "{}: vace_in_channels is {}, but with this VAE it has to be {}",
+         model.parts.transformer.string(), model.transformer.vace_in_channels, control);
+  }
+  if (in != z) {
+    fail(ErrorKind::Input,
+         "{}: in_channels is {}, but beside a control branch it has to be the VAE's z_dim of {}",
+         model.parts.transformer.string(), in, z);
   }
 }
 
@@ -159,7 +173,9 @@ ModelInfo read_directory(const std::string& name, const std::filesystem::path& p
   model.name = name;
   model.path = path;
 
-  model.parts.transformer = directory.get("transformer", {"WanTransformer3DModel"}).directory;
+  const std::initializer_list<std::string_view> transformers = {"WanTransformer3DModel",
+                                                                 "WanVACETransformer3DModel"};
+  model.parts.transformer = directory.get("transformer", transformers).directory;
   model.parts.vae = directory.get("vae", {"AutoencoderKLWan"}).directory;
   model.parts.text_encoder = directory.get("text_encoder", {"UMT5EncoderModel"}).directory;
   model.parts.tokenizer = directory.get("tokenizer", {"T5Tokenizer", "T5TokenizerFast"}).directory;
@@ -170,7 +186,7 @@ ModelInfo read_directory(const std::string& name, const std::filesystem::path& p
   model.scheduler = read_json_file(scheduler_path);
 
   const auto boundary_ratio = directory.settings().get_optional<double>("boundary_ratio");
-  const auto transformer_2 = directory.find("transformer_2", {"WanTransformer3DModel"});
+  const auto transformer_2 = directory.find("transformer_2", transformers);
   if (boundary_ratio.has_value() != transformer_2.has_value()) {
     fail(ErrorKind::Input,
          "{}: boundary_ratio and transformer_2 belong together; this model has only one of them",

@@ -91,6 +91,14 @@ Canvas Canvas::cut(Stretch window, Stretch sees) const {
     canvas.set_levels(levels_F);
   }
   for (const at::Tensor& picture : pictures_) canvas.show(picture);
+  canvas.references_ = references_;
+  if (const Stretch part = overlap(control_.frames, seen); part.size() > 0) {
+    const at::Tensor frames_FHWC = control_.read(part);
+    const int64_t start = part.start - window.start;
+    canvas.control({start, part.stop - window.start}, [frames_FHWC, start](Stretch wanted) {
+      return frames_FHWC.slice(0, wanted.start - start, wanted.stop - start);
+    });
+  }
   return canvas;
 }
 

@@ -47,6 +47,10 @@ class Canvas {
   // A picture the user gave, at its own size, for models whose image encoder looks at it; in order of time.
   void show(const at::Tensor& picture_HWC) { pictures_.push_back(picture_HWC); }
 
+  // A picture of what the clip shows, and frames that say where things are, for models with a control branch.
+  void refer(const at::Tensor& picture_HWC) { references_.push_back(picture_HWC); }
+  void control(Stretch frames, ReadFrames read) { control_ = {frames, std::move(read)}; }
+
   Size size() const { return size_; }
   int64_t num_frames() const { return num_frames_; }
   const std::vector<Said>& prompts() const { return prompts_; }
@@ -54,6 +58,8 @@ class Canvas {
   const std::vector<Follow>& follows() const { return follows_; }
   const at::Tensor& levels() const { return levels_F_; }  // undefined where nothing is followed
   const std::vector<at::Tensor>& pictures() const { return pictures_; }
+  const std::vector<at::Tensor>& references() const { return references_; }
+  const Known& controlling() const { return control_; }  // of no frames where there is no control
   bool is_free() const { return known_.empty(); }
 
   at::Tensor known_mask() const;  // [num_frames] f32: 1 known, 0 free
@@ -78,6 +84,8 @@ class Canvas {
   std::vector<Follow> follows_;
   at::Tensor levels_F_;
   std::vector<at::Tensor> pictures_;
+  std::vector<at::Tensor> references_;
+  Known control_;
 };
 
 // The plan's layout at the model's rate and size. Throws Error(NotFound | Input) for a picture that cannot be read.

@@ -51,7 +51,7 @@ ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan&
       plan_(plan),
       observer_(observer),
       canvas_(make_canvas(plan)),
-      source_encoder_(model, plan, canvas_) {}
+      source_encoder_(model, plan) {}
 
 void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const TakeLatents& take_latents) {
   OutputShaper shaper(plan_, take_frames);
@@ -140,8 +140,7 @@ Canvas ClipMaker::cut_window(const Window& window, const Reel& reel) const {
 }
 
 at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer& observer) {
-  LatentGrid grid = plan_.grid;
-  grid.frames = (window.num_frames() - 1) / grid.strides.temporal + 1;
+  const LatentGrid grid = drawn_grid(plan_, window.num_frames());
   if (!texts_) texts_ = encode_texts_of(model_, plan_, observer_);
   const Conditioning conditioning = make_conditioning(model_, plan_, window, *texts_, source_encoder_, observer);
   if (!denoiser_) denoiser_ = make_denoiser(model_, plan_.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
@@ -151,7 +150,8 @@ at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer&
   const std::unique_ptr<Scheduler> scheduler =
       make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
-  return denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()), plan_, observer);
+  const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()), plan_, observer);
+  return drawn.slice(2, static_cast<int64_t>(plan_.layout.references.size()));
 }
 
 void ClipMaker::make_circle(const Making& making, OutputShaper& shaper, const TakeLatents& take_latents) {

@@ -10,6 +10,7 @@
 #include "lib/core/error.h"
 #include "lib/models/wan/clip_vision.h"
 #include "lib/models/wan/parts.h"
+#include "lib/pipelines/control.h"
 #include "lib/text/prompt_embeds.h"
 
 namespace sora {
@@ -143,8 +144,12 @@ EncodedTexts encode_texts_of(const ModelInfo& model, const Plan& plan, Observer&
   return texts;
 }
 
-SourceEncoder::SourceEncoder(const ModelInfo& model, const Plan& plan, const Canvas& whole)
-    : model_(model), plan_(plan), is_kept_(plan.windows.size() > 1 || whole.follows().size() > 1) {}
+SourceEncoder::SourceEncoder(const ModelInfo& model, const Plan& plan)
+    : model_(model), plan_(plan) {}
+
+void SourceEncoder::end_window() {
+  if (plan_.windows.size() == 1) vae_.reset();
+}
 
 const WanVae& SourceEncoder::vae() {
   if (!vae_) vae_.emplace(model_.vae, Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_)), WanVaeParts::Encoder);
@@ -160,8 +165,25 @@ at::Tensor SourceEncoder::known(const Canvas& canvas, Observer& observer) {
     for (const Canvas::Known& known : canvas.known()) copy_frames(video_CFHW, first, known.frames, known.read);
     return video_CFHW.unsqueeze(0);
   });
-  if (!is_kept_) vae_.reset();
   return latents;
+}
+
+at::Tensor SourceEncoder::controlling(const Canvas& canvas, Observer& observer) {
+  observer.begin(Phase::EncodeSource, canvas.num_frames());
+  const Canvas::Known& control = canvas.controlling();
+  return vae().encode(canvas.num_frames(), [&](int64_t first, int64_t count) {
+    check_stop(observer);
+    observer.advance(Phase::EncodeSource, first + count);
+    at::Tensor video_CFHW = grey(canvas, count);
+    if (control.frames.size() > 0) copy_frames(video_CFHW, first, control.frames, control.read);
+    const at::Tensor is_free = canvas.known_mask().slice(0, first, first + count).eq(0);
+    return (video_CFHW * is_free.view({1, -1, 1, 1})).unsqueeze(0);
+  });
+}
+
+at::Tensor SourceEncoder::reference(const at::Tensor& picture_HWC) {
+  const Size& size = plan_.canvas_size;
+  return vae().encode(reference_on_white(picture_HWC, size.height, size.width, model_.vae.scale_factor_spatial));
 }
 
 at::Tensor SourceEncoder::followed(const Canvas& canvas, const Canvas::Follow& source, Observer& observer) {
@@ -180,7 +202,6 @@ at::Tensor SourceEncoder::followed(const Canvas& canvas, const Canvas::Follow& s
     copy_frames(video_CFHW, first, source.frames, source.read);
     return video_CFHW.unsqueeze(0);
   });
-  if (!is_kept_) vae_.reset();
   return latents;
 }
 
@@ -234,7 +255,10 @@ Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const C
   if (canvas.prompts().size() > 1) {
     for (const Said& said : canvas.prompts()) conditioning.timed.push_back(encoded(texts, said.text));
     const int64_t num_latent_frames = (canvas.num_frames() - 1) / model.strides().temporal + 1;
-    conditioning.timed_bias_FP = relay_bias(canvas.prompts(), model.strides(), num_latent_frames);
+    const at::Tensor bias_FP = relay_bias(canvas.prompts(), model.strides(), num_latent_frames);
+    // A reference picture belongs to all of the texts.
+    const auto num_references = static_cast<int64_t>(canvas.references().size());
+    conditioning.timed_bias_FP = at::cat({at::zeros({num_references, bias_FP.size(1)}, at::kFloat), bias_FP});
   }
   if (plan.layout.edit != EditMethod::None) conditioning.source = encoded(texts, plan.layout.source_prompt);
   conditioning.guidance_scale = plan.guidance_scale;
@@ -244,6 +268,11 @@ Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const C
     conditioning.known_frames = canvas.known_mask();
   }
   add_followed(model, canvas, encoder, conditioning, observer);
+  if (model.known_frames == KnownFrames::ControlBranch) {
+    conditioning.control_1CFHW = make_control(model, canvas, conditioning.known_latents_1CFHW, encoder, observer);
+    conditioning.control_scale = plan.layout.control_scale;
+  }
+  encoder.end_window();
   if (model.wants_image_embeds) conditioning.image_embeds_BSD = encoder.pictures(canvas);
   return conditioning;
 }

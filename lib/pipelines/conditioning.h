@@ -32,22 +32,27 @@ EncodedTexts encode_texts_of(const ModelInfo& model, const Plan& plan, Observer&
 // The VAE's encoder, and the image encoder where the model has one. Keeps what further windows will want again.
 class SourceEncoder {
  public:
-  SourceEncoder(const ModelInfo& model, const Plan& plan, const Canvas& whole);
+  SourceEncoder(const ModelInfo& model, const Plan& plan);
 
   // Normalised latents [1,C,F,H,W] of the canvas' known frames, unknown ones grey.
   at::Tensor known(const Canvas& canvas, Observer& observer);
+  // What the control says of free frames; grey elsewhere.
+  at::Tensor controlling(const Canvas& canvas, Observer& observer);
+  // One latent frame of a reference picture, shown whole on white.
+  at::Tensor reference(const at::Tensor& picture_HWC);
   // Of a source that frames follow; frames outside of it grey.
   at::Tensor followed(const Canvas& canvas, const Canvas::Follow& source, Observer& observer);
   // Hidden states of the image encoder for the user's pictures, or else for the first and last known frame. Throws
   // Error(Usage) where there are too few.
   at::Tensor pictures(const Canvas& canvas) const;
+  // Drops the VAE where no further window will want it.
+  void end_window();
 
  private:
   const WanVae& vae();
 
   const ModelInfo& model_;
   const Plan& plan_;
-  bool is_kept_;  // further windows will be encoded
   std::optional<WanVae> vae_;
 };
 

@@ -83,6 +83,20 @@ void lay_cards(const Storyboard& storyboard, const std::string& prompt, const Vi
   if (layout.prompts.empty()) layout.say_everywhere(style);
 }
 
+// What only a control branch understands.
+void lay_control(const GenerateRequest& request, const std::shared_ptr<const Source>& control, const ModelInfo& model, Layout& layout) {
+  layout.references = request.references;
+  layout.control_scale = request.control_scale.value_or(1.0);
+  if (control) {
+    const int64_t count = control->count_frames(layout.fps, "generate");
+    layout.control = layout.place(control, "crop", 0, 0, std::min(count, layout.num_frames));
+  }
+  if (model.transformer.has_control()) return;
+  const char* option = !request.references.empty() ? "--reference" : control ? "--control" : request.control_scale ? "--control-scale" : nullptr;
+  if (!option) return;
+  fail(ErrorKind::Usage, "{} needs a model with a control branch, such as Wan 2.1 VACE; {} has none (see sora models show)", option, model.name);
+}
+
 }  // namespace
 
 Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const ModelInfo& model) {
@@ -92,8 +106,16 @@ Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const Mod
   if (video.resolution || video.aspect) layout.size = size_for(video.resolution.value_or("480p"), video.aspect.value_or("16:9"));
   layout.fps = video.fps.value_or(model.defaults.fps);
   layout.num_frames = asked_frames(video, model, layout.fps);
+  std::shared_ptr<const Source> control;
+  if (!request.control.empty()) {
+    control = std::make_shared<const Source>(request.control);
+    const bool is_length_open = !video.num_frames && !video.duration_s;
+    if (is_length_open) layout.num_frames = control->count_frames(layout.fps, "generate");
+    if (!video.size && !video.resolution && !video.aspect) layout.size = {control->info().width, control->info().height};
+  }
   layout.cyclic = request.loop;
   layout.say_everywhere(request.prompt);
+  lay_control(request, control, model, layout);
   if (!request.storyboard.empty()) {
     lay_cards(read_storyboard(request.storyboard), request.prompt, video, layout);
     return layout;

@@ -92,6 +92,8 @@ std::vector<std::string> sources_of(const Operation& operation) {
           add(request.image);
           add(request.last_image);
           add(request.storyboard);
+          for (const std::string& path : request.references) add(path);
+          add(request.control);
           if (!request.storyboard.empty()) {
             for (const Card& card : read_storyboard(request.storyboard).cards) {
               add(card.image);

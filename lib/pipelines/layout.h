@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ struct Layout {
   std::vector<Shot> kept;  // by time, disjoint; may reach into the hidden frames
   std::vector<Picture> pictures;
   std::vector<Guide> guides;
+  std::vector<std::string> references;  // paths of pictures, for models with a control branch
+  std::optional<Shot> control;          // likewise: what its frames say of the drawn ones
+  double control_scale = 1;
   std::vector<double> levels;  // noise level down to which a frame follows the guides; empty without guides
   std::vector<Heard> heard;    // may overlap; only of sources with sound
   std::vector<Said> prompts;   // by time, without gaps

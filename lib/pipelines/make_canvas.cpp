@@ -125,6 +125,11 @@ Canvas make_canvas(const Plan& plan) {
                 canvas_frame_of(plan, picture.frame));
     canvas.show(picture_HWC);
   }
+  for (const std::string& path : layout.references) canvas.refer(read_image(path));
+  if (layout.control) {
+    const Stretch frames = on_canvas(plan, *layout.control);
+    canvas.control(frames, [&plan](Stretch wanted) { return read_placement(plan, *plan.layout.control, wanted); });
+  }
   return canvas;
 }
 

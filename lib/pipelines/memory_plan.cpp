@@ -2,13 +2,16 @@
 // that are alive at the widest point of each network, and the program with its libraries.
 #include "lib/pipelines/memory_plan.h"
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
 #include <map>
 #include <sstream>
 
+#include "kernels/linear.h"
 #include "lib/core/error.h"
 #include "lib/models/wan/parts.h"
 #include "lib/models/wan/vae_tiling.h"
@@ -27,38 +30,58 @@ at::ScalarType scalar_type(const Plan& plan) {
   return plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
 }
 
-// Of a tensor once a layer holds it: packed ones and those of the right type are mapped, others are
-// copies, whose source's pages were read too.
-int64_t held_bytes(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype) {
-  const TensorInfo& info = checkpoint.info(name);
-  const bool mapped = info.dtype == dtype || checkpoint.packed(name) != nullptr;
-  return info.num_bytes() +
-         (mapped ? 0 : info.num_values() * static_cast<int64_t>(c10::elementSize(dtype)));
+// Whether this processor wants a weight in an order of its own.
+bool is_reordered(at::ScalarType dtype) {
+  return kernels::pack(at::zeros({64, 64}, dtype)).defined();
 }
 
-// "blocks.12.x" -> "blocks.12", with `list` = "blocks."; empty for other tensors.
-std::string layer_of(const std::string& name, const std::string& list) {
-  if (!name.starts_with(list)) return "";
-  return name.substr(0, name.find('.', list.size()));
+// Of a tensor in a layer: what is read of the file, and the copy that another type, or another order,
+// asks for.
+struct TensorBytes {
+  int64_t stored = 0;
+  int64_t copied = 0;
+
+  // Pages of what was copied are let go.
+  int64_t held() const { return copied > 0 ? copied : stored; }
+  int64_t while_loading() const { return stored + copied; }
+};
+
+TensorBytes bytes_of(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype) {
+  const TensorInfo& info = checkpoint.info(name);
+  if (checkpoint.packed(name)) return {info.num_bytes(), 0};
+  const bool is_copied = info.dtype != dtype || (info.shape.size() == 2 && is_reordered(dtype));
+  return {info.num_bytes(),
+          is_copied ? info.num_values() * static_cast<int64_t>(c10::elementSize(dtype)) : 0};
+}
+
+// "blocks.12.x" -> "blocks.12", with "blocks." among `lists`; empty for other tensors.
+std::string layer_of(const std::string& name, std::initializer_list<std::string_view> lists) {
+  for (const std::string_view list : lists) {
+    if (name.starts_with(list)) return name.substr(0, name.find('.', list.size()));
+  }
+  return "";
 }
 
 struct PartBytes {
   int64_t rest = 0;     // outside of the layers
   int64_t layers = 0;   // all of them
-  int64_t largest = 0;  // of one
+  int64_t largest = 0;  // of one while it is loaded
 };
 
-PartBytes measure(const Checkpoint& checkpoint, const std::string& list, at::ScalarType dtype) {
+PartBytes measure(const Checkpoint& checkpoint, at::ScalarType dtype) {
   PartBytes bytes;
   std::map<std::string, int64_t> layers;
   for (const std::string& name : checkpoint.names()) {
-    const std::string layer = layer_of(name, list);
-    (layer.empty() ? bytes.rest : layers[layer]) += held_bytes(checkpoint, name, dtype);
+    const std::string layer = layer_of(name, {"blocks.", "vace_blocks."});
+    const TensorBytes tensor = bytes_of(checkpoint, name, dtype);
+    if (layer.empty()) {
+      bytes.rest += tensor.while_loading();
+      continue;
+    }
+    bytes.layers += tensor.held();
+    layers[layer] += tensor.while_loading();
   }
-  for (const auto& [name, size] : layers) {
-    bytes.layers += size;
-    bytes.largest = std::max(bytes.largest, size);
-  }
+  for (const auto& [name, size] : layers) bytes.largest = std::max(bytes.largest, size);
   return bytes;
 }
 
@@ -68,12 +91,8 @@ int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
   int64_t largest = 0;
   std::map<std::string, int64_t> layers;
   for (const std::string& name : stored.names()) {
-    for (const char* list : {"encoder.block.", "blocks.", "enc.blk."}) {
-      const std::string layer = layer_of(name, list);
-      if (layer.empty()) continue;
-      const TensorInfo& info = stored.info(name);
-      layers[layer] += info.num_bytes() + info.num_values() * element_size(plan);
-    }
+    const std::string layer = layer_of(name, {"encoder.block.", "blocks.", "enc.blk."});
+    if (!layer.empty()) layers[layer] += bytes_of(stored, name, scalar_type(plan)).while_loading();
   }
   for (const auto& [name, size] : layers) largest = std::max(largest, size);
   return kProgram + largest;
@@ -84,15 +103,16 @@ int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
 int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const WanTransformerConfig& config = model.transformer;
   const int64_t element = element_size(plan), width = config.inner_dim();
-  const int64_t tokens = plan.grid.num_tokens();
+  const LatentGrid grid = drawn_grid(plan, plan.grid.num_frames());
+  const int64_t tokens = grid.num_tokens();
   const bool guided = plan.guidance_scale > 1.0;
   const bool batched = guided && tokens <= kMaxBatchedTokens && !config.image_dim;
   const int64_t rows = tokens * (batched ? 2 : 1);
-  const int64_t hidden = rows * width * (4 + 5 * element);
-  const int64_t text = config.num_layers * (guided ? 2 : 1) * model.defaults.max_sequence_length *
-                       width * 2 * element;
-  const int64_t latents =
-      12 * plan.grid.frames * plan.grid.height * plan.grid.width * plan.grid.strides.channels * 4;
+  // The control branch has a hidden state of its own, and its hint.
+  const int64_t hidden = rows * width * (4 + 5 * element + (config.has_control() ? 4 + element : 0));
+  const auto num_layers = config.num_layers + static_cast<int64_t>(config.vace_layers.size());
+  const int64_t text = num_layers * (guided ? 2 : 1) * model.defaults.max_sequence_length * width * 2 * element;
+  const int64_t latents = 12 * grid.frames * grid.height * grid.width * grid.strides.channels * 4;
   return hidden + text + latents;
 }
 
@@ -156,13 +176,13 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   for (const auto& path : {model.parts.transformer, model.parts.transformer_2}) {
     if (path.empty()) continue;
     const auto checkpoint = open_weights(WanPart::Transformer, path);
-    const PartBytes expert = measure(*checkpoint, "blocks.", scalar_type(plan));
+    const PartBytes expert = measure(*checkpoint, scalar_type(plan));
     if (expert.layers > transformer.layers) transformer = expert;
   }
   const auto vae = open_weights(WanPart::Vae, model.parts.vae);
   int64_t decoder = 0;
   for (const std::string& name : vae->names()) {
-    if (name.starts_with("decoder.")) decoder += held_bytes(*vae, name, scalar_type(plan));
+    if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, scalar_type(plan)).while_loading();
   }
 
   const int64_t activations = kProgram + transformer.rest + sample_activations(model, plan);

@@ -187,6 +187,12 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   return plan;
 }
 
+LatentGrid drawn_grid(const Plan& plan, int64_t num_frames) {
+  LatentGrid grid = plan.grid;
+  grid.frames = (num_frames - 1) / grid.strides.temporal + 1 + static_cast<int64_t>(plan.layout.references.size());
+  return grid;
+}
+
 double transformer_flops(const ModelInfo& model, const LatentGrid& grid) {
   const WanTransformerConfig& config = model.transformer;
   const auto n = static_cast<double>(grid.num_tokens());
@@ -195,16 +201,15 @@ double transformer_flops(const ModelInfo& model, const LatentGrid& grid) {
   const auto m = static_cast<double>(model.defaults.max_sequence_length);
   const double projections = 2 * n * (4 * d * d + 2 * d * d + 2 * d * f);
   const double scores = 4 * n * n * d + 4 * n * m * d;
-  return static_cast<double>(config.num_layers) * (projections + scores);
+  const auto num_control = static_cast<double>(config.vace_layers.size());
+  return (static_cast<double>(config.num_layers) + num_control) * (projections + scores) + num_control * 2 * n * d * d;
 }
 
 double sampling_flops(const ModelInfo& model, const Plan& plan) {
   const int passes = (plan.guidance_scale > 1.0 ? 2 : 1) * (plan.layout.edit == EditMethod::None ? 1 : 2);
   double flops = 0;
   for (const Window& window : plan.windows) {
-    LatentGrid grid = plan.grid;
-    grid.frames = (window.frames.size() - 1) / grid.strides.temporal + 1;
-    flops += transformer_flops(model, grid);
+    flops += transformer_flops(model, drawn_grid(plan, window.frames.size()));
   }
   return flops * passes * plan.steps;
 }

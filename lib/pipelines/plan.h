@@ -50,6 +50,9 @@ bool shows(const Shot& placement, double output_position);
 // The first canvas frame that is not before an output frame.
 int64_t canvas_frame_of(const Plan& plan, int64_t output_frame);
 
+// The latents of a window of so many frames, those of reference pictures in front included.
+LatentGrid drawn_grid(const Plan& plan, int64_t num_frames);
+
 // Throws Error(Usage) for what this model cannot do at all. A request without a seed gets a random one.
 Plan make_plan(const Request& request, const ModelInfo& model);
 

@@ -13,6 +13,7 @@ namespace {
 constexpr size_t kMaxPromptBytes = 64 * 1024;
 constexpr size_t kMaxCurvePoints = 1000;
 constexpr size_t kMaxRanges = 100;
+constexpr size_t kMaxReferences = 16;
 
 struct NamedStrength {
   std::string_view name;
@@ -168,6 +169,18 @@ void check(const GenerateRequest& request) {
   }
   if (!request.storyboard.empty() && (request.loop || !request.image.empty())) {
     fail(ErrorKind::Usage, "--storyboard says what is shown when; leave out {}", request.loop ? "--loop" : "--image and --last-image");
+  }
+  if (request.loop && !(request.references.empty() && request.control.empty())) {
+    fail(ErrorKind::Usage, "--loop draws a circle of frames alone; leave out {}", request.references.empty() ? "--control" : "--reference");
+  }
+  if (request.references.size() > kMaxReferences) {
+    fail(ErrorKind::Usage, "{} reference pictures are too many; at most {} are taken", request.references.size(), kMaxReferences);
+  }
+  if (!request.storyboard.empty() && !request.control.empty()) {
+    fail(ErrorKind::Usage, "--storyboard says what is shown when; leave out --control");
+  }
+  if (request.control_scale && !(*request.control_scale >= 0 && *request.control_scale <= 10)) {
+    fail(ErrorKind::Usage, "--control-scale {} is out of range; it goes from 0 to 10", *request.control_scale);
   }
   if (request.loop && !request.image.empty()) {
     fail(ErrorKind::Usage, "--loop draws a circle without a first frame; leave out --image, or loop the finished clip with sora loop");

@@ -47,6 +47,9 @@ struct GenerateRequest {
   bool loop = false;       // the end runs into the beginning
   std::string storyboard;  // path of a file of cards, storyboard.h; its texts stand instead of the prompt
   std::string preset;      // name of a style, presets.h; said with every text
+  std::vector<std::string> references;  // paths of pictures of what the clip shows
+  std::string control;                  // path of a video that says where things are: depth, pose, lines
+  std::optional<double> control_scale;  // weight of references, control and known frames; empty: 1
 };
 
 // Past either end of a clip.

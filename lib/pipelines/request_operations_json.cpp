@@ -17,6 +17,9 @@ class Writer {
   void field(const char* key, const std::vector<double>& values) {
     if (!values.empty()) object[key] = values;
   }
+  void field(const char* key, const std::vector<std::string>& values) {
+    if (!values.empty()) object[key] = values;
+  }
   void field(const char* key, const std::vector<TimeRange>& ranges) {
     for (const TimeRange& range : ranges) object[key].push_back(to_string(range));
   }
@@ -57,6 +60,9 @@ void visit_fields(Visitor& visit, Request& request) {
     visit.field("last_image", request.last_image);
     visit.field("loop", request.loop);
     visit.field("storyboard", request.storyboard);
+    visit.field("references", request.references);
+    visit.field("control", request.control);
+    visit.field("control_scale", request.control_scale);
     visit.field("preset", request.preset);
   } else {
     visit_tool(visit, request);

@@ -21,7 +21,8 @@ const std::set<std::string>& other_keys() {
       "image",     "last_image",    "source",        "source_a", "source_b",
       "sources",   "video",         "first",         "second",   "a",
       "b",         "files",         "mode",          "curve",    "direction",
-      "files_dir", "file",          "codec",         "path",     "sha256"};
+      "files_dir", "file",          "codec",         "path",     "sha256",
+      "references", "control"};
   return keys;
 }
 

@@ -15,6 +15,7 @@
 #include "lib/core/json_file.h"
 #include "lib/tensor_io/gguf.h"
 #include "lib/tensor_io/safetensors.h"
+#include "lib/tensor_io/shard_index.h"
 
 namespace sora {
 namespace {
@@ -153,23 +154,9 @@ fs::path weights_of(const fs::path& directory) {
 
 Checkpoint open_shards(const fs::path& index_path) {
   const fs::path directory = index_path.has_parent_path() ? index_path.parent_path() : ".";
-  const nlohmann::json index = read_json_file(index_path);
-  const auto map = index.is_object() ? index.find("weight_map") : index.end();
-  if (map == index.end() || !map->is_object() || map->empty()) {
-    fail(ErrorKind::Input, "{}: has no \"weight_map\" object with tensors", index_path.string());
-  }
+  const ShardIndex index = parse_shard_index(read_file(index_path), index_path.string());
   std::set<std::string> names;
-  for (const auto& [tensor, file] : map->items()) {
-    const std::string name = file.is_string() ? file.get<std::string>() : "";
-    if (name.empty() || name == "." || name == ".." ||
-        name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
-      fail(ErrorKind::Input,
-           "{}: weight_map of \"{}\" is {}, expected the plain name of a file beside the index",
-           index_path.string(), tensor,
-           file.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
-    }
-    names.insert(name);
-  }
+  for (const auto& [tensor, name] : index) names.insert(name);
 
   std::vector<std::string> missing;
   for (const std::string& name : names) {
@@ -197,8 +184,7 @@ Checkpoint open_shards(const fs::path& index_path) {
   for (const auto& file : files) {
     for (const TensorInfo& info : file->tensors()) held.emplace(file.get(), info.name);
   }
-  for (const auto& [tensor, file] : map->items()) {
-    const std::string name = file.get<std::string>();
+  for (const auto& [tensor, name] : index) {
     if (!held.contains({by_name[name], tensor})) {
       fail(ErrorKind::Input, "{}: says that {} holds tensor \"{}\", which it does not",
            index_path.string(), name, tensor);

@@ -176,12 +176,20 @@ class Reader {
   size_t position_ = 0;
 };
 
+// Whether a tensor's strides fit in 63 bits; in one without values they are those of its other
+// dimensions.
+bool has_strides(const std::vector<int64_t>& shape) {
+  int64_t stride = sizeof(double);
+  return std::none_of(shape.begin(), shape.end(), [&](int64_t size) {
+    return __builtin_mul_overflow(stride, std::max<int64_t>(size, 1), &stride);
+  });
+}
+
 // Bytes of the values, empty where they overflow or are no whole blocks.
 std::optional<int64_t> num_bytes(const GgufTensor& tensor) {
+  if (!has_strides(tensor.shape)) return std::nullopt;
   int64_t values = 1;
-  for (const int64_t size : tensor.shape) {
-    if (__builtin_mul_overflow(values, size, &values)) return std::nullopt;
-  }
+  for (const int64_t size : tensor.shape) values *= size;
   int64_t bytes = 0;
   if (!tensor.blocks) {
     const auto each = static_cast<int64_t>(c10::elementSize(tensor.dtype));
@@ -282,7 +290,7 @@ void restore_shapes(const Reader& reader, GgufHeader& header) {
     bool fits = shape && shape->size() <= kMaxDims;
     for (size_t i = 0; fits && i < shape->size(); ++i)
       fits = (*shape)[i] >= 0 && !__builtin_mul_overflow(wanted, (*shape)[i], &wanted);
-    if (!fits || wanted != values) {
+    if (!fits || wanted != values || !has_strides(*shape)) {
       reader.refuse("gives tensor \"{}\" an original shape of another number of values",
                     tensor.name);
     }

@@ -1,31 +1,16 @@
-// LoRA files under the names that diffusers, kohya's and musubi's trainers, lightx2v and ComfyUI
-// give to their tensors.
+// The changes that a LoRA file makes to a model.
 #pragma once
 
 #include <filesystem>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "lib/tensor_io/checkpoint.h"
+#include "lib/tensor_io/lora_name.h"
 #include "lib/tensor_io/low_rank.h"
 
 namespace sora {
-
-enum class LoraRole { Down, Up, Alpha, WeightDifference, BiasDifference, ModulationDifference };
-
-// A tensor's name taken apart.
-struct LoraName {
-  std::string module;  // without prefixes, dots as they were: "blocks.0.self_attn.q"
-  LoraRole role;
-  bool flattened = false;  // kohya: dots of the module became underscores
-  bool low_noise = false;  // diffusers' "transformer_2."
-};
-
-// Throws Error(Input), with `description` in the message, for a kind of adapter that is not read
-// (LoHa, LoKr, DoRA). A name that is none of a transformer's adapter gives an empty module.
-LoraName parse_lora_name(std::string_view name, const std::string& description);
 
 struct LoraMatch {
   int64_t num_matched = 0;  // tensors of the file

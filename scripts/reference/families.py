@@ -1,5 +1,5 @@
-"""Configurations of the published Wan models in diffusers' form: Wan 2.1 (T2V 1.3B and 14B, I2V 14B, FLF2V 14B) and
-Wan 2.2 (T2V and I2V A14B, TI2V 5B), with their text and image encoders."""
+"""Configurations of the published Wan models in diffusers' form: Wan 2.1 (T2V 1.3B and 14B, I2V 14B, FLF2V 14B, VACE
+1.3B and 14B) and Wan 2.2 (T2V and I2V A14B, TI2V 5B, VACE-Fun A14B), with their text and image encoders."""
 
 
 def transformer(*, heads, layers, ffn_dim, in_channels=16, out_channels=16, **image):
@@ -65,6 +65,10 @@ CLIP_VIT_H = {
 }  # fmt: skip
 
 
+VACE_1_3B = {"vace_layers": list(range(0, 30, 2)), "vace_in_channels": 96}
+VACE_14B = {"vace_layers": list(range(0, 40, 5)), "vace_in_channels": 96}
+
+
 def family(pipeline, transformer, vae=VAE_21, *, flow_shift, boundary_ratio=None, expand_timesteps=False):
     return {
         "pipeline": pipeline,
@@ -92,4 +96,9 @@ FAMILIES = {
         flow_shift=5.0,
         expand_timesteps=True,
     ),
+    "vace-1.3b": family(
+        "WanVACEPipeline", transformer(heads=12, layers=30, ffn_dim=8960, **VACE_1_3B), flow_shift=16.0
+    ),
+    "vace-14b": family("WanVACEPipeline", of_14b(**VACE_14B), flow_shift=16.0),
+    "vace-fun-a14b": family("WanVACEPipeline", of_14b(**VACE_14B), flow_shift=12.0, boundary_ratio=0.875),
 }

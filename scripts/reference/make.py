@@ -17,6 +17,7 @@ STAGES = [
     "clip_vision",
     "pipelines",
     "weights",
+    "hostile",
 ]
 
 

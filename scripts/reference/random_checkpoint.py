@@ -13,7 +13,7 @@ import time
 
 import diffusers
 import torch
-from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanTransformer3DModel
+from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanTransformer3DModel, WanVACETransformer3DModel
 from families import CLIP_VIT_H, FAMILIES, TINY_TEXT_ENCODER, UMT5_XXL
 from fixtures import case
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
@@ -127,11 +127,18 @@ def make(arguments):
     changes = {"num_layers": arguments.layers} if arguments.layers else {}
 
     index = {"_class_name": family["pipeline"], "_diffusers_version": diffusers.__version__}
-    index |= {"boundary_ratio": family["boundary_ratio"], "expand_timesteps": family["expand_timesteps"]}
+    index["boundary_ratio"] = family["boundary_ratio"]
+    if family["pipeline"] != "WanVACEPipeline":
+        index["expand_timesteps"] = family["expand_timesteps"]
     for name in ("transformer", "transformer_2"):
         index[name] = [None, None]
         if name == "transformer" or family["boundary_ratio"] is not None:
-            model = on_meta(WanTransformer3DModel, {**family["transformer"], **changes})
+            is_vace = "vace_layers" in family["transformer"]
+            model_class = WanVACETransformer3DModel if is_vace else WanTransformer3DModel
+            config = {**family["transformer"], **changes}
+            if is_vace:
+                config["vace_layers"] = [layer for layer in config["vace_layers"] if layer < config["num_layers"]]
+            model = on_meta(model_class, config)
             index[name] = add_diffusers_model(directory, name, model, dtype, arguments)
     index["vae"] = add_diffusers_model(
         directory, "vae", on_meta(AutoencoderKLWan, family["vae"]), vae_dtype, arguments

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy
 import torch
-from diffusers import AutoencoderKLWan, WanImageToVideoPipeline, WanPipeline
+from diffusers import AutoencoderKLWan, WanImageToVideoPipeline, WanPipeline, WanVACEPipeline
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
@@ -41,7 +41,7 @@ def load(directory, dtype, vae_dtype=torch.float32):
     diffusers' documentation of Wan recommends."""
     directory = pathlib.Path(directory)
     index = json.loads((directory / "model_index.json").read_text(encoding="utf-8"))
-    classes = {"WanPipeline": WanPipeline, "WanImageToVideoPipeline": WanImageToVideoPipeline}
+    classes = {each.__name__: each for each in (WanPipeline, WanImageToVideoPipeline, WanVACEPipeline)}
     if index["_class_name"] not in classes:
         raise ValueError(f"{directory}/model_index.json: {index['_class_name']} is none of {', '.join(classes)}")
     vae = AutoencoderKLWan.from_pretrained(directory / "vae", dtype=vae_dtype)
@@ -78,13 +78,13 @@ def with_empty_mask(transformer):
     return lambda: setattr(transformer, "forward", forward)
 
 
-def starting_noise(pipeline, settings):
+def starting_noise(pipeline, settings, num_references=0):
     """What prepare_latents draws for this seed with a CPU generator."""
     vae = pipeline.vae.config
     shape = (
         1,
         vae.z_dim,
-        (settings.num_frames - 1) // vae.scale_factor_temporal + 1,
+        (settings.num_frames - 1) // vae.scale_factor_temporal + 1 + num_references,
         settings.height // vae.scale_factor_spatial,
         settings.width // vae.scale_factor_spatial,
     )
@@ -111,6 +111,18 @@ def real_tokens(embeds):
     return embeds[: int(filled.max()) + 1] if len(filled) else embeds[:0]
 
 
+def observer():
+    """What a run's steps leave behind, and the callback that collects it."""
+    seen = {"latents": []}
+
+    def after_step(_, step, timestep, tensors):
+        seen["latents"].append(tensors["latents"][0].float().clone())
+        seen["text"] = (tensors["prompt_embeds"], tensors["negative_prompt_embeds"])
+        return {}
+
+    return seen, after_step
+
+
 def run(pipeline, settings, image=None, last_image=None):
     """image and last_image: uint8 [H, W, 3] tensors of the video's size, or None for text to video."""
     pipeline = as_pipeline(pipeline, WanPipeline if image is None else WanImageToVideoPipeline)
@@ -129,13 +141,7 @@ def run(pipeline, settings, image=None, last_image=None):
             if transformer is not None and transformer.config.in_channels != noise.shape[1]:
                 restore.append(with_empty_mask(transformer))
 
-    seen = {"latents": []}
-
-    def after_step(_, step, timestep, tensors):
-        seen["latents"].append(tensors["latents"][0].float().clone())
-        seen["text"] = (tensors["prompt_embeds"], tensors["negative_prompt_embeds"])
-        return {}
-
+    seen, after_step = observer()
     try:
         latents = pipeline(
             prompt=settings.prompt,
@@ -155,6 +161,10 @@ def run(pipeline, settings, image=None, last_image=None):
     finally:
         for undo in restore:
             undo()
+    return outcome(pipeline, noise, seen, latents)
+
+
+def outcome(pipeline, noise, seen, latents):
     return Run(
         noise=noise,
         timesteps=pipeline.scheduler.timesteps,
@@ -164,3 +174,63 @@ def run(pipeline, settings, image=None, last_image=None):
         latents=latents,
         frames=decode(pipeline, latents),
     )
+
+
+def take_single_arrays(processor):
+    """Lets the pipeline ask the first frame for its size where that is an array, which it takes for a batch."""
+    ask = processor.get_default_height_width
+
+    def asked(image, *sizes):
+        is_one = isinstance(image, numpy.ndarray) and image.ndim == 3
+        return ask(image[None] if is_one else image, *sizes)
+
+    processor.get_default_height_width = asked
+
+
+def run_vace(pipeline, settings, known=None, control=None, references=(), conditioning_scale=1.0):
+    """known: frame number -> uint8 [H, W, 3] picture of the video's size, kept; control: uint8 [F, H, W, 3] of what
+    the frames to be drawn are told, or None; references: uint8 [H, W, 3] of any size."""
+    known = known or {}
+    take_single_arrays(pipeline.video_processor)
+    noise = starting_noise(pipeline, settings, len(references))
+    arguments = {}
+    if known or control is not None:
+        # Wan's grey, 0 in [-1, 1], lies between two bytes: pictures are floats in [0, 1].
+        grey = numpy.full((settings.height, settings.width, 3), 0.5, dtype=numpy.float32)
+        video = [grey] * settings.num_frames
+        if control is not None:
+            video = [each.numpy().astype(numpy.float32) / 255 for each in control]
+        for frame, picture in known.items():
+            video[frame] = picture.numpy().astype(numpy.float32) / 255
+        mask = [numpy.ones_like(grey) * (frame not in known) for frame in range(settings.num_frames)]
+        arguments |= {"video": video, "mask": mask}
+    if references:
+        arguments["reference_images"] = [Image.fromarray(each.numpy()) for each in references]
+    if pipeline.config.boundary_ratio is not None:
+        arguments["guidance_scale_2"] = settings.guidance_scale_2
+
+    seen, after_step = observer()
+    told = []
+    hook = pipeline.transformer.register_forward_pre_hook(
+        lambda module, args, kwargs: told.append(kwargs["control_hidden_states"].float().clone()), with_kwargs=True
+    )
+    try:
+        latents = pipeline(
+            prompt=settings.prompt,
+            negative_prompt=settings.negative_prompt,
+            height=settings.height,
+            width=settings.width,
+            num_frames=settings.num_frames,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance_scale,
+            max_sequence_length=settings.max_sequence_length,
+            latents=noise.clone(),
+            output_type="latent",
+            conditioning_scale=conditioning_scale,
+            callback_on_step_end=after_step,
+            callback_on_step_end_tensor_inputs=["latents", "prompt_embeds", "negative_prompt_embeds"],
+            **arguments,
+        ).frames
+    finally:
+        hook.remove()
+    return outcome(pipeline, noise, seen, latents[:, :, len(references) :]), told[0]

@@ -1,6 +1,9 @@
 #include "lib/models/wan/config.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -54,10 +57,29 @@ void check_image_branch(const ConfigReader& config, const WanTransformerConfig& 
   }
 }
 
+// The k-th block of the control branch serves the k-th of these layers.
+std::vector<int64_t> vace_layers(const ConfigReader& config, int64_t num_layers) {
+  const auto layers = config.get<std::vector<int64_t>>("vace_layers", {0, 5, 10, 15, 20, 25, 30, 35});
+  if (layers.empty() || layers.front() != 0 || layers.back() >= num_layers ||
+      !std::is_sorted(layers.begin(), layers.end(), std::less_equal<>())) {
+    fail(ErrorKind::Input,
+         "{}: vace_layers [{}] are not layers that rise from 0, each once and below num_layers = {}",
+         config.description(), fmt::join(layers, ", "), num_layers);
+  }
+  return layers;
+}
+
+bool is_vace(const ConfigReader& config) {
+  const auto& object = config.object();
+  const auto name = object.find("_class_name");
+  return name != object.end() && *name == "WanVACETransformer3DModel";
+}
+
 }  // namespace
 
 WanTransformerConfig WanTransformerConfig::from_config(const ConfigReader& config) {
-  config.expect_class("WanTransformer3DModel");
+  const bool vace = is_vace(config);
+  if (!vace) config.expect_class("WanTransformer3DModel");
   WanTransformerConfig wan;
   wan.patch_size = sora::patch_size(config);
   wan.num_attention_heads = positive(config, "num_attention_heads", wan.num_attention_heads);
@@ -81,6 +103,10 @@ WanTransformerConfig WanTransformerConfig::from_config(const ConfigReader& confi
   wan.added_kv_proj_dim = optional_positive(config, "added_kv_proj_dim");
   wan.pos_embed_seq_len = optional_positive(config, "pos_embed_seq_len");
   wan.rope_max_seq_len = positive(config, "rope_max_seq_len", wan.rope_max_seq_len);
+  if (vace) {
+    wan.vace_layers = sora::vace_layers(config, wan.num_layers);
+    wan.vace_in_channels = positive(config, "vace_in_channels", wan.vace_in_channels);
+  }
   // The norm of queries and keys is part of every published model and of the reference whatever
   // this says.
   if (config.has("qk_norm")) config.require<std::string>("qk_norm", "rms_norm_across_heads");

@@ -1,9 +1,11 @@
-// The config of WanTransformer3DModel, as diffusers writes it to config.json.
+// The config of WanTransformer3DModel and WanVACETransformer3DModel, as diffusers writes it to
+// config.json.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace sora {
 
@@ -28,9 +30,18 @@ struct WanTransformerConfig {
   std::optional<int64_t>
       pos_embed_seq_len;  // image tokens of both images, where the model takes a first and a last
   int64_t rope_max_seq_len = 1024;  // most tokens along one axis
+  // VACE: the layers after which the control branch's hints are added, rising from 0; empty where
+  // the model has no such branch.
+  std::vector<int64_t> vace_layers;
+  int64_t vace_in_channels = 96;  // of the control branch
 
   int64_t inner_dim() const { return num_attention_heads * attention_head_dim; }
+  bool has_control() const { return !vace_layers.empty(); }
   int64_t patch_volume() const { return patch_size[0] * patch_size[1] * patch_size[2]; }
+
+  const char* class_name() const {
+    return has_control() ? "WanVACETransformer3DModel" : "WanTransformer3DModel";
+  }
 
   // Throws Error(Input) naming the field that is unknown, out of range, or contradicts another.
   static WanTransformerConfig from_config(const ConfigReader& config);

@@ -73,6 +73,19 @@ std::vector<Level> flat_levels(const Checkpoint& checkpoint) {
   return levels;
 }
 
+// In every published model the control branch serves layers at equal distances, from the first on.
+std::vector<int64_t> vace_layers(const Checkpoint& checkpoint, int64_t num_control, int64_t num_layers) {
+  if (num_control == 0 || num_layers % num_control != 0) {
+    fail(ErrorKind::Input,
+         "{}: {} control blocks do not lie at equal distances over {} layers; a diffusers directory "
+         "with config.json can say where they do",
+         checkpoint.description(), num_control, num_layers);
+  }
+  std::vector<int64_t> layers;
+  for (int64_t i = 0; i < num_control; ++i) layers.push_back(i * (num_layers / num_control));
+  return layers;
+}
+
 }  // namespace
 
 json transformer_config_from_shapes(const Checkpoint& checkpoint) {
@@ -95,7 +108,7 @@ json transformer_config_from_shapes(const Checkpoint& checkpoint) {
   const std::string image = "condition_embedder.image_embedder.";
   const bool has_image = checkpoint.has(image + "norm1.weight");
   const bool has_positions = checkpoint.has(image + "pos_embed");
-  return {
+  json config = {
       {"_class_name", "WanTransformer3DModel"},
       {"patch_size", patch_size},
       {"num_attention_heads", width / kHeadWidth},
@@ -116,6 +129,15 @@ json transformer_config_from_shapes(const Checkpoint& checkpoint) {
        or_null(has_positions, has_positions ? extent(checkpoint, image + "pos_embed", 3, 1) : 0)},
       {"rope_max_seq_len", 1024},
   };
+  const std::string control_patch = "vace_patch_embedding.weight";
+  if (checkpoint.has(control_patch)) {
+    config["_class_name"] = "WanVACETransformer3DModel";
+    config["vace_in_channels"] = extent(checkpoint, control_patch, 5, 1);
+    config["vace_layers"] =
+        vace_layers(checkpoint, count(checkpoint, "vace_blocks.{}.attn1.to_q.weight"),
+                    config["num_layers"].get<int64_t>());
+  }
+  return config;
 }
 
 json vae_config_from_shapes(const Checkpoint& checkpoint) {

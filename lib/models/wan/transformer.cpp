@@ -1,7 +1,11 @@
 #include "lib/models/wan/transformer.h"
 
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
 
+#include <type_traits>
+
+#include "kernels/gated_residual.h"
 #include "kernels/layer_norm.h"
 #include "lib/core/error.h"
 #include "lib/nn/attention.h"
@@ -12,47 +16,61 @@ namespace {
 
 // A convolution whose stride is its kernel is a matrix product over patches laid out in the
 // weight's own order.
-Linear patch_embedding(const WanTransformerConfig& config, const Weights& weights) {
+Linear patch_embedding(const WanTransformerConfig& config, const Weights& weights,
+                       int64_t in_channels) {
   const auto& patch = config.patch_size;
   const int64_t width = config.inner_dim();
-  return {
-      weights.get("weight", {width, config.in_channels, patch[0], patch[1], patch[2]}).flatten(1),
-      weights.get("bias", {width})};
+  return {weights.get("weight", {width, in_channels, patch[0], patch[1], patch[2]}).flatten(1),
+          weights.get("bias", {width})};
+}
+
+template <typename Block>
+Block make_block(const WanTransformerConfig& config, const Weights& weights, int64_t index) {
+  if constexpr (std::is_same_v<Block, WanVaceBlock>)
+    return Block(config, weights, /*is_first=*/index == 0);
+  else
+    return Block(config, weights);
 }
 
 }  // namespace
 
-WanBlocks::WanBlocks(const WanTransformerConfig& config, const Weights& weights, bool streamed)
-    : config_(config), weights_(weights), streamed_(streamed) {
-  for (int64_t i = 0; i < config.num_layers; ++i) {
+template <typename Block>
+WanBlocks<Block>::WanBlocks(const WanTransformerConfig& config, const Weights& weights,
+                            int64_t count, bool streamed)
+    : config_(config), weights_(weights), count_(count), streamed_(streamed) {
+  for (int64_t i = 0; i < count; ++i) {
     if (streamed) {
-      WanBlock(config, weights.without_values()[i]);  // checks names and shapes
+      make_block<Block>(config, weights.without_values()[i], i);  // checks names and shapes
     } else {
-      blocks_.emplace_back(config, weights[i]);
+      blocks_.push_back(make_block<Block>(config, weights[i], i));
+      weights[i].forget_pages();  // read for a copy in another order or type, or not read yet
     }
   }
 }
 
-void WanBlocks::for_each(const std::function<void(size_t, const WanBlock&)>& use) const {
-  for (int64_t i = 0; i < config_.num_layers; ++i) {
-    if (!streamed_) {
-      use(static_cast<size_t>(i), blocks_[i]);
-      continue;
-    }
-    use(static_cast<size_t>(i), WanBlock(config_, weights_[i]));
-    weights_[i].forget_pages();
-  }
+template <typename Block>
+void WanBlocks<Block>::use(size_t index, const std::function<void(const Block&)>& with) const {
+  if (!streamed_) return with(blocks_[index]);
+  const auto i = static_cast<int64_t>(index);
+  with(make_block<Block>(config_, weights_[i], i));
+  weights_[i].forget_pages();
 }
 
 WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights& weights,
                                bool streamed)
     : config_(config),
-      patch_embedding_(patch_embedding(config, weights["patch_embedding"])),
+      patch_embedding_(patch_embedding(config, weights["patch_embedding"], config.in_channels)),
       condition_embedder_(config, weights["condition_embedder"]),
-      blocks_(config, weights["blocks"], streamed),
+      blocks_(config, weights["blocks"], config.num_layers, streamed),
+      vace_blocks_(config, weights["vace_blocks"],
+                   static_cast<int64_t>(config.vace_layers.size()), streamed),
       proj_out_(weights["proj_out"], config.inner_dim(),
                 config.out_channels * config.patch_volume()),
-      scale_shift_table_12D_(weights.get_f32("scale_shift_table", {1, 2, config.inner_dim()})) {}
+      scale_shift_table_12D_(weights.get_f32("scale_shift_table", {1, 2, config.inner_dim()})) {
+  if (!config.has_control()) return;
+  vace_patch_embedding_.emplace(
+      patch_embedding(config, weights["vace_patch_embedding"], config.vace_in_channels));
+}
 
 WanTextContext WanTransformer::prepare_text(const at::Tensor& text_BTD, at::IntArrayRef num_tokens,
                                             const at::Tensor& image_BSD) const {
@@ -78,10 +96,13 @@ WanTextContext WanTransformer::prepare_text(const at::Tensor& text_BTD, at::IntA
   const at::Tensor image =
       image_BSD.defined() ? condition_embedder_.image(image_BSD.to(dtype)) : at::Tensor();
   WanTextContext context;
-  context.layers.reserve(static_cast<size_t>(blocks_.size()));
-  blocks_.for_each([&](size_t, const WanBlock& block) {
-    context.layers.push_back(block.keys(text_BSD, image));
-  });
+  const auto add = [&](const auto& blocks, std::vector<WanCrossKeys>& layers) {
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      blocks.use(i, [&](const auto& block) { layers.push_back(block.keys(text_BSD, image)); });
+    }
+  };
+  add(blocks_, context.layers);
+  add(vace_blocks_, context.vace_layers);
   if (kept.bias_BS.defined()) context.text_bias_BS = kept.bias_BS.to(text_BSD.device());
   return context;
 }
@@ -96,19 +117,24 @@ WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Te
     biases.push_back(own_1S + bias_FP.slice(1, static_cast<int64_t>(p), static_cast<int64_t>(p) + 1));
   }
   joined.text_bias_BS = at::cat(biases, 1).contiguous();
-  for (size_t layer = 0; layer < texts.front().layers.size(); ++layer) {
-    std::vector<at::Tensor> keys, values;
-    for (const WanTextContext& text : texts) {
-      keys.push_back(text.layers[layer].text_k_BSD);
-      values.push_back(text.layers[layer].text_v_BSD);
+  const auto join = [&](std::vector<WanCrossKeys> WanTextContext::*layers) {
+    for (size_t layer = 0; layer < (texts.front().*layers).size(); ++layer) {
+      std::vector<at::Tensor> keys, values;
+      for (const WanTextContext& text : texts) {
+        keys.push_back((text.*layers)[layer].text_k_BSD);
+        values.push_back((text.*layers)[layer].text_v_BSD);
+      }
+      (joined.*layers).push_back({at::cat(keys, 1), at::cat(values, 1), {}, {}});
     }
-    joined.layers.push_back({at::cat(keys, 1), at::cat(values, 1), {}, {}});
-  }
+  };
+  join(&WanTextContext::layers);
+  join(&WanTextContext::vace_layers);
   return joined;
 }
 
 at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
-                                      const WanTextContext& text) const {
+                                      const WanTextContext& text,
+                                      const WanControl& control) const {
   const auto grid = token_grid(latents_BCFHW);
   const int64_t batch = latents_BCFHW.size(0), tokens = grid[0] * grid[1] * grid[2];
   if (timestep.size(0) != batch || (timestep.dim() == 2 && timestep.size(1) != tokens)) {
@@ -121,11 +147,28 @@ at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at:
   const WanTimeEmbedding time =
       condition_embedder_.time(timestep.to(latents_BCFHW.device()), tokens);
 
-  const at::Tensor x_BLD =
-      patch_embedding_(patchify(latents_BCFHW, grid)).to(at::kFloat).view({batch, tokens, -1});
-  blocks_.for_each([&](size_t i, const WanBlock& block) {
-    block.apply_(x_BLD, time, text.layers[i], text.text_bias_BS, text.is_timed, rotation);
-  });
+  const at::Tensor x_BLD = embed(latents_BCFHW, grid, patch_embedding_);
+  const at::Tensor control_BLD = embed_control(control, latents_BCFHW, grid);
+  size_t next_control = 0;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    // The branch depends on the main stream's input alone, so that each hint is made when it is
+    // added, and one is alive at a time.
+    at::Tensor hint_BLD;
+    if (next_control < vace_blocks_.size() &&
+        config_.vace_layers[next_control] == static_cast<int64_t>(i)) {
+      vace_blocks_.use(next_control, [&](const WanVaceBlock& block) {
+        hint_BLD = block.apply_(control_BLD, x_BLD, time, text.vace_layers[next_control],
+                                text.text_bias_BS, text.is_timed, rotation);
+      });
+      ++next_control;
+    }
+    blocks_.use(i, [&](const WanBlock& block) {
+      block.apply_(x_BLD, time, text.layers[i], text.text_bias_BS, text.is_timed, rotation);
+    });
+    if (!hint_BLD.defined()) continue;
+    if (control.scale != 1.0) hint_BLD.mul_(control.scale);
+    kernels::gated_residual_(x_BLD, hint_BLD);
+  }
   const at::Tensor shift_scale_R2D = scale_shift_table_12D_ + time.temb_RD.unsqueeze(1);
   const at::Tensor normed =
       kernels::layer_norm(x_BLD, 1 + shift_scale_R2D.select(1, 1), shift_scale_R2D.select(1, 0),
@@ -153,17 +196,36 @@ std::array<int64_t, 3> WanTransformer::token_grid(const at::Tensor& latents_BCFH
   return grid;
 }
 
-at::Tensor WanTransformer::patchify(const at::Tensor& latents_BCFHW,
-                                    const std::array<int64_t, 3>& grid) const {
+at::Tensor WanTransformer::embed_control(const WanControl& control, const at::Tensor& latents_BCFHW,
+                                         const std::array<int64_t, 3>& grid) const {
+  if (config_.has_control() != control.channels_BCFHW.defined()) {
+    fail(ErrorKind::Internal, "{}",
+         config_.has_control() ? "a transformer with a control branch was told nothing to control"
+                               : "a transformer without a control branch was told what to control");
+  }
+  if (!config_.has_control()) return {};
+  std::vector<int64_t> wanted = latents_BCFHW.sizes().vec();
+  wanted[1] = config_.vace_in_channels;
+  if (control.channels_BCFHW.sizes() != at::IntArrayRef(wanted)) {
+    fail(ErrorKind::Internal, "control of shape [{}], expected [{}]",
+         fmt::join(control.channels_BCFHW.sizes().vec(), ", "), fmt::join(wanted, ", "));
+  }
+  return embed(control.channels_BCFHW, grid, *vace_patch_embedding_);
+}
+
+at::Tensor WanTransformer::embed(const at::Tensor& x_BCFHW, const std::array<int64_t, 3>& grid,
+                                 const Linear& embedding) const {
   const auto& patch = config_.patch_size;
-  at::Tensor x = latents_BCFHW.to(patch_embedding_.dtype());
+  at::Tensor x = x_BCFHW.to(embedding.dtype());
   for (size_t axis = 0; axis < grid.size(); ++axis) {
     x = x.narrow(static_cast<int64_t>(axis) + 2, 0, grid[axis] * patch[axis]);
   }
   const int64_t batch = x.size(0), channels = x.size(1), tokens = grid[0] * grid[1] * grid[2];
-  return x.reshape({batch, channels, grid[0], patch[0], grid[1], patch[1], grid[2], patch[2]})
-      .permute({0, 2, 4, 6, 1, 3, 5, 7})
-      .reshape({batch * tokens, channels * config_.patch_volume()});
+  const at::Tensor patches =
+      x.reshape({batch, channels, grid[0], patch[0], grid[1], patch[1], grid[2], patch[2]})
+          .permute({0, 2, 4, 6, 1, 3, 5, 7})
+          .reshape({batch * tokens, channels * config_.patch_volume()});
+  return embedding(patches).to(at::kFloat).view({batch, tokens, -1});
 }
 
 at::Tensor WanTransformer::unpatchify(const at::Tensor& x_BLD,

@@ -1,6 +1,6 @@
 // WanTransformer3DModel: predicts the velocity of noised latents at a noise level, given text and
 // perhaps an image. The same mathematics as diffusers' class of that name (Wan 2.1 and 2.2), at any
-// config.
+// config; and WanVACETransformer3DModel, the same with a control branch (arXiv 2503.07598).
 //
 // B batch, C channels, F H W latent frames, rows, columns; L = F/p0 * H/p1 * W/p2 tokens for
 // patches p; T text tokens, S image tokens, D width
@@ -10,6 +10,7 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "lib/models/wan/condition_embedder.h"
@@ -22,25 +23,36 @@ namespace sora {
 // steps.
 struct WanTextContext {
   std::vector<WanCrossKeys> layers;
+  std::vector<WanCrossKeys> vace_layers;  // of the control branch, where there is one
   // Note [Padded keys]; undefined where no row was collapsed. A context of joined texts has a row for each latent frame
   // instead of each batch item.
   at::Tensor text_bias_BS;
   bool is_timed = false;
 };
 
-// The layers, all of them loaded, or each loaded when its turn comes and let go after it.
+// A list of layers, all of them loaded, or each loaded when its turn comes and let go after it.
+template <typename Block>
 class WanBlocks {
  public:
-  WanBlocks(const WanTransformerConfig& config, const Weights& weights, bool streamed);
+  WanBlocks(const WanTransformerConfig& config, const Weights& weights, int64_t count,
+            bool streamed);
 
-  int64_t size() const { return config_.num_layers; }
-  void for_each(const std::function<void(size_t index, const WanBlock& block)>& use) const;
+  size_t size() const { return static_cast<size_t>(count_); }
+  void use(size_t index, const std::function<void(const Block&)>& with) const;
 
  private:
   WanTransformerConfig config_;
   Weights weights_;
+  int64_t count_;
   bool streamed_;
-  std::vector<WanBlock> blocks_;  // empty where streamed
+  std::vector<Block> blocks_;  // empty where streamed
+};
+
+// What a model with a control branch is told of the clip: [B, vace_in_channels, F, H, W] as its
+// pipeline lays it out (lib/pipelines/control.h), and the weight of its hints.
+struct WanControl {
+  at::Tensor channels_BCFHW;
+  double scale = 1.0;
 };
 
 // Texts that share a clip: the keys of all of them, each text's weighed for each latent frame by bias_FP, f32 [F, P]. A
@@ -70,20 +82,26 @@ class WanTransformer {
                               const at::Tensor& image_BSD = {}) const;
 
   // latents [B, in_channels, F, H, W]; timestep [B], or [B, L] where tokens have their own (Wan 2.2
-  // TI2V-5B). Returns the velocity in f32, [B, out_channels, F, H, W], F, H, W rounded down to
-  // whole patches.
+  // TI2V-5B). `control` is wanted where config().has_control(). Returns the velocity in f32,
+  // [B, out_channels, F, H, W], F, H, W rounded down to whole patches.
   at::Tensor operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
-                        const WanTextContext& text) const;
+                        const WanTextContext& text, const WanControl& control = {}) const;
 
  private:
   std::array<int64_t, 3> token_grid(const at::Tensor& latents_BCFHW) const;
-  at::Tensor patchify(const at::Tensor& latents_BCFHW, const std::array<int64_t, 3>& grid) const;
+  // [B, C, F, H, W] -> tokens [B, L, D], f32.
+  at::Tensor embed(const at::Tensor& x_BCFHW, const std::array<int64_t, 3>& grid,
+                   const Linear& embedding) const;
+  at::Tensor embed_control(const WanControl& control, const at::Tensor& latents_BCFHW,
+                           const std::array<int64_t, 3>& grid) const;
   at::Tensor unpatchify(const at::Tensor& x_BLD, const std::array<int64_t, 3>& grid) const;
 
   WanTransformerConfig config_;
   Linear patch_embedding_;
   WanConditionEmbedder condition_embedder_;
-  WanBlocks blocks_;
+  WanBlocks<WanBlock> blocks_;
+  std::optional<Linear> vace_patch_embedding_;
+  WanBlocks<WanVaceBlock> vace_blocks_;
   Linear proj_out_;
   at::Tensor scale_shift_table_12D_;  // f32
 };

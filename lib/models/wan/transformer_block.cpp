@@ -114,4 +114,24 @@ void WanBlock::apply_(const at::Tensor& x_BLD, const WanTimeEmbedding& time,
   kernels::gated_residual_(x_BLD, ffn_(modulated(mlp)), mlp.gate, time.row_N);
 }
 
+WanVaceBlock::WanVaceBlock(const WanTransformerConfig& config, const Weights& weights,
+                           bool is_first)
+    : block_(config, weights),
+      proj_out_(weights["proj_out"], config.inner_dim(), config.inner_dim()) {
+  if (is_first) proj_in_.emplace(weights["proj_in"], config.inner_dim(), config.inner_dim());
+}
+
+at::Tensor WanVaceBlock::apply_(const at::Tensor& control_BLD, const at::Tensor& x_BLD,
+                                const WanTimeEmbedding& time, const WanCrossKeys& keys,
+                                const at::Tensor& text_bias_BS, bool is_timed,
+                                const Rotation& rotation) const {
+  const at::ScalarType dtype = proj_out_.dtype();
+  if (proj_in_) {
+    control_BLD.copy_((*proj_in_)(control_BLD.to(dtype)));
+    kernels::gated_residual_(control_BLD, x_BLD);
+  }
+  block_.apply_(control_BLD, time, keys, text_bias_BS, is_timed, rotation);
+  return proj_out_(control_BLD.to(dtype));
+}
+
 }  // namespace sora

@@ -73,4 +73,26 @@ class WanBlock {
   at::Tensor scale_shift_table_16D_;  // f32
 };
 
+// A block of VACE's control branch (arXiv 2503.07598): the same layer on a stream of its own, and
+// what it tells the layers of the main stream.
+class WanVaceBlock {
+ public:
+  // `is_first`: the stream begins here, from the main stream's input.
+  WanVaceBlock(const WanTransformerConfig& config, const Weights& weights, bool is_first);
+
+  WanCrossKeys keys(const at::Tensor& text_BSD, const at::Tensor& image_BSD) const {
+    return block_.keys(text_BSD, image_BSD);
+  }
+  // Changes control_BLD, f32, in place; `x_BLD` is the main stream before its first layer. Returns
+  // the hint [B, L, D].
+  at::Tensor apply_(const at::Tensor& control_BLD, const at::Tensor& x_BLD,
+                    const WanTimeEmbedding& time, const WanCrossKeys& keys,
+                    const at::Tensor& text_bias_BS, bool is_timed, const Rotation& rotation) const;
+
+ private:
+  std::optional<Linear> proj_in_;
+  WanBlock block_;
+  Linear proj_out_;
+};
+
 }  // namespace sora

@@ -1,6 +1,6 @@
 // The input forms follow Wan's pipelines: image to video concatenates a mask (one channel for each video frame of a
 // latent frame) and the known latents to the noise (Wan 2.1, section 5.1); TI2V-5B feeds known tokens clean at
-// timestep 0 (Wan 2.2, `expand_timesteps`).
+// timestep 0 (Wan 2.2, `expand_timesteps`); VACE has a branch of its own for them.
 #include "lib/models/wan/wan_denoiser.h"
 
 #include <ATen/ATen.h>
@@ -47,6 +47,8 @@ void WanDenoiser::set_conditioning(const Conditioning& conditioning, const Laten
     } else {
       concatenated_ = at::zeros({1, temporal + grid_.strides.channels, grid_.frames, grid_.height, grid_.width}, dtype_);
     }
+  } else if (model_.known_frames == KnownFrames::ControlBranch) {
+    control_ = {conditioning_.control_1CFHW.to(dtype_), conditioning_.control_scale};
   } else if (model_.known_frames == KnownFrames::TokenTimesteps && has_known) {
     free_mask_11FHW_ = free_latent_frames(conditioning_.known_frames, temporal)
                            .expand({1, 1, grid_.frames, grid_.height, grid_.width})
@@ -136,7 +138,9 @@ at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseSte
     }
     const at::Tensor input = model_input(latents_1CFHW);
     const at::Tensor time = model_timestep(step.timestep);
-    const at::Tensor both = (*transformer_)(at::cat({input, input}), at::cat({time, time}), *both_);
+    WanControl control = control_;
+    if (control.channels_BCFHW.defined()) control.channels_BCFHW = at::cat({control.channels_BCFHW, control.channels_BCFHW});
+    const at::Tensor both = (*transformer_)(at::cat({input, input}), at::cat({time, time}), *both_, control);
     positive = both.slice(0, 0, 1);
     negative = both.slice(0, 1, 2);
   } else {
@@ -148,7 +152,7 @@ at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseSte
 
 at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text) {
   use_expert(is_low_noise(step.timestep));
-  return (*transformer_)(model_input(latents_1CFHW), model_timestep(step.timestep), context(text)).to(at::kFloat);
+  return (*transformer_)(model_input(latents_1CFHW), model_timestep(step.timestep), context(text), control_).to(at::kFloat);
 }
 
 at::Tensor WanDenoiser::pin(const at::Tensor& latents_1CFHW) const {

@@ -35,6 +35,7 @@ class WanDenoiser : public Denoiser {
   LatentGrid grid_;
   at::ScalarType dtype_;
   at::Tensor concatenated_;     // MaskChannels: mask and known latents, [1, temporal + C, F, H, W]
+  WanControl control_;          // ControlBranch
   at::Tensor free_mask_11FHW_;  // TokenTimesteps: 1 where free, 0 where known; undefined where all is free
   std::optional<bool> low_noise_resident_;
   std::shared_ptr<const WanTransformer> transformer_;

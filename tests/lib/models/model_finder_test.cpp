@@ -91,6 +91,8 @@ TEST_F(PublishedFiles, OfEveryFamilyAreRecognisedWithTheirDefaults) {
       {"i2v-14b", "wan2.1-i2v-14b", 16, 40, 5.0, 3.0, KnownFrames::MaskChannels},
       {"flf2v-14b", "wan2.1-flf2v-14b", 16, 40, 5.0, 16.0, KnownFrames::MaskChannels},
       {"ti2v-5b", "wan2.2-ti2v-5b", 24, 50, 5.0, 5.0, KnownFrames::TokenTimesteps},
+      {"vace-1.3b", "wan2.1-vace-1.3b", 16, 50, 5.0, 16.0, KnownFrames::ControlBranch},
+      {"vace-14b", "wan2.1-vace-14b", 16, 50, 5.0, 16.0, KnownFrames::ControlBranch},
   };
   for (const auto& each : kCases) {
     const std::string name = std::string(each.model) + ".safetensors";
@@ -119,7 +121,8 @@ TEST_F(PublishedFiles, TwoExpertsFindEachOtherByName) {
     double boundary;
   } kCases[] = {
       {"t2v-a14b", "wan2.2_t2v_high_noise_14B_fp16", "wan2.2_t2v_low_noise_14B_fp16", 875},
-      {"i2v-a14b", "Wan2.2-I2V-A14B-HighNoise-Q8", "Wan2.2-I2V-A14B-LowNoise-Q8", 900}};
+      {"i2v-a14b", "Wan2.2-I2V-A14B-HighNoise-Q8", "Wan2.2-I2V-A14B-LowNoise-Q8", 900},
+      {"vace-fun-a14b", "wan2.2_vace_fun_high_noise_14B_bf16", "wan2.2_vace_fun_low_noise_14B_bf16", 875}};
   for (const auto& each : kCases) {
     for (const char* name : {each.high, each.low})
       write_sparse(std::string("diffusion_models/") + name + ".safetensors", each.model);

@@ -10,6 +10,7 @@
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
 #include "lib/media/image.h"
+#include "lib/media/video_writer.h"
 #include "lib/models/registry.h"
 #include "lib/pipelines/clip_maker.h"
 #include "lib/tensor_io/safetensors.h"
@@ -63,7 +64,8 @@ class WholeRun : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     reference_ = SafetensorsFile::open(kRuns / (GetParam().name + ".safetensors"));
-    settings_ = read_json_file(kRuns / (GetParam().name + ".json"))["settings"];
+    description_ = read_json_file(kRuns / (GetParam().name + ".json"));
+    settings_ = description_["settings"];
     folder_ = std::filesystem::temp_directory_path() / ("sora_whole_run_" + GetParam().name);
     std::filesystem::create_directories(folder_);
   }
@@ -81,11 +83,43 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     return path;
   }
 
+  // Lossless in RGB.
+  std::string video_path(const std::string& name) const {
+    const at::Tensor frames_FHWC = reference_->get(name);
+    WriterOptions options;
+    options.path = (folder_ / (name + ".apng")).string();
+    options.width = frames_FHWC.size(2);
+    options.height = frames_FHWC.size(1);
+    options.fps = Rational(16);
+    VideoWriter writer(options);
+    writer.write(frames_FHWC);
+    writer.finish();
+    return options.path;
+  }
+
+  // The plan of a request, with the known frames that no option of the request can place.
+  Plan plan_of(const Request& wish, const ModelInfo& model) const {
+    Plan plan = make_plan(wish, model);
+    if (!has("known")) return plan;
+    const at::Tensor pictures = reference_->get("known"), frames = reference_->get("known_frames");
+    for (int64_t index = 0; index < frames.size(0); ++index) {
+      const std::string path = (folder_ / fmt::format("known-{}.png", index)).string();
+      write_png(path, pictures[index]);
+      plan.layout.pictures.push_back({frames[index].item<int64_t>(), path});
+    }
+    return plan;
+  }
+
   Request request(const std::string& dtype) const {
     GenerateRequest generate;
     generate.prompt = settings_["prompt"];
     generate.image = image_path("image");
     generate.last_image = image_path("last_image");
+    for (int index = 0; has(fmt::format("reference.{}", index)); ++index) {
+      generate.references.push_back(image_path(fmt::format("reference.{}", index)));
+    }
+    if (has("control")) generate.control = video_path("control");
+    if (description_.contains("conditioning_scale")) generate.control_scale = description_["conditioning_scale"].get<double>();
     Request request;
     request.operation = generate;
     request.video.size = Size{settings_["width"], settings_["height"]};
@@ -103,13 +137,15 @@ class WholeRun : public ::testing::TestWithParam<Case> {
 
   // The frames that the VAE made: known ones are the source's own and not compared.
   at::Tensor decoded_only(const at::Tensor& frames) const {
-    const int64_t first = has("image") ? 1 : 0;
-    const int64_t last = frames.size(0) - (has("last_image") ? 1 : 0);
-    return frames.slice(0, first, last);
+    at::Tensor is_decoded = at::ones({frames.size(0)}, at::kBool);
+    if (has("image")) is_decoded[0] = false;
+    if (has("last_image")) is_decoded[-1] = false;
+    if (has("known")) is_decoded.index_fill_(0, reference_->get("known_frames"), 0);
+    return frames.index_select(0, is_decoded.nonzero().flatten());
   }
 
   std::shared_ptr<const SafetensorsFile> reference_;
-  nlohmann::json settings_;
+  nlohmann::json description_, settings_;
   std::filesystem::path folder_;
 };
 
@@ -117,7 +153,7 @@ TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
   const Request wish = request("f32");
-  const Plan plan = make_plan(wish, model);
+  const Plan plan = plan_of(wish, model);
   Observer observer;
   ClipMaker maker(wish, model, plan, observer);
 
@@ -132,12 +168,40 @@ TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
   }
 }
 
+TEST_P(WholeRun, TheControlBranchIsToldWhatDiffusersTellsIt) {
+  if (!has("control_hidden_states")) GTEST_SKIP() << "a model without a control branch";
+  const c10::InferenceMode inference;
+  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const Request wish = request("f32");
+  const Plan plan = plan_of(wish, model);
+  Observer observer;
+  SourceEncoder encoder(model, plan);
+  const Canvas canvas = make_canvas(plan);
+  const Conditioning told = make_conditioning(model, plan, canvas, encode_texts_of(model, plan, observer), encoder, observer);
+  const at::Tensor wanted = reference_->get("control_hidden_states");
+  ASSERT_EQ(told.control_1CFHW.sizes(), wanted.sizes());
+  EXPECT_LE(relative_error(told.control_1CFHW, wanted), 1e-5);
+  EXPECT_TRUE(at::equal(told.control_1CFHW.slice(1, 8), wanted.slice(1, 8))) << "the mask";
+}
+
+TEST_P(WholeRun, KnownFramesComeOutAsTheyWere) {
+  if (!has("known")) GTEST_SKIP() << "no frames are known";
+  const c10::InferenceMode inference;
+  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const Request wish = request("f32");
+  const Plan plan = plan_of(wish, model);
+  Observer observer;
+  ClipMaker maker(wish, model, plan, observer);
+  const at::Tensor places = reference_->get("known_frames");
+  EXPECT_TRUE(at::equal(make(maker, plan).frames.index_select(0, places), reference_->get("known")));
+}
+
 TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
   if (!has("latents_bf16")) GTEST_SKIP() << "diffusers ran this one in f32 only";
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
   const Request wish = request("bf16");
-  const Plan plan = make_plan(wish, model);
+  const Plan plan = plan_of(wish, model);
   Observer observer;
   ClipMaker maker(wish, model, plan, observer);
   const double ours = relative_error(make(maker, plan).latents, reference_->get("latents"));
@@ -149,7 +213,7 @@ TEST_P(WholeRun, SameRequestTwiceGivesTheSameBytes) {
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
   const Request wish = request("f32");
-  const Plan plan = make_plan(wish, model);
+  const Plan plan = plan_of(wish, model);
   Observer observer;
   ClipMaker first(wish, model, plan, observer), second(wish, model, plan, observer);
   EXPECT_TRUE(at::equal(make(first, plan).latents, make(second, plan).latents));

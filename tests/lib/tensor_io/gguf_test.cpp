@@ -176,6 +176,7 @@ std::vector<BadFile> bad_files() {
       {"SideBeyondInt64", one(kF32, {UINT64_MAX}, 0, 4), "side"},
       {"ProductOverflows", one(kF32, {kHuge, 16}, 0, 4), "overflows"},
       {"BytesOverflow", one(kF32, {kHuge}, 0, 4), "overflows"},
+      {"StridesOfNothingOverflow", one(kF32, {kHuge, kHuge, 0}, 0, 4), "overflows"},
       {"RowNoWholeBlocks", one(kQ4_0, {33}, 0, 64), "whole blocks"},
       {"UnknownType", one(200, {32}, 0, 64), "GGML type 200"},
       {"EndsPastTheFile", one(kF32, {1000}, 0, 100), "the file ends before"},

@@ -51,6 +51,83 @@ TEST_P(TokenizerFixture, GivesTransformersIdsFromSentencePiecesModel) {
   expect_reference_ids(Tokenizer::open(scratch.path()));
 }
 
+// The generator and the hash of fixtures/tokenizer.py.
+class ManyTexts {
+ public:
+  explicit ManyTexts(const json& fixture) : pieces_(fixture.at("pieces").get<std::vector<std::string>>()) {}
+
+  std::string next() {
+    std::string text;
+    for (uint64_t count = 1 + below(16); count > 0; --count) {
+      if (below(5) == 0) {
+        const uint64_t code = below(2) != 0 ? below(0x3000) : below(0x20000);
+        if (code > 0 && (code < 0xD800 || code >= 0xE000)) {
+          append_utf8(text, static_cast<uint32_t>(code));
+        } else {
+          text += '?';
+        }
+      } else {
+        text += pieces_[below(pieces_.size())];
+      }
+      if (below(2) != 0) text += ' ';
+    }
+    return text;
+  }
+
+  static void hash(uint64_t& value, const std::vector<int64_t>& ids) {
+    for (const int64_t id : ids) {
+      for (int shift = 0; shift < 32; shift += 8)
+        value = (value ^ (static_cast<uint64_t>(id) >> shift & 0xFF)) * 0x100000001B3;
+    }
+  }
+
+ private:
+  uint64_t below(uint64_t limit) {
+    state_ = state_ * 6364136223846793005U + 1442695040888963407U;
+    return (state_ >> 33) % limit;
+  }
+
+  static void append_utf8(std::string& text, uint32_t code) {
+    const auto tail = [&](int shift) { text += static_cast<char>(0x80 | (code >> shift & 0x3F)); };
+    if (code < 0x80) {
+      text += static_cast<char>(code);
+    } else if (code < 0x800) {
+      text += static_cast<char>(0xC0 | code >> 6);
+      tail(0);
+    } else if (code < 0x10000) {
+      text += static_cast<char>(0xE0 | code >> 12);
+      tail(6);
+      tail(0);
+    } else {
+      text += static_cast<char>(0xF0 | code >> 18);
+      tail(12);
+      tail(6);
+      tail(0);
+    }
+  }
+
+  std::vector<std::string> pieces_;
+  uint64_t state_ = 20260101;
+};
+
+TEST_P(TokenizerFixture, GivesTransformersIdsForTenThousandTexts) {
+  const json fixture = read_json_file(kData / "many_texts.json");
+  const Tokenizer tokenizer = Tokenizer::open(kData / GetParam());
+  ManyTexts texts(fixture);
+  size_t num_texts = 0;
+  for (const json& expected : fixture.at(GetParam())) {
+    uint64_t value = 0xCBF29CE484222325;
+    std::string group;
+    for (int i = 0; i < 100; ++i, ++num_texts) {
+      const std::string text = texts.next();
+      group += text + "\n";
+      ManyTexts::hash(value, tokenizer.encode(text, kMaxLength).ids);
+    }
+    ASSERT_EQ(fmt::format("{:016x}", value), expected.get<std::string>()) << group;
+  }
+  EXPECT_EQ(num_texts, 10'000u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Vocabularies, TokenizerFixture, ::testing::Values("umt5_like", "plain"));
 
 TEST(TokenizerLimit, CutsLongTextsAndKeepsTheEndToken) {

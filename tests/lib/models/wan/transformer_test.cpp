@@ -56,7 +56,12 @@ struct Case {
                                  : at::Tensor();
     const WanTextContext context =
         transformer.prepare_text(tensors.get("encoder_hidden_states"), counts, image);
-    return transformer(tensors.get("hidden_states"), tensors.get("timestep"), context);
+    WanControl control;
+    if (tensors.has("control_hidden_states")) {
+      const at::Tensor scales = tensors.get("control_hidden_states_scale");
+      control = {tensors.get("control_hidden_states"), scales[0].item<double>()};
+    }
+    return transformer(tensors.get("hidden_states"), tensors.get("timestep"), context, control);
   }
 
   Checkpoint tensors;
@@ -190,6 +195,17 @@ TEST_F(WanTransformerErrors, AskForTheImageThatTheModelNeeds) {
   EXPECT_EQ(error.kind(), ErrorKind::Input);
 }
 
+TEST_F(WanTransformerErrors, NameControlLayersThatDoNotRiseFromTheFirst) {
+  config_ = read_json_file(folder() / "vace" / "model" / "config.json");
+  for (const std::vector<int64_t>& layers :
+       std::vector<std::vector<int64_t>>{{}, {1, 2}, {0, 2, 2}, {0, 3, 1}, {0, 4}, {-1, 0}}) {
+    config_["vace_layers"] = layers;
+    const Error error = config_error();
+    EXPECT_EQ(error.kind(), ErrorKind::Input);
+    EXPECT_NE(std::string(error.what()).find("vace_layers"), std::string::npos) << error.what();
+  }
+}
+
 TEST(WanTransformerConfig, TakesNullOutChannelsForAsManyAsComeIn) {
   nlohmann::json config = read_json_file(folder() / "t2v" / "model" / "config.json");
   config["in_channels"] = 20;
@@ -201,9 +217,11 @@ TEST(WanTransformerConfig, TakesNullOutChannelsForAsManyAsComeIn) {
             16);
 }
 
-TEST(WanTransformerStreamed, GivesTheSameBytes) {
+class WanTransformerStreamed : public testing::TestWithParam<const char*> {};
+
+TEST_P(WanTransformerStreamed, GivesTheSameBytes) {
   const c10::InferenceMode guard;
-  const Case each(folder() / "t2v_sharded" / "video.json");
+  const Case each(folder() / GetParam());
   const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(each.model));
   const WanTransformerConfig config =
       WanTransformerConfig::from_config(ConfigReader::open(each.model / "config.json"));
@@ -216,7 +234,11 @@ TEST(WanTransformerStreamed, GivesTheSameBytes) {
   }
 }
 
-TEST(WanTransformerStreamed, FindsAMissingWeightBeforeTheFirstStep) {
+INSTANTIATE_TEST_SUITE_P(Fixtures, WanTransformerStreamed,
+                         testing::Values("t2v_sharded/video.json", "vace/control.json"),
+                         [](const auto& param) { return std::string(param.param).substr(0, 4); });
+
+TEST(WanTransformerStreaming, FindsAMissingWeightBeforeTheFirstStep) {
   const fs::path model = folder() / "t2v_sharded" / "model";
   const Checkpoint stored = Checkpoint::open(model);
   const auto checkpoint =
