@@ -9,7 +9,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build"))
-OPS = {"self_attention", "cross_attention", "linear", "feed_forward", "layer_norm", "gated_residual", "rms_norm_rotate", "rms_norm_silu"}
+OPS = {"self_attention", "cross_attention", "linear", "feed_forward", "linear_int8", "feed_forward_int8", "layer_norm", "gated_residual", "rms_norm_rotate", "rms_norm_silu"}
 
 
 @pytest.mark.skipif(not (BUILD / "tests" / "bench_kernels").exists(), reason="built without Google Benchmark")
