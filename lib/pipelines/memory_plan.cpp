@@ -21,16 +21,18 @@ constexpr int64_t kProgram = 400 << 20;  // libtorch, FFmpeg and the encoder's b
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int64_t kMaxBatchedTokens = 4096;  // both guidance passes at once, wan_denoiser.cpp
 
-int64_t element_size(const Plan& plan) { return plan.dtype == "bf16" ? 2 : 4; }
+int64_t element_size(const Plan& plan) { return plan.dtype == "f32" ? 4 : 2; }
 
 at::ScalarType scalar_type(const Plan& plan) {
-  return plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  return sora::scalar_type(plan.dtype);
 }
 
 // Of a tensor once a layer holds it: packed ones and those of the right type are mapped, others are
-// copies, whose source's pages were read too.
-int64_t held_bytes(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype) {
+// copies, whose source's pages were read too. Matrices that are held in 8 bits let them go.
+int64_t held_bytes(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype,
+                   bool int8_matrices = false) {
   const TensorInfo& info = checkpoint.info(name);
+  if (int8_matrices && info.shape.size() == 2) return info.num_values();
   const bool mapped = info.dtype == dtype || checkpoint.packed(name) != nullptr;
   return info.num_bytes() +
          (mapped ? 0 : info.num_values() * static_cast<int64_t>(c10::elementSize(dtype)));
@@ -48,12 +50,14 @@ struct PartBytes {
   int64_t largest = 0;  // of one
 };
 
-PartBytes measure(const Checkpoint& checkpoint, const std::string& list, at::ScalarType dtype) {
+PartBytes measure(const Checkpoint& checkpoint, const std::string& list, const Plan& plan) {
   PartBytes bytes;
   std::map<std::string, int64_t> layers;
   for (const std::string& name : checkpoint.names()) {
     const std::string layer = layer_of(name, list);
-    (layer.empty() ? bytes.rest : layers[layer]) += held_bytes(checkpoint, name, dtype);
+    const bool in_int8 = !layer.empty() && arithmetic_of(plan).int8_products;
+    (layer.empty() ? bytes.rest : layers[layer]) +=
+        held_bytes(checkpoint, name, scalar_type(plan), in_int8);
   }
   for (const auto& [name, size] : layers) {
     bytes.layers += size;
@@ -96,10 +100,18 @@ int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   return hidden + text + latents;
 }
 
+// The tiny decoder's last stage: 64 channels of four frames at nearly full size, four times.
+int64_t tiny_decode_activations(const Plan& plan) {
+  constexpr int64_t kChannels = 64, kLiveFrames = 4 * 4;
+  return plan.canvas_size.width * plan.canvas_size.height * kChannels * kLiveFrames *
+         element_size(plan);
+}
+
 // At its widest the decoder holds, of the frame at full size, the inputs of a residual block (six
 // frames with those remembered), its two convolutions' outputs (four each) and the caches of the
 // level.
 int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled) {
+  if (!model.parts.tiny_vae.empty()) return tiny_decode_activations(plan);
   const WanVaeConfig& vae = model.vae;
   const int64_t patch = vae.patch_size;
   const WanVaeTiling tile;
@@ -156,7 +168,7 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   for (const auto& path : {model.parts.transformer, model.parts.transformer_2}) {
     if (path.empty()) continue;
     const auto checkpoint = open_weights(WanPart::Transformer, path);
-    const PartBytes expert = measure(*checkpoint, "blocks.", scalar_type(plan));
+    const PartBytes expert = measure(*checkpoint, "blocks.", plan);
     if (expert.layers > transformer.layers) transformer = expert;
   }
   const auto vae = open_weights(WanPart::Vae, model.parts.vae);

@@ -29,6 +29,7 @@ WanBlocks::WanBlocks(const WanTransformerConfig& config, const Weights& weights,
       WanBlock(config, weights.without_values()[i]);  // checks names and shapes
     } else {
       blocks_.emplace_back(config, weights[i]);
+      weights[i].forget_pages();  // of matrices that were packed; others are read again when used
     }
   }
 }
@@ -45,11 +46,11 @@ void WanBlocks::for_each(const std::function<void(size_t, const WanBlock&)>& use
 }
 
 WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights& weights,
-                               bool streamed)
+                               bool streamed, const Arithmetic& arithmetic)
     : config_(config),
       patch_embedding_(patch_embedding(config, weights["patch_embedding"])),
       condition_embedder_(config, weights["condition_embedder"]),
-      blocks_(config, weights["blocks"], streamed),
+      blocks_(config, weights["blocks"].computed_in(arithmetic), streamed),
       proj_out_(weights["proj_out"], config.inner_dim(),
                 config.out_channels * config.patch_volume()),
       scale_shift_table_12D_(weights.get_f32("scale_shift_table", {1, 2, config.inner_dim()})) {}
