@@ -41,6 +41,15 @@ void add_sampling_options(CLI::App& app, Sampling& sampling) {
   app.add_option("--guidance-2", sampling.guidance_scale_2, "The same for the low-noise expert of a two-expert model")
       ->type_name("SCALE")
       ->group(group);
+  add_parsed(app, "--guidance-interval", sampling.guidance_interval,
+             "Noise levels between which guidance works, such as 0.2:0.9; steps outside take half the time", "LOW:HIGH",
+             parse_guidance_interval)
+      ->group(group);
+  app.add_option("--cache", sampling.cache_threshold,
+                 "Reuse the velocity of steps that would change it little (EasyCache): the change allowed in a row, "
+                 "0.05 to 0.2; prints how many were")
+      ->type_name("SHARE")
+      ->group(group);
   app.add_option("--negative", sampling.negative_prompt, "What the clip should not show")
       ->type_name("TEXT")
       ->group(group);
@@ -72,6 +81,8 @@ void add_runtime_options(CLI::App& app, Runtime& runtime) {
       {"--text-encoder", &runtime.files.text_encoder, "FILE", "Likewise the text encoder (UMT5)"},
       {"--tokenizer", &runtime.files.tokenizer, "PATH", "Likewise the tokenizer: spiece.model, or its directory"},
       {"--image-encoder", &runtime.files.image_encoder, "FILE", "Likewise the image encoder (CLIP) of image to video"},
+      {"--tiny-vae", &runtime.files.tiny_vae, "FILE",
+       "A tiny decoder (TAEHV: taew2_1, taew2_2) to decode with instead of the VAE, for previews"},
       {"--low-noise", &runtime.files.transformer_2, "FILE", "Likewise the low-noise expert of Wan 2.2 A14B"},
   };
   for (const auto& file : files) {
@@ -86,9 +97,17 @@ void add_runtime_options(CLI::App& app, Runtime& runtime) {
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->group(group);
+  app.add_flag("--draft", runtime.files.draft,
+               "Decode with the tiny decoder (taew2_1, taew2_2) that lies among the model's files: many times faster, less detail")
+      ->group(group);
   app.add_flag("--turbo", runtime.files.turbo, "Few steps, with the distilling LoRA that lies among the model's")
       ->group(group);
-  app.add_option("--dtype", runtime.dtype, "auto, f32 or bf16")->type_name("TYPE")->capture_default_str()->group(group);
+  app.add_option("--dtype", runtime.dtype, "auto, f32, bf16, or int8: linear layers of the transformer in 8 bits")->type_name("TYPE")->capture_default_str()->group(group);
+  app.add_option("--attention", runtime.attention,
+                 "exact, or int8: attention of the tokens to each other in 8 bits, where the processor gains by it (VNNI without AMX)")
+      ->type_name("TYPE")
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--device", runtime.device, "auto, cpu or cuda")
       ->type_name("DEVICE")
       ->capture_default_str()

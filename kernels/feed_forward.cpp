@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include "kernels/cpu/processor.h"
 #include "kernels/cpu/tile_linear.h"
 #include "kernels/cpu/tiles.h"
 
@@ -14,7 +13,7 @@ at::Tensor feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = weights.w2.size(0);
-  if (weights.packed1.defined() && weights.packed2.defined() && cpu::has(cpu::Processor::Amx) &&
+  if (weights.packed1.defined() && weights.packed2.defined() &&
       cpu::has_tile_activation(activation)) {
     const at::Tensor y = at::empty({rows.size(0), weights.w2.size(0)}, x.options());
     cpu::tile_feed_forward(rows.contiguous(), weights, activation, y);

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include "kernels/cpu/panel_gemm.h"
-#include "kernels/cpu/processor.h"
 #include "kernels/cpu/tile_linear.h"
 #include "kernels/cpu/tiles.h"
 
@@ -38,11 +36,8 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   if (!x.is_cpu()) return reference::linear(x, weight, bias, activation);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   const at::Tensor y = at::empty({rows.size(0), weight.size(0)}, x.options());
-  const bool has_tiles = cpu::has(cpu::Processor::Amx);  // what pack() made
-  if (packed.defined() && has_tiles && cpu::has_tile_activation(activation)) {
+  if (packed.defined() && cpu::has_tile_activation(activation)) {
     cpu::tile_linear(rows, packed, bias, activation, y);
-  } else if (packed.defined() && !has_tiles && cpu::has_panel_activation(activation)) {
-    cpu::panel_linear(rows, packed, bias, activation, y);
   } else if (cpu::prefers_columns(rows.size(0))) {
     linear_by_columns(rows, weight, bias, activation, y);
   } else {
@@ -53,11 +48,6 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   return y.view(shape);
 }
 
-at::Tensor pack(const at::Tensor& weight) {
-  if (cpu::has(cpu::Processor::Amx)) return cpu::pack_tiles(weight);
-  constexpr int64_t kMaxNumbers =
-      1024 * 1024;  // a matrix of a model whose weights all fit a cache or two
-  return weight.numel() <= kMaxNumbers ? cpu::pack_panels(weight) : at::Tensor();
-}
+at::Tensor pack(const at::Tensor& weight) { return cpu::pack_tiles(weight); }
 
 }  // namespace sora::kernels

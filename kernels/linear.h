@@ -2,8 +2,7 @@
 //
 // x [..., K] f32|bf16 contiguous; weight [N, K] and bias [N] (or undefined) of x's type; y [..., N]
 // of x's type. Accumulates in f32. On the CPU every element of y is the same at any number of
-// threads: Note [Tile products] in cpu/tile_product.h, Note [Tiles] in cpu/tiles.h, Note [Panels]
-// in cpu/panel_gemm.h.
+// threads: Note [Tile products] in cpu/tile_product.h, Note [Tiles] in cpu/tiles.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>

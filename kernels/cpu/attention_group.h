@@ -40,6 +40,9 @@ struct AttentionGroup {
   bool scales_far;
   int64_t first_token, window;
   float far_factor;
+  // 8 bits only: of each of whole_width() columns.
+  const float* value_scale;
+  const float* value_mean;
 };
 
 // Bytes of scratch memory, 64-byte aligned, that attend() of a group wants.
@@ -56,6 +59,39 @@ void pack_keys_avx512bf16(const uint16_t* keys, int64_t stride, int64_t count, i
                           uint16_t* tile);
 void pack_values_avx512bf16(const uint16_t* values, int64_t stride, int64_t count, int64_t width,
                             uint16_t* tile);
+
+// 8 bits: Note [Attention in 8 bits]. Tiles of 64 keys instead of 32. values: [whole width /
+// 32][16][32][4], four keys side by side.
+constexpr int64_t kKeysInInt8Tile = 64;
+
+struct Int8KeyTile {
+  int8_t* numbers;  // [whole width / 4][64][4]
+  float* scale;     // [64], of each key
+  int32_t* first;   // [64], what a sum of unsigned products begins with
+};
+
+constexpr int64_t int8_key_tile_bytes(int64_t width) {
+  return kKeysInInt8Tile * (whole_width(width) + 8);
+}
+static inline Int8KeyTile int8_key_tile(void* tile, int64_t width) {
+  auto* numbers = static_cast<int8_t*>(tile);
+  void* const scale = numbers + kKeysInInt8Tile * whole_width(width);
+  return {numbers, static_cast<float*>(scale),
+          static_cast<int32_t*>(static_cast<void*>(static_cast<float*>(scale) + kKeysInInt8Tile))};
+}
+
+ScratchBytes attention_scratch_int8_avx512bf16;
+Attend attend_int8_avx512bf16;
+// Of each column over `count` keys or values.
+void int8_means_avx512bf16(const uint16_t* x, int64_t stride, int64_t count, int64_t width,
+                           float* mean);
+void int8_value_scales_avx512bf16(const uint16_t* values, int64_t stride, int64_t count,
+                                  int64_t width, const float* mean, float* scale);
+void pack_keys_int8_avx512bf16(const uint16_t* keys, int64_t stride, int64_t count, int64_t width,
+                               const float* mean, void* tile);
+void pack_values_int8_avx512bf16(const uint16_t* values, int64_t stride, int64_t count,
+                                 int64_t width, const float* mean, const float* scale,
+                                 int8_t* tile);
 
 // f32. keys: tiles of [whole width][32]; values: tiles of [whole width / 32][32 keys][32].
 ScratchBytes attention_scratch_f32;

@@ -21,10 +21,12 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// How attention is computed in one type on one processor. `stride` of packing is in numbers.
+// How attention is computed in one type on one processor. `stride` of packing is in numbers; in 8
+// bits there is more to packing than tiles.
 struct Form {
   ScratchBytes* scratch_bytes;
   Attend* attend;
+  int64_t keys_in_tile;
   void (*pack_keys)(const void* keys, int64_t stride, int64_t count, int64_t width, void* tile);
   void (*pack_values)(const void* values, int64_t stride, int64_t count, int64_t width, void* tile);
 };
@@ -38,27 +40,82 @@ Form form_of(at::ScalarType dtype, Processor processor) {
   if (dtype == at::kBFloat16 && processor >= Processor::Avx512Bf16) {
     const bool amx = processor == Processor::Amx;
     return {amx ? attention_scratch_amx : attention_scratch_avx512bf16,
-            amx ? attend_amx : attend_avx512bf16, pack_tile<uint16_t, pack_keys_avx512bf16>,
+            amx ? attend_amx : attend_avx512bf16, kKeysInTile, pack_tile<uint16_t, pack_keys_avx512bf16>,
             pack_tile<uint16_t, pack_values_avx512bf16>};
   }
   Attend* const attend = processor >= Processor::Avx512 ? attend_f32_avx512
                          : processor == Processor::Avx2 ? attend_f32_avx2
                                                         : attend_f32;
-  return {attention_scratch_f32, attend, pack_tile<float, pack_keys_f32>,
+  return {attention_scratch_f32, attend, kKeysInTile, pack_tile<float, pack_keys_f32>,
           pack_tile<float, pack_values_f32>};
 }
 
 struct Packed {
-  at::Tensor keys, values;  // [B, H, tiles, 32 * whole width]
+  at::Tensor keys, values;  // [B, H, tiles, of a tile]
   int64_t num_tiles;
+  at::Tensor value_scale, value_mean;  // 8 bits only: f32 [B, H, whole width]
+  static int64_t head_bytes(const at::Tensor& tiles) {
+    return tiles.size(2) * tiles.size(3) * tiles.element_size();
+  }
 };
+
+// Note [Attention in 8 bits].
+Packed pack_int8(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, bool smooths_keys) {
+  const int64_t batch = k_BSHK.size(0), length = k_BSHK.size(1), heads = k_BSHK.size(2),
+                width = k_BSHK.size(3), whole = whole_width(width),
+                tiles = ceil_div(length, kKeysInInt8Tile);
+  const auto f32 = at::TensorOptions(at::kFloat);
+  const Packed packed = {
+      at::empty({batch, heads, tiles, int8_key_tile_bytes(width)}, at::kChar),
+      at::empty({batch, heads, tiles, kKeysInInt8Tile * whole}, at::kChar), tiles,
+      at::empty({batch, heads, whole}, f32), at::empty({batch, heads, whole}, f32)};
+  const at::Tensor key_mean = at::zeros({batch, heads, whole}, f32);
+  const auto row = [](const at::Tensor& x, int64_t b, int64_t h, int64_t s) {
+    return static_cast<const uint16_t*>(x.const_data_ptr()) + b * x.stride(0) + s * x.stride(1) +
+           h * x.stride(2);
+  };
+  const auto numbers = [whole](const at::Tensor& x, int64_t head) {
+    return x.mutable_data_ptr<float>() + head * whole;
+  };
+  at::parallel_for(0, batch * heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t head = begin; head < end; ++head) {
+      const int64_t b = head / heads, h = head % heads;
+      if (smooths_keys)
+        int8_means_avx512bf16(row(k_BSHK, b, h, 0), k_BSHK.stride(1), length, width,
+                              numbers(key_mean, head));
+      int8_means_avx512bf16(row(v_BSHK, b, h, 0), v_BSHK.stride(1), length, width,
+                            numbers(packed.value_mean, head));
+      int8_value_scales_avx512bf16(row(v_BSHK, b, h, 0), v_BSHK.stride(1), length, width,
+                                   numbers(packed.value_mean, head),
+                                   numbers(packed.value_scale, head));
+    }
+  });
+  at::parallel_for(0, batch * heads * tiles, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      const int64_t head = index / tiles, first = index % tiles * kKeysInInt8Tile;
+      const int64_t b = head / heads, h = head % heads;
+      const int64_t count = std::min(kKeysInInt8Tile, length - first);
+      pack_keys_int8_avx512bf16(
+          row(k_BSHK, b, h, first), k_BSHK.stride(1), count, width, numbers(key_mean, head),
+          static_cast<char*>(packed.keys.data_ptr()) + index * packed.keys.size(3));
+      pack_values_int8_avx512bf16(
+          row(v_BSHK, b, h, first), v_BSHK.stride(1), count, width,
+          numbers(packed.value_mean, head), numbers(packed.value_scale, head),
+          static_cast<int8_t*>(packed.values.data_ptr()) + index * packed.values.size(3));
+    }
+  });
+  return packed;
+}
 
 Packed pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const Form& form) {
   const int64_t batch = k_BSHK.size(0), length = k_BSHK.size(1), heads = k_BSHK.size(2),
                 width = k_BSHK.size(3), tiles = ceil_div(length, kKeysInTile),
                 numbers = kKeysInTile * whole_width(width), bytes = k_BSHK.element_size();
   const Packed packed = {at::empty({batch, heads, tiles, numbers}, k_BSHK.options()),
-                         at::empty({batch, heads, tiles, numbers}, v_BSHK.options()), tiles};
+                         at::empty({batch, heads, tiles, numbers}, v_BSHK.options()),
+                         tiles,
+                         {},
+                         {}};
   const auto pack_one = [&](const at::Tensor& x, const at::Tensor& to, auto* pack_tile,
                             int64_t index) {
     const int64_t tile = index % tiles, b = index / tiles / heads, h = index / tiles % heads;
@@ -80,15 +137,16 @@ Packed pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const Form& form
 // What the keys of one batch item add to the logits, as seen from one row of the table.
 class KeyBias {
  public:
-  KeyBias(const AttentionTerms& terms, int64_t num_keys, int64_t num_tiles)
+  KeyBias(const AttentionTerms& terms, int64_t num_keys, int64_t num_tiles, int64_t keys_in_tile)
       : terms_(terms),
         bias_(terms.bias_BS.defined() ? terms.bias_BS.to(at::kFloat).contiguous() : at::Tensor()),
         table_(terms.table.defined() ? terms.table.values_RC.to(at::kCPU, at::kFloat).contiguous()
                                      : at::Tensor()),
         num_keys_(num_keys),
         num_tiles_(num_tiles),
-        last_bias_(kKeysInTile, 0.0F) {
-    for (int64_t i = num_keys - (num_tiles - 1) * kKeysInTile; i < kKeysInTile; ++i)
+        keys_in_tile_(keys_in_tile),
+        last_bias_(static_cast<size_t>(keys_in_tile), 0.0F) {
+    for (int64_t i = num_keys - (num_tiles - 1) * keys_in_tile; i < keys_in_tile; ++i)
       last_bias_[static_cast<size_t>(i)] = kMinusInfinity;
     if (!terms.num_keys_B.defined()) return;
     const at::Tensor visible = terms.num_keys_B.to(at::kCPU, at::kLong).contiguous();
@@ -98,13 +156,13 @@ class KeyBias {
 
   bool is_needed() const { return bias_.defined() || table_.defined() || !visible_.empty(); }
   const float* last_bias() const {
-    return num_keys_ % kKeysInTile == 0 ? nullptr : last_bias_.data();
+    return num_keys_ % keys_in_tile_ == 0 ? nullptr : last_bias_.data();
   }
 
   // Writes the bias of every key in powers of two, and which tiles hold one that is not hidden.
   void write(int64_t b, int64_t row, std::vector<float>& bias, std::vector<int32_t>& tiles) const {
     const size_t item = static_cast<size_t>(b);
-    bias.assign(static_cast<size_t>(num_tiles_ * kKeysInTile), kMinusInfinity);
+    bias.assign(static_cast<size_t>(num_tiles_ * keys_in_tile_), kMinusInfinity);
     const int64_t visible = visible_.empty()
                                 ? num_keys_
                                 : std::min(num_keys_, visible_[visible_.size() == 1 ? 0 : item]);
@@ -122,8 +180,8 @@ class KeyBias {
     }
     tiles.clear();
     for (int64_t tile = 0; tile < num_tiles_; ++tile) {
-      const auto first = bias.begin() + tile * kKeysInTile;
-      const bool hidden = std::all_of(first, first + kKeysInTile,
+      const auto first = bias.begin() + tile * keys_in_tile_;
+      const bool hidden = std::all_of(first, first + keys_in_tile_,
                                       [](float value) { return value == kMinusInfinity; });
       if (!hidden) tiles.push_back(static_cast<int32_t>(tile));
     }
@@ -132,7 +190,7 @@ class KeyBias {
  private:
   const AttentionTerms& terms_;
   at::Tensor bias_, table_;
-  int64_t num_keys_, num_tiles_;
+  int64_t num_keys_, num_tiles_, keys_in_tile_;
   std::vector<float> last_bias_;
   std::vector<int64_t> visible_;
 };
@@ -168,6 +226,70 @@ void check(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const AttentionTe
               "attention: the table's values are not one for each row and column");
 }
 
+at::Tensor attend(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const AttentionTerms& terms,
+                  const Form& form, const Packed& packed) {
+  const int64_t batch = q_BLHK.size(0), length = q_BLHK.size(1), heads = q_BLHK.size(2),
+                width = q_BLHK.size(3), bytes = q_BLHK.element_size();
+  const KeyBias key_bias(terms, k_BSHK.size(1), packed.num_tiles, form.keys_in_tile);
+  const at::Tensor out = at::empty({batch, length, heads, width}, q_BLHK.options());
+  const std::vector<Range> ranges = ranges_of(length, terms.table);
+  const int64_t num_ranges = static_cast<int64_t>(ranges.size());
+  std::vector<int32_t> all_tiles(static_cast<size_t>(packed.num_tiles));
+  for (size_t tile = 0; tile < all_tiles.size(); ++tile)
+    all_tiles[tile] = static_cast<int32_t>(tile);
+
+  AttentionGroup common = {};
+  common.q_stride = q_BLHK.stride(1);
+  common.out_stride = heads * width;
+  common.width = width;
+  common.tiles = all_tiles.data();
+  common.num_tiles = packed.num_tiles;
+  common.scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(width)));
+  common.last_tile = packed.num_tiles - 1;
+  common.last_bias = key_bias.last_bias();
+  common.scales_far = terms.far.factor != 1.0;
+  common.window = terms.far.window;
+  common.far_factor = static_cast<float>(terms.far.factor);
+  const int64_t key_bytes = Packed::head_bytes(packed.keys),
+                value_bytes = Packed::head_bytes(packed.values);
+
+  at::parallel_for(0, batch * heads * num_ranges, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> bias;
+    std::vector<int32_t> tiles;
+    int64_t bias_of = -1;
+    for (int64_t task = begin; task < end; ++task) {
+      const Range& range = ranges[static_cast<size_t>(task % num_ranges)];
+      const int64_t head = task / num_ranges, b = head / heads, h = head % heads;
+      const int64_t key_head = (k_BSHK.size(0) == 1 ? 0 : b) * heads + h;
+      AttentionGroup group = common;
+      group.q =
+          static_cast<const char*>(q_BLHK.const_data_ptr()) +
+          (b * q_BLHK.stride(0) + range.begin * q_BLHK.stride(1) + h * q_BLHK.stride(2)) * bytes;
+      group.out = static_cast<char*>(out.data_ptr()) +
+                  ((b * length + range.begin) * heads + h) * width * bytes;
+      group.num_rows = range.end - range.begin;
+      group.first_token = range.begin;
+      group.keys = static_cast<const char*>(packed.keys.const_data_ptr()) + key_head * key_bytes;
+      group.values =
+          static_cast<const char*>(packed.values.const_data_ptr()) + key_head * value_bytes;
+      if (packed.value_scale.defined()) {
+        const int64_t first = key_head * whole_width(width);
+        group.value_scale = packed.value_scale.const_data_ptr<float>() + first;
+        group.value_mean = packed.value_mean.const_data_ptr<float>() + first;
+      }
+      if (key_bias.is_needed()) {
+        const int64_t wanted = b * num_ranges + range.table_row;
+        if (bias_of != wanted) key_bias.write(b, range.table_row, bias, tiles);
+        bias_of = wanted;
+        group.bias = bias.data();
+        group.tiles = tiles.data();
+        group.num_tiles = static_cast<int64_t>(tiles.size());
+      }
+      form.attend(group, scratch_memory(form.scratch_bytes(group.num_rows, width)));
+    }
+  });
+  return out;
+}
 }  // namespace
 
 bool fits_flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
@@ -191,63 +313,18 @@ at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
         .to(dtype);
   }
   check(q_BLHK, k_BSHK, terms);
-  const int64_t batch = q_BLHK.size(0), length = q_BLHK.size(1), heads = q_BLHK.size(2),
-                width = q_BLHK.size(3), bytes = q_BLHK.element_size();
   const Form form = form_of(dtype, processor);
-  const Packed packed = pack(k_BSHK, v_BSHK, form);
-  const KeyBias key_bias(terms, k_BSHK.size(1), packed.num_tiles);
-  const at::Tensor out = at::empty({batch, length, heads, width}, q_BLHK.options());
-  const std::vector<Range> ranges = ranges_of(length, terms.table);
-  const int64_t num_ranges = static_cast<int64_t>(ranges.size());
-  std::vector<int32_t> all_tiles(static_cast<size_t>(packed.num_tiles));
-  for (size_t tile = 0; tile < all_tiles.size(); ++tile)
-    all_tiles[tile] = static_cast<int32_t>(tile);
+  return attend(q_BLHK, k_BSHK, terms, form, pack(k_BSHK, v_BSHK, form));
+}
 
-  AttentionGroup common = {};
-  common.q_stride = q_BLHK.stride(1);
-  common.out_stride = heads * width;
-  common.width = width;
-  common.tiles = all_tiles.data();
-  common.num_tiles = packed.num_tiles;
-  common.scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(width)));
-  common.last_tile = packed.num_tiles - 1;
-  common.last_bias = key_bias.last_bias();
-  common.scales_far = terms.far.factor != 1.0;
-  common.window = terms.far.window;
-  common.far_factor = static_cast<float>(terms.far.factor);
-  const int64_t head_bytes = packed.num_tiles * kKeysInTile * whole_width(width) * bytes;
-
-  at::parallel_for(0, batch * heads * num_ranges, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> bias;
-    std::vector<int32_t> tiles;
-    int64_t bias_of = -1;
-    for (int64_t task = begin; task < end; ++task) {
-      const Range& range = ranges[static_cast<size_t>(task % num_ranges)];
-      const int64_t head = task / num_ranges, b = head / heads, h = head % heads;
-      const int64_t key_head = (k_BSHK.size(0) == 1 ? 0 : b) * heads + h;
-      AttentionGroup group = common;
-      group.q =
-          static_cast<const char*>(q_BLHK.const_data_ptr()) +
-          (b * q_BLHK.stride(0) + range.begin * q_BLHK.stride(1) + h * q_BLHK.stride(2)) * bytes;
-      group.out = static_cast<char*>(out.data_ptr()) +
-                  ((b * length + range.begin) * heads + h) * width * bytes;
-      group.num_rows = range.end - range.begin;
-      group.first_token = range.begin;
-      group.keys = static_cast<const char*>(packed.keys.const_data_ptr()) + key_head * head_bytes;
-      group.values =
-          static_cast<const char*>(packed.values.const_data_ptr()) + key_head * head_bytes;
-      if (key_bias.is_needed()) {
-        const int64_t wanted = b * num_ranges + range.table_row;
-        if (bias_of != wanted) key_bias.write(b, range.table_row, bias, tiles);
-        bias_of = wanted;
-        group.bias = bias.data();
-        group.tiles = tiles.data();
-        group.num_tiles = static_cast<int64_t>(tiles.size());
-      }
-      form.attend(group, scratch_memory(form.scratch_bytes(group.num_rows, width)));
-    }
-  });
-  return out;
+at::Tensor flash_attention_int8(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
+                                const at::Tensor& v_BSHK, const AttentionTerms& terms) {
+  check(q_BLHK, k_BSHK, terms);
+  const Form form = {attention_scratch_int8_avx512bf16, attend_int8_avx512bf16, kKeysInInt8Tile,
+                     nullptr, nullptr};
+  // Far scaling asks for the sign of a product, which smoothing would change.
+  return attend(q_BLHK, k_BSHK, terms, form,
+                pack_int8(k_BSHK, v_BSHK, /*smooths_keys=*/terms.far.factor == 1.0));
 }
 
 }  // namespace sora::kernels::cpu

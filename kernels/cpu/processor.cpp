@@ -1,5 +1,9 @@
 #include "kernels/cpu/processor.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
 #if defined(__x86_64__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,7 +24,8 @@ Processor ask() {
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (!avx512) return Processor::Avx2;
-  if (!__builtin_cpu_supports("avx512bf16")) return Processor::Avx512;
+  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vnni"))
+    return Processor::Avx512;
   const bool amx = __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") &&
                    tiles_are_granted();
   return amx ? Processor::Amx : Processor::Avx512Bf16;
@@ -29,10 +34,26 @@ Processor ask() {
 Processor ask() { return Processor::Plain; }
 #endif
 
+// The last one that the environment lets be used, to test and time the forms for older ones.
+Processor allowed() {
+  constexpr struct {
+    const char* name;
+    Processor processor;
+  } kNames[] = {{"plain", Processor::Plain},
+                {"avx2", Processor::Avx2},
+                {"avx512", Processor::Avx512},
+                {"avx512bf16", Processor::Avx512Bf16}};
+  const char* const wanted = std::getenv("SORA_PROCESSOR");
+  for (const auto& each : kNames) {
+    if (wanted != nullptr && std::strcmp(wanted, each.name) == 0) return each.processor;
+  }
+  return Processor::Amx;
+}
+
 }  // namespace
 
 Processor this_processor() {
-  static const Processor processor = ask();
+  static const Processor processor = std::min(ask(), allowed());
   return processor;
 }
 

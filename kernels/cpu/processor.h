@@ -6,9 +6,11 @@
 namespace sora::kernels::cpu {
 
 // Each runs what those before it run.
+// AVX512-BF16 comes with VNNI, AMX in bf16 and int8.
 enum class Processor { Plain, Avx2, Avx512, Avx512Bf16, Amx };
 
-// The last one that this machine is. Asks the system for AMX's tiles on the first call.
+// The last one that this machine is, or that the environment allows: SORA_PROCESSOR = plain, avx2,
+// avx512 or avx512bf16. Asks the system for AMX's tiles on the first call.
 Processor this_processor();
 bool has(Processor processor);
 

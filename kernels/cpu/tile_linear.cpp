@@ -62,6 +62,23 @@ const uint16_t* bits(const at::Tensor& x) {
 }
 uint16_t* changeable_bits(const at::Tensor& x) { return static_cast<uint16_t*>(x.data_ptr()); }
 
+// The products on a processor; bf16 is null where it has none.
+struct Form {
+  MultiplyTiles* bf16;
+  MultiplyTiles* int8;
+  QuantiseRows* quantise_rows;
+  bool biased;  // x in int8
+};
+
+Form form_of(Processor processor) {
+  if (processor >= Processor::Amx)
+    return {multiply_tiles_bf16_amx, multiply_tiles_int8_amx, quantise_rows_avx512bf16, false};
+  if (processor >= Processor::Avx512Bf16)
+    return {multiply_tiles_bf16_avx512bf16, multiply_tiles_int8_avx512bf16,
+            quantise_rows_avx512bf16, true};
+  return {nullptr, multiply_tiles_int8, quantise_rows, false};
+}
+
 // [blocks, K/32, 1024].
 at::Tensor pack_rows(const at::Tensor& x) {
   const int64_t rows = x.size(0), depth = x.size(1), pieces = ceil_div(depth, kDepth);
@@ -70,7 +87,7 @@ at::Tensor pack_rows(const at::Tensor& x) {
   at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t row = block * kPieceRows;
-      pack_rows_amx(bits(x) + row * depth, depth, std::min(kPieceRows, rows - row), depth,
+      pack_rows_avx512bf16(bits(x) + row * depth, depth, std::min(kPieceRows, rows - row), depth,
                     changeable_bits(packed) + block * pieces * kNumbersInPiece);
     }
   });
@@ -83,7 +100,7 @@ at::Tensor padded_bias(const at::Tensor& bias, int64_t panels) {
   return at::constant_pad_nd(bias.to(at::kFloat), {0, panels * kPieceRows - bias.size(0)});
 }
 
-void multiply(const TileProduct& product, int64_t panels) {
+void multiply(const TileProduct& product, int64_t panels, MultiplyTiles* multiply_tiles) {
   const int64_t blocks = ceil_div(product.rows, kPieceRows);
   const int64_t ranges = ceil_div(blocks, kMostBlocks);
   const int64_t wanted = ceil_div(kTasksPerThread * at::get_num_threads(), ranges);
@@ -97,9 +114,8 @@ void multiply(const TileProduct& product, int64_t panels) {
       const int64_t num_panels = std::min(group_size, panels - first_panel);
       if (num_panels <= 0) continue;
       const int64_t num_blocks = std::min(kMostBlocks, blocks - first_block);
-      multiply_tiles_bf16_amx(
-          product, first_block, num_blocks, first_panel, num_panels,
-          scratch_memory(tile_product_scratch_amx(product.pieces, num_blocks, num_panels)));
+      multiply_tiles(product, first_block, num_blocks, first_panel, num_panels,
+                     scratch_memory(tile_product_scratch(product.pieces, num_panels)));
     }
   });
 }
@@ -119,8 +135,14 @@ TileProduct product_of(const at::Tensor& packed_x, const at::Tensor& packed, con
 
 }  // namespace
 
+int64_t tile_product_scratch(int64_t pieces, int64_t num_panels) {
+  constexpr int64_t kOnePass = 32;  // the fewest pieces that any form takes in one
+  const int64_t panels = pieces <= kOnePass ? 2 : std::max<int64_t>(2, num_panels);
+  return panels * kMostBlocks * kPieceRows * kPieceRows * static_cast<int64_t>(sizeof(float));
+}
+
 at::Tensor pack_tiles(const at::Tensor& weight) {
-  if (!has(Processor::Amx) || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16 ||
+  if (!has(Processor::Avx512Bf16) || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16 ||
       weight.dim() != 2 || weight.stride(1) != 1) {
     return {};
   }
@@ -131,7 +153,7 @@ at::Tensor pack_tiles(const at::Tensor& weight) {
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t column = panel * kPieceRows;
-      pack_panel_amx(bits(weight) + column * weight.stride(0), weight.stride(0),
+      pack_panel_avx512bf16(bits(weight) + column * weight.stride(0), weight.stride(0),
                      std::min(kPieceRows, columns - column), depth,
                      changeable_bits(packed) + panel * pieces * kNumbersInPiece);
     }
@@ -142,12 +164,12 @@ at::Tensor pack_tiles(const at::Tensor& weight) {
 bool has_tile_activation(Activation activation) { return activation != Activation::Gelu; }
 
 void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
-                 Activation activation, const at::Tensor& y) {
+                 Activation activation, const at::Tensor& y, Processor processor) {
   if (x.size(0) == 0) return;
   const at::Tensor packed_x = pack_rows(x), added = padded_bias(bias, packed.size(0));
   TileProduct product = product_of(packed_x, packed, added, activation, x.size(0), y.size(1));
   product.y = changeable_bits(y);
-  multiply(product, packed.size(0));
+  multiply(product, packed.size(0), form_of(processor).bf16);
 }
 
 void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
@@ -156,6 +178,7 @@ void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
                 panels = weights.packed1.size(0);
   const at::Tensor bias1 = padded_bias(weights.b1, panels),
                    bias2 = padded_bias(weights.b2, weights.packed2.size(0));
+  MultiplyTiles* const multiply_tiles = form_of(this_processor()).bf16;
   for (int64_t row = 0; row < rows; row += kInnerRows) {
     const int64_t count = std::min(kInnerRows, rows - row);
     const at::Tensor packed_x = pack_rows(x.narrow(0, row, count));
@@ -163,12 +186,57 @@ void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
     TileProduct first =
         product_of(packed_x, weights.packed1, bias1, activation, count, inner_width);
     first.packed_y = changeable_bits(inner);
-    multiply(first, panels);
+    multiply(first, panels, multiply_tiles);
     TileProduct second =
         product_of(inner, weights.packed2, bias2, Activation::None, count, y.size(1));
     second.y = changeable_bits(y) + row * y.size(1);
-    multiply(second, weights.packed2.size(0));
+    multiply(second, weights.packed2.size(0), multiply_tiles);
   }
+}
+Int8Weight quantise_tiles(const at::Tensor& weight) {
+  const int64_t columns = weight.size(0), depth = weight.size(1),
+                pieces = ceil_div(depth, kPieceBytes), panels = ceil_div(columns, kPieceRows);
+  const Int8Weight quantised = {at::empty({panels, pieces, kPieceSize}, at::kChar),
+                                at::empty({panels * kPieceRows}, at::kFloat),
+                                at::empty({panels * kPieceRows}, at::kInt), columns, depth};
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel) {
+      const int64_t column = panel * kPieceRows;
+      quantise_panel(bits(weight) + column * weight.stride(0), weight.stride(0),
+                     std::min(kPieceRows, columns - column), depth,
+                     static_cast<char*>(quantised.pieces.data_ptr()) + panel * pieces * kPieceSize,
+                     quantised.scale.mutable_data_ptr<float>() + column,
+                     quantised.offset.mutable_data_ptr<int32_t>() + column);
+    }
+  });
+  return quantised;
+}
+
+void tile_linear_int8(const at::Tensor& x, const Int8Weight& weight, const at::Tensor& bias,
+                      Activation activation, const at::Tensor& y, Processor processor) {
+  const int64_t rows = x.size(0), depth = x.size(1), blocks = ceil_div(rows, kPieceRows),
+                panels = weight.pieces.size(0), pieces = weight.pieces.size(1);
+  if (rows == 0) return;
+  const Form form = form_of(processor);
+  const at::Tensor quantised = at::empty({blocks, pieces, kPieceSize}, at::kChar);
+  const at::Tensor scale = at::empty({blocks * kPieceRows}, at::kFloat);
+  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t row = block * kPieceRows;
+      form.quantise_rows(bits(x) + row * depth, depth, std::min(kPieceRows, rows - row), depth,
+                         form.biased,
+                         static_cast<char*>(quantised.data_ptr()) + block * pieces * kPieceSize,
+                         scale.mutable_data_ptr<float>() + row);
+    }
+  });
+  const at::Tensor added = padded_bias(bias, panels);
+  TileProduct product =
+      product_of(quantised, weight.pieces, added, activation, rows, weight.num_columns);
+  product.row_scale = scale.const_data_ptr<float>();
+  product.column_scale = weight.scale.const_data_ptr<float>();
+  product.column_offset = form.biased ? weight.offset.const_data_ptr<int32_t>() : nullptr;
+  product.y = changeable_bits(y);
+  multiply(product, panels, form.int8);
 }
 
 }  // namespace sora::kernels::cpu

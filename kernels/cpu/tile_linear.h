@@ -1,4 +1,4 @@
-// The products of linear.h and feed_forward.h on AMX, with weights packed beforehand:
+// The products of linear.h, feed_forward.h and linear_int8.h with weights packed beforehand:
 // tile_product.h on tensors, shared out to threads.
 //
 // Against libtorch's oneDNN: tests/kernels/linear_bench.cpp.
@@ -6,8 +6,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/cpu/processor.h"
 #include "kernels/feed_forward.h"
 #include "kernels/linear.h"
+#include "kernels/linear_int8.h"
 
 namespace sora::kernels::cpu {
 
@@ -22,10 +24,17 @@ bool has_tile_activation(Activation activation);
 // x [rows, K] bf16 contiguous, y [rows, N] likewise; packed from pack_tiles; bias bf16 or
 // undefined.
 void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
-                 Activation activation, const at::Tensor& y);
+                 Activation activation, const at::Tensor& y,
+                 Processor processor = this_processor());
 
 // The inner activation exists for some rows at a time, in the order that the second product reads.
 void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
                        Activation activation, const at::Tensor& y);
+
+// The same in int8, on any processor.
+Int8Weight quantise_tiles(const at::Tensor& weight);
+void tile_linear_int8(const at::Tensor& x, const Int8Weight& weight, const at::Tensor& bias,
+                      Activation activation, const at::Tensor& y,
+                      Processor processor = this_processor());
 
 }  // namespace sora::kernels::cpu

@@ -1,15 +1,18 @@
-// Matrix products on AMX: y = gate(x W^T + bias) from operands that lie as the tile unit reads
-// them, in bf16, or in int8 with a scale for each row of x and each column of y.
+// Matrix products from operands that lie as the processor reads them, in bf16, or in int8 with a
+// scale for each row of x and each column of y.
 //
 // Note [Tile products]
 // Both operands are made of pieces of 2 KB: 32 rows of x by 64 bytes of depth; 64 bytes of depth by
-// 32 columns of W^T. Two pieces make four products of the tile unit, for two loads of 1 KB each
-// from either, which just keeps it busy from the first-level cache. So 512 numbers of depth of 32
-// columns stay in that cache while up to 256 rows of x pass by from the second level, and the
-// columns after them are fetched meanwhile. The sums of finished columns get bias, scale and
-// activation row by row between the products of the next ones, on the vector units.
+// 32 columns of W^T, four bytes of depth of each column side by side. On AMX two pieces make four
+// products of the tile unit, for two loads of 1 KB each from either, which just keeps it busy from
+// the first-level cache. So 512 numbers of depth of 32 columns stay in that cache while up to 256
+// rows of x pass by from the second level, and the columns after them are fetched meanwhile. The
+// sums of finished columns get bias, scale and activation row by row between the products of the
+// next ones, on the vector units.
+// With AVX512-BF16 and VNNI the same pieces feed the dot products of the vector units: 8 rows by 32
+// columns of sums in registers, ten loads for sixteen products.
 // Each sum is made in the order of the depth, whoever computes it: the result has the same bytes
-// however the work is shared out.
+// however the work is shared out. Sums of int8 products are whole numbers, the same in every form.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +31,10 @@ struct TileProduct {
   const void* weight;  // [panels][pieces][16][32][4 bytes]
   int64_t pieces;
   const float* bias;          // [32 panels]; null: 0
-  const float* row_scale;     // [32 blocks], int8 only
-  const float* column_scale;  // [32 panels], int8 only
+  // int8 only.
+  const float* row_scale;        // [32 blocks]
+  const float* column_scale;     // [32 panels]
+  const int32_t* column_offset;  // [32 panels], taken off the sums; null: 0
   SigmoidGate gate;
   int64_t rows, columns;
   uint16_t* y;         // bf16 [rows][columns]; null where packed_y is wanted
@@ -38,22 +43,32 @@ struct TileProduct {
 
 // Rows 32 first_block to 32 (first_block + num_blocks), at most kMostBlocks of them, by columns 32
 // first_panel to 32 (first_panel + num_panels). `scratch` is 64-byte aligned.
-void multiply_tiles_bf16_amx(const TileProduct& product, int64_t first_block, int64_t num_blocks,
-                             int64_t first_panel, int64_t num_panels, void* scratch);
-void multiply_tiles_int8_amx(const TileProduct& product, int64_t first_block, int64_t num_blocks,
-                             int64_t first_panel, int64_t num_panels, void* scratch);
-int64_t tile_product_scratch_amx(int64_t pieces, int64_t num_blocks, int64_t num_panels);
+using MultiplyTiles = void(const TileProduct& product, int64_t first_block, int64_t num_blocks,
+                           int64_t first_panel, int64_t num_panels, void* scratch);
+MultiplyTiles multiply_tiles_bf16_amx;
+MultiplyTiles multiply_tiles_int8_amx;
+MultiplyTiles multiply_tiles_bf16_avx512bf16;
+MultiplyTiles multiply_tiles_int8_avx512bf16;  // x biased
+MultiplyTiles multiply_tiles_int8;             // on any processor
+// Bytes of it, of any form.
+int64_t tile_product_scratch(int64_t pieces, int64_t num_panels);
 
 // Operands. Beyond `rows` and `depth` they are zero. `stride` in numbers.
 // Block of x: up to 32 rows of bf16.
-void pack_rows_amx(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth, void* block);
-// The same in int8, x / scale rounded, each row's scale its largest magnitude / 127.
-void quantise_rows_amx(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth, void* block,
-                       float* scale);
+void pack_rows_avx512bf16(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth,
+                          void* block);
+// The same in int8, rounded(x * (127 / m)), where m is the row's largest magnitude and m / 127 its
+// scale; below 1e-30 a row counts as 0. With `biased` 128 is added to each number, for a processor
+// that multiplies unsigned ones with signed ones.
+using QuantiseRows = void(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth,
+                          bool biased, void* block, float* scale);
+QuantiseRows quantise_rows;
+QuantiseRows quantise_rows_avx512bf16;
 // Panel: up to 32 rows of a weight [N, K], as pack_rows and quantise_rows take them.
-void pack_panel_amx(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
-                    void* panel);
-void quantise_panel_amx(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
-                        void* panel, float* scale);
+void pack_panel_avx512bf16(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
+                           void* panel);
+// int8; `offset` is 128 times the sum of each of its 32 columns.
+void quantise_panel(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
+                    void* panel, float* scale, int32_t* offset);
 
 }  // namespace sora::kernels::cpu

@@ -27,9 +27,11 @@ struct ModelFiles {
   std::string text_encoder;
   std::string tokenizer;
   std::string image_encoder;
+  std::string tiny_vae;  // decodes instead of the VAE
   std::string models_dir;  // a folder with ComfyUI's: diffusion_models, vae, text_encoders, ...
 
   std::vector<LoraChoice> loras;
+  bool draft = false;  // with the tiny decoder that lies among the model's files
   bool turbo = false;  // with the LoRA that distils the model to a few steps
 
   bool operator==(const ModelFiles&) const = default;

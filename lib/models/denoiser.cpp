@@ -7,8 +7,8 @@ namespace sora {
 
 Denoiser::~Denoiser() = default;
 
-std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, at::ScalarType dtype) {
-  return std::make_unique<WanDenoiser>(model, dtype);
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic) {
+  return std::make_unique<WanDenoiser>(model, arithmetic);
 }
 
 }  // namespace sora

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/models/model_info.h"
+#include "lib/nn/arithmetic.h"
 
 namespace sora {
 
@@ -41,6 +42,7 @@ struct Conditioning {
   std::optional<TextCondition> source;  // what the source shows, for edits
   double guidance_scale = 1.0;    // 1: the negative pass is left out
   double guidance_scale_2 = 1.0;  // of the low-noise expert
+  double guidance_low = 0.0, guidance_high = 1.0;  // outside of these sigmas the scale is 1
 };
 
 // Where a step of the loop begins and ends.
@@ -65,8 +67,7 @@ class Denoiser {
   virtual at::Tensor pin(const at::Tensor& latents_1CFHW) const { return latents_1CFHW; }
 };
 
-// Weights are loaded when the first velocity is asked for. `dtype` is the type of the transformer's weights and matrix
-// products. Loading throws Error(Input) where the weights do not fit the configs.
-std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, at::ScalarType dtype);
+// Weights are loaded when the first velocity is asked for. `arithmetic` is that of the transformer. Loading throws Error(Input) where the weights do not fit the configs.
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic);
 
 }  // namespace sora

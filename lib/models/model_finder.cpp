@@ -358,6 +358,16 @@ std::vector<fs::path> lora_folders(const fs::path& model, const ModelFiles& file
   return folders;
 }
 
+std::vector<fs::path> tiny_vae_folders(const fs::path& model, const ModelFiles& files) {
+  std::vector<fs::path> folders;
+  for (const fs::path& root : roots_of(model, files)) {
+    for (const char* folder : {"vae_approx", "vae"}) folders.push_back(root / folder);
+  }
+  if (fs::is_directory(model)) folders.push_back(fs::absolute(model));
+  folders.push_back(fs::absolute(model).parent_path());
+  return folders;
+}
+
 std::vector<fs::path> weight_files_in(const fs::path& folder) {
   return weight_files(folder, folder.filename() == "loras");
 }

@@ -51,6 +51,7 @@ struct ModelPaths {
   std::filesystem::path text_encoder;
   std::filesystem::path tokenizer;
   std::filesystem::path image_encoder;    // empty where the model has none
+  std::filesystem::path tiny_vae;         // decodes instead of the VAE; empty: none was chosen
   std::filesystem::path image_processor;  // empty: CLIP's own
 };
 

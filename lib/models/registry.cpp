@@ -8,6 +8,7 @@
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
 #include "lib/models/families.h"
+#include "lib/models/tiny_vae_choice.h"
 #include "lib/models/turbo.h"
 #include "lib/models/wan/lora.h"
 #include "lib/models/wan/parts.h"
@@ -268,6 +269,7 @@ ModelInfo read_model_info(const std::string& name, const std::filesystem::path& 
   check_channels(model);
   model.loras = files.loras;
   if (files.turbo) apply_turbo(files, model);
+  choose_tiny_vae(files, model);
   check_loras(model);
   return model;
 }

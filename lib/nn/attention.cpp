@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/attention.h"
+#include "kernels/attention_int8.h"
 
 namespace sora {
 namespace {
@@ -22,6 +23,12 @@ at::Tensor multi_head_attention(const at::Tensor& q_BLD, const at::Tensor& k_BSD
                                 const at::Tensor& bias_BS) {
   const auto heads = [num_heads](const at::Tensor& x) { return x.unflatten(2, {num_heads, -1}); };
   return kernels::attention(heads(q_BLD), heads(k_BSD), heads(v_BSD), {.bias_BS = bias_BS}).flatten(2);
+}
+
+at::Tensor multi_head_attention_int8(const at::Tensor& q_BLD, const at::Tensor& k_BSD,
+                                     const at::Tensor& v_BSD, int64_t num_heads) {
+  const auto heads = [num_heads](const at::Tensor& x) { return x.unflatten(2, {num_heads, -1}); };
+  return kernels::attention_int8(heads(q_BLD), heads(k_BSD), heads(v_BSD)).flatten(2);
 }
 
 CollapsedPadding collapse_padding(const std::vector<int64_t>& num_tokens, int64_t total) {

@@ -13,6 +13,10 @@ at::Tensor multi_head_attention(const at::Tensor& q_BLD, const at::Tensor& k_BSD
                                 const at::Tensor& v_BSD, int64_t num_heads,
                                 const at::Tensor& bias_BS = {});
 
+// The same without a bias, approximately: kernels/attention_int8.h.
+at::Tensor multi_head_attention_int8(const at::Tensor& q_BLD, const at::Tensor& k_BSD,
+                                     const at::Tensor& v_BSD, int64_t num_heads);
+
 // Note [Padded keys]
 // Keys that are all the same vector k weigh n exp(q.k) in the softmax's sum, which one key with
 // ln(n) added to its logit weighs as well: padding of a text to 512 tokens costs one key instead of

@@ -144,6 +144,19 @@ at::Tensor PointwiseConv::operator()(const at::Tensor& frames_THWC) const {
   return at::linear(frames_THWC, weight_KC_, bias_);
 }
 
+SpatialConv::SpatialConv(const Weights& weights, int64_t in_channels, int64_t out_channels,
+                         int64_t side, bool bias)
+    : weight_(weights.get("weight", {out_channels, in_channels, side, side})
+                  .contiguous(kChannelsLast2d)),
+      bias_(bias ? weights.get("bias", {out_channels})
+                 : at::zeros({out_channels}, weight_.options())) {}
+
+at::Tensor SpatialConv::operator()(const at::Tensor& frames_THWC) const {
+  const int64_t edge = weight_.size(2) / 2;
+  return from_pictures(
+      convolve(as_pictures(frames_THWC.contiguous()), weight_, bias_, {edge, edge}, {1, 1}));
+}
+
 DownsampleConv::DownsampleConv(const Weights& weights, int64_t in_channels, int64_t out_channels)
     : weight_(weights.get("weight", {out_channels, in_channels, 3, 3}).contiguous(kChannelsLast2d)),
       bias_(weights.get("bias", {out_channels})) {}
@@ -161,8 +174,11 @@ at::Tensor DownsampleConv::operator()(const at::Tensor& frames_THWC) const {
 // pixel instead of 9, and the enlarged frame is never made. The sums are formed in float32 and
 // rounded once to the type of the weights. (One transposed convolution says the same, but oneDNN's
 // depends on the number of threads for some sizes, and is slower from 96 channels on.)
-UpsampleConv::UpsampleConv(const Weights& weights, int64_t in_channels, int64_t out_channels)
-    : bias_(weights.get("bias", {out_channels})) {
+UpsampleConv::UpsampleConv(const Weights& weights, int64_t in_channels, int64_t out_channels,
+                           bool bias)
+    : bias_(bias ? weights.get("bias", {out_channels})
+                 : at::zeros({out_channels},
+                             at::TensorOptions(weights.dtype()).device(weights.device()))) {
   const at::Tensor taps = weights.get_f32("weight", {out_channels, in_channels, 3, 3});
   const auto options = at::TensorOptions(at::kFloat).device(taps.device());
   const std::array<at::Tensor, 2> folds = {at::tensor({1, 0, 0, 0, 1, 1}, options).view({2, 3}),

@@ -94,6 +94,18 @@ class PointwiseConv {
   at::Tensor weight_KC_, bias_;
 };
 
+// Frame by frame: a square kernel of an odd side, zeros beyond the edges: [T,H,W,C] -> [T,H,W,K].
+class SpatialConv {
+ public:
+  // Weights "weight" [K,C,side,side] and, where there is one, "bias" [K].
+  SpatialConv(const Weights& weights, int64_t in_channels, int64_t out_channels, int64_t side,
+              bool bias = true);
+  at::Tensor operator()(const at::Tensor& frames_THWC) const;
+
+ private:
+  at::Tensor weight_, bias_;
+};
+
 // 3x3 with stride 2 in both directions, zeros only beyond the right and lower edge: [T,H,W,C] ->
 // [T,H/2,W/2,K].
 class DownsampleConv {
@@ -109,7 +121,7 @@ class DownsampleConv {
 // [Folded upsampling] in conv.cpp: computed without the enlarged frames.
 class UpsampleConv {
  public:
-  UpsampleConv(const Weights& weights, int64_t in_channels, int64_t out_channels);
+  UpsampleConv(const Weights& weights, int64_t in_channels, int64_t out_channels, bool bias = true);
   at::Tensor operator()(const at::Tensor& frames_THWC) const;
 
  private:

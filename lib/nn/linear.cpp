@@ -14,6 +14,13 @@ namespace {
 // worth its start, and for all of a layer of the 14B models but its feed-forward.
 constexpr int64_t kExpandedBytes = 64 << 20;
 
+kernels::Int8Weight int8_copy(const Weights& weights, const WeightMatrix& weight) {
+  const bool has_values = weight.packed || !weight.plain_NK.is_meta();
+  if (!weights.arithmetic().int8_products || !has_values) return {};
+  return kernels::quantise(weight.packed ? weight.packed->all(at::kBFloat16)
+                                         : weight.plain_NK.to(at::kBFloat16).contiguous());
+}
+
 at::Tensor packed_copy(const WeightMatrix& weight) {
   const bool has_values = !weight.packed && !weight.plain_NK.is_meta();
   return has_values ? kernels::pack(weight.plain_NK) : at::Tensor();
@@ -23,9 +30,16 @@ at::Tensor packed_copy(const WeightMatrix& weight) {
 
 Linear::Linear(const Weights& weights, int64_t in, int64_t out, bool bias)
     : weight_(weights.get_matrix("weight", out, in)),
+      int8_(int8_copy(weights, weight_)),
       bias_(bias ? weights.get("bias", {out}) : at::Tensor()),
-      packed_(packed_copy(weight_)),
-      dtype_(weights.dtype()) {}
+      dtype_(weights.dtype()) {
+  if (int8_.defined()) {
+    weight_.plain_NK = at::Tensor();
+    weight_.packed.reset();
+  } else {
+    packed_ = packed_copy(weight_);
+  }
+}
 
 Linear::Linear(at::Tensor weight_NK, at::Tensor bias_N)
     : weight_{std::move(weight_NK), nullptr, {}},
@@ -45,6 +59,7 @@ at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const 
 }
 
 at::Tensor Linear::product(const at::Tensor& x, Activation activation) const {
+  if (int8_.defined()) return kernels::linear_int8(x, int8_, bias_, activation);
   if (!weight_.packed) return kernels::linear(x, weight_.plain_NK, bias_, activation, packed_);
   const PackedMatrix& packed = *weight_.packed;
   const int64_t num_rows = packed.num_rows();
@@ -71,6 +86,10 @@ FeedForward::FeedForward(const Linear& first, const Linear& second, Activation a
 }
 
 at::Tensor FeedForward::operator()(const at::Tensor& x) const {
+  if (first_.is_int8() && second_.is_int8()) {
+    return kernels::feed_forward_int8(x, first_.int8(), first_.bias(), second_.int8(),
+                                      second_.bias(), activation_);
+  }
   if (!weights_.w1.defined()) return second_(first_(x, activation_));
   return kernels::feed_forward(x, weights_, activation_);
 }

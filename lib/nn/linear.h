@@ -6,6 +6,7 @@
 
 #include "kernels/feed_forward.h"
 #include "kernels/linear.h"
+#include "kernels/linear_int8.h"
 #include "lib/nn/weights.h"
 
 namespace sora {
@@ -13,7 +14,8 @@ namespace sora {
 using kernels::Activation;
 
 // y = activation(x W^T + b): "weight" [out, in] and "bias" [out] in weights.dtype(). A packed
-// weight is expanded, some rows at a time, whenever it is used.
+// weight is expanded, some rows at a time, whenever it is used; where weights.arithmetic() asks for
+// products in 8 bits, weights of either kind are held in 8 bits alone.
 class Linear {
  public:
   Linear(const Weights& weights, int64_t in, int64_t out, bool bias = true);
@@ -24,15 +26,21 @@ class Linear {
 
   at::ScalarType dtype() const { return dtype_; }  // of the products
   // Whether weight() is all there is: it is not packed, and no LoRA is added.
-  bool is_plain() const { return !weight_.packed && weight_.low_rank.empty(); }
+  bool is_plain() const {
+    return !int8_.defined() && !weight_.packed && weight_.low_rank.empty();
+  }
   const at::Tensor& weight() const { return weight_.plain_NK; }
   const at::Tensor& bias() const { return bias_; }
   const at::Tensor& packed() const { return packed_; }  // kernels::pack(weight())
+  // Whether the product with this is all there is.
+  bool is_int8() const { return int8_.defined() && weight_.low_rank.empty(); }
+  const kernels::Int8Weight& int8() const { return int8_; }
 
  private:
   at::Tensor product(const at::Tensor& x, Activation activation) const;
 
   WeightMatrix weight_;
+  kernels::Int8Weight int8_;
   at::Tensor bias_, packed_;
   at::ScalarType dtype_;
 };

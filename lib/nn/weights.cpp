@@ -25,6 +25,7 @@ Weights::Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dt
       changes_(std::move(changes)),
       used_(std::make_shared<std::set<std::string>>()),
       dtype_(dtype),
+      arithmetic_{.dtype = dtype},
       device_(device) {}
 
 Weights Weights::operator[](const std::string& name) const {
@@ -41,6 +42,13 @@ at::Tensor Weights::get(const std::string& name, at::IntArrayRef shape) const {
 
 at::Tensor Weights::get_f32(const std::string& name, at::IntArrayRef shape) const {
   return get_as(name, shape, at::kFloat);
+}
+
+Weights Weights::computed_in(const Arithmetic& arithmetic) const {
+  Weights scope = *this;
+  scope.arithmetic_ = arithmetic;
+  scope.arithmetic_.dtype = dtype_;
+  return scope;
 }
 
 Weights Weights::without_values() const {

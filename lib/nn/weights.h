@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "lib/nn/arithmetic.h"
 #include "lib/tensor_io/checkpoint.h"
 #include "lib/tensor_io/low_rank.h"
 
@@ -48,7 +49,10 @@ class Weights {
   Weights without_values() const;
   // Lets the mapped pages under this prefix go until they are read again.
   void forget_pages() const { checkpoint_->forget_pages(prefix_); }
+  // The same for layers that compute so; its dtype is that of this.
+  Weights computed_in(const Arithmetic& arithmetic) const;
   at::ScalarType dtype() const { return dtype_; }
+  const Arithmetic& arithmetic() const { return arithmetic_; }
   at::Device device() const { return device_; }
 
   // Throws Error(Input) naming up to three tensors under this prefix that no get() asked for.
@@ -65,6 +69,7 @@ class Weights {
   std::shared_ptr<std::set<std::string>> used_;
   std::string prefix_;
   at::ScalarType dtype_;
+  Arithmetic arithmetic_;
   at::Device device_;
 };
 

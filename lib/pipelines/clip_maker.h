@@ -48,7 +48,7 @@ class ClipMaker {
   std::optional<EncodedTexts> texts_;  // made when they are first needed
   SourceEncoder source_encoder_;
   std::unique_ptr<Denoiser> denoiser_;
-  std::optional<WanVae> decoder_;
+  std::optional<Decoder> decoder_;
 };
 
 }  // namespace sora

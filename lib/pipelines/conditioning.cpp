@@ -20,8 +20,7 @@ constexpr const char* kKeptTexts = "text ";
 
 std::string kept_text(const std::string& dtype, const std::string& text) { return kKeptTexts + dtype + " " + text; }
 
-at::ScalarType scalar_type(const std::string& dtype) { return dtype == "bf16" ? at::kBFloat16 : at::kFloat; }
-at::ScalarType scalar_type(const Plan& plan) { return scalar_type(plan.dtype); }
+at::ScalarType scalar_type(const Plan& plan) { return sora::scalar_type(plan.dtype); }
 
 // Prompt Relay's own numbers: a card's text loses its hold within a latent frame of its last two.
 constexpr double kRelayEpsilon = 1e-3;
@@ -263,6 +262,8 @@ Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const C
   if (plan.layout.edit != EditMethod::None) conditioning.source = encoded(texts, plan.layout.source_prompt);
   conditioning.guidance_scale = plan.guidance_scale;
   conditioning.guidance_scale_2 = plan.guidance_scale_2;
+  conditioning.guidance_low = plan.guidance_interval.low;
+  conditioning.guidance_high = plan.guidance_interval.high;
   if (!canvas.is_free()) {
     conditioning.known_latents_1CFHW = encoder.known(canvas, observer);
     conditioning.known_frames = canvas.known_mask();

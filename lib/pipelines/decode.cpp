@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "lib/models/wan/parts.h"
+#include "lib/models/wan/tiny_vae.h"
+#include "lib/models/wan/vae.h"
 
 namespace sora {
 namespace {
@@ -36,26 +38,37 @@ bool tiles_frames(const Plan& plan) {
   return plan.canvas_size.width * plan.canvas_size.height > kMaxUntiledPixels;
 }
 
-WanVae load_decoder(const ModelInfo& model, const Plan& plan) {
+Decoder load_decoder(const ModelInfo& model, const Plan& plan) {
+  if (const std::filesystem::path& path = model.parts.tiny_vae; !path.empty()) {
+    const auto tiny = model.part<TinyVae>("decoder " + path.string() + " " + plan.dtype, [&] {
+      const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
+      const Weights weights(checkpoint, scalar_type(plan.dtype));
+      return std::make_shared<const TinyVae>(TinyVaeConfig::from_shapes(*checkpoint), weights);
+    });
+    return {[tiny](const at::Tensor& latents, const Decoder::TakeChunk& take) { tiny->decode(latents, take); },
+            tiny->config().scale_factor_temporal()};
+  }
   WanVae vae = *model.part<WanVae>("decoder " + plan.dtype, [&] {
-    const Weights weights(open_weights(WanPart::Vae, model.parts.vae), plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+    const Weights weights(open_weights(WanPart::Vae, model.parts.vae), scalar_type(plan.dtype));
     return std::make_shared<const WanVae>(model.vae, weights, WanVaeParts::Decoder);
   });
   if (tiles_frames(plan) || model.placement.tile_frames) vae.set_tiling(WanVaeTiling{});
-  return vae;
+  const int64_t temporal = vae.config().scale_factor_temporal;
+  return {[vae = std::move(vae)](const at::Tensor& latents, const Decoder::TakeChunk& take) { vae.decode(latents, take); },
+          temporal};
 }
 
-void decode(const WanVae& vae, const at::Tensor& latents_1CFHW,
+void decode(const Decoder& decoder, const at::Tensor& latents_1CFHW,
             const std::function<void(const at::Tensor& frames_FHWC)>& take_frames) {
-  vae.decode(latents_1CFHW, [&](const at::Tensor& chunk_1CFHW) { take_frames(to_frames(chunk_1CFHW)); });
+  decoder.decode(latents_1CFHW, [&](const at::Tensor& chunk_1CFHW) { take_frames(to_frames(chunk_1CFHW)); });
 }
 
-void decode_circle(const WanVae& vae, const at::Tensor& latents_1CFHW,
+void decode_circle(const Decoder& decoder, const at::Tensor& latents_1CFHW,
                    const std::function<void(const at::Tensor& frames_FHWC)>& take_frames) {
   const int64_t lead = std::min(kDecoderMemory, latents_1CFHW.size(2));
-  int64_t left_out = (lead - 1) * vae.config().scale_factor_temporal + 1;
+  int64_t left_out = (lead - 1) * decoder.temporal + 1;
   const at::Tensor led = at::cat({latents_1CFHW.slice(2, latents_1CFHW.size(2) - lead), latents_1CFHW}, 2);
-  vae.decode(led, [&](const at::Tensor& chunk_1CFHW) {
+  decoder.decode(led, [&](const at::Tensor& chunk_1CFHW) {
     const int64_t skipped = std::min(left_out, chunk_1CFHW.size(2));
     left_out -= skipped;
     if (skipped < chunk_1CFHW.size(2)) take_frames(to_frames(chunk_1CFHW.slice(2, skipped)));

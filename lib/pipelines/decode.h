@@ -5,7 +5,6 @@
 
 #include <functional>
 
-#include "lib/models/wan/vae.h"
 #include "lib/pipelines/plan.h"
 
 namespace sora {
@@ -13,16 +12,24 @@ namespace sora {
 // Whether frames of this size are decoded in tiles whatever the memory.
 bool tiles_frames(const Plan& plan);
 
-// The VAE's decoder in the plan's type. Throws Error(Input) where the weights do not fit.
-WanVae load_decoder(const ModelInfo& model, const Plan& plan);
+// Hands over [1,3,f,H,W] in [-1,1] in order: the first frame, then `temporal` at a time.
+struct Decoder {
+  using TakeChunk = std::function<void(const at::Tensor& frames_1CFHW)>;
+  std::function<void(const at::Tensor& latents_1CFHW, const TakeChunk& take_chunk)> decode;
+  int64_t temporal = 4;
+};
+
+// The model's tiny decoder where one was chosen, else the VAE's, in the plan's type. Throws Error(Input) where the weights do
+// not fit.
+Decoder load_decoder(const ModelInfo& model, const Plan& plan);
 
 // Hands over all frames of the latents, u8 RGB [F,H,W,3] of the canvas' size, in order.
-void decode(const WanVae& vae, const at::Tensor& latents_1CFHW,
+void decode(const Decoder& decoder, const at::Tensor& latents_1CFHW,
             const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
 
 // The same of a circle of latent frames: the decoder is causal, so the last ones go before the first and their frames are
 // left out. Hands over `temporal` frames for each latent frame, the first like the others.
-void decode_circle(const WanVae& vae, const at::Tensor& latents_1CFHW,
+void decode_circle(const Decoder& decoder, const at::Tensor& latents_1CFHW,
                    const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
 
 }  // namespace sora

@@ -24,10 +24,10 @@ constexpr int64_t kProgram = 400 << 20;  // libtorch, FFmpeg and the encoder's b
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int64_t kMaxBatchedTokens = 4096;  // both guidance passes at once, wan_denoiser.cpp
 
-int64_t element_size(const Plan& plan) { return plan.dtype == "bf16" ? 2 : 4; }
+int64_t element_size(const Plan& plan) { return plan.dtype == "f32" ? 4 : 2; }
 
 at::ScalarType scalar_type(const Plan& plan) {
-  return plan.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  return sora::scalar_type(plan.dtype);
 }
 
 // Whether this processor wants a weight in an order of its own.
@@ -46,8 +46,11 @@ struct TensorBytes {
   int64_t while_loading() const { return stored + copied; }
 };
 
-TensorBytes bytes_of(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype) {
+// Matrices that are computed in 8 bits are copied into them.
+TensorBytes bytes_of(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype,
+                     bool int8_products = false) {
   const TensorInfo& info = checkpoint.info(name);
+  if (int8_products && info.shape.size() == 2) return {info.num_bytes(), info.num_values()};
   if (checkpoint.packed(name)) return {info.num_bytes(), 0};
   const bool is_copied = info.dtype != dtype || (info.shape.size() == 2 && is_reordered(dtype));
   return {info.num_bytes(),
@@ -68,12 +71,12 @@ struct PartBytes {
   int64_t largest = 0;  // of one while it is loaded
 };
 
-PartBytes measure(const Checkpoint& checkpoint, at::ScalarType dtype) {
+PartBytes measure(const Checkpoint& checkpoint, at::ScalarType dtype, bool int8_products = false) {
   PartBytes bytes;
   std::map<std::string, int64_t> layers;
   for (const std::string& name : checkpoint.names()) {
     const std::string layer = layer_of(name, {"blocks.", "vace_blocks."});
-    const TensorBytes tensor = bytes_of(checkpoint, name, dtype);
+    const TensorBytes tensor = bytes_of(checkpoint, name, dtype, int8_products && !layer.empty());
     if (layer.empty()) {
       bytes.rest += tensor.while_loading();
       continue;
@@ -116,10 +119,18 @@ int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   return hidden + text + latents;
 }
 
+// The tiny decoder's last stage: 64 channels of four frames at nearly full size, four times.
+int64_t tiny_decode_activations(const Plan& plan) {
+  constexpr int64_t kChannels = 64, kLiveFrames = 4 * 4;
+  return plan.canvas_size.width * plan.canvas_size.height * kChannels * kLiveFrames *
+         element_size(plan);
+}
+
 // At its widest the decoder holds, of the frame at full size, the inputs of a residual block (six
 // frames with those remembered), its two convolutions' outputs (four each) and the caches of the
 // level.
 int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled) {
+  if (!model.parts.tiny_vae.empty()) return tiny_decode_activations(plan);
   const WanVaeConfig& vae = model.vae;
   const int64_t patch = vae.patch_size;
   const WanVaeTiling tile;
@@ -176,7 +187,8 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   for (const auto& path : {model.parts.transformer, model.parts.transformer_2}) {
     if (path.empty()) continue;
     const auto checkpoint = open_weights(WanPart::Transformer, path);
-    const PartBytes expert = measure(*checkpoint, scalar_type(plan));
+    const PartBytes expert =
+        measure(*checkpoint, scalar_type(plan), arithmetic_of(plan).int8_products);
     if (expert.layers > transformer.layers) transformer = expert;
   }
   const auto vae = open_weights(WanPart::Vae, model.parts.vae);

@@ -122,14 +122,20 @@ void plan_length(const ModelInfo& model, Plan& plan) {
 }
 
 std::string resolve_dtype(const std::string& wish) {
-  if (wish == "f32" || wish == "bf16") return wish;
+  if (wish == "f32" || wish == "bf16" || wish == "int8") return wish;
   if (wish == "auto") return has_bf16_dot_products() ? "bf16" : "f32";
-  fail(ErrorKind::Usage, "--dtype {} is unknown; it is auto, f32 or bf16", wish);
+  fail(ErrorKind::Usage, "--dtype {} is unknown; it is auto, f32, bf16 or int8", wish);
 }
 
 uint64_t random_seed() { return std::random_device()(); }
 
 }  // namespace
+
+at::ScalarType scalar_type(const std::string& dtype) { return dtype == "f32" ? at::kFloat : at::kBFloat16; }
+
+Arithmetic arithmetic_of(const Plan& plan) {
+  return {.dtype = scalar_type(plan.dtype), .int8_products = plan.dtype == "int8", .int8_attention = plan.attention == "int8"};
+}
 
 Layout make_layout(const Request& request, const ModelInfo& model) {
   Layout layout =
@@ -181,8 +187,15 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
                               ? *sampling.guidance_scale_2
                               : (sampling.guidance_scale ? plan.guidance_scale
                                                          : model.defaults.guidance_scale_2.value_or(plan.guidance_scale));
+  plan.guidance_interval = sampling.guidance_interval.value_or(GuidanceInterval{});
+  plan.cache_threshold = sampling.cache_threshold.value_or(0);
+  if (model.has_two_experts()) plan.boundary_timestep = model.boundary_timestep;
   plan.negative_prompt = sampling.negative_prompt.value_or(model.defaults.negative_prompt);
   plan.dtype = resolve_dtype(request.runtime.dtype);
+  plan.attention = request.runtime.attention;
+  if (plan.attention != "exact" && plan.attention != "int8") {
+    fail(ErrorKind::Usage, "--attention {} is unknown; it is exact or int8", plan.attention);
+  }
   plan.seed = sampling.seed ? *sampling.seed : random_seed();
   return plan;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/models/model_info.h"
+#include "lib/nn/arithmetic.h"
 #include "lib/pipelines/layout.h"
 #include "lib/pipelines/request.h"
 #include "lib/pipelines/windows.h"
@@ -31,8 +32,12 @@ struct Plan {
   int steps = 0;
   double guidance_scale = 1.0;
   double guidance_scale_2 = 1.0;
+  GuidanceInterval guidance_interval;
+  double cache_threshold = 0;                // step_cache.h; 0: no cache
+  std::optional<double> boundary_timestep;   // between two experts
   std::string negative_prompt;
-  std::string dtype;  // f32 | bf16
+  std::string dtype;  // f32 | bf16 | int8
+  std::string attention = "exact";  // exact | int8
   uint64_t seed = 0;  // of the first variation
 
   std::vector<std::string> notices;  // where the model's wishes changed the request
@@ -40,6 +45,11 @@ struct Plan {
 
 // The largest area drawn directly is `max_pixels` and a little more, so that 854x480 counts as 832x480.
 inline constexpr double kAreaTolerance = 1.05;
+
+// Of weights and hidden states where a plan's dtype is this one.
+at::ScalarType scalar_type(const std::string& dtype);
+// Of the transformer.
+Arithmetic arithmetic_of(const Plan& plan);
 
 // The operation's page for this request.
 Layout make_layout(const Request& request, const ModelInfo& model);

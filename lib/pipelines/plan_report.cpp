@@ -27,7 +27,7 @@ nlohmann::json sound_of(const Layout& layout) {
 double measure_matrix_rate(const std::string& dtype) {
   constexpr int64_t kSide = 1024;
   constexpr int kRepeats = 4;
-  const at::TensorOptions options = at::dtype(dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+  const at::TensorOptions options = at::dtype(scalar_type(dtype));
   const at::Tensor a = at::ones({kSide, kSide}, options);
   at::Tensor product = at::matmul(a, a);
   const auto start = std::chrono::steady_clock::now();

@@ -80,6 +80,11 @@ void check_sampling(const Sampling& sampling) {
   }
   check_scale("--guidance", sampling.guidance_scale, 0, 100);
   check_scale("--guidance-2", sampling.guidance_scale_2, 0, 100);
+  check_scale("--cache", sampling.cache_threshold, 0, 1);
+  if (const auto& interval = sampling.guidance_interval; interval && !(interval->low >= 0 && interval->low <= interval->high && interval->high <= 1)) {
+    fail(ErrorKind::Usage, "--guidance-interval {} is out of range; noise levels go from 0 to 1, the lower one first",
+         to_string(*interval));
+  }
   check_scale("--shift", sampling.shift, 0.01, 100);
   if (sampling.negative_prompt) check_text("negative prompt", *sampling.negative_prompt);
 }
@@ -97,6 +102,22 @@ Size parse_size(std::string_view text) {
 }
 
 std::string to_string(const Size& size) { return fmt::format("{}x{}", size.width, size.height); }
+
+GuidanceInterval parse_guidance_interval(std::string_view text) {
+  const auto number = [](std::string_view part, double& value) {
+    const auto [end, code] = std::from_chars(part.data(), part.data() + part.size(), value);
+    return code == std::errc() && end == part.data() + part.size();
+  };
+  const size_t colon = text.find(':');
+  GuidanceInterval interval;
+  if (colon == std::string_view::npos || !number(text.substr(0, colon), interval.low) ||
+      !number(text.substr(colon + 1), interval.high)) {
+    fail(ErrorKind::Usage, "'{}' is not an interval of noise levels; write the lower and the higher one, such as 0.2:0.9", text);
+  }
+  return interval;
+}
+
+std::string to_string(const GuidanceInterval& interval) { return fmt::format("{}:{}", interval.low, interval.high); }
 
 Size size_for(std::string_view resolution, std::string_view aspect) {
   for (const NamedSize& row : kNamedSizes) {

@@ -47,11 +47,22 @@ struct VideoSpec {
   bool native = false;  // make the model's own canvas of the size asked, whatever it was trained on
 };
 
+// Noise levels, low to high, between which guidance works (arXiv 2404.07724).
+struct GuidanceInterval {
+  double low = 0, high = 1;
+  bool operator==(const GuidanceInterval&) const = default;
+};
+
+SORA_EXPORT GuidanceInterval parse_guidance_interval(std::string_view text);  // "0.2:0.9"; throws Error(Usage)
+SORA_EXPORT std::string to_string(const GuidanceInterval& interval);
+
 // How the denoise loop runs.
 struct Sampling {
   std::optional<int> steps;
   std::optional<double> guidance_scale;
   std::optional<double> guidance_scale_2;  // of the low-noise expert, where a model has two
+  std::optional<GuidanceInterval> guidance_interval;
+  std::optional<double> cache_threshold;  // of reused steps
   std::optional<std::string> negative_prompt;
   std::optional<std::string> scheduler;  // scheduler_names()
   std::optional<double> shift;
@@ -61,7 +72,8 @@ struct Sampling {
 struct Runtime {
   std::string model = "nano";
   ModelFiles files;
-  std::string dtype = "auto";  // auto | f32 | bf16
+  std::string dtype = "auto";  // auto | f32 | bf16 | int8
+  std::string attention = "exact";  // exact | int8
   std::string device = "auto";  // auto | cpu | cuda
   int threads = 0;             // 0: one for each core
   std::optional<int64_t> memory_bytes;  // at most; empty: what the machine has

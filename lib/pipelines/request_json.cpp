@@ -19,6 +19,7 @@ constexpr ModelFileRow kModelFiles[] = {
     {"transformer_2", &ModelFiles::transformer_2}, {"vae", &ModelFiles::vae},
     {"text_encoder", &ModelFiles::text_encoder},   {"tokenizer", &ModelFiles::tokenizer},
     {"image_encoder", &ModelFiles::image_encoder}, {"models_dir", &ModelFiles::models_dir},
+    {"tiny_vae", &ModelFiles::tiny_vae},
 };
 
 json to_json(const ModelFiles& files) {
@@ -29,6 +30,7 @@ json to_json(const ModelFiles& files) {
     put(each, "expert", lora.expert);
     object["loras"].push_back(each);
   }
+  if (files.draft) object["draft"] = true;
   if (files.turbo) object["turbo"] = true;
   return object;
 }
@@ -39,6 +41,7 @@ ModelFiles model_files_from_json(const json& object) {
   for (const ModelFileRow& row : kModelFiles) reader.read(row.key, files.*row.path);
   std::vector<json> loras;
   reader.read("loras", loras);
+  reader.read("draft", files.draft);
   reader.read("turbo", files.turbo);
   reader.check_all_known();
   for (const json& each : loras) {
@@ -68,6 +71,8 @@ json to_json(const Request& request) {
   put(sampling, "steps", request.sampling.steps);
   put(sampling, "guidance_scale", request.sampling.guidance_scale);
   put(sampling, "guidance_scale_2", request.sampling.guidance_scale_2);
+  if (const auto& interval = request.sampling.guidance_interval) sampling["guidance_interval"] = to_string(*interval);
+  put(sampling, "cache_threshold", request.sampling.cache_threshold);
   put(sampling, "negative_prompt", request.sampling.negative_prompt);
   put(sampling, "scheduler", request.sampling.scheduler);
   put(sampling, "shift", request.sampling.shift);
@@ -84,6 +89,7 @@ json to_json(const Request& request) {
   if (!files.empty()) object["files"] = files;
   object["dtype"] = request.runtime.dtype;
   object["device"] = request.runtime.device;
+  if (request.runtime.attention != "exact") object["attention"] = request.runtime.attention;
   return object;
 }
 
@@ -104,6 +110,7 @@ Request request_from_json(const json& object) {
   reader.read("files", files);
   reader.read("dtype", request.runtime.dtype);
   reader.read("device", request.runtime.device);
+  reader.read("attention", request.runtime.attention);
   reader.check_all_known();
   request.operation = operation_from_json(operation, arguments);
   request.runtime.files = model_files_from_json(files);
@@ -122,6 +129,10 @@ Request request_from_json(const json& object) {
   sampling_reader.read("steps", request.sampling.steps);
   sampling_reader.read("guidance_scale", request.sampling.guidance_scale);
   sampling_reader.read("guidance_scale_2", request.sampling.guidance_scale_2);
+  std::optional<std::string> interval;
+  sampling_reader.read("guidance_interval", interval);
+  if (interval) request.sampling.guidance_interval = parse_guidance_interval(*interval);
+  sampling_reader.read("cache_threshold", request.sampling.cache_threshold);
   sampling_reader.read("negative_prompt", request.sampling.negative_prompt);
   sampling_reader.read("scheduler", request.sampling.scheduler);
   sampling_reader.read("shift", request.sampling.shift);

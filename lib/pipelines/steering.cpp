@@ -2,11 +2,13 @@
 #include "lib/pipelines/steering.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "lib/pipelines/denoise.h"
+#include "lib/pipelines/step_cache.h"
 #include "lib/schedulers/noise.h"
 
 namespace sora {
@@ -103,22 +105,46 @@ int first_step_at(const std::vector<double>& sigmas, double level) {
 
 at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Conditioning& conditioning,
                            const at::Tensor& noise_1CFHW, const Plan& plan, Observer& observer) {
+  const Schedule& schedule = scheduler.schedule();
+  if (!(plan.guidance_interval == GuidanceInterval{}) && plan.guidance_scale > 1.0 && plan.layout.edit == EditMethod::None) {
+    const auto is_guided = [&](double sigma) {
+      return sigma >= plan.guidance_interval.low && sigma <= plan.guidance_interval.high;
+    };
+    const auto guided = std::count_if(schedule.sigmas.begin(), schedule.sigmas.end() - 1, is_guided);
+    observer.notice(fmt::format("guidance: left out in {} of {} steps, outside of noise levels {}",
+                                schedule.num_steps() - guided, schedule.num_steps(), to_string(plan.guidance_interval)));
+  }
+  // Runs the loop from a step on, with the cache around `course`, as seen from which the latents move steadily.
+  const auto denoise_cached = [&](Denoiser& course, const auto& run, int first) {
+    StepCache cache(course, {plan.cache_threshold, schedule.num_steps() - first, plan.boundary_timestep});
+    at::Tensor latents = run(cache);
+    if (plan.cache_threshold > 0) {
+      observer.notice(fmt::format("cache: the velocity of {} of {} steps was that of the step before", cache.num_reused(),
+                                  cache.num_steps()));
+    }
+    return latents;
+  };
   if (plan.layout.cyclic) {
     TurningDenoiser turning(denoiser, noise_1CFHW.size(2));
-    return denoise(turning, scheduler, noise_1CFHW, 0, observer);
+    return denoise_cached(turning, [&](Denoiser& cached) { return denoise(cached, scheduler, noise_1CFHW, 0, observer); }, 0);
   }
-  if (!conditioning.followed_latents_1CFHW.defined()) return denoise(denoiser, scheduler, noise_1CFHW, 0, observer);
+  if (!conditioning.followed_latents_1CFHW.defined()) {
+    return denoise_cached(denoiser, [&](Denoiser& cached) { return denoise(cached, scheduler, noise_1CFHW, 0, observer); }, 0);
+  }
 
-  const Schedule& schedule = scheduler.schedule();
   const int first = first_step_at(schedule.sigmas, conditioning.follow_levels_F.max().item<double>());
   if (first == schedule.num_steps()) return conditioning.followed_latents_1CFHW;
   scheduler.start_at(first);
-  HeldDenoiser held(denoiser, conditioning, noise_1CFHW);
   if (plan.layout.edit != EditMethod::None) {
     EditDenoiser edit(denoiser, conditioning.followed_latents_1CFHW, noise_1CFHW, plan);
     return denoise(edit, scheduler, conditioning.followed_latents_1CFHW, first, observer);
   }
-  return denoise(held, scheduler, scheduler.add_noise(conditioning.followed_latents_1CFHW, noise_1CFHW, first), first, observer);
+  const auto held_to_source = [&](Denoiser& cached) {
+    HeldDenoiser held(cached, conditioning, noise_1CFHW);
+    return denoise(held, scheduler, scheduler.add_noise(conditioning.followed_latents_1CFHW, noise_1CFHW, first), first,
+                   observer);
+  };
+  return denoise_cached(denoiser, held_to_source, first);
 }
 
 }  // namespace sora

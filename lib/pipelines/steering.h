@@ -3,7 +3,7 @@
 // Held frames follow their source's straight line from noise to picture: until the noise level of a frame is reached, the
 // velocity it is given is (noise - source), which any flow solver takes without error, so that a step-wise strength (SDEdit,
 // arXiv 2108.01073; differential diffusion, arXiv 2306.00950) and frames known to a plain text-to-video model are one.
-// Circles turn the latents before each step (Mobius, arXiv 2502.20307). Edits move the source itself by the difference of
+// With a threshold for it, steps that would change little are left out (step_cache.h). Circles turn the latents before each step (Mobius, arXiv 2502.20307). Edits move the source itself by the difference of
 // two velocities (FlowEdit, arXiv 2412.08629; FlowAlign, arXiv 2505.23145).
 #pragma once
 

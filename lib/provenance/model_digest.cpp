@@ -19,7 +19,8 @@ std::vector<FileDigest> digest_model(const ModelInfo& model, const DigestCache& 
   const std::pair<const char*, const fs::path&> parts[] = {
       {"image_encoder", model.parts.image_encoder}, {"text_encoder", model.parts.text_encoder},
       {"tokenizer", model.parts.tokenizer},         {"transformer", model.parts.transformer},
-      {"transformer_2", model.parts.transformer_2}, {"vae", model.parts.vae}};
+      {"transformer_2", model.parts.transformer_2}, {"tiny_vae", model.parts.tiny_vae},
+      {"vae", model.parts.vae}};
   bool is_whole = fs::is_directory(model.path);
   for (const auto& [name, path] : parts)
     is_whole = is_whole && (path.empty() || lies_in(path, model.path));

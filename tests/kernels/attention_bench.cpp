@@ -1,7 +1,9 @@
 // Attention of the tokens to themselves, and to a text: 512 rows where padding is kept, 48 where it
-// is collapsed into one row with a bias.
+// is collapsed into one row with a bias. In 8 bits the counterpart is our own bf16 form for the same
+// processor, not ATen.
 #include "kernels/attention.h"
 
+#include "kernels/cpu/flash_attention.h"
 #include "tests/kernels/bench_cases.h"
 
 namespace sora::kernels {
@@ -37,11 +39,37 @@ void register_attention(const char* op, const BenchModel& model, int64_t tokens,
         }));
 }
 
+// The form for VNNI, whatever the processor gains by it, beside its bf16 form.
+void register_attention_int8(const BenchModel& model, int64_t tokens) {
+  if (!cpu::has(cpu::Processor::Avx512Bf16)) return;
+  const double n = static_cast<double>(tokens), d = static_cast<double>(model.width());
+  const auto heads = [=](int64_t length) {
+    return random_bf16({1, length, model.heads, model.head_width});
+  };
+  const Work work = {4 * n * n * d, 8 * d * n, [=] {
+                       const at::Tensor q = heads(64), k = heads(tokens), v = heads(tokens);
+                       return psnr(cpu::flash_attention_int8(q, k, v, {}), attention(q, k, v));
+                     }};
+  const std::string shape = fmt::format("{}/{}x{}", model.name, tokens, tokens);
+  const auto with = [=](auto call) {
+    return [=] {
+      return [call, q = heads(tokens), k = heads(tokens), v = heads(tokens)] { return call(q, k, v); };
+    };
+  };
+  bench("self_attention_int8/ours/" + shape, work, with([](const auto& q, const auto& k, const auto& v) {
+          return cpu::flash_attention_int8(q, k, v, {});
+        }));
+  bench("self_attention_int8/ATen/" + shape, work, with([](const auto& q, const auto& k, const auto& v) {
+          return cpu::flash_attention(q, k, v, {}, cpu::Processor::Avx512Bf16);
+        }));
+}
+
 const bool kRegistered = [] {
   constexpr int64_t kPadded = 512, kCollapsed = 48;
   for (const BenchModel& model : bench_models()) {
     for (const int64_t tokens : model.tokens) {
       register_attention("self_attention", model, tokens, tokens, tokens);
+      register_attention_int8(model, tokens);
       register_attention("cross_attention", model, tokens, kCollapsed, kPadded);
     }
   }

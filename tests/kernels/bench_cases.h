@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,9 +42,17 @@ inline at::Tensor random_weight(int64_t out, int64_t in) {
   return (at::randn({out, in}) / std::sqrt(static_cast<double>(in))).to(at::kBFloat16);
 }
 
+// Of a result, in dB; the peak is the largest magnitude of what is wanted.
+inline double psnr(const at::Tensor& value, const at::Tensor& wanted) {
+  const at::Tensor error = value.to(at::kDouble) - wanted.to(at::kDouble);
+  const double peak = wanted.abs().max().item<double>();
+  return 10 * std::log10(peak * peak / error.square().mean().item<double>());
+}
+
 struct Work {
   double flop = 0,
          bytes = 0;  // of one call: arithmetic, and memory that has to be read and written
+  std::function<double()> psnr;  // of the result against the exact form, where it is another
 };
 
 // `make` sets up the inputs and returns the call to be timed.
@@ -58,6 +67,7 @@ void bench(const std::string& name, Work work, Make make) {
     for (auto _ : state) call();
     state.counters["flop"] = work.flop;
     state.counters["bytes"] = work.bytes;
+    state.counters["psnr"] = work.psnr ? work.psnr() : 0.0;
   })->Unit(benchmark::kMillisecond);
 }
 

@@ -2,6 +2,7 @@
 #include "kernels/linear.h"
 
 #include "kernels/feed_forward.h"
+#include "kernels/linear_int8.h"
 #include "tests/kernels/bench_cases.h"
 
 namespace sora::kernels {
@@ -31,6 +32,49 @@ void register_linear(const BenchModel& model, int64_t tokens) {
         }));
 }
 
+// Against the same products in bf16, by ATen.
+void register_linear_int8(const BenchModel& model, int64_t tokens) {
+  const int64_t width = model.width(), inner = model.ffn_dim;
+  const double n = static_cast<double>(tokens), d = static_cast<double>(width),
+               m = static_cast<double>(inner);
+  const auto input = [=] { return random_bf16({tokens, width}); };
+  const Work one = {2 * n * d * d, 2 * kBytes * n * d + d * d, [=] {
+                      const at::Tensor x = input(), w = random_weight(width, width);
+                      return psnr(linear_int8(x, quantise(w), {}), at::linear(x, w));
+                    }};
+  const std::string shape = fmt::format("{}/{}x{}x{}", model.name, tokens, width, width);
+  bench("linear_int8/ours/" + shape, one, [=] {
+    return [x = input(), w = quantise(random_weight(width, width))] {
+      return linear_int8(x, w, {});
+    };
+  });
+  bench("linear_int8/ATen/" + shape, one, [=] {
+    return [x = input(), w = random_weight(width, width)] { return at::linear(x, w); };
+  });
+
+  const auto ours = [](const at::Tensor& x, const Int8Weight& w1, const Int8Weight& w2) {
+    return feed_forward_int8(x, w1, {}, w2, {}, Activation::GeluTanh);
+  };
+  const auto theirs = [](const at::Tensor& x, const at::Tensor& w1, const at::Tensor& w2) {
+    return at::linear(at::gelu(at::linear(x, w1), "tanh"), w2);
+  };
+  const auto first = [=] { return random_weight(inner, width); };
+  const auto second = [=] { return random_weight(width, inner); };
+  const Work two = {4 * n * d * m, 2 * kBytes * n * d + 2 * d * m, [=] {
+                      const at::Tensor x = input(), w1 = first(), w2 = second();
+                      return psnr(ours(x, quantise(w1), quantise(w2)), theirs(x, w1, w2));
+                    }};
+  const std::string both = fmt::format("{}/{}x{}x{}", model.name, tokens, width, inner);
+  bench("feed_forward_int8/ours/" + both, two, [=] {
+    return [=, x = input(), w1 = quantise(first()), w2 = quantise(second())] {
+      return ours(x, w1, w2);
+    };
+  });
+  bench("feed_forward_int8/ATen/" + both, two, [=] {
+    return [=, x = input(), w1 = first(), w2 = second()] { return theirs(x, w1, w2); };
+  });
+}
+
 void register_feed_forward(const BenchModel& model, int64_t tokens) {
   const int64_t width = model.width(), inner = model.ffn_dim;
   const double n = static_cast<double>(tokens), d = static_cast<double>(width),
@@ -58,6 +102,7 @@ const bool kRegistered = [] {
     for (const int64_t tokens : model.tokens) {
       register_linear(model, tokens);
       register_feed_forward(model, tokens);
+      register_linear_int8(model, tokens);
     }
   }
   return true;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/cpu/processor.h"
+#include "kernels/cpu/tile_linear.h"
 #include "kernels/cpu/tiles.h"
 #include "kernels/feed_forward.h"
 #include "tests/kernels/cases.h"
@@ -52,6 +54,25 @@ TEST_P(LinearCases, IsItsEquationWithEveryActivation) {
                 2 * tolerance(GetParam().dtype, GetParam().in, largest(sums)))
           << "activation " << static_cast<int>(activation) << ", packed " << packed.defined();
     }
+  }
+}
+
+TEST_P(LinearCases, IsItsEquationInEveryFormForPackedWeights) {
+  const at::Tensor packed = pack(weight_);
+  if (!packed.defined()) return;
+  const at::Tensor sums =
+      at::matmul(x_.to(at::kDouble), weight_.to(at::kDouble).t()) + bias_.to(at::kDouble);
+  for (const cpu::Processor processor : {cpu::Processor::Avx512Bf16, cpu::Processor::Amx}) {
+    if (!cpu::has(processor)) continue;
+    const at::Tensor y = at::empty({GetParam().rows, GetParam().out}, x_.options());
+    cpu::tile_linear(x_, packed, bias_, Activation::GeluTanh, y, processor);
+    EXPECT_LE(largest_difference(y, activated_f64(sums, Activation::GeluTanh)),
+              2 * tolerance(GetParam().dtype, GetParam().in, largest(sums)))
+        << cpu::name_of(processor);
+    EXPECT_TRUE(same_at_any_number_of_threads([&] {
+      cpu::tile_linear(x_, packed, bias_, Activation::GeluTanh, y, processor);
+      return y.clone();
+    }));
   }
 }
 

@@ -60,8 +60,10 @@ __attribute__((target("amx-tile,amx-bf16"))) double amx_products() {
 __attribute__((target("avx512f,avx512bf16"))) double avx512_products() {
   constexpr int kAccumulators = 16;
   __m512 sums[kAccumulators] = {};
+  // Unknown to the compiler, so that it computes, and each of them.
+  for (__m512& sum : sums) __asm__ volatile("" : "+v"(sum));
   __m512i bits = _mm512_set1_epi32(0);
-  __asm__ volatile("" : "+v"(bits));  // unknown to the compiler, so that it computes
+  __asm__ volatile("" : "+v"(bits));
   __m512bh x;
   std::memcpy(&x, &bits, sizeof x);
   for (int loop = 0; loop < kLoops; ++loop) {

@@ -57,12 +57,12 @@ void WanBlocks<Block>::use(size_t index, const std::function<void(const Block&)>
 }
 
 WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights& weights,
-                               bool streamed)
+                               bool streamed, const Arithmetic& arithmetic)
     : config_(config),
       patch_embedding_(patch_embedding(config, weights["patch_embedding"], config.in_channels)),
       condition_embedder_(config, weights["condition_embedder"]),
-      blocks_(config, weights["blocks"], config.num_layers, streamed),
-      vace_blocks_(config, weights["vace_blocks"],
+      blocks_(config, weights["blocks"].computed_in(arithmetic), config.num_layers, streamed),
+      vace_blocks_(config, weights["vace_blocks"].computed_in(arithmetic),
                    static_cast<int64_t>(config.vace_layers.size()), streamed),
       proj_out_(weights["proj_out"], config.inner_dim(),
                 config.out_channels * config.patch_volume()),

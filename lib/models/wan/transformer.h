@@ -69,7 +69,9 @@ class WanTransformer {
   // another shape.
   // With `streamed` at most one layer is in memory, at the cost of reading all of them at each
   // call.
-  WanTransformer(const WanTransformerConfig& config, const Weights& weights, bool streamed = false);
+  // `arithmetic` is that of the layers; its type is that of the weights.
+  WanTransformer(const WanTransformerConfig& config, const Weights& weights, bool streamed = false,
+                 const Arithmetic& arithmetic = {});
 
   const WanTransformerConfig& config() const { return config_; }
 

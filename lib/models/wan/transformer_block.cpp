@@ -32,6 +32,7 @@ FeedForward feed_forward(const WanTransformerConfig& config, const Weights& net)
 
 WanSelfAttention::WanSelfAttention(const WanTransformerConfig& config, const Weights& weights)
     : num_heads_(config.num_attention_heads),
+      in_int8_(weights.arithmetic().int8_attention),
       to_q_(weights["to_q"], config.inner_dim(), config.inner_dim()),
       to_k_(weights["to_k"], config.inner_dim(), config.inner_dim()),
       to_v_(weights["to_v"], config.inner_dim(), config.inner_dim()),
@@ -43,7 +44,8 @@ at::Tensor WanSelfAttention::operator()(const at::Tensor& x_BLD, const Rotation&
   const at::Tensor q = to_q_(x_BLD), k = to_k_(x_BLD), v = to_v_(x_BLD);
   norm_q_.apply_and_rotate_(q, rotation);
   norm_k_.apply_and_rotate_(k, rotation);
-  return to_out_(multi_head_attention(q, k, v, num_heads_));
+  return to_out_(in_int8_ ? multi_head_attention_int8(q, k, v, num_heads_)
+                          : multi_head_attention(q, k, v, num_heads_));
 }
 
 WanCrossAttention::WanCrossAttention(const WanTransformerConfig& config, const Weights& weights)

@@ -29,6 +29,7 @@ class WanSelfAttention {
 
  private:
   int64_t num_heads_;
+  bool in_int8_;
   Linear to_q_, to_k_, to_v_, to_out_;
   RmsNorm norm_q_, norm_k_;
 };

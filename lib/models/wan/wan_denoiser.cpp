@@ -62,12 +62,13 @@ void WanDenoiser::use_expert(bool low_noise) {
   contexts_.clear();
   transformer_.reset();
   const std::filesystem::path& path = low_noise ? model_.parts.transformer_2 : model_.parts.transformer;
-  const std::string part = fmt::format("{} {} {} {}", path.string(), low_noise, model_.placement.stream_blocks, c10::toString(dtype_));
+  const std::string part = fmt::format("{} {} {} {} {} {}", path.string(), low_noise, model_.placement.stream_blocks,
+                                       c10::toString(dtype_), arithmetic_.int8_products, arithmetic_.int8_attention);
   transformer_ = model_.part<WanTransformer>(part, [&] {
     const auto checkpoint = open_weights(WanPart::Transformer, path);
     const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
     const Weights weights(checkpoint, dtype_, at::kCPU, loras.changes);
-    auto transformer = std::make_shared<const WanTransformer>(model_.transformer, weights, model_.placement.stream_blocks);
+    auto transformer = std::make_shared<const WanTransformer>(model_.transformer, weights, model_.placement.stream_blocks, arithmetic_);
     weights.check_all_used();
     return transformer;
   });
@@ -122,7 +123,8 @@ at::Tensor WanDenoiser::model_timestep(double timestep) const {
 
 at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) {
   const bool low_noise = is_low_noise(step.timestep);
-  const double scale = guidance_scale(low_noise);
+  const bool is_guided = step.sigma >= conditioning_.guidance_low && step.sigma <= conditioning_.guidance_high;
+  const double scale = is_guided ? guidance_scale(low_noise) : 1.0;
   if (scale <= 1.0) return velocity_of(latents_1CFHW, step, Text::Prompt);
   const bool batched = grid_.num_tokens() <= kMaxBatchedTokens && !conditioning_.image_embeds_BSD.defined() &&
                        conditioning_.timed.empty();

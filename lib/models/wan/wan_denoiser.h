@@ -13,7 +13,8 @@ namespace sora {
 
 class WanDenoiser : public Denoiser {
  public:
-  WanDenoiser(const ModelInfo& model, at::ScalarType dtype) : model_(model), dtype_(dtype) {}
+  WanDenoiser(const ModelInfo& model, const Arithmetic& arithmetic)
+      : model_(model), arithmetic_(arithmetic), dtype_(arithmetic.dtype) {}
 
   void set_conditioning(const Conditioning& conditioning, const LatentGrid& grid) override;
   at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) override;
@@ -33,6 +34,7 @@ class WanDenoiser : public Denoiser {
   ModelInfo model_;
   Conditioning conditioning_;
   LatentGrid grid_;
+  Arithmetic arithmetic_;
   at::ScalarType dtype_;
   at::Tensor concatenated_;     // MaskChannels: mask and known latents, [1, temporal + C, F, H, W]
   WanControl control_;          // ControlBranch

@@ -18,6 +18,8 @@ Request full_request() {
   request.video.fps = Rational(30000, 1001);
   request.sampling.steps = 8;
   request.sampling.guidance_scale = 3.25;
+  request.sampling.guidance_interval = GuidanceInterval{0.2, 0.9};
+  request.sampling.cache_threshold = 0.05;
   request.sampling.negative_prompt = "";
   request.sampling.seed = 18446744073709551615u;
   request.runtime.dtype = "f32";
@@ -39,6 +41,8 @@ TEST(Request, JsonRoundTripKeepsEveryField) {
   EXPECT_EQ(to_json(request_from_json(nlohmann::json::parse(json.dump()))), json);
   const Request back = request_from_json(json);
   EXPECT_EQ(back.sampling.seed, 18446744073709551615u);
+  EXPECT_EQ(back.sampling.guidance_interval, (GuidanceInterval{0.2, 0.9}));
+  EXPECT_EQ(back.sampling.cache_threshold, 0.05);
   EXPECT_EQ(back.sampling.negative_prompt, "");
   EXPECT_EQ(back.video.fps, Rational(30000, 1001));
   EXPECT_EQ(std::get<GenerateRequest>(back.operation).prompt, "红球 \"quoted\"");
@@ -48,6 +52,14 @@ TEST(Request, AbsentOptionsStayAbsentInJson) {
   const nlohmann::json json = to_json(Request{});
   EXPECT_FALSE(json["sampling"].contains("steps"));
   EXPECT_FALSE(json["video"].contains("size"));
+}
+
+TEST(Request, IntervalsOfNoiseLevelsAreChecked) {
+  nlohmann::json json = to_json(full_request());
+  for (const char* wrong : {"0.2", "a:b", "0.5:0.2", "0:2", "0.1:0.2x"}) {
+    json["sampling"]["guidance_interval"] = wrong;
+    EXPECT_THAT(error_of(json), HasSubstr("noise levels")) << wrong;
+  }
 }
 
 TEST(Request, UnknownKeysAreNamed) {

@@ -1,0 +1,15 @@
+// In what numbers a network computes.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+namespace sora {
+
+struct Arithmetic {
+  at::ScalarType dtype = at::kFloat;  // of weights and of what layers hand to each other
+  bool int8_products = false;         // linear layers of blocks: kernels/linear_int8.h; dtype is bf16
+  bool int8_attention = false;        // of tokens to each other: kernels/attention.h; dtype is bf16
+  bool operator==(const Arithmetic&) const = default;
+};
+
+}  // namespace sora
