@@ -128,6 +128,7 @@ Manifest describe_making(const Request& request, const Plan& plan, const ModelIn
 }
 
 // What took hours to sample, where it was sampled at once, outlives a decoder that fails: `sora decode` finishes the clip.
+// Without a path they are kept elsewhere already.
 template <typename Finish>
 void keeping_latents(const std::string& clip_path, const at::Tensor& latents, const nlohmann::json& manifest,
                      const Finish& finish) {
@@ -140,14 +141,14 @@ void keeping_latents(const std::string& clip_path, const at::Tensor& latents, co
     finish();
   } catch (const Error& error) {
     const bool reader_left = clip_path == "-" && error.kind() == ErrorKind::Io;
-    const bool unwanted = reader_left || error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused;
+    const bool unwanted = reader_left || clip_path.empty() || error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused;
     if (!latents.defined() || unwanted) throw;
     keep(error.kind(), error.what());
   } catch (const std::bad_alloc&) {
-    if (!latents.defined()) throw;
+    if (!latents.defined() || clip_path.empty()) throw;
     keep(ErrorKind::Memory, "there is too little memory to decode the clip");
   } catch (const c10::Error& error) {
-    if (!latents.defined()) throw;
+    if (!latents.defined() || clip_path.empty()) throw;
     keep(ErrorKind::Memory, error.what_without_backtrace());
   }
 }
@@ -191,6 +192,7 @@ class LocalEngine : public Engine {
   }
   void keep_models_loaded() override { keep_loaded_ = true; }
   void prepare(const std::vector<Request>& requests, Observer& observer) override;
+  void keep_latents_at(const std::string& path) override { latents_at_ = path; }
   std::string sha256(const std::string& path) override { return sha256_of_file(path); }
 
  private:
@@ -201,6 +203,7 @@ class LocalEngine : public Engine {
   double matrix_rate(const std::string& dtype);
 
   bool keep_loaded_ = false;
+  std::string latents_at_;
   std::optional<ModelInfo> kept_model_;  // the one that was used last
   Runtime kept_wish_;                    // what it was asked for as
   std::map<std::string, double> matrix_rates_;
@@ -314,15 +317,18 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     if (!maker) maker.emplace(request, model, plan, observer);
     at::Tensor finished;  // latents of a clip of one window
     std::vector<std::pair<std::string, at::Tensor>> latents;
+    const bool keeps_latents =
+        !latents_at_.empty() && plan.windows.size() == 1 && count == 1 && !known_latents.defined();
     const auto take_latents = [&](size_t window, const at::Tensor& tensor) {
       const bool is_alone = plan.windows.size() == 1;
       if (is_alone) finished = tensor;
+      if (keeps_latents) write_safetensors(latents_at_, {{"latents", tensor}}, {{"manifest", result.manifest.dump()}});
       if (!request.output.latents_path.empty()) {
         latents.emplace_back(is_alone ? "latents" : fmt::format("latents.{}", window), tensor);
       }
     };
     image_policy.begin_clip(plan.output_fps);
-    keeping_latents(options.path, finished, result.manifest, [&] {
+    keeping_latents(latents_at_.empty() ? options.path : "", finished, result.manifest, [&] {
       const auto take_frames = [&](const at::Tensor& frames) {
         image_policy.check_frames(frames);
         writer.write(frames);
