@@ -26,6 +26,7 @@ struct MakeClips {
   Request request;
   std::string recipe;  // a clip or JSON file whose request is repeated; empty: none
   bool dry_run = false;
+  int ranks = 1;  // processes that draw each clip together
 };
 
 // Prints what a media file holds, or, without a file, the versions of everything in use.

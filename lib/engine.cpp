@@ -20,6 +20,7 @@
 #include "lib/media/video_writer.h"
 #include "lib/model_tasks.h"
 #include "lib/models/registry.h"
+#include "lib/nn/ranks.h"
 #include "lib/pipelines/clip_maker.h"
 #include "lib/pipelines/memory_plan.h"
 #include "lib/pipelines/conditioning.h"
@@ -265,7 +266,10 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   auto start = std::chrono::steady_clock::now();
 
   ModelInfo model = find(request);
-  const Plan plan = make_plan(request, model);
+  Plan plan = make_plan(request, model);
+  const Ranks* ranks = Ranks::of_process();
+  if (ranks != nullptr) plan.seed = ranks->agree_on(plan.seed);
+  const bool writes = ranks == nullptr || ranks->all().rank() == 0;
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   model.placement = memory.placement;
   if (memory.placement.stream_blocks || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
@@ -312,13 +316,14 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     options.metadata_json = result.manifest.dump();
     options.expected_frames = plan.output_frames;
     options.title = plan.layout.prompt();
-    VideoWriter writer(options);  // before any work, so that what cannot be written fails at once
+    std::optional<VideoWriter> writer;  // before any work, so that what cannot be written fails at once
+    if (writes) writer.emplace(options);
 
     if (!maker) maker.emplace(request, model, plan, observer);
     at::Tensor finished;  // latents of a clip of one window
     std::vector<std::pair<std::string, at::Tensor>> latents;
     const bool keeps_latents =
-        !latents_at_.empty() && plan.windows.size() == 1 && count == 1 && !known_latents.defined();
+        writes && !latents_at_.empty() && plan.windows.size() == 1 && count == 1 && !known_latents.defined();
     const auto take_latents = [&](size_t window, const at::Tensor& tensor) {
       const bool is_alone = plan.windows.size() == 1;
       if (is_alone) finished = tensor;
@@ -331,19 +336,21 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     keeping_latents(latents_at_.empty() ? options.path : "", finished, result.manifest, [&] {
       const auto take_frames = [&](const at::Tensor& frames) {
         image_policy.check_frames(frames);
-        writer.write(frames);
+        if (writer) writer->write(frames);
       };
-      maker->make({result.seed, index + 1 == count, known_latents}, take_frames, take_latents);
-      if (!latents.empty()) {
+      maker->make({result.seed, index + 1 == count, !writes, known_latents}, take_frames, take_latents);
+      if (!latents.empty() && writes) {
         write_safetensors(variation_path(request.output.latents_path, index, count), latents,
                           {{"manifest", result.manifest.dump()}});
       }
       check_stop(observer);
-      writer.finish();
+      if (writer) writer->finish();
     });
 
-    for (const std::string& notice : writer.notices()) observer.notice(notice);
-    result.paths = writer.paths();
+    if (writer) {
+      for (const std::string& notice : writer->notices()) observer.notice(notice);
+      result.paths = writer->paths();
+    }
     const auto now = std::chrono::steady_clock::now();
     result.seconds = std::chrono::duration<double>(now - start).count();
     start = now;
