@@ -51,8 +51,36 @@ void check_options(const RunBatch& batch) {
     fail(ErrorKind::Usage, "--retries {} is out of range; it goes from 0 to 100", batch.retries);
   if (batch.watch && batch.file == "-")
     fail(ErrorKind::Usage, "--watch needs a file that grows; stdin is read to its end");
+  if (!batch.on.empty() && batch.on != "slurm")
+    fail(ErrorKind::Usage, "--on {} is unknown; it is slurm", batch.on);
+  if (!batch.on.empty() && (batch.watch || batch.num_shards > 1))
+    fail(ErrorKind::Usage, "--on slurm deals the jobs out itself; leave out --watch and --shard");
+  const SlurmWishes& slurm = batch.slurm;
+  const bool has_wishes = !slurm.partition.empty() || !slurm.account.empty() || !slurm.time_limit.empty() ||
+                          !slurm.memory.empty() || slurm.cpus != 0 || slurm.gpus != 0 || !slurm.extra.empty();
+  if (batch.on.empty() && (batch.wait || has_wishes))
+    fail(ErrorKind::Usage, "--wait and what a cluster's tasks are to have need --on slurm");
+  if (slurm.cpus < 0 || slurm.gpus < 0) fail(ErrorKind::Usage, "--cpus and --gpus are at least 1");
   if (batch.watch && batch.dry_run)
     fail(ErrorKind::Usage, "--dry-run prints a plan and stops; leave out --watch");
+}
+
+void add_slurm_options(CLI::App& app, RunBatch& batch) {
+  const char* group = "Cluster";
+  SlurmWishes& slurm = batch.slurm;
+  const auto add = [&](const std::string& name, auto& value, const std::string& description, const std::string& type) {
+    app.add_option(name, value, description)->type_name(type)->group(group);
+  };
+  add("--on", batch.on, "slurm: hand the jobs in as an array of N tasks, --jobs N", "CLUSTER");
+  app.add_flag("--wait", batch.wait, "Follow the array to its end, and hand in again what was lost")->group(group);
+  add("--partition", slurm.partition, "Partition of the tasks", "NAME");
+  add("--account", slurm.account, "Account that they are charged to", "NAME");
+  add("--time", slurm.time_limit, "Time limit of a task, such as 2:00:00; what is left then is handed in again", "TIME");
+  add("--gpus", slurm.gpus, "GPUs of a task", "N");
+  add("--cpus", slurm.cpus, "Processors of a task", "N");
+  add("--node-memory", slurm.memory, "Memory that a task reserves, such as 16G", "SIZE");
+  add("--sbatch", slurm.extra, "A further option of sbatch, such as --sbatch=--qos=low; may be repeated", "OPTION");
+  app.get_option("--sbatch")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 void add_status(CLI::App& batch, const std::shared_ptr<BatchOptions>& options, Command& chosen) {
@@ -79,6 +107,7 @@ void add_batch(CLI::App& app, Command& chosen) {
       "  sora batch prompts.txt\n"
       "  sora batch prompts.jsonl -o clips --jobs 2 --keep-going --steps 20 --size 480x288\n"
       "  sora batch prompts.yaml --dry-run\n"
+      "  sora batch prompts.txt -o clips --on slurm --jobs 16 --gpus 1 --time 4:00:00 --wait\n"
       "  sora batch status clips\n"
       "Options that batch does not have itself are defaults for every job. The same command again "
       "goes on where it stopped.");
@@ -113,6 +142,8 @@ void add_batch(CLI::App& app, Command& chosen) {
   cmd->add_flag("--watch", batch.watch, "Wait for further lines in the file until stopped");
   cmd->add_flag("-f,--force", batch.force, "Make every job again and replace what is there");
   cmd->add_option("--worker-of", batch.worker_of)->group("");
+  cmd->add_option("--store", batch.store)->group("");
+  add_slurm_options(*cmd, batch);
   add_display_options(*cmd, options->display);
   add_status(*cmd, options, chosen);
   cmd->final_callback([options, cmd, &chosen] {

@@ -26,10 +26,10 @@ constexpr OtherName kOtherNames[] = {
     {"num-inference-steps", "steps"},
 };
 
-// What is said once for the whole batch, not for a job.
+// What is not said of a job.
 bool belongs_to_batch(const CLI::Option& option) {
   const std::string name = option.get_single_name();
-  return option.get_group() == "Display" || name == "dry-run" || name == "help" || name == "force";
+  return option.get_group() == "Display" || name == "dry-run" || name == "help" || name == "force" || name == "ranks";
 }
 
 std::string option_name(std::string name) {
@@ -168,7 +168,7 @@ class JobMaking {
           continue;
         }
         if (belongs_to_batch(*resolved.option)) {
-          add_fault(field.at, fmt::format("'{}' is an option of sora batch itself, not of a job",
+          add_fault(field.at, fmt::format("'{}' is no option of a job",
                                           field.name));
           continue;
         }

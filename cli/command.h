@@ -7,6 +7,7 @@
 
 #include "lib/gallery/gallery.h"
 #include "lib/core/model_task.h"
+#include "lib/jobs/slurm.h"
 #include "lib/pipelines/request.h"
 
 namespace sora::cli {
@@ -25,6 +26,7 @@ struct MakeClips {
   Request request;
   std::string recipe;  // a clip or JSON file whose request is repeated; empty: none
   bool dry_run = false;
+  int ranks = 1;  // processes that draw each clip together
 };
 
 // Prints what a media file holds, or, without a file, the versions of everything in use.
@@ -74,6 +76,10 @@ struct RunBatch {
   int shard = 0;
   int num_shards = 1;
   std::string worker_of;  // this process is one of several: the batch whose jobs it makes
+  std::string store;      // of such a process on a cluster: the jobs of its task; empty: the folder's journal
+  std::string on;         // slurm; empty: this machine
+  bool wait = false;      // until the cluster has made all
+  SlurmWishes slurm;
 };
 
 // Tells how far the batches of a folder are.

@@ -42,13 +42,27 @@ MakeClips parse_job(const std::vector<std::string>& command) {
 
 EngineMaker::EngineMaker() : engine_(load_engine()) { engine_->keep_models_loaded(); }
 
+// A job that was cut off after sampling goes on from its latents.
+std::vector<ClipResult> EngineMaker::make_clips(const Request& request, const std::filesystem::path& latents, Observer& observer) {
+  engine_->keep_latents_at(latents.string());
+  if (std::filesystem::exists(latents)) {
+    try {
+      return engine_->decode(latents.string(), request.output, request.runtime, observer);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Input) throw;
+      std::filesystem::remove(latents);  // of another version, or damaged
+    }
+  }
+  return engine_->run(request, observer);
+}
+
 nlohmann::json EngineMaker::make(const Job& job, const std::filesystem::path& stage,
                                  Observer& observer) {
   use_directory(job);
   Request request = with_recipe(parse_job(job.command), *engine_);
   write_below(stage, job.output, request.output);
   nlohmann::json clips = nlohmann::json::array();
-  for (const ClipResult& clip : engine_->run(request, observer)) {
+  for (const ClipResult& clip : make_clips(request, OutputFolder::latents_beside(stage), observer)) {
     nlohmann::json result = to_json(clip);
     for (const char* key : {"path", "paths"}) result.erase(key);
     result["paths"] = nlohmann::json::array();

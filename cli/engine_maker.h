@@ -23,6 +23,8 @@ class EngineMaker : public JobMaker {
   Engine& engine() { return *engine_; }
 
  private:
+  std::vector<ClipResult> make_clips(const Request& request, const std::filesystem::path& latents, Observer& observer);
+
   std::unique_ptr<Engine> engine_;
 };
 

@@ -59,6 +59,7 @@ void add_generate(CLI::App& app, Command& chosen) {
   add_video_options(*cmd, options->make.request.video);
   add_sampling_options(*cmd, options->make.request.sampling);
   add_runtime_options(*cmd, options->make.request.runtime);
+  add_ranks_option(*cmd, options->make.ranks);
   add_output_options(*cmd, options->make.request.output);
   add_display_options(*cmd, options->display);
 

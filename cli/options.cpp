@@ -121,6 +121,13 @@ void add_runtime_options(CLI::App& app, Runtime& runtime) {
       ->group(group);
 }
 
+void add_ranks_option(CLI::App& app, int& ranks) {
+  app.add_option("--ranks", ranks, "Processes on this machine that draw each clip together; torchrun starts them on several")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxRanks))
+      ->group("Model");
+}
+
 void add_output_options(CLI::App& app, OutputSpec& output) {
   const std::string group = "Output";
   app.add_option("-o,--output", output.path,

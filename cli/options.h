@@ -41,6 +41,7 @@ void add_video_options(CLI::App& app, VideoSpec& video);  // with the length
 void add_source_options(CLI::App& app, std::string& fit);
 void add_sampling_options(CLI::App& app, Sampling& sampling);
 void add_runtime_options(CLI::App& app, Runtime& runtime);
+void add_ranks_option(CLI::App& app, int& ranks);
 void add_output_options(CLI::App& app, OutputSpec& output);
 void add_display_options(CLI::App& app, Display& display);
 

@@ -9,6 +9,7 @@
 #include "cli/engine_library.h"
 #include "cli/progress.h"
 #include "cli/queue.h"
+#include "cli/rank_processes.h"
 #include "cli/results.h"
 #include "cli/run_actions.h"
 #include "cli/terminal.h"
@@ -36,7 +37,11 @@ void print_plan(const PlanReport& plan, const Display& display) {
 
 void run_action(const PrintText& print, const Display&) { write_result(print.text); }
 
-void run_action(const MakeClips& make, const Display& display) {
+void run_action(const MakeClips& make, const Display& wanted) {
+  if (make.ranks > 1 && !make.dry_run && !is_rank()) return run_as_ranks(make.ranks);
+  const bool tells = !is_rank() || is_first_rank();
+  Display display = wanted;
+  if (!tells) display = {false, true, ProgressStyle::None};
   const bool to_stdout = make.request.output.path == "-";
   if (to_stdout && display.json) {
     fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
@@ -47,7 +52,7 @@ void run_action(const MakeClips& make, const Display& display) {
   ProgressDisplay progress(display);
   for (const ClipResult& clip : engine->run(request, progress)) {
     progress.clear();
-    report(clip, display, !to_stdout);
+    if (tells) report(clip, display, !to_stdout);
   }
 }
 

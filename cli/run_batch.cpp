@@ -14,6 +14,7 @@
 #include "cli/batch.h"
 #include "cli/batch_display.h"
 #include "cli/batch_jobs.h"
+#include "cli/batch_on_slurm.h"
 #include "cli/engine_maker.h"
 #include "cli/results.h"
 #include "cli/run.h"
@@ -198,7 +199,10 @@ class BatchRun {
         maker_(maker),
         name_(batch.file.empty() ? "" : name_of(batch)),
         folder_(folder_of(batch)),
-        store_(folder_.journal()) {}
+        store_(folder_.journal()),
+        cluster_(batch, name_, store_, folder_) {
+    cluster_.look_at_earlier();
+  }
 
   // Checks and adds; faults are returned and leave the journal as it was.
   std::vector<Fault> add(JobList& list) {
@@ -235,6 +239,11 @@ class BatchRun {
   }
 
   void run() {
+    if (!batch_.on.empty() && !batch_.wait) return hand_in();
+    if (batch_.on.empty() && cluster_.num_lent() > 0) {
+      fail(ErrorKind::Usage, "{} jobs of this folder are with Slurm; follow them with --on slurm --wait, or end them with scancel",
+           cluster_.num_lent());
+    }
     const JobCounts before = store_.counts({.batch = name_});
     BatchDisplay shown(display_, folder_.root(), before.total(), num_skipped_);
     for (const Fault& notice : notices_) shown.say("note: " + to_string(notice));
@@ -242,7 +251,9 @@ class BatchRun {
     std::optional<Error> trouble;
     try {
       recover(store_, folder_, shown, batch_.force);
-      end = batch_.processes == 1 ? run_here(shown) : run_processes(shown);
+      end = !batch_.on.empty()        ? cluster_.follow(shown)
+            : batch_.processes == 1 ? run_here(shown)
+                                    : run_processes(shown);
     } catch (const Error& error) {
       trouble = error;
     }
@@ -261,6 +272,19 @@ class BatchRun {
   }
 
  private:
+  // The array's number on stdout, as sbatch prints it.
+  void hand_in() {
+    recover(store_, folder_, *std::make_unique<WorkerDisplay>(), batch_.force);
+    const std::optional<std::string> number = cluster_.submit();
+    if (display_.json) {
+      nlohmann::json object = {{"schema", 1}, {"array", nullptr}, {"jobs_with_slurm", cluster_.num_lent()}, {"done", num_skipped_}};
+      if (number) object["array"] = *number;
+      return write_json(object);
+    }
+    if (number) return write_result(*number + "\n");
+    if (!display_.quiet) fmt::print(stderr, "nothing to hand in: {} jobs are with Slurm already\n", cluster_.num_lent());
+  }
+
   // Whether nothing is to be done; a file that was altered since is a fault, one that is gone is
   // made again.
   bool is_done(const Job& known, const PlannedJob& planned, std::vector<Fault>& faults) {
@@ -386,20 +410,28 @@ class BatchRun {
   std::string name_;
   OutputFolder folder_;
   JobStore store_;
+  SlurmBatch cluster_;
   std::vector<Fault> notices_;
   int64_t num_skipped_ = 0;
   std::chrono::steady_clock::time_point last_recovery_;
   fs::file_time_type last_change_ = {};
 };
 
-// One of the processes of a batch: works on its jobs until there are none, and says nothing.
-void run_as_worker(const RunBatch& batch) {
+// One of the processes of a batch: works on its jobs until there are none, and says nothing. A task of a cluster alone has
+// its store, so what an earlier process left there is its own; what it says goes into its log.
+void run_as_worker(const RunBatch& batch, const Display& display) {
   class Silent : public WorkerDisplay {
     bool stop_requested() const override { return stop_signalled(); }
   } silent;
   EngineMaker maker;
   const OutputFolder folder(batch.folder);
-  JobStore store(folder.journal());
+  const bool is_task = !batch.store.empty();
+  if (is_task && !fs::exists(batch.store)) fail(ErrorKind::NotFound, "{} is gone; its jobs were taken back", batch.store);
+  JobStore store(is_task ? fs::path(batch.store) : folder.journal());
+  const JobCounts counts = store.counts({});
+  BatchDisplay log(display, folder.root(), counts.total(), counts.done);
+  WorkerDisplay& shown = is_task ? static_cast<WorkerDisplay&>(log) : silent;
+  if (is_task) recover(store, folder, shown, batch.force, nullptr, JobStore::Recover::AllLeases);
   WorkerOptions options;
   options.batch = batch.worker_of == kAnyBatch ? "" : batch.worker_of;
   options.keep_going = batch.keep_going;
@@ -408,7 +440,7 @@ void run_as_worker(const RunBatch& batch) {
     return !stop_signalled() && (batch.watch || store.counts({.batch = options.batch}).pending > 0);
   };
   options.stop_now = [] { ::_exit(exit_code(ErrorKind::Stopped)); };
-  const WorkerEnd end = work(store, folder, maker, silent, options);
+  const WorkerEnd end = work(store, folder, maker, shown, options);
   if (end == WorkerEnd::Failed)
     ::_exit(exit_code(ErrorKind::BatchFailed));  // the first process tells
   if (end == WorkerEnd::Stopped) ::_exit(exit_code(ErrorKind::Stopped));
@@ -436,7 +468,7 @@ void plan_only(const RunBatch& batch, JobList& list, Engine& engine, const Displ
 }  // namespace
 
 void run_action(const RunBatch& batch, const Display& display) {
-  if (!batch.worker_of.empty()) return run_as_worker(batch);
+  if (!batch.worker_of.empty()) return run_as_worker(batch, display);
   JobList list;
   if (!batch.file.empty()) list = read_jobs(batch, read_text(batch));
   if (!batch.dry_run && !list.faults.empty() && list.jobs.empty())
@@ -469,7 +501,15 @@ void run_action(const ShowBatch& show, const Display& display) {
     fail(ErrorKind::NotFound, "{} has no batch in it; there is no {}", show.folder,
          journal.string());
   JobStore store(journal);
-  const std::vector<Job> jobs = store.list({});
+  std::map<int64_t, Job> on_cluster;
+  for (LentJobs& lent : LentJobs::all(OutputFolder(show.folder))) {
+    lent.collect(store);
+    on_cluster.merge(lent.under_way());
+  }
+  std::vector<Job> jobs = store.list({});
+  for (Job& job : jobs) {
+    if (const auto found = on_cluster.find(job.id); found != on_cluster.end()) job = found->second;
+  }
   if (display.json) {
     for (const Job& job : jobs) write_json({{"job", to_json(job, show.folder)}});
     return write_json({{"summary", to_json(store.counts({}))}});
@@ -479,6 +519,7 @@ void run_action(const ShowBatch& show, const Display& display) {
     if (job.state == JobState::Running)
       note = fmt::format("{:.0f} % {}", job.progress * 100, job.phase);
     if (job.state == JobState::Failed || job.state == JobState::Pending) note = job.error;
+    if (on_cluster.count(job.id) > 0) note += note.empty() ? "with Slurm" : ", with Slurm";
     write_result(printable(fmt::format("{:<9} {} ({}) {}", to_string(job.state), job.output,
                                        job.place, note)) +
                  "\n");

@@ -41,6 +41,7 @@ void finish_tool(CLI::App* cmd, const std::shared_ptr<ToolOptions<Tool>>& option
   add_size_options(*cmd, options->make.request.video);
   add_sampling_options(*cmd, options->make.request.sampling);
   add_runtime_options(*cmd, options->make.request.runtime);
+  add_ranks_option(*cmd, options->make.ranks);
   add_output_options(*cmd, options->make.request.output);
   add_display_options(*cmd, options->display);
   cmd->final_callback([options, &chosen] {

@@ -20,6 +20,7 @@
 #include "lib/media/video_writer.h"
 #include "lib/model_tasks.h"
 #include "lib/models/registry.h"
+#include "lib/nn/ranks.h"
 #include "lib/pipelines/clip_maker.h"
 #include "lib/pipelines/memory_plan.h"
 #include "lib/pipelines/conditioning.h"
@@ -129,6 +130,7 @@ Manifest describe_making(const Request& request, const Plan& plan, const ModelIn
 }
 
 // What took hours to sample, where it was sampled at once, outlives a decoder that fails: `sora decode` finishes the clip.
+// Without a path they are kept elsewhere already.
 template <typename Finish>
 void keeping_latents(const std::string& clip_path, const at::Tensor& latents, const nlohmann::json& manifest,
                      const Finish& finish) {
@@ -141,14 +143,14 @@ void keeping_latents(const std::string& clip_path, const at::Tensor& latents, co
     finish();
   } catch (const Error& error) {
     const bool reader_left = clip_path == "-" && error.kind() == ErrorKind::Io;
-    const bool unwanted = reader_left || error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused;
+    const bool unwanted = reader_left || clip_path.empty() || error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused;
     if (!latents.defined() || unwanted) throw;
     keep(error.kind(), error.what());
   } catch (const std::bad_alloc&) {
-    if (!latents.defined()) throw;
+    if (!latents.defined() || clip_path.empty()) throw;
     keep(ErrorKind::Memory, "there is too little memory to decode the clip");
   } catch (const c10::Error& error) {
-    if (!latents.defined()) throw;
+    if (!latents.defined() || clip_path.empty()) throw;
     keep(ErrorKind::Memory, error.what_without_backtrace());
   }
 }
@@ -192,6 +194,7 @@ class LocalEngine : public Engine {
   }
   void keep_models_loaded() override { keep_loaded_ = true; }
   void prepare(const std::vector<Request>& requests, Observer& observer) override;
+  void keep_latents_at(const std::string& path) override { latents_at_ = path; }
   std::string sha256(const std::string& path) override { return sha256_of_file(path); }
 
  private:
@@ -202,6 +205,7 @@ class LocalEngine : public Engine {
   double matrix_rate(const std::string& dtype);
 
   bool keep_loaded_ = false;
+  std::string latents_at_;
   std::optional<ModelInfo> kept_model_;  // the one that was used last
   Runtime kept_wish_;                    // what it was asked for as
   std::map<std::string, double> matrix_rates_;
@@ -263,7 +267,10 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   auto start = std::chrono::steady_clock::now();
 
   ModelInfo model = find(request);
-  const Plan plan = make_plan(request, model);
+  Plan plan = make_plan(request, model);
+  const Ranks* ranks = Ranks::of_process();
+  if (ranks != nullptr) plan.seed = ranks->agree_on(plan.seed);
+  const bool writes = ranks == nullptr || ranks->all().rank() == 0;
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   model.placement = memory.placement;
   if (memory.placement.stream_blocks || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
@@ -312,35 +319,41 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     options.expected_frames = plan.output_frames;
     options.title = plan.layout.prompt();
     options.sound_NC = sound;
-    VideoWriter writer(options);  // before any work, so that what cannot be written fails at once
+    std::optional<VideoWriter> writer;  // before any work, so that what cannot be written fails at once
+    if (writes) writer.emplace(options);
 
     if (!maker) maker.emplace(request, model, plan, observer);
     at::Tensor finished;  // latents of a clip of one window
     std::vector<std::pair<std::string, at::Tensor>> latents;
+    const bool keeps_latents =
+        writes && !latents_at_.empty() && plan.windows.size() == 1 && count == 1 && !known_latents.defined();
     const auto take_latents = [&](size_t window, const at::Tensor& tensor) {
       const bool is_alone = plan.windows.size() == 1;
       if (is_alone) finished = tensor;
+      if (keeps_latents) write_safetensors(latents_at_, {{"latents", tensor}}, {{"manifest", result.manifest.dump()}});
       if (!request.output.latents_path.empty()) {
         latents.emplace_back(is_alone ? "latents" : fmt::format("latents.{}", window), tensor);
       }
     };
     image_policy.begin_clip(plan.output_fps);
-    keeping_latents(options.path, finished, result.manifest, [&] {
+    keeping_latents(latents_at_.empty() ? options.path : "", finished, result.manifest, [&] {
       const auto take_frames = [&](const at::Tensor& frames) {
         image_policy.check_frames(frames);
-        writer.write(frames);
+        if (writer) writer->write(frames);
       };
-      maker->make({result.seed, index + 1 == count, known_latents}, take_frames, take_latents);
-      if (!latents.empty()) {
+      maker->make({result.seed, index + 1 == count, !writes, known_latents}, take_frames, take_latents);
+      if (!latents.empty() && writes) {
         write_safetensors(variation_path(request.output.latents_path, index, count), latents,
                           {{"manifest", result.manifest.dump()}});
       }
       check_stop(observer);
-      writer.finish();
+      if (writer) writer->finish();
     });
 
-    for (const std::string& notice : writer.notices()) observer.notice(notice);
-    result.paths = writer.paths();
+    if (writer) {
+      for (const std::string& notice : writer->notices()) observer.notice(notice);
+      result.paths = writer->paths();
+    }
     const auto now = std::chrono::steady_clock::now();
     result.seconds = std::chrono::duration<double>(now - start).count();
     start = now;

@@ -61,6 +61,9 @@ class SORA_EXPORT Engine {
   // Does together what these requests of one model share: their texts are encoded in one pass. Only after
   // keep_models_loaded(); run() makes the same bytes without it.
   virtual void prepare(const std::vector<Request>& requests, Observer& observer) = 0;
+  // From now on the latents of a single clip drawn in one window are written to `path` when they are sampled, before they are
+  // decoded, in the form that decode() takes; empty: nowhere. Whoever asks for them removes them.
+  virtual void keep_latents_at(const std::string& path) = 0;
   // SHA-256 of a file, 64 lowercase hexadecimal digits. Throws Error(NotFound | Io).
   virtual std::string sha256(const std::string& path) = 0;
   // The style presets, built in and the user's own: name, description, prompt, negative_prompt, path.

@@ -122,6 +122,15 @@ void OutputFolder::clear_stage(int64_t job) const {
   fs::remove_all(root_ / ".sora" / "work" / std::to_string(job), ignored);
 }
 
+fs::path OutputFolder::latents_beside(const fs::path& stage) {
+  return stage.parent_path() / (stage.filename().string() + ".latents.safetensors");
+}
+
+void OutputFolder::forget_latents(int64_t job) const {
+  std::error_code ignored;
+  fs::remove(latents_beside(root_ / ".sora" / "work" / std::to_string(job)), ignored);
+}
+
 std::vector<JobFile> OutputFolder::staged_files(int64_t job, const Sha256OfFile& sha256) const {
   const fs::path stage = root_ / ".sora" / "work" / std::to_string(job);
   std::vector<JobFile> files;
@@ -185,6 +194,7 @@ std::vector<JobFile> OutputFolder::publish(int64_t job, const std::vector<JobFil
     file.mtime_ns = mtime_ns(status);
   }
   clear_stage(job);
+  forget_latents(job);
   return published;
 }
 

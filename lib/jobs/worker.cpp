@@ -172,6 +172,7 @@ class Worker {
   // What became of it; Running: it was to stop, and is pending again.
   JobState make(const Job& job) {
     try {
+      if (options_.force) folder_.forget_latents(job.id);
       prepare(job);
       const std::filesystem::path stage = folder_.stage(job.id);
       const nlohmann::json result = maker_.make(job, stage, observer_);
@@ -196,6 +197,7 @@ class Worker {
   JobState end_without_clip(const Job& job, const Error& error) {
     folder_.clear_stage(job.id);
     if (error.kind() == ErrorKind::Cancelled && !display_.stop_requested() && lease_.cancelled()) {
+      folder_.forget_latents(job.id);
       store_.mark_cancelled(job.id);
       return JobState::Cancelled;
     }
@@ -208,6 +210,7 @@ class Worker {
                                // frees the job then
       throw error;
     }
+    if (!may_heal(error.kind())) folder_.forget_latents(job.id);
     return store_.mark_failed(job.id, error.kind(), error.what(), may_heal(error.kind()));
   }
 
@@ -244,8 +247,8 @@ WorkerEnd work(JobStore& store, const OutputFolder& folder, JobMaker& maker, Wor
 }
 
 void recover(JobStore& store, const OutputFolder& folder, WorkerDisplay& display, bool force,
-             std::map<int64_t, int>* losses) {
-  for (const Job& job : store.recover(losses)) {
+             std::map<int64_t, int>* losses, JobStore::Recover which) {
+  for (const Job& job : store.recover(losses, which)) {
     try {
       store.mark_done(job.id, folder.publish(job.id, job.files, force));
     } catch (const Error& error) {

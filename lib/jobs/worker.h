@@ -61,6 +61,6 @@ WorkerEnd work(JobStore& store, const OutputFolder& folder, JobMaker& maker, Wor
 // Gives jobs that were made by processes now dead their names, and frees what such processes were
 // making.
 void recover(JobStore& store, const OutputFolder& folder, WorkerDisplay& display, bool force,
-             std::map<int64_t, int>* losses = nullptr);
+             std::map<int64_t, int>* losses = nullptr, JobStore::Recover which = JobStore::Recover::DeadLeases);
 
 }  // namespace sora

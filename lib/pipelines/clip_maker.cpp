@@ -75,6 +75,7 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
                                    ? making.known_latents_1CFHW
                                    : sample(canvas, noise, plan_.windows.size() == 1 ? observer_ : observer);
     if (take_latents) take_latents(index, latents);
+    if (making.only_latents && plan_.windows.size() == 1) return;
     if (making.is_last && is_last_window) denoiser_.reset();
 
     if (!decoder_) decoder_.emplace(load_decoder(model_, plan_));
@@ -160,6 +161,7 @@ void ClipMaker::make_circle(const Making& making, OutputShaper& shaper, const Ta
                                  ? making.known_latents_1CFHW
                                  : sample(canvas_.cut(plan_.windows[0].frames), noise, observer_);
   if (take_latents) take_latents(0, latents);
+  if (making.only_latents) return;
   if (making.is_last) denoiser_.reset();
   if (!decoder_) decoder_.emplace(load_decoder(model_, plan_));
   observer_.begin(Phase::Decode, plan_.canvas_frames);

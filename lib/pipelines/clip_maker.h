@@ -24,6 +24,7 @@ class ClipMaker {
   struct Making {
     uint64_t seed = 0;
     bool is_last = false;              // the transformer is let go before the last window is decoded
+    bool only_latents = false;         // a clip of one window ends with them, and no frame is taken
     at::Tensor known_latents_1CFHW;    // of a clip of one window: only the VAE is run; undefined otherwise
   };
 

@@ -133,8 +133,8 @@ WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Te
 }
 
 at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
-                                      const WanTextContext& text,
-                                      const WanControl& control) const {
+                                      const WanTextContext& text, const WanControl& control,
+                                      const RankGroup* ranks) const {
   const auto grid = token_grid(latents_BCFHW);
   const int64_t batch = latents_BCFHW.size(0), tokens = grid[0] * grid[1] * grid[2];
   if (timestep.size(0) != batch || (timestep.dim() == 2 && timestep.size(1) != tokens)) {
@@ -142,13 +142,25 @@ at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at:
          timestep.numel(), batch, tokens);
   }
   const Rotation angles = rotation_3d(grid, config_.attention_head_dim);
-  const Rotation rotation = {angles.cos.to(latents_BCFHW.device()),
-                             angles.sin.to(latents_BCFHW.device())};
-  const WanTimeEmbedding time =
+  Rotation rotation = {angles.cos.to(latents_BCFHW.device()),
+                       angles.sin.to(latents_BCFHW.device())};
+  WanTimeEmbedding time =
       condition_embedder_.time(timestep.to(latents_BCFHW.device()), tokens);
 
-  const at::Tensor x_BLD = embed(latents_BCFHW, grid, patch_embedding_);
+  at::Tensor x_BLD = embed(latents_BCFHW, grid, patch_embedding_);
   const at::Tensor control_BLD = embed_control(control, latents_BCFHW, grid);
+  // Texts by time are attended to frame by frame, which a share of the tokens may cut; the control
+  // branch is not shared.
+  const bool is_shared = ranks != nullptr && !text.is_timed && vace_blocks_.size() == 0 &&
+                         ranks->can_share(tokens, config_.num_attention_heads);
+  const SharedTokens shared{is_shared ? ranks : nullptr, tokens};
+  if (is_shared) {
+    const RankGroup::Share own = ranks->own_share(tokens);
+    x_BLD = x_BLD.narrow(1, own.start, own.count).contiguous();
+    rotation = {rotation.cos.narrow(0, own.start, own.count).contiguous(),
+                rotation.sin.narrow(0, own.start, own.count).contiguous()};
+    time.row_N = time.row_N.view({batch, tokens}).narrow(1, own.start, own.count).flatten();
+  }
   size_t next_control = 0;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     // The branch depends on the main stream's input alone, so that each hint is made when it is
@@ -163,7 +175,7 @@ at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at:
       ++next_control;
     }
     blocks_.use(i, [&](const WanBlock& block) {
-      block.apply_(x_BLD, time, text.layers[i], text.text_bias_BS, text.is_timed, rotation);
+      block.apply_(x_BLD, time, text.layers[i], text.text_bias_BS, text.is_timed, rotation, shared);
     });
     if (!hint_BLD.defined()) continue;
     if (control.scale != 1.0) hint_BLD.mul_(control.scale);
@@ -173,7 +185,8 @@ at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at:
   const at::Tensor normed =
       kernels::layer_norm(x_BLD, 1 + shift_scale_R2D.select(1, 1), shift_scale_R2D.select(1, 0),
                           time.row_N, config_.eps, patch_embedding_.dtype());
-  return unpatchify(proj_out_(normed), grid);
+  const at::Tensor out_BLD = proj_out_(normed);
+  return unpatchify(is_shared ? ranks->join_tokens(out_BLD, tokens) : out_BLD, grid);
 }
 
 std::array<int64_t, 3> WanTransformer::token_grid(const at::Tensor& latents_BCFHW) const {

@@ -16,6 +16,7 @@
 #include "lib/models/wan/condition_embedder.h"
 #include "lib/models/wan/config.h"
 #include "lib/models/wan/transformer_block.h"
+#include "lib/nn/ranks.h"
 
 namespace sora {
 
@@ -86,8 +87,11 @@ class WanTransformer {
   // latents [B, in_channels, F, H, W]; timestep [B], or [B, L] where tokens have their own (Wan 2.2
   // TI2V-5B). `control` is wanted where config().has_control(). Returns the velocity in f32,
   // [B, out_channels, F, H, W], F, H, W rounded down to whole patches.
+  // With `ranks` all of the group call this with the same arguments, share the tokens where they can,
+  // and return the same.
   at::Tensor operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
-                        const WanTextContext& text, const WanControl& control = {}) const;
+                        const WanTextContext& text, const WanControl& control = {},
+                        const RankGroup* ranks = nullptr) const;
 
  private:
   std::array<int64_t, 3> token_grid(const at::Tensor& latents_BCFHW) const;

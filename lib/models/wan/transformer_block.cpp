@@ -40,12 +40,23 @@ WanSelfAttention::WanSelfAttention(const WanTransformerConfig& config, const Wei
       norm_q_(weights["norm_q"], config.inner_dim(), config.eps),
       norm_k_(weights["norm_k"], config.inner_dim(), config.eps) {}
 
-at::Tensor WanSelfAttention::operator()(const at::Tensor& x_BLD, const Rotation& rotation) const {
+at::Tensor WanSelfAttention::operator()(const at::Tensor& x_BLD, const Rotation& rotation, const SharedTokens& shared) const {
   const at::Tensor q = to_q_(x_BLD), k = to_k_(x_BLD), v = to_v_(x_BLD);
   norm_q_.apply_and_rotate_(q, rotation);
   norm_k_.apply_and_rotate_(k, rotation);
-  return to_out_(in_int8_ ? multi_head_attention_int8(q, k, v, num_heads_)
-                          : multi_head_attention(q, k, v, num_heads_));
+  const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          int64_t heads) {
+    return in_int8_ ? multi_head_attention_int8(q, k, v, heads)
+                    : multi_head_attention(q, k, v, heads);
+  };
+  if (shared.ranks == nullptr) return to_out_(attend(q, k, v, num_heads_));
+  const auto own_heads = [&](const at::Tensor& x) {
+    return shared.ranks->tokens_to_heads(x.unflatten(2, {num_heads_, -1}), shared.num_tokens)
+        .flatten(2);
+  };
+  const int64_t heads = num_heads_ / shared.ranks->size();
+  const at::Tensor out = attend(own_heads(q), own_heads(k), own_heads(v), heads);
+  return to_out_(shared.ranks->heads_to_tokens(out.unflatten(2, {heads, -1})).flatten(2));
 }
 
 WanCrossAttention::WanCrossAttention(const WanTransformerConfig& config, const Weights& weights)
@@ -104,13 +115,13 @@ WanBlock::WanBlock(const WanTransformerConfig& config, const Weights& weights)
 
 void WanBlock::apply_(const at::Tensor& x_BLD, const WanTimeEmbedding& time,
                       const WanCrossKeys& keys, const at::Tensor& text_bias_BS, bool is_timed,
-                      const Rotation& rotation) const {
+                      const Rotation& rotation, const SharedTokens& shared) const {
   const at::Tensor table_R6D = scale_shift_table_16D_ + time.modulation_R6D;
   const Modulation attn = modulation(table_R6D, 0), mlp = modulation(table_R6D, 3);
   const auto modulated = [&](const Modulation& by) {
     return kernels::layer_norm(x_BLD, by.weight, by.bias, time.row_N, eps_, dtype_);
   };
-  kernels::gated_residual_(x_BLD, attn1_(modulated(attn), rotation), attn.gate, time.row_N);
+  kernels::gated_residual_(x_BLD, attn1_(modulated(attn), rotation, shared), attn.gate, time.row_N);
   kernels::gated_residual_(
       x_BLD, attn2_(norm2_ ? (*norm2_)(x_BLD) : x_BLD.to(dtype_), keys, text_bias_BS, is_timed));
   kernels::gated_residual_(x_BLD, ffn_(modulated(mlp)), mlp.gate, time.row_N);

@@ -11,6 +11,7 @@
 #include "lib/models/wan/config.h"
 #include "lib/nn/linear.h"
 #include "lib/nn/norm.h"
+#include "lib/nn/ranks.h"
 #include "lib/nn/rope.h"
 
 namespace sora {
@@ -22,10 +23,16 @@ struct WanCrossKeys {
   at::Tensor image_k_BSD, image_v_BSD;
 };
 
+// The ranks that a sequence of tokens is shared among, each with its own_share(); null: it is whole.
+struct SharedTokens {
+  const RankGroup* ranks = nullptr;
+  int64_t num_tokens = 0;  // of the whole
+};
+
 class WanSelfAttention {
  public:
   WanSelfAttention(const WanTransformerConfig& config, const Weights& weights);
-  at::Tensor operator()(const at::Tensor& x_BLD, const Rotation& rotation) const;
+  at::Tensor operator()(const at::Tensor& x_BLD, const Rotation& rotation, const SharedTokens& shared) const;
 
  private:
   int64_t num_heads_;
@@ -62,7 +69,8 @@ class WanBlock {
   }
   // Changes x_BLD, f32, in place.
   void apply_(const at::Tensor& x_BLD, const WanTimeEmbedding& time, const WanCrossKeys& keys,
-              const at::Tensor& text_bias_BS, bool is_timed, const Rotation& rotation) const;
+              const at::Tensor& text_bias_BS, bool is_timed, const Rotation& rotation,
+              const SharedTokens& shared = {}) const;
 
  private:
   double eps_;

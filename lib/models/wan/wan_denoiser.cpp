@@ -1,3 +1,6 @@
+// Of several ranks (lib/nn/ranks.h) one half draws with the prompt and the other with the negative prompt; without guidance,
+// or where their number is odd, all share the tokens of one.
+//
 // The input forms follow Wan's pipelines: image to video concatenates a mask (one channel for each video frame of a
 // latent frame) and the known latents to the noise (Wan 2.1, section 5.1); TI2V-5B feeds known tokens clean at
 // timestep 0 (Wan 2.2, `expand_timesteps`); VACE has a branch of its own for them.
@@ -130,7 +133,12 @@ at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseSte
                        conditioning_.timed.empty();
   at::Tensor positive;
   at::Tensor negative;
-  if (batched) {
+  if (const Ranks* ranks = Ranks::of_process(); ranks != nullptr && ranks->has_halves()) {
+    const Text own = ranks->is_in_first_half() ? Text::Prompt : Text::Negative;
+    const at::Tensor both = ranks->pair().gather(velocity_of(latents_1CFHW, step, own, &ranks->half()));
+    positive = both[0];
+    negative = both[1];
+  } else if (batched && ranks == nullptr) {
     use_expert(low_noise);
     if (!both_) {
       const TextCondition& prompt = conditioning_.positive;
@@ -153,8 +161,14 @@ at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseSte
 }
 
 at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text) {
+  const Ranks* ranks = Ranks::of_process();
+  return velocity_of(latents_1CFHW, step, text, ranks == nullptr ? nullptr : &ranks->all());
+}
+
+at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text, const RankGroup* ranks) {
   use_expert(is_low_noise(step.timestep));
-  return (*transformer_)(model_input(latents_1CFHW), model_timestep(step.timestep), context(text), control_).to(at::kFloat);
+  return (*transformer_)(model_input(latents_1CFHW), model_timestep(step.timestep), context(text), control_, ranks)
+      .to(at::kFloat);
 }
 
 at::Tensor WanDenoiser::pin(const at::Tensor& latents_1CFHW) const {

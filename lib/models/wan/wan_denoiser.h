@@ -22,6 +22,7 @@ class WanDenoiser : public Denoiser {
   at::Tensor pin(const at::Tensor& latents_1CFHW) const override;
 
  private:
+  at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text, const RankGroup* ranks);
   // One expert is resident at a time: within a window timesteps only fall, so the switch happens once.
   void use_expert(bool low_noise);
   bool is_low_noise(double timestep) const;
