@@ -351,6 +351,7 @@ std::vector<fs::path> transformer_files(const fs::path& models_dir) {
 
 std::vector<fs::path> lora_folders(const fs::path& model, const ModelFiles& files) {
   std::vector<fs::path> folders;
+  if (fs::is_directory(model)) folders.push_back(model / "loras");
   for (const fs::path& root : roots_of(model, files)) folders.push_back(root / "loras");
   const fs::path beside = fs::absolute(model).parent_path();
   folders.push_back(beside / "loras");

@@ -23,11 +23,11 @@ struct DistillationRow {
   double shift;
 };
 
-// As the authors' own workflows run them.
+// As the authors' own workflows run them. The last is the built-in model's, from scripts/train/stage_turbo.py.
 constexpr DistillationRow kDistillations[] = {
     {"lightx2v", 4, 5.0},     {"lightning", 4, 5.0},    {"step_distill", 4, 5.0},
     {"self_forcing", 4, 5.0}, {"self-forcing", 4, 5.0}, {"selfforcing", 4, 5.0},
-    {"causvid", 6, 8.0},      {"fastwan", 3, 8.0},
+    {"causvid", 6, 8.0},      {"fastwan", 3, 8.0},      {"sora-turbo", 4, 8.0},
 };
 
 std::string lower_name(const fs::path& path) {
@@ -100,7 +100,7 @@ void apply_turbo(const ModelFiles& files, ModelInfo& model) {
       for (const fs::path& folder : folders) places.push_back(folder.string());
       fail(ErrorKind::NotFound,
            "--turbo needs a LoRA that distils {}, and there is none that fits in {}; known are "
-           "lightx2v, Lightning, CausVid, self-forcing and FastWan",
+           "lightx2v, Lightning, CausVid, self-forcing, FastWan and sora-turbo",
            model.name, fmt::join(places, ", "));
     }
     const char* expert = !model.has_two_experts() ? "" : low_noise ? "low" : "high";

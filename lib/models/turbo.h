@@ -9,8 +9,8 @@ namespace sora {
 
 // Adds the distillation that fits the model to model.loras and takes its schedule over as the
 // model's own: steps, no guidance, shift, Euler. Where the model's file is itself distilled, by its
-// name, only the schedule changes. Looks into the "loras" folder of the tree the model lies in,
-// into that of `files.models_dir`, and beside the model. Throws Error(NotFound) saying where was
+// name, only the schedule changes. Looks into the "loras" folder of a model that is a directory,
+// into those of the tree it lies in and of `files.models_dir`, and beside the model. Throws Error(NotFound) saying where was
 // looked.
 void apply_turbo(const ModelFiles& files, ModelInfo& model);
 

@@ -5,6 +5,7 @@ latents as near to diffusers' f32 run as diffusers' own bf16 run is."""
 
 import argparse
 import gc
+import json
 import pathlib
 import subprocess
 import sys
@@ -39,13 +40,17 @@ def parse():
     parser.add_argument("--guidance-2", type=float, help="for the low-noise expert of a two-expert model")
     parser.add_argument("--image", type=pathlib.Path, help="first frame, of the size of the video")
     parser.add_argument("--last-image", type=pathlib.Path)
-    parser.add_argument("--text-length", type=int, default=512, help="tokens that diffusers pads the text to")
+    parser.add_argument("--text-length", type=int, help="tokens that diffusers pads the text to; sora.json's, or 512")
     parser.add_argument("--dtype", default="f32", help="f32, or f32,bf16 to compare the bf16 runs too")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--sora", type=pathlib.Path, default=ROOT / "build" / "sora")
     parser.add_argument("--keep", type=pathlib.Path, help="folder to leave latents and frames of both in")
     arguments = parser.parse_args()
     arguments.dtype = arguments.dtype.split(",")
+    own = arguments.model / "sora.json"
+    if arguments.text_length is None:
+        settings = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
+        arguments.text_length = settings.get("max_sequence_length", 512)
     if not set(arguments.dtype) <= set(DTYPES):
         parser.error(f"--dtype takes {' and '.join(DTYPES)}, separated by a comma")
     try:

@@ -16,6 +16,7 @@ STAGES = [
     "umt5",
     "clip_vision",
     "pipelines",
+    "nano",
     "weights",
     "hostile",
 ]

@@ -1,6 +1,7 @@
 """Writes the trained weights as a diffusers directory in bf16, with sora.json beside it.
 
-The classes and the layout are those of WanImageToVideoPipeline.save_pretrained (the masked form, 2z + 4 channels in).
+The classes and the layout are those of WanImageToVideoPipeline.save_pretrained (the masked form, 2z + 4 channels in);
+the few-step LoRA, where there is one, lies in loras/.
 sora.json says what the pipeline's own files have no place for: the text length the model was trained with, the
 default canvas and sampling, and the words the model knows.
 """
@@ -18,6 +19,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 
 import settings
 import stage_diffusion
+import stage_turbo
 import stage_vae
 import tokenizer
 from world import captions
@@ -81,6 +83,7 @@ def main():
     shutil.rmtree(args.to, ignore_errors=True)
     args.to.mkdir(parents=True)
     build_pipeline(args.vae, args.diffusion, args.to).save_pretrained(args.to)
+    stage_turbo.write(args.to / "loras")
     as_bf16(args.to)
     write_json(args.to)
     size = sum(p.stat().st_size for p in args.to.rglob("*") if p.is_file())

@@ -8,14 +8,16 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanTransformer3DModel
+from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanTransformer3DModel
+from safetensors.torch import load_file
 from transformers import AutoTokenizer, UMT5EncoderModel
 
 import masks
+import stage_turbo
 
 
 class Sampler:
-    def __init__(self, folder, device="cpu"):
+    def __init__(self, folder, turbo=False, device="cpu"):
         folder = Path(folder)
         self.device = torch.device(device)
         self.settings = json.loads((folder / "sora.json").read_text(encoding="utf-8"))
@@ -27,6 +29,11 @@ class Sampler:
         for module in (self.text_encoder, self.transformer, self.vae):
             module.to(self.device).eval()
         self.scheduler = UniPCMultistepScheduler.from_pretrained(folder / "scheduler")
+        if turbo:
+            self.transformer.load_lora_adapter(load_file(folder / "loras" / stage_turbo.FILE))
+            self.transformer.fuse_lora()
+            self.scheduler = FlowMatchEulerDiscreteScheduler(shift=stage_turbo.SHIFT)
+            self.settings |= {"steps": stage_turbo.STEPS, "guidance_scale": 1.0}
         z = self.vae.config.z_dim
         self.mean = torch.tensor(self.vae.config.latents_mean).view(1, z, 1, 1, 1)
         self.std = torch.tensor(self.vae.config.latents_std).view(1, z, 1, 1, 1)

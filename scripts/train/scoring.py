@@ -62,7 +62,7 @@ def _video(clip):
 def sampled_clips(args, chosen):
     import torch
     from sampling import Sampler
-    sampler = Sampler(args.model)
+    sampler = Sampler(args.model, args.turbo)
     steps = args.steps or sampler.settings["steps"]
     guidance = args.guidance or sampler.settings["guidance_scale"]
     for first in range(0, len(chosen), args.batch):
@@ -134,6 +134,7 @@ def main():
     parser.add_argument("--world", default="single", choices=sorted(stage_latents.WORLDS))
     parser.add_argument("--given", choices=sorted(GIVEN),
                         help="give the model these frames of the drawn clip; their PSNR in the output is told")
+    parser.add_argument("--turbo", action="store_true", help="with the model's few-step LoRA, without guidance")
     parser.add_argument("--seen", action="store_true")
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--height", type=int, default=192)

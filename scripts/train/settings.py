@@ -60,6 +60,10 @@ def load(path):
     return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
 
 
+# The step of a checkpoint that came out of a finished model: its stage is passed over.
+COMPLETE = 1 << 40
+
+
 def asked_to_finish(folder):
     """`touch <folder>/finish` makes a stage begin its last, decaying steps now."""
     return (folder / "finish").exists()

@@ -108,10 +108,10 @@ class Nano:
         return fast_transformer.encode_text(
             self.text_encoder, self.working, ids, torch.tensor(lengths, device=self.device), settings.MAX_TEXT)
 
-    def velocity(self, x, sigma, text):
+    def velocity(self, x, sigma, text, compiled=True):
         """The velocity and the coverage logits."""
         velocity, tokens = fast_transformer.forward(
-            self.transformer, self.working, x, sigma * 1000, text, tap=HEAD_BLOCK)
+            self.transformer, self.working, x, sigma * 1000, text, HEAD_BLOCK, compiled)
         copies = (self.working.of[id(p)] for p in self.head.parameters())
         return velocity, self.head(tokens, *copies)
 
@@ -154,7 +154,7 @@ class HeldOut:
     the coverage that the head reads out of nothing but noise and the caption.
     """
 
-    def __init__(self, bucket, count=96):
+    def __init__(self, bucket, count=48):
         vae = stage_latents.load_vae("vae", "cpu")
         self.bucket, self.scenes = bucket, [stage_latents.scene_of(bucket, 70_000_000 + k, True) for k in range(count)]
         self.latents = torch.cat([stage_latents.encode_clips(vae, [draw(s)]) for s in self.scenes])
@@ -184,7 +184,7 @@ class HeldOut:
         x_in = torch.cat([noisy, torch.zeros(count, 4 + x.shape[1], *x.shape[2:])], 1).to(nano.device)
         found = {}
         for part in ("right", "motion", "colour", "shape"):
-            out, logits = nano.velocity(x_in, sigma.to(nano.device), nano.embed(self._captions(part)))
+            out, logits = nano.velocity(x_in, sigma.to(nano.device), nano.embed(self._captions(part)), False)
             found[part] = float((out.cpu() - (noise - x)).pow(2).mean())
             if part == "right":
                 pure = sigma == 1
@@ -228,8 +228,11 @@ def main():
                     average[name].copy_(saved["average"][name])
         mean, std = saved["mean"], saved["std"]
         if state:
-            optimiser.load_state_dict(state["optimiser"])
+            if "optimiser" in state:
+                optimiser.load_state_dict(state["optimiser"])
             done, samples = state["step"], state["samples"]
+    if done >= args.steps:
+        return
     caches = []
     for item in args.buckets:
         name, size, weight = item.split("=")
@@ -272,18 +275,19 @@ def main():
             losses = " ".join(f"{b} {v:.3f}" for b, v in sorted(running.items())) + f" where {heads:.3f}"
             print(f"diffusion step {step}/{steps} samples {samples} loss {losses} {speed:.1f} samples/s "
                   f"cpu {time.process_time():.0f} s norm {float(norm):.2f}", flush=True)
-        if step % 200 == 0 or step == steps:
+        if step % 100 == 0 or step == steps:
             for other, _, _ in caches:
                 other.refresh()
+            settings.save(path, {
+                "model": {n: p.detach() for n, p in masters.items()}, "average": average, "mean": mean, "std": std,
+                "optimiser": optimiser.state_dict(), "step": step, "samples": samples})
+        if step % 300 == 0 or step == steps:
             nano.working.refresh()
             gap = held_out.measure(nano, mean, std)
             right, overlap = gap.pop("right"), gap.pop("overlap")
             print(f"diffusion step {step} held out: right {right:.4f} overlap {overlap:.3f} "
                   + " ".join(f"{k} +{v - right:.4f}" for k, v in gap.items())
                   + f" clips {' '.join(str(len(c.scenes)) for c, _, _ in caches)}", flush=True)
-            settings.save(path, {
-                "model": {n: p.detach() for n, p in masters.items()}, "average": average, "mean": mean, "std": std,
-                "optimiser": optimiser.state_dict(), "step": step, "samples": samples})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Stage 1: the VAE, on random crops of drawn clips; later its decoder alone, on a frozen encoder.
 
-Loss: L1, half of the L1 of the differences along time, y and x (edges and flicker), MSE, and a small KL.
+Loss: L1, half of the L1 of the differences along time, y and x (edges and flicker), MSE, and a small KL. Errors weigh
+more on objects and most along their outlines, which are what tells a star from a ball.
 """
 
 import argparse
@@ -8,28 +9,33 @@ import time
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKLWan
 
 import fast_vae
 import settings
 from muon import Muon, split_parameters
-from world.draw import draw
+from world.draw import draw_with_coverage
 from world.spec import World, random_scene
 
 FOLDER = settings.WORK / "vae"
 # (width, height, frames, clips in the pool)
-POOL = ((224, 128, 17, 260), (160, 96, 17, 240), (320, 192, 17, 120))
+POOL = ((224, 128, 17, 220), (160, 160, 17, 60), (128, 224, 17, 60))
 WHOLE = World(styled=0.06, moving_camera=0.06, pairs=0.15)
 KL_WEIGHT = 1e-4
+ON_OBJECTS, ON_OUTLINES = 1.0, 4.0  # more weight of errors there
+OUTLINE = 5  # pixels, odd
+NEAR_OBJECTS = 0.7  # of the crops lie around a pixel of an object
 
 
 def render_pool(seed, scale=1.0):
-    """Clips as bytes, [3, F, H, W] each."""
+    """Clips as bytes, [4, F, H, W] each: colour, and how much objects cover."""
     pool = []
     for width, height, frames, count in POOL:
         for k in range(max(1, int(count * scale))):
             scene = random_scene(seed + k, WHOLE, width, height, frames + (k % 2) * 16)
-            clip = draw(scene)
+            clip, coverage = draw_with_coverage(scene)
+            clip = np.concatenate([clip, (coverage[..., None] * 255).astype(np.uint8)], -1)
             start = (k * 7) % (len(clip) - frames + 1)
             pool.append(torch.from_numpy(np.ascontiguousarray(clip[start : start + frames].transpose(3, 0, 1, 2))))
     return pool
@@ -45,35 +51,58 @@ def cached_pool():
 
 
 def crops(pool, rng, batch, frames, size):
-    """[B, 3, F, size, size] in -1..1; in some, unknown frames are mid-grey as in a masked clip."""
+    """Clips [B, 3, F, size, size] in -1..1 and coverage [B, 1, F, size, size] in 0..1.
+
+    In some, unknown frames are mid-grey as in a masked clip.
+    """
     out = torch.empty(batch, 3, frames, size, size)
+    coverage = torch.empty(batch, 1, frames, size, size)
     for b in range(batch):
         clip = pool[rng.integers(len(pool))]
         _, length, height, width = clip.shape
         f = rng.integers(length - frames + 1)
         y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
-        out[b] = clip[:, f : f + frames, y : y + size, x : x + size].float().div_(127.5).sub_(1)
+        on_object = (clip[3, f + int(rng.integers(frames))] > 127).nonzero()
+        if len(on_object) and rng.random() < NEAR_OBJECTS:
+            at = on_object[rng.integers(len(on_object))] - size // 2
+            y, x = min(max(int(at[0]), 0), height - size), min(max(int(at[1]), 0), width - size)
+        part = clip[:, f : f + frames, y : y + size, x : x + size].float()
+        out[b] = part[:3].div(127.5).sub_(1)
+        coverage[b] = part[3:].div_(255)
         if rng.random() < 0.1:
             known = torch.from_numpy(rng.random(frames) < rng.choice([0.15, 0.5]))
-            out[b] *= known.float()[None, :, None, None]
-    return out
+            known = known.float()[None, :, None, None]
+            out[b] *= known
+            coverage[b] *= known
+    return out, coverage
 
 
 def _differences(x):
     return x[:, :, 1:] - x[:, :, :-1], x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
 
 
-def reconstruction_loss(out, target):
+def importance(coverage):
+    """Weights of the pixels' errors, one on average over the batch."""
+    b, _, f, height, width = coverage.shape
+    flat = coverage.view(b * f, 1, height, width)
+    grown = F.max_pool2d(flat, OUTLINE, 1, OUTLINE // 2)
+    outline = grown + F.max_pool2d(-flat, OUTLINE, 1, OUTLINE // 2)
+    weights = 1 + ON_OBJECTS * grown + ON_OUTLINES * outline
+    return (weights / weights.mean()).view_as(coverage)
+
+
+def reconstruction_loss(out, target, weights):
     error = out - target
-    loss = error.abs().mean() + error.pow(2).mean()
-    return loss + 0.5 * sum(d.abs().mean() for d in _differences(error))
+    loss = (weights * (error.abs() + error.pow(2))).mean()
+    return loss + 0.5 * sum((d.abs() * w).mean() for d, w in zip(
+        _differences(error), (weights[:, :, 1:], weights[..., 1:, :], weights[..., 1:])))
 
 
 @torch.no_grad()
 def psnr(vae, clips):
     values = []
     for clip in clips:
-        video = clip[None].float() / 127.5 - 1
+        video = clip[None, :3].float() / 127.5 - 1
         with torch.autocast(video.device.type, torch.bfloat16):
             out = fast_vae.decoded(vae, fast_vae.moments(vae, video)[0])
         error = (out.clamp(-1, 1) - video).pow(2).mean() / 4
@@ -116,10 +145,13 @@ def main():
     done, state = 0, settings.load(path)
     if state:
         vae.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:
+            optimiser.load_state_dict(state["optimiser"])
         done = state["step"]
     elif args.start:
         vae.load_state_dict(settings.load(FOLDER / f"{args.start}.pt")["model"])
+    if done >= args.steps:
+        return
     print(f"vae: {sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters, from step {done}", flush=True)
     pool = cached_pool()
     held_out = [c.to(device) for c in render_pool(9_000_000, 0.01)]
@@ -130,14 +162,14 @@ def main():
         if settings.asked_to_finish(FOLDER) and steps - step > args.decay:
             steps = step + args.decay
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr))
-        video = crops(pool, rng, args.batch, args.frames, args.crop).to(device)
+        video, coverage = (t.to(device) for t in crops(pool, rng, args.batch, args.frames, args.crop))
         with torch.autocast(device.type, torch.bfloat16):
             with torch.set_grad_enabled(not args.decoder_only):
                 mean, log_variance = fast_vae.moments(vae, video)
             noise = torch.randn_like(mean) * torch.exp(0.5 * log_variance)
             out = fast_vae.decoded(vae, mean + noise)
         kl = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).mean()
-        loss = reconstruction_loss(out, video) + (0 if args.decoder_only else KL_WEIGHT * kl)
+        loss = reconstruction_loss(out, video, importance(coverage)) + (0 if args.decoder_only else KL_WEIGHT * kl)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()

@@ -95,10 +95,15 @@ def _draw_thing(clip, coverage, thing, zoom, shift):
 
 def draw(scene: Scene):
     """The scene's frames, [F, H, W, 3] u8."""
+    return draw_with_coverage(scene)[0]
+
+
+def draw_with_coverage(scene: Scene):
+    """The frames, and how much of each pixel objects cover, [F, H, W] in 0..1."""
     zoom, shift = _camera(scene)
     clip = _background(scene, zoom, shift)
     coverage = np.zeros(clip.shape[:3], np.float32)
     for thing in scene.things:
         _draw_thing(clip, coverage, thing, zoom, shift)
     clip = styles.STYLES[scene.style](clip, coverage)
-    return (np.clip(clip, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return (np.clip(clip, 0, 1) * 255 + 0.5).astype(np.uint8), coverage

@@ -1,4 +1,5 @@
-// Whole runs against diffusers' own, from prompt to frames: tests/data/pipelines, made by scripts/reference.
+// Whole runs against diffusers' own, from prompt to frames: tests/data/pipelines, and of the built-in model
+// tests/data/nano, made by scripts/reference.
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
@@ -18,25 +19,31 @@
 namespace sora {
 namespace {
 
-const std::filesystem::path kRuns = std::filesystem::path(SORA_TEST_DATA) / "pipelines";
+const std::filesystem::path kData = SORA_TEST_DATA;
 
 // How far apart two runs may be: the project's promise to its users (docs/models.md).
 constexpr double kLatentsRelativeError = 1e-3;
 constexpr int kFrameError999 = 1;  // of 255, at the 99.9th percentile
 
 struct Case {
-  std::string model;
-  std::string name;  // "t2v_unipc.guided"
+  std::filesystem::path model;
+  std::filesystem::path run;  // ".../t2v_unipc.guided", without the extension
+
+  std::string name() const { return run.filename().string(); }
 };
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const auto& entry : std::filesystem::directory_iterator(kRuns)) {
-    if (entry.path().extension() != ".json") continue;
-    const std::string name = entry.path().stem().string();
-    cases.push_back({name.substr(0, name.find('.')), name});
+  for (const char* folder : {"nano", "pipelines"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(kData / folder)) {
+      if (entry.path().extension() != ".json") continue;
+      const std::filesystem::path run = entry.path().parent_path() / entry.path().stem();
+      const bool is_nano = std::string(folder) == "nano";
+      const std::filesystem::path beside = run.parent_path() / run.stem();
+      cases.push_back({is_nano ? kData / "../../models/nano" : beside, run});
+    }
   }
-  std::sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) { return a.name < b.name; });
+  std::sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) { return a.run < b.run; });
   return cases;
 }
 
@@ -63,10 +70,10 @@ Made make(ClipMaker& maker, const Plan& plan) {
 class WholeRun : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    reference_ = SafetensorsFile::open(kRuns / (GetParam().name + ".safetensors"));
-    description_ = read_json_file(kRuns / (GetParam().name + ".json"));
+    reference_ = SafetensorsFile::open(GetParam().run.string() + ".safetensors");
+    description_ = read_json_file(GetParam().run.string() + ".json");
     settings_ = description_["settings"];
-    folder_ = std::filesystem::temp_directory_path() / ("sora_whole_run_" + GetParam().name);
+    folder_ = std::filesystem::temp_directory_path() / ("sora_whole_run_" + GetParam().name());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -151,7 +158,7 @@ class WholeRun : public ::testing::TestWithParam<Case> {
 
 TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
   const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const Request wish = request("f32");
   const Plan plan = plan_of(wish, model);
   Observer observer;
@@ -171,7 +178,7 @@ TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
 TEST_P(WholeRun, TheControlBranchIsToldWhatDiffusersTellsIt) {
   if (!has("control_hidden_states")) GTEST_SKIP() << "a model without a control branch";
   const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const Request wish = request("f32");
   const Plan plan = plan_of(wish, model);
   Observer observer;
@@ -187,7 +194,7 @@ TEST_P(WholeRun, TheControlBranchIsToldWhatDiffusersTellsIt) {
 TEST_P(WholeRun, KnownFramesComeOutAsTheyWere) {
   if (!has("known")) GTEST_SKIP() << "no frames are known";
   const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const Request wish = request("f32");
   const Plan plan = plan_of(wish, model);
   Observer observer;
@@ -199,7 +206,7 @@ TEST_P(WholeRun, KnownFramesComeOutAsTheyWere) {
 TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
   if (!has("latents_bf16")) GTEST_SKIP() << "diffusers ran this one in f32 only";
   const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const Request wish = request("bf16");
   const Plan plan = plan_of(wish, model);
   Observer observer;
@@ -211,10 +218,10 @@ TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
 
 TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
   const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const auto error_in = [&](const std::string& dtype) {
     const Request wish = request(dtype);
-    const Plan plan = make_plan(wish, model);
+    const Plan plan = plan_of(wish, model);
     Observer observer;
     ClipMaker maker(wish, model, plan, observer);
     return relative_error(make(maker, plan).latents, reference_->get("latents"));
@@ -225,11 +232,11 @@ TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
 
 TEST_P(WholeRun, OutsideOfItsIntervalGuidanceIsOff) {
   const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const auto latents_of = [&](const auto& change) {
     Request wish = request("f32");
     change(wish.sampling);
-    const Plan plan = make_plan(wish, model);
+    const Plan plan = plan_of(wish, model);
     Observer observer;
     ClipMaker maker(wish, model, plan, observer);
     return make(maker, plan).latents;
@@ -241,7 +248,7 @@ TEST_P(WholeRun, OutsideOfItsIntervalGuidanceIsOff) {
 
 TEST_P(WholeRun, SameRequestTwiceGivesTheSameBytes) {
   const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().model, kRuns / GetParam().model);
+  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const Request wish = request("f32");
   const Plan plan = plan_of(wish, model);
   Observer observer;
@@ -250,7 +257,7 @@ TEST_P(WholeRun, SameRequestTwiceGivesTheSameBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Diffusers, WholeRun, ::testing::ValuesIn(all_cases()), [](const auto& info) {
-  std::string name = info.param.name;
+  std::string name = info.param.name();
   std::replace(name.begin(), name.end(), '.', '_');
   return name;
 });
