@@ -3,6 +3,8 @@
 
 #include <map>
 
+#include "cli/rank_processes.h"
+
 namespace sora::cli {
 void add_size_options(CLI::App& app, VideoSpec& video) {
   const std::string group = "Video";
