@@ -20,7 +20,6 @@ constexpr const char* kKeptTexts = "text ";
 
 std::string kept_text(const std::string& dtype, const std::string& text) { return kKeptTexts + dtype + " " + text; }
 
-at::ScalarType scalar_type(const Plan& plan) { return sora::scalar_type(plan.dtype); }
 
 // Prompt Relay's own numbers: a card's text loses its hold within a latent frame of its last two.
 constexpr double kRelayEpsilon = 1e-3;
@@ -151,7 +150,7 @@ void SourceEncoder::end_window() {
 }
 
 const WanVae& SourceEncoder::vae() {
-  if (!vae_) vae_.emplace(model_.vae, Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_)), WanVaeParts::Encoder);
+  if (!vae_) vae_.emplace(model_.vae, Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_.dtype)), WanVaeParts::Encoder);
   return *vae_;
 }
 
@@ -222,7 +221,7 @@ at::Tensor SourceEncoder::pictures(const Canvas& canvas) const {
   std::vector<at::Tensor> pixels;
   for (size_t index = 0; index < wanted; ++index) pixels.push_back(clip_pixel_values(pictures_HWC[index], image_config));
   const ConfigReader config = read_config(WanPart::ImageEncoder, model_.parts.image_encoder);
-  const Weights weights(open_weights(WanPart::ImageEncoder, model_.parts.image_encoder), scalar_type(plan_));
+  const Weights weights(open_weights(WanPart::ImageEncoder, model_.parts.image_encoder), scalar_type(plan_.dtype));
   const ClipVision encoder(ClipVisionConfig::from_config(config), weights);
   return encoder(at::cat(pixels));
 }
