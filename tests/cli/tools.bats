@@ -92,6 +92,39 @@ near() {  # near SECONDS WANTED...   each within a frame of 1/16 s
   [ "$(ffprobe -v error -show_entries format=duration -of csv=p=0 on.mkv | cut -c1-3)" = 1.5 ]
 }
 
+# psnr OUT FILTER SOURCE: of the first frame of OUT against the source's under ffmpeg's FILTER, in whole dB.
+psnr() {
+  ffmpeg -nostdin -i "$1" -i "$3" -filter_complex "[0]trim=end_frame=1,format=gbrp[a];[1]trim=end_frame=1,$2,format=gbrp[b];[a][b]psnr" \
+    -f null - 2>&1 | sed -n 's/.*average:\(inf\|[0-9]*\).*/\1/p'
+}
+
+@test "another aspect is cropped, padded or stretched as ffmpeg does it" {
+  ffmpeg -v error -f lavfi -i testsrc2=size=96x48:rate=16,gblur=2 -frames:v 8 -c:v ffv1 -pix_fmt bgr0 wide.mkv
+  local fit filter
+  for fit in crop:crop=48:48 pad:scale=48:24:flags=lanczos,pad=48:48:0:12 stretch:scale=48:48:flags=lanczos; do
+    filter=${fit#*:}
+    fit=${fit%%:*}
+    tool extend wide.mkv --by 0.25 --size 48x48 --fit "$fit" -o "$fit.mkv" --codec ffv1 -q
+    [ "$(psnr "$fit.mkv" "$filter" wide.mkv | sed s/inf/99/)" -ge 30 ] || { psnr "$fit.mkv" "$filter" wide.mkv; return 1; }
+  done
+}
+
+@test "a rotation flag, alpha and a variable rate are as ffmpeg shows them" {
+  ffmpeg -v error -f lavfi -i testsrc2=size=64x48:rate=16,gblur=2 -frames:v 8 -c:v libx264 -qp 1 -pix_fmt yuv444p upright.mp4
+  ffmpeg -v error -display_rotation 90 -i upright.mp4 -c copy turned.mp4 2>/dev/null ||
+    ffmpeg -v error -i upright.mp4 -c copy -metadata:s:v rotate=90 turned.mp4
+  tool extend turned.mp4 --by 0.25 -o turned.mkv --codec ffv1 -q
+  [ "$(ffprobe -v error -show_entries stream=width,height -of csv=p=0 turned.mkv)" = 48,64 ]
+  [ "$(psnr turned.mkv null turned.mp4 | sed s/inf/99/)" -ge 30 ]
+  ffmpeg -v error -f lavfi -i "testsrc2=size=48x32:rate=16,gblur=2,format=rgba,colorchannelmixer=aa=0.5" -frames:v 8 -c:v png alpha.mov
+  tool extend alpha.mov --by 0.25 -o alpha.mkv --codec ffv1 -q
+  [ "$(psnr alpha.mkv "colorchannelmixer=rr=0.5:gg=0.5:bb=0.5" alpha.mov | sed s/inf/99/)" -ge 30 ]
+  # Frames 0 to 7, then every second one for a second: 16 a second, as long as before.
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=16 -t 1.5 -vf "select='lt(n,8)+not(mod(n,2))'" -fps_mode vfr -c:v ffv1 -pix_fmt bgr0 vfr.mkv
+  tool extend vfr.mkv --by 0.25 --fps 16 -o even.mkv --codec ffv1 -q
+  [ "$(frames_of even.mkv 0 22)" = "$(ffmpeg -v error -i vfr.mkv -vf fps=16:round=near -frames:v 23 -pix_fmt rgb24 -f framemd5 - | grep -v '^#' | cut -d, -f6)" ]
+}
+
 @test "a format without sound says so" {
   run --separate-stderr tool extend "$S/b.mp4" --by 0.5 -o out.gif
   [ "$status" -eq 0 ]

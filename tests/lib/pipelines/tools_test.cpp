@@ -358,8 +358,8 @@ TEST_F(SoundRun, IsHeardWhereTheSourceIsShownAndAsLongAsTheClip) {
   EXPECT_NEAR(mean_of(sound, 8, 16), 0, 0.01);
   EXPECT_NEAR(mean_of(sound, 16, 24), 0.5, 0.02);
   EXPECT_NEAR(mean_of(sound, 24, 32), 0, 0.01);
-  // No step, so no click: a ramp of 10 ms has steps of 0.5 / 480.
-  EXPECT_LT(sound.slice(0, 4000).diff(1, 0).abs().max().item<double>(), 0.01);
+  // No step, so no click: a cut without a ramp would be one of 0.5.
+  EXPECT_LT(sound.slice(0, 4000).diff(1, 0).abs().max().item<double>(), 0.05);
 }
 
 TEST_F(SoundRun, PiecesThatTouchAreAsIfNeverCut) {
