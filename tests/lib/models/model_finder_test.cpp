@@ -2,6 +2,7 @@
 // tests/data/weights/headers says what the reference classes have at those sizes.
 #include "lib/models/model_finder.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 
 #include "lib/core/json_file.h"
 #include "lib/models/registry.h"
+#include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
 #include "tests/scratch_directory.h"
 
@@ -204,6 +206,25 @@ TEST_F(PublishedFiles, TurboFindsTheDistillationThatFits) {
   const fs::path path = scratch_ / "diffusion_models/wan.safetensors";
   EXPECT_THAT(error_of([&] { read_model_info("wan", path, files); }).what(),
               HasSubstr("there is none that fits in"));
+}
+
+TEST_F(PublishedFiles, TurboFindsTheLoraInTheModelsOwnDirectory) {
+  const fs::path path = scratch_ / "tiny";
+  fs::copy(kData / "pipelines" / "t2v_unipc", path, fs::copy_options::recursive);
+  fs::create_directories(path / "loras");
+  const std::string module = "transformer.blocks.0.attn1.to_q.";
+  write_safetensors(path / "loras" / "sora-turbo.safetensors",
+                    {{module + "lora_A.weight", at::ones({2, 24})}, {module + "lora_B.weight", at::ones({24, 2})}});
+  EXPECT_TRUE(read_model_info("tiny", path, {}).loras.empty());
+  ModelFiles files;
+  files.turbo = true;
+  const ModelInfo model = read_model_info("tiny", path, files);
+  ASSERT_EQ(model.loras.size(), 1u);
+  EXPECT_EQ(fs::path(model.loras[0].path), path / "loras" / "sora-turbo.safetensors");
+  EXPECT_EQ(model.defaults.steps, 4);
+  EXPECT_EQ(model.defaults.guidance_scale, 1.0);
+  EXPECT_EQ(model.scheduler["_class_name"], "FlowMatchEulerDiscreteScheduler");
+  EXPECT_EQ(model.scheduler["shift"], 8.0);
 }
 
 }  // namespace
