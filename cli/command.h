@@ -7,6 +7,8 @@
 
 #include "lib/gallery/gallery.h"
 #include "lib/core/model_task.h"
+#include "lib/core/pictures.h"
+#include "lib/core/share_task.h"
 #include "lib/jobs/slurm.h"
 #include "lib/pipelines/request.h"
 
@@ -21,12 +23,32 @@ struct Display {
   ProgressStyle progress = ProgressStyle::Auto;
 };
 
+// How a clip is looked at while it is made.
+struct PreviewWish {
+  bool on_terminal = false;
+  std::string file;  // empty: none
+};
+
 // Makes clips: generate, and every tool after it.
 struct MakeClips {
   Request request;
   std::string recipe;  // a clip or JSON file whose request is repeated; empty: none
   bool dry_run = false;
   int ranks = 1;  // processes that draw each clip together
+  PreviewWish preview;
+};
+
+// A contact sheet of files, on the terminal or as a file.
+struct ShowSheet {
+  SheetRequest sheet;
+  bool is_still = false;  // the clips are not played first
+  std::string output;     // a .png; empty: on the terminal
+  bool force = false;
+};
+
+// Packs and unpacks clips and presets.
+struct ShareFiles {
+  ShareTask task;
 };
 
 // Prints what a media file holds, or, without a file, the versions of everything in use.
@@ -104,7 +126,7 @@ struct ListPresets {};
 
 struct Command {
   std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents, RunBatch, ShowBatch, UseQueue,
-               ListPresets>
+               ListPresets, ShowSheet, ShareFiles>
       action;
   Display display;
 };

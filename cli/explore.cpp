@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/options.h"
+#include "cli/share.h"
 #include "cli/subcommands.h"
 #include "lib/core/error.h"
 
@@ -22,7 +23,9 @@ void add_explore(CLI::App& app, Command& chosen) {
       "Examples:\n"
       "  sora explore clips\n"
       "  sora explore clips more/clips -o site --featured best.txt\n"
-      "  sora explore clips --serve");
+      "  sora explore clips --serve\n"
+      "  sora explore export gallery:cba41c77cf7a -o ball.sora\n"
+      "  sora explore import ball.sora");
   GalleryRequest& request = options->explore.request;
   cmd->add_option("folders", request.folders, "Folders with clips, in subfolders too")->type_name("DIR");
   cmd->add_option("-o,--output", request.output, "Folder of the gallery; one that is there is brought up to date")
@@ -37,7 +40,9 @@ void add_explore(CLI::App& app, Command& chosen) {
       ->type_name("N")
       ->capture_default_str();
   add_display_options(*cmd, options->display);
-  cmd->final_callback([options, &chosen] {
+  add_clip_sharing(*cmd, chosen);
+  cmd->final_callback([options, cmd, &chosen] {
+    if (!cmd->get_subcommands().empty()) return;
     if (options->explore.request.folders.empty()) {
       fail(ErrorKind::Usage, "explore needs folders with clips; write sora explore clips");
     }

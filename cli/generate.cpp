@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "cli/options.h"
+#include "cli/preview.h"
 #include "cli/subcommands.h"
 #include "lib/core/error.h"
 
@@ -62,6 +63,7 @@ void add_generate(CLI::App& app, Command& chosen) {
   add_ranks_option(*cmd, options->make.ranks);
   add_output_options(*cmd, options->make.request.output);
   add_display_options(*cmd, options->display);
+  add_preview_options(*cmd, options->make.preview);
 
   cmd->final_callback([options, cmd, &chosen] {
     const bool has_prompt = cmd->count("prompt") > 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/app_walk.h"
 #include "cli/self_description.h"
 #include "cli/subcommands.h"
 #include "lib/core/error.h"
@@ -28,9 +29,19 @@ size_t edit_distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
+// The innermost one: "export" of sora explore export.
 const CLI::App* called_subcommand(const CLI::App& app) {
-  const std::vector<CLI::App*> called = app.get_subcommands();
-  return called.empty() ? nullptr : called.front();
+  const CLI::App* innermost = nullptr;
+  for (std::vector<CLI::App*> called = app.get_subcommands(); !called.empty(); called = innermost->get_subcommands()) {
+    innermost = called.front();
+  }
+  return innermost;
+}
+
+// The names before a subcommand's own: "sora explore".
+std::string names_before(const CLI::App& subcommand) {
+  const CLI::App* parent = subcommand.get_parent();
+  return parent->get_parent() == nullptr ? parent->get_name() : names_before(*parent) + " " + parent->get_name();
 }
 
 std::vector<std::string> known_names(const CLI::App& app, bool options) {
@@ -55,7 +66,7 @@ std::vector<std::string> known_names(const CLI::App& app, bool options) {
   const bool is_option = word.size() > 1 && word[0] == '-';
   const std::string flag = word.substr(0, word.find('='));
   const std::string guess = nearest(flag, known_names(context, is_option));
-  const std::string hint = guess.empty() ? fmt::format("see sora {}--help", subcommand ? context.get_name() + " " : "")
+  const std::string hint = guess.empty() ? fmt::format("see sora {}--help", subcommand ? full_name(context) + " " : "")
                                          : fmt::format("did you mean {}?", guess);
   if (is_option) fail(ErrorKind::Usage, "there is no option {}; {}", flag, hint);
   if (subcommand == nullptr) fail(ErrorKind::Usage, "there is no command '{}'; {}", word, hint);
@@ -99,7 +110,7 @@ Command parse(const std::vector<std::string>& arguments) {
     app->parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
     const CLI::App* subcommand = called_subcommand(*app);
-    return {PrintText{subcommand != nullptr ? subcommand->help(subcommand->get_parent()->get_name()) : app->help()}, {}};
+    return {PrintText{subcommand != nullptr ? subcommand->help(names_before(*subcommand)) : app->help()}, {}};
   } catch (const CLI::CallForVersion& version) {
     return {PrintText{std::string(version.what()) + "\n"}, {}};
   } catch (const CLI::ExtrasError&) {

@@ -3,6 +3,7 @@
 
 #include "cli/engine_library.h"
 #include "cli/options.h"
+#include "cli/share.h"
 #include "cli/run_actions.h"
 #include "cli/subcommands.h"
 #include "cli/terminal.h"
@@ -11,10 +12,16 @@ namespace sora::cli {
 
 void add_presets(CLI::App& app, Command& chosen) {
   auto display = std::make_shared<Display>();
-  CLI::App* cmd = app.add_subcommand("presets", "List the styles that --preset takes");
-  cmd->footer("Examples:\n  sora presets\n  sora generate \"a fish swims\" --preset papercraft");
+  CLI::App* cmd = app.add_subcommand("presets", "List the styles that --preset takes, pass them on");
+  cmd->footer(
+      "Examples:\n"
+      "  sora presets\n"
+      "  sora generate \"a fish swims\" --preset papercraft\n"
+      "  sora presets export papercraft -o papercraft.sora");
   add_display_options(*cmd, *display);
-  cmd->final_callback([display, &chosen] {
+  add_preset_sharing(*cmd, chosen);
+  cmd->final_callback([display, cmd, &chosen] {
+    if (!cmd->get_subcommands().empty()) return;
     chosen.action = ListPresets{};
     chosen.display = *display;
   });

@@ -65,7 +65,19 @@ void ProgressDisplay::notice(std::string_view sentence) {
 
 bool ProgressDisplay::stop_requested() const { return stop_signalled(); }
 
+void ProgressDisplay::show_picture(const TerminalDrawing& drawing) {
+  if (!pictures_) return;
+  clear_bar();
+  pictures_->show(drawing);
+  show(phase_, true);
+}
+
 void ProgressDisplay::clear() {
+  clear_bar();
+  if (pictures_) pictures_->erase();
+}
+
+void ProgressDisplay::clear_bar() {
   if (!bar_on_screen_) return;
   fmt::print(stderr, "\r\x1b[K");
   std::fflush(stderr);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "cli/command.h"
+#include "cli/picture_area.h"
 #include "lib/core/observer.h"
 
 namespace sora::cli {
@@ -19,11 +21,17 @@ class ProgressDisplay : public Observer {
   void notice(std::string_view sentence) override;
   bool stop_requested() const override;
 
-  void clear();  // takes the bar off the terminal before something else is printed
+  // Pictures stand above the bar from now on.
+  bool has_bar() const { return style_ == ProgressStyle::Bar; }
+  void begin_pictures(const TerminalForm& form) { pictures_.emplace(stderr, form); }
+  void show_picture(const TerminalDrawing& drawing);
+
+  void clear();  // takes bar and picture off the terminal before something else is printed
 
  private:
   using Clock = std::chrono::steady_clock;
   void show(Phase phase, bool force);
+  void clear_bar();
   void show_bar(Phase phase, double share, double elapsed_s);
   void show_line(Phase phase, double share, double elapsed_s);
 
@@ -34,6 +42,7 @@ class ProgressDisplay : public Observer {
   Clock::time_point phase_start_;
   Clock::time_point last_shown_;
   bool bar_on_screen_ = false;
+  std::optional<PictureArea> pictures_;
 };
 
 }  // namespace sora::cli

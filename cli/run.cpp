@@ -7,6 +7,7 @@
 
 #include "cli/batch.h"
 #include "cli/engine_library.h"
+#include "cli/preview.h"
 #include "cli/progress.h"
 #include "cli/queue.h"
 #include "cli/rank_processes.h"
@@ -50,6 +51,7 @@ void run_action(const MakeClips& make, const Display& wanted) {
   const Request request = with_recipe(make, *engine);
   if (make.dry_run) return print_plan(engine->plan(request), display);
   ProgressDisplay progress(display);
+  begin_preview(make.preview, request.output.force, *engine, progress);
   for (const ClipResult& clip : engine->run(request, progress)) {
     progress.clear();
     if (tells) report(clip, display, !to_stdout);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/options.h"
+#include "cli/preview.h"
 
 namespace sora::cli {
 
@@ -44,6 +45,7 @@ void finish_tool(CLI::App* cmd, const std::shared_ptr<ToolOptions<Tool>>& option
   add_ranks_option(*cmd, options->make.ranks);
   add_output_options(*cmd, options->make.request.output);
   add_display_options(*cmd, options->display);
+  add_preview_options(*cmd, options->make.preview);
   cmd->final_callback([options, &chosen] {
     options->make.request.operation = options->tool;
     check(options->make.request);

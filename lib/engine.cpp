@@ -15,7 +15,10 @@
 #include "lib/core/json_file.h"
 #include "lib/gallery/gallery_id.h"
 #include "lib/gallery/server.h"
+#include "lib/gallery/share.h"
+#include "lib/media/contact_sheet.h"
 #include "lib/media/ffmpeg_version.h"
+#include "lib/media/terminal_picture.h"
 #include "lib/media/video_reader.h"
 #include "lib/media/video_writer.h"
 #include "lib/model_tasks.h"
@@ -27,6 +30,7 @@
 #include "lib/pipelines/output_path.h"
 #include "lib/pipelines/plan_report.h"
 #include "lib/pipelines/presets.h"
+#include "lib/pipelines/preview.h"
 #include "lib/pipelines/soundtrack.h"
 #include "lib/pipelines/vocabulary.h"
 #include "lib/provenance/digest.h"
@@ -107,11 +111,22 @@ ManifestSchedule schedule_of(const Request& request, const Plan& plan, const Mod
           plan.guidance_scale, plan.guidance_scale_2};
 }
 
+std::string preset_of(const Operation& operation) {
+  return std::visit(
+      [](const auto& chosen) {
+        if constexpr (requires { chosen.preset; }) return chosen.preset;
+        return std::string();
+      },
+      operation);
+}
+
 // All of the manifest that the variations of a request share.
-Manifest describe_making(const Request& request, const Plan& plan, const ModelInfo& model, const Observer& observer) {
+Manifest describe_making(const Request& request, const std::string& preset, const Plan& plan, const ModelInfo& model,
+                         const Observer& observer) {
   Manifest manifest;
   manifest.created_by = std::string("sora ") + kVersion;
   manifest.operation = operation_name(request.operation);
+  manifest.preset = preset;
   manifest.model.name = model.name;
   manifest.model.class_name = model.transformer.class_name();
   manifest.model.fingerprint = *model.part<std::string>("fingerprint", [&] {
@@ -192,6 +207,22 @@ class LocalEngine : public Engine {
     const c10::InferenceMode inference;
     serve_gallery(request, port, on_ready, observer);
   }
+  void set_preview(const PreviewSpec& preview) override {
+    check(preview);
+    preview_spec_ = preview;
+  }
+  Pictures sheet(const SheetRequest& request, Observer& observer) override;
+  void write_sheet(const Pictures& sheet, const std::string& path, bool force) override {
+    sora::write_sheet(sheet, path, force);
+  }
+  TerminalDrawing draw(const Pictures& pictures, int64_t frame, const TerminalForm& form, int max_columns,
+                       int max_rows) override {
+    return draw_for_terminal(pictures, frame, form, max_columns, max_rows);
+  }
+  nlohmann::json share(const ShareTask& task, Observer& observer) override {
+    const c10::InferenceMode inference;
+    return run_share_task(task, {built_in_presets(), user_presets()}, observer);
+  }
   void keep_models_loaded() override { keep_loaded_ = true; }
   void prepare(const std::vector<Request>& requests, Observer& observer) override;
   void keep_latents_at(const std::string& path) override { latents_at_ = path; }
@@ -204,6 +235,9 @@ class LocalEngine : public Engine {
   ModelInfo find(const Request& request);
   double matrix_rate(const std::string& dtype);
 
+  std::optional<Preview> begin_preview(const ModelInfo& model, const Plan& plan, const Observer& observer) const;
+
+  PreviewSpec preview_spec_;
   bool keep_loaded_ = false;
   std::string latents_at_;
   std::optional<ModelInfo> kept_model_;  // the one that was used last
@@ -227,6 +261,22 @@ ModelInfo LocalEngine::find(const Request& request) {
 double LocalEngine::matrix_rate(const std::string& dtype) {
   if (!matrix_rates_.count(dtype)) matrix_rates_[dtype] = measure_matrix_rate(dtype);
   return matrix_rates_[dtype];
+}
+
+Pictures LocalEngine::sheet(const SheetRequest& request, Observer& observer) {
+  const c10::InferenceMode inference;
+  SheetRequest found = request;
+  for (std::string& path : found.paths) path = resolve_gallery_id(path);
+  return make_sheet(found, observer);
+}
+
+std::optional<Preview> LocalEngine::begin_preview(const ModelInfo& model, const Plan& plan, const Observer& observer) const {
+  if (!preview_spec_.is_wanted()) return std::nullopt;
+  const DigestCache digests;
+  const std::filesystem::path digest_folder = DigestCache::default_directory();
+  const std::filesystem::path cache = digest_folder.empty() ? digest_folder : digest_folder.parent_path() / "previews";
+  const std::string vae = fingerprint(digest_model(model.parts.vae, digests, observer));
+  return std::make_optional<Preview>(preview_spec_, make_previewer(model, plan, vae, cache), plan);
 }
 
 void LocalEngine::prepare(const std::vector<Request>& requests, Observer& observer) {
@@ -292,10 +342,12 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
       request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed) : request.output.path;
 
   observer.begin(Phase::Load, 1);
-  Manifest manifest = describe_making(request, plan, model, observer);
+  Manifest manifest = describe_making(request, preset_of(asked.operation), plan, model, observer);
   observer.advance(Phase::Load, 1);
   const at::Tensor sound = make_soundtrack(plan.layout, observer);
   std::vector<ClipResult> results;
+  std::optional<Preview> preview =
+      known_latents.defined() || !writes ? std::nullopt : begin_preview(model, plan, observer);
   std::optional<ClipMaker> maker;
   for (int index = 0; index < count; ++index) {
     ClipResult result;
@@ -322,7 +374,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     std::optional<VideoWriter> writer;  // before any work, so that what cannot be written fails at once
     if (writes) writer.emplace(options);
 
-    if (!maker) maker.emplace(request, model, plan, observer);
+    if (!maker) maker.emplace(request, model, plan, observer, preview ? &*preview : nullptr);
     at::Tensor finished;  // latents of a clip of one window
     std::vector<std::pair<std::string, at::Tensor>> latents;
     const bool keeps_latents =
@@ -382,7 +434,12 @@ Request LocalEngine::recipe(const std::string& name) {
   const bool is_json = std::filesystem::path(path).extension() == ".json";
   const std::string text = is_json ? read_file(path) : probe(path).metadata_json;
   if (text.empty()) fail(ErrorKind::Input, "{} holds no manifest; it was not made by this program or lost it on the way", path);
-  return request_from_json(manifest_from_json(parse_json(text, path), path).request);
+  Request request = request_from_json(manifest_from_json(parse_json(text, path), path).request);
+  if (auto* generate = std::get_if<GenerateRequest>(&request.operation); generate && !generate->storyboard.empty()) {
+    const std::filesystem::path packed = packed_storyboard(path);
+    if (!packed.empty()) generate->storyboard = packed.string();
+  }
+  return request;
 }
 
 nlohmann::json LocalEngine::versions() {

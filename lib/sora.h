@@ -12,6 +12,8 @@
 #include "lib/core/error.h"
 #include "lib/core/model_task.h"
 #include "lib/core/observer.h"
+#include "lib/core/pictures.h"
+#include "lib/core/share_task.h"
 #include "lib/export.h"
 #include "lib/gallery/gallery.h"
 #include "lib/pipelines/request.h"
@@ -54,6 +56,17 @@ class SORA_EXPORT Engine {
   // Serves a gallery on the loopback address until the observer asks to stop; see lib/gallery/server.h.
   virtual void serve(const GalleryRequest& request, int port, const std::function<void(const std::string&)>& on_ready,
                      Observer& observer) = 0;
+  // How the clips of later run() calls are looked at while they are made. Throws Error(Usage | NotFound) for a file that
+  // cannot be written.
+  virtual void set_preview(const PreviewSpec& preview) = 0;
+  // A contact sheet; gallery:ID stands for a file here too. See lib/media/contact_sheet.h.
+  virtual Pictures sheet(const SheetRequest& request, Observer& observer) = 0;
+  virtual void write_sheet(const Pictures& sheet, const std::string& path, bool force) = 0;
+  // See lib/media/terminal_picture.h.
+  virtual TerminalDrawing draw(const Pictures& pictures, int64_t frame, const TerminalForm& form, int max_columns,
+                               int max_rows) = 0;
+  // Packs clips and presets into archives and takes such archives in; the result as JSON. Throws Error.
+  virtual nlohmann::json share(const ShareTask& task, Observer& observer) = 0;
   // `sora models`; the result as JSON. Throws Error.
   virtual nlohmann::json models(const ModelTask& task, Observer& observer) = 0;
   // From now on the parts of a model that fit into memory stay loaded between requests.

@@ -33,6 +33,7 @@ json to_json(const GalleryClip& clip) {
           {"made", clip.made},
           {"size_bytes", clip.size_bytes},
           {"sources", clip.source_sha256},
+          {"source_pictures", clip.source_pictures},
           {"manifest", clip.manifest}};
 }
 
@@ -57,6 +58,7 @@ GalleryClip clip_from_json(const json& object) {
   object.at("made").get_to(clip.made);
   object.at("size_bytes").get_to(clip.size_bytes);
   object.at("sources").get_to(clip.source_sha256);
+  clip.source_pictures = object.value("source_pictures", std::vector<std::string>());
   clip.manifest = object.at("manifest");
   return clip;
 }

@@ -48,8 +48,7 @@ void add_manifest(GalleryClip& clip, const json& manifest) {
   clip.prompt = text_at(manifest, pointer("/request/arguments/prompt"));
   clip.operation = text_at(manifest, pointer("/operation"));
   clip.model = text_at(manifest, pointer("/model/name"));
-  clip.preset = text_at(manifest, pointer("/request/preset"));
-  if (clip.preset.empty()) clip.preset = text_at(manifest, pointer("/request/arguments/preset"));
+  clip.preset = text_at(manifest, pointer("/preset"));
   clip.seed = text_at(manifest, pointer("/seed"));
   const pointer sources("/sources");
   if (!manifest.contains(sources) || !manifest.at(sources).is_array()) return;

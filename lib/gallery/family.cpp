@@ -20,8 +20,14 @@ std::vector<const GalleryClip*> Family::sources_of(const GalleryClip& clip) cons
   return sources;
 }
 
-int64_t Family::num_unknown_sources(const GalleryClip& clip) const {
-  return static_cast<int64_t>(clip.source_sha256.size() - sources_of(clip).size());
+std::vector<std::string> Family::unknown_sources(const GalleryClip& clip) const {
+  std::vector<std::string> pictures;
+  for (size_t i = 0; i < clip.source_sha256.size(); ++i) {
+    const auto found = by_sha256_.find(clip.source_sha256[i]);
+    if (found != by_sha256_.end() && found->second != &clip) continue;
+    pictures.push_back(i < clip.source_pictures.size() ? clip.source_pictures[i] : "");
+  }
+  return pictures;
 }
 
 std::vector<const GalleryClip*> Family::made_from(const GalleryClip& clip) const {

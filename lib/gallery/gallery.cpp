@@ -13,6 +13,7 @@
 #include "lib/gallery/family.h"
 #include "lib/gallery/gallery_id.h"
 #include "lib/gallery/pages.h"
+#include "lib/gallery/share.h"
 #include "lib/gallery/thumbnails.h"
 #include "lib/tensor_io/atomic_file.h"
 #include "sora/embedded_gallery.h"
@@ -69,10 +70,28 @@ bool is_unchanged(const GalleryClip& clip, const fs::path& path) {
          std::abs(clip.made - time_of(path)) <= 1;
 }
 
+// Thumbnails of sources that came with an imported clip.
+std::vector<std::string> place_source_pictures(const fs::path& gallery, const fs::path& path, const GalleryClip& clip) {
+  std::vector<std::string> pictures;
+  for (const std::string& sha256 : clip.source_sha256) {
+    const fs::path thumbnail = path.parent_path() / kSourcesFolder / (sha256 + ".webp");
+    if (sha256.find_first_not_of("0123456789abcdef") != std::string::npos || !fs::exists(thumbnail)) {
+      pictures.emplace_back();
+      continue;
+    }
+    pictures.push_back(fmt::format("media/{}.source-{}.webp", clip.id, sha256.substr(0, clip.id.size())));
+    place_media(thumbnail, gallery / pictures.back());
+  }
+  return pictures;
+}
+
 GalleryClip add_clip(const fs::path& gallery, const fs::path& path, Observer& observer) {
   GalleryClip clip = read_clip_facts(path);
   clip.media = "media/" + clip.id + path.extension().string();
   place_media(path, gallery / clip.media);
+  const fs::path side = path.string() + ".json";  // the manifest of a container that keeps none
+  if (fs::exists(side)) place_media(side, gallery / (clip.media + ".json"));
+  clip.source_pictures = place_source_pictures(gallery, path, clip);
   const std::string poster = "media/" + clip.id + ".poster.webp";
   const std::string preview = "media/" + clip.id + ".preview.webp";
   try {
@@ -108,8 +127,9 @@ std::vector<std::string> read_featured(const std::string& list,
   return featured;
 }
 
-void write_pages(const GalleryRequest& request, const std::vector<GalleryClip>& clips,
-                 Observer& observer) {
+// The version of what the index page shows.
+std::string write_pages(const GalleryRequest& request, const std::vector<GalleryClip>& clips,
+                        Observer& observer) {
   const fs::path gallery = request.output;
   const Family family(clips);
   std::set<std::string> pages;
@@ -124,9 +144,10 @@ void write_pages(const GalleryRequest& request, const std::vector<GalleryClip>& 
   write_text(gallery / "gallery.js", kGalleryJs);
   write_text(gallery / "icon.svg", kGalleryIcon);
   write_text(gallery / "data/live.js", "window.soraLive = false;\n");
-  write_text(gallery / "data/clips.js",
-             page_data(clips, read_featured(request.featured, clips, observer)));
+  const PageData data = page_data(clips, read_featured(request.featured, clips, observer));
+  write_text(gallery / "data/clips.js", data.script);
   write_text(gallery / "index.html", index_page(request.title));
+  return data.version;
 }
 
 }  // namespace
@@ -164,7 +185,7 @@ GalleryReport make_gallery(const GalleryRequest& request, Observer& observer) {
   report.num_clips = static_cast<int64_t>(clips.size());
   report.num_gone = std::max<int64_t>(0, num_known - (report.num_clips - report.num_new));
   write_index(gallery, clips);
-  write_pages(request, clips, observer);
+  report.version = write_pages(request, clips, observer);
   for (const auto& entry : fs::directory_iterator(gallery / "media")) {
     const std::string name = entry.path().filename().string();
     if (!ids.count(name.substr(0, name.find('.')))) fs::remove(entry.path());

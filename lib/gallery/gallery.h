@@ -37,6 +37,7 @@ struct GalleryClip {
   int64_t made = 0;        // the file's time, seconds since 1970
   int64_t size_bytes = 0;  // of the file
   std::vector<std::string> source_sha256;
+  std::vector<std::string> source_pictures;  // in the gallery, one a source; "" where none came with the clip
   nlohmann::json manifest;  // null where there is none
 };
 
@@ -56,6 +57,7 @@ struct GalleryReport {
   int64_t num_clips = 0;
   int64_t num_new = 0;
   int64_t num_gone = 0;
+  std::string version;  // of what the index page shows
 };
 
 // Makes the gallery or brings it up to date; clips that did not change are not read again. What

@@ -10,6 +10,7 @@
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
 #include "lib/gallery/gallery.h"
+#include "lib/provenance/digest.h"
 #include "lib/tensor_io/atomic_file.h"
 
 namespace sora {
@@ -44,7 +45,7 @@ fs::path user_data_folder() {
   return home == nullptr || *home == '\0' ? fs::path() : fs::path(home) / ".local/share/sora";
 }
 
-fs::path local_gallery() { return user_data_folder() / "gallery"; }
+fs::path local_library() { return user_data_folder() / "library"; }
 
 std::vector<fs::path> registered_galleries() {
   std::vector<fs::path> galleries;
@@ -76,21 +77,23 @@ void register_gallery(const fs::path& gallery) {
   }
 }
 
-std::string resolve_gallery_id(const std::string& text) {
-  if (!text.starts_with(kPrefix)) return text;
-  const std::string id = text.substr(kPrefix.size());
+FoundClip find_in_galleries(const std::string& id) {
   if (!is_id(id)) {
     fail(ErrorKind::Usage,
          "'{}' is no name of a clip; one is gallery: and at least {} digits of the ID on its page",
-         text, kFewestDigits);
+         id, kFewestDigits);
   }
   std::set<std::string> found;
-  std::string path;
+  FoundClip result;
   for (const fs::path& gallery : registered_galleries()) {
-    for (const GalleryClip& clip : read_index(gallery)) {
+    for (GalleryClip& clip : read_index(gallery)) {
       if (!clip.sha256.starts_with(id) || !found.insert(clip.sha256).second) continue;
-      const fs::path media = gallery / clip.media;
-      path = fs::exists(media) ? media.string() : clip.path;
+      // The file as it was found has its side files beside it, unless it was changed since.
+      std::error_code error;
+      const bool is_same = static_cast<int64_t>(fs::file_size(clip.path, error)) == clip.size_bytes &&
+                           !error && DigestCache().sha256(clip.path) == clip.sha256;
+      const fs::path file = is_same ? fs::path(clip.path) : gallery / clip.media;
+      result = {std::move(clip), gallery, file};
     }
   }
   if (found.empty())
@@ -99,7 +102,12 @@ std::string resolve_gallery_id(const std::string& text) {
   if (found.size() > 1)
     fail(ErrorKind::Usage, "{} clips of the galleries begin with {}; give more digits of the ID",
          found.size(), id);
-  return path;
+  return result;
+}
+
+std::string resolve_gallery_id(const std::string& text) {
+  if (!text.starts_with(kPrefix)) return text;
+  return find_in_galleries(text.substr(kPrefix.size())).file.string();
 }
 
 Request resolve_gallery_ids(const Request& request) {

@@ -7,6 +7,7 @@
 #include "lib/core/utf8.h"
 #include "lib/gallery/commands.h"
 #include "lib/gallery/html.h"
+#include "lib/provenance/digest.h"
 
 namespace sora {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 constexpr size_t kCardPromptBytes = 400;
 constexpr int kMaxGenerations = 6;
 constexpr size_t kMaxChildren = 40;
+constexpr size_t kVersionDigits = 16;
 
 constexpr char kContentPolicy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
@@ -52,15 +54,25 @@ std::string link_to(const GalleryClip& clip) {
 
 std::string ancestors(const GalleryClip& clip, const Family& family, int generations) {
   const auto sources = family.sources_of(clip);
-  const int64_t unknown = family.num_unknown_sources(clip);
-  if ((sources.empty() && unknown == 0) || generations == 0) return "";
+  const std::vector<std::string> unknown = family.unknown_sources(clip);
+  if ((sources.empty() && unknown.empty()) || generations == 0) return "";
   std::string html = fmt::format("<p class=\"relation\">{}</p><ul class=\"sources\">",
                                  html_text(relation(clip.operation)));
   for (const GalleryClip* source : sources) {
     html += "<li>" + link_to(*source) + ancestors(*source, family, generations - 1) + "</li>";
   }
-  if (unknown > 0)
-    html += fmt::format("<li class=\"unknown\">{} not in this gallery</li>", unknown);
+  int64_t num_unseen = 0;
+  for (const std::string& picture : unknown) {
+    if (picture.empty()) {
+      ++num_unseen;
+      continue;
+    }
+    html += fmt::format(
+        "<li class=\"unknown\"><img src=\"../{}\" alt=\"\" loading=\"lazy\">not in this gallery</li>",
+        html_text(picture));
+  }
+  if (num_unseen > 0)
+    html += fmt::format("<li class=\"unknown\">{} not in this gallery</li>", num_unseen);
   return html + "</ul>";
 }
 
@@ -181,15 +193,18 @@ std::string clip_page(const GalleryClip& clip, const Family& family, const std::
   return page + "</div>\n</main>\n</body>\n</html>\n";
 }
 
-std::string page_data(const std::vector<GalleryClip>& clips,
-                      const std::vector<std::string>& featured) {
+PageData page_data(const std::vector<GalleryClip>& clips,
+                   const std::vector<std::string>& featured) {
   nlohmann::json rows = nlohmann::json::array();
   for (const GalleryClip& clip : clips) {
     rows.push_back({clip.id, visible_text(shortened(title_of(clip), kCardPromptBytes)),
                     clip.operation, visible_text(clip.model), visible_text(clip.preset), clip.width,
                     clip.height, clip.num_frames, clip.fps, clip.made, clip.poster, clip.preview});
   }
-  return "window.soraGallery = " + script_data({{"featured", featured}, {"clips", rows}}) + ";\n";
+  nlohmann::json data = {{"featured", featured}, {"clips", rows}};
+  std::string version = sha256_of_bytes(data.dump()).substr(0, kVersionDigits);
+  data["version"] = version;
+  return {"window.soraGallery = " + script_data(data) + ";\n", std::move(version)};
 }
 
 }  // namespace sora

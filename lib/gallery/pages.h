@@ -12,8 +12,12 @@ namespace sora {
 std::string index_page(const std::string& title);
 std::string clip_page(const GalleryClip& clip, const Family& family, const std::string& title);
 
-// What index.html reads: a script that sets `soraGallery`. `featured` holds IDs, in their order.
-std::string page_data(const std::vector<GalleryClip>& clips,
-                      const std::vector<std::string>& featured);
+struct PageData {
+  std::string script;   // sets `soraGallery`, version included
+  std::string version;  // the same only for the same cards
+};
+
+// What index.html reads. `featured` holds IDs, in their order.
+PageData page_data(const std::vector<GalleryClip>& clips, const std::vector<std::string>& featured);
 
 }  // namespace sora

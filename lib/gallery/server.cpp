@@ -6,10 +6,12 @@
 #include <httplib.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <exception>
+#include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "lib/core/error.h"
 
@@ -29,9 +31,27 @@ bool is_this_machine(const std::string& host) {
   return name == "127.0.0.1" || name == "localhost";
 }
 
-// Looks for new clips until asked to stop; the version changes when the pages did.
+// What the index page shows now; empty until the gallery was first looked at.
+class Version {
+ public:
+  void set(std::string version) {
+    const std::lock_guard lock(mutex_);
+    version_ = std::move(version);
+  }
+  std::string get() const {
+    const std::lock_guard lock(mutex_);
+    return version_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string version_;
+};
+
+// Looks for new clips until asked to stop. A folder that changes while it is read, or cannot be
+// read for a while, must not end the server.
 void refresh(const GalleryRequest& request, Observer& observer, httplib::Server& server,
-             std::atomic<int>& version) {
+             Version& version) {
   Observer unheard;
   auto next = Clock::now() + kRefresh;
   while (!observer.stop_requested()) {
@@ -39,9 +59,8 @@ void refresh(const GalleryRequest& request, Observer& observer, httplib::Server&
     if (Clock::now() < next) continue;
     const auto start = Clock::now();
     try {
-      const GalleryReport report = make_gallery(request, unheard);
-      if (report.num_new + report.num_gone > 0) ++version;
-    } catch (const Error& error) {
+      version.set(make_gallery(request, unheard).version);
+    } catch (const std::exception& error) {
       observer.notice(error.what());
     }
     next = Clock::now() + std::max<Clock::duration>(kRefresh, 4 * (Clock::now() - start));
@@ -55,7 +74,7 @@ void serve_gallery(const GalleryRequest& request, int port,
                    const std::function<void(const std::string& address)>& on_ready,
                    Observer& observer) {
   httplib::Server server;
-  std::atomic<int> version = 0;
+  Version version;
   server.set_mount_point("/", request.output);
   server.set_file_extension_and_mimetype_mapping("webp", "image/webp");
   server.set_file_extension_and_mimetype_mapping("mkv", "video/x-matroska");
@@ -72,7 +91,7 @@ void serve_gallery(const GalleryRequest& request, int port,
     if (asked.path == "/data/live.js") {
       response.set_content("window.soraLive = true;\n", "text/javascript");
     } else if (asked.path == "/data/version") {
-      response.set_content(std::to_string(version), "text/plain");
+      response.set_content(version.get(), "text/plain");
     } else {
       return httplib::Server::HandlerResponse::Unhandled;
     }

@@ -45,11 +45,13 @@ class WindowObserver : public Observer {
 
 }  // namespace
 
-ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer)
+ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer,
+                     Preview* preview)
     : request_(request),
       model_(model),
       plan_(plan),
       observer_(observer),
+      preview_(preview),
       canvas_(make_canvas(plan)),
       source_encoder_(model, plan) {}
 
@@ -151,7 +153,8 @@ at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer&
   const std::unique_ptr<Scheduler> scheduler =
       make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
-  const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()), plan_, observer);
+  const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()), plan_, observer,
+                                           preview_ ? preview_->watch() : WatchStep{});
   return drawn.slice(2, static_cast<int64_t>(plan_.layout.references.size()));
 }
 

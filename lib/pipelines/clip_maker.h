@@ -10,6 +10,7 @@
 #include "lib/pipelines/decode.h"
 #include "lib/pipelines/output_shaper.h"
 #include "lib/pipelines/plan.h"
+#include "lib/pipelines/preview.h"
 #include "lib/pipelines/reel.h"
 #include "lib/schedulers/noise.h"
 #include "lib/schedulers/scheduler.h"
@@ -29,7 +30,9 @@ class ClipMaker {
   };
 
   // `request`, `model` and `plan` must outlive the maker. Reads the sources, and no weights yet.
-  ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer);
+  // `preview`, where there is one, too.
+  ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer,
+            Preview* preview = nullptr);
 
   // Exactly plan.output_frames frames in chunks, and on the way each window's normalised latents [1,C,F,H,W], f32. Throws
   // Error(Input) for known latents of a clip of several windows.
@@ -45,6 +48,7 @@ class ClipMaker {
   const ModelInfo& model_;
   const Plan& plan_;
   Observer& observer_;
+  Preview* preview_;
   Canvas canvas_;
   std::optional<EncodedTexts> texts_;  // made when they are first needed
   SourceEncoder source_encoder_;

@@ -19,14 +19,15 @@ void check_finite(const at::Tensor& latents, int step) {
 }  // namespace
 
 at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_1CFHW, int first_step,
-                   Observer& observer) {
+                   Observer& observer, const WatchStep& watch) {
   const Schedule& schedule = scheduler.schedule();
   const int num_steps = schedule.num_steps();
   observer.begin(Phase::Denoise, num_steps - first_step);
   for (int step = first_step; step < num_steps; ++step) {
     check_stop(observer);
-    const at::Tensor velocity = denoiser.velocity(
-        latents_1CFHW, {schedule.timesteps[step], schedule.sigmas[step], schedule.sigmas[step + 1]});
+    const NoiseStep at{schedule.timesteps[step], schedule.sigmas[step], schedule.sigmas[step + 1]};
+    const at::Tensor velocity = denoiser.velocity(latents_1CFHW, at);
+    if (watch) watch(latents_1CFHW, velocity, at);
     latents_1CFHW = scheduler.step(velocity, step, latents_1CFHW);
     check_finite(latents_1CFHW, step);
     observer.advance(Phase::Denoise, step - first_step + 1);

@@ -14,6 +14,17 @@ namespace {
 
 constexpr int64_t kMaxBytes = 64 << 10;
 
+void add_folder(const std::filesystem::path& folder, std::map<std::string, Preset>& presets) {
+  std::error_code absent;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, absent)) {
+    if (entry.path().extension() != ".yaml") continue;
+    Preset preset = read_preset(entry.path());
+    presets[preset.name] = std::move(preset);
+  }
+}
+
+}  // namespace
+
 Preset read_preset(const std::filesystem::path& path) {
   const nlohmann::json document = yaml_to_json(read_file(path, kMaxBytes), path.string());
   if (!document.is_object()) fail(ErrorKind::Input, "{} is no list of keys and values", path.string());
@@ -32,17 +43,6 @@ Preset read_preset(const std::filesystem::path& path) {
   if (preset.prompt.empty()) fail(ErrorKind::Input, "{} has no 'prompt', the text that is said with every other", path.string());
   return preset;
 }
-
-void add_folder(const std::filesystem::path& folder, std::map<std::string, Preset>& presets) {
-  std::error_code absent;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, absent)) {
-    if (entry.path().extension() != ".yaml") continue;
-    Preset preset = read_preset(entry.path());
-    presets[preset.name] = std::move(preset);
-  }
-}
-
-}  // namespace
 
 std::filesystem::path user_presets() {
   if (const char* config = std::getenv("XDG_CONFIG_HOME"); config != nullptr && *config == '/') {

@@ -22,6 +22,9 @@ struct Preset {
 // $XDG_CONFIG_HOME/sora/presets, or that below ~/.config.
 std::filesystem::path user_presets();
 
+// Throws Error(NotFound), Error(Input) for what is no preset.
+Preset read_preset(const std::filesystem::path& path);
+
 // Of both folders, by name. Throws Error(Input) naming a file that is no preset.
 std::vector<Preset> list_presets(const std::filesystem::path& built_in, const std::filesystem::path& own);
 nlohmann::json to_json(const std::vector<Preset>& presets);

@@ -104,7 +104,8 @@ int first_step_at(const std::vector<double>& sigmas, double level) {
 }
 
 at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Conditioning& conditioning,
-                           const at::Tensor& noise_1CFHW, const Plan& plan, Observer& observer) {
+                           const at::Tensor& noise_1CFHW, const Plan& plan, Observer& observer,
+                           const WatchStep& watch) {
   const Schedule& schedule = scheduler.schedule();
   if (!(plan.guidance_interval == GuidanceInterval{}) && plan.guidance_scale > 1.0 && plan.layout.edit == EditMethod::None) {
     const auto is_guided = [&](double sigma) {
@@ -126,10 +127,10 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Condi
   };
   if (plan.layout.cyclic) {
     TurningDenoiser turning(denoiser, noise_1CFHW.size(2));
-    return denoise_cached(turning, [&](Denoiser& cached) { return denoise(cached, scheduler, noise_1CFHW, 0, observer); }, 0);
+    return denoise_cached(turning, [&](Denoiser& cached) { return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch); }, 0);
   }
   if (!conditioning.followed_latents_1CFHW.defined()) {
-    return denoise_cached(denoiser, [&](Denoiser& cached) { return denoise(cached, scheduler, noise_1CFHW, 0, observer); }, 0);
+    return denoise_cached(denoiser, [&](Denoiser& cached) { return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch); }, 0);
   }
 
   const int first = first_step_at(schedule.sigmas, conditioning.follow_levels_F.max().item<double>());
@@ -137,12 +138,12 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Condi
   scheduler.start_at(first);
   if (plan.layout.edit != EditMethod::None) {
     EditDenoiser edit(denoiser, conditioning.followed_latents_1CFHW, noise_1CFHW, plan);
-    return denoise(edit, scheduler, conditioning.followed_latents_1CFHW, first, observer);
+    return denoise(edit, scheduler, conditioning.followed_latents_1CFHW, first, observer, watch);
   }
   const auto held_to_source = [&](Denoiser& cached) {
     HeldDenoiser held(cached, conditioning, noise_1CFHW);
     return denoise(held, scheduler, scheduler.add_noise(conditioning.followed_latents_1CFHW, noise_1CFHW, first), first,
-                   observer);
+                   observer, watch);
   };
   return denoise_cached(denoiser, held_to_source, first);
 }

@@ -9,6 +9,7 @@
 
 #include "lib/core/observer.h"
 #include "lib/models/denoiser.h"
+#include "lib/pipelines/denoise.h"
 #include "lib/pipelines/plan.h"
 #include "lib/schedulers/scheduler.h"
 
@@ -17,7 +18,8 @@ namespace sora {
 // Runs the loop over the scheduler's steps, from the first at or below the highest level that any frame follows a source
 // to. `noise_1CFHW` is standard normal.
 at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Conditioning& conditioning,
-                           const at::Tensor& noise_1CFHW, const Plan& plan, Observer& observer);
+                           const at::Tensor& noise_1CFHW, const Plan& plan, Observer& observer,
+                           const WatchStep& watch = {});
 
 // The first step whose noise level is at most `level`; as many as there are steps where none is.
 int first_step_at(const std::vector<double>& sigmas, double level);

@@ -127,6 +127,26 @@ Storyboard parse_storyboard(std::string_view text, const std::string& name) {
   return storyboard;
 }
 
+json to_json(const Storyboard& storyboard) {
+  json cards = json::array();
+  for (const Card& card : storyboard.cards) {
+    json object = {{"at", card.at_s}};
+    if (card.for_s) object["for"] = *card.for_s;
+    if (!card.text.empty()) object["text"] = card.text;
+    if (!card.image.empty()) object["image"] = card.image;
+    if (!card.video.empty()) {
+      object["video"] = card.video;
+      object["from"] = card.from_s;
+      if (card.to_s) object["to"] = *card.to_s;
+    }
+    cards.push_back(object);
+  }
+  json object = {{"cards", cards}};
+  if (storyboard.duration_s) object["duration"] = *storyboard.duration_s;
+  if (!storyboard.style.empty()) object["style"] = storyboard.style;
+  return object;
+}
+
 Storyboard read_storyboard(const std::string& path) {
   Storyboard storyboard = parse_storyboard(read_file(path, kMaxBytes), path);
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();

@@ -47,6 +47,9 @@ Storyboard parse_storyboard(std::string_view text, const std::string& name);
 // Paths of cards are taken from the file's folder. Throws Error(NotFound | Input).
 Storyboard read_storyboard(const std::string& path);
 
+// What parse_storyboard() reads as the same storyboard.
+nlohmann::json to_json(const Storyboard& storyboard);
+
 // A YAML document as JSON: plain scalars are null, booleans, integers, numbers or text as in YAML's core schema. Throws
 // Error(Input), also for anchors, and for keys that are there twice.
 nlohmann::json yaml_to_json(std::string_view text, const std::string& name);

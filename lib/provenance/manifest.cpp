@@ -105,7 +105,7 @@ json to_json(const Manifest& manifest) {
   for (const ManifestSource& source : manifest.sources) {
     sources.push_back({{"name", source.name}, {"sha256", source.sha256}});
   }
-  return {{kSchemaKey, Manifest::kSchema},
+  json object = {{kSchemaKey, Manifest::kSchema},
           {"created_by", manifest.created_by},
           {"operation", manifest.operation},
           {"request", manifest.request},
@@ -120,6 +120,8 @@ json to_json(const Manifest& manifest) {
           {"canvas", to_json(manifest.canvas)},
           {"schedule", to_json(manifest.schedule)},
           {"libraries", manifest.libraries}};
+  if (!manifest.preset.empty()) object["preset"] = manifest.preset;
+  return object;
 }
 
 bool is_manifest(const json& object) { return object.is_object() && object.contains(kSchemaKey); }
@@ -140,6 +142,7 @@ Manifest manifest_from_json(const json& object, const std::string& description) 
   }
   manifest.operation = reader.get<std::string>("operation");
   manifest.request = get_object(reader, "request").object();
+  manifest.preset = reader.get<std::string>("preset", "");
   manifest.seed = reader.get<uint64_t>("seed");
   manifest.model = read_model(get_object(reader, "model"));
   manifest.sources = read_sources(reader);

@@ -52,6 +52,7 @@ struct Manifest {
   std::string created_by;                             // "sora 0.1.0"
   std::string operation;                              // "generate"
   nlohmann::json request = nlohmann::json::object();  // to_json(Request), its seed filled in
+  std::string preset;                                 // whose texts the request's hold; empty: none
   uint64_t seed = 0;
   ManifestModel model;
   std::vector<ManifestSource> sources;

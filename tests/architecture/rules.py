@@ -45,6 +45,8 @@ DOORS = [
     ("RE2", re.compile(r"^re2/"), re.compile(r"^lib/provenance/")),
     ("toml++", re.compile(r"^toml\+\+/"), re.compile(r"^lib/(provenance|jobs)/")),
     ("cpp-httplib", re.compile(r"^httplib"), re.compile(r"^lib/(gallery|jobs)/")),
+    ("libarchive", re.compile(r"^archive(_entry)?\.h$"), re.compile(r"^lib/gallery/archive\.")),
+    ("chafa", re.compile(r"^chafa"), re.compile(r"^lib/media/terminal_picture")),
     ("OpenSSL", re.compile(r"^openssl/"), re.compile(r"^lib/provenance/")),
     ("libyaml", re.compile(r"^yaml"), re.compile(r"^lib/(jobs/|pipelines/yaml\.cpp)")),
     ("xxHash", re.compile(r"^xxhash"), re.compile(r"^lib/jobs/")),

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -40,7 +41,7 @@ class Browser:
         request = urllib.request.Request(self.base + path, method=method, headers={"Content-Type": "application/json"},
                                          data=None if body is None else json.dumps(body).encode())
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=300) as response:
                 return json.load(response)["value"]
         except urllib.error.HTTPError as error:
             raise RuntimeError(json.load(error)["value"]["message"]) from None
@@ -68,13 +69,18 @@ class Browser:
         """The value of a JavaScript function's body."""
         return self._ask("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
-    def wait(self, condition, seconds=15):
+    def wait(self, condition, seconds=120):
         """Until the JavaScript expression is true."""
-        script = """const done = arguments[arguments.length - 1], until = Date.now() + arguments[1];
-            const look = () => { if (eval(arguments[0])) done(true); else if (Date.now() > until) done(false);
-                                 else setTimeout(look, 50); }; look();"""
-        script = script.replace("eval(arguments[0])", f"({condition})")
-        assert self._ask("POST", "/execute/async", {"script": script, "args": ["", seconds * 1000]}), condition
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                if self.run(f"return Boolean({condition})"):
+                    return
+            except RuntimeError:  # between two pages there is none to ask
+                if time.monotonic() > until:
+                    raise
+            assert time.monotonic() < until, condition
+            time.sleep(0.05)
 
     def find(self, selector):
         return self._ask("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]

@@ -239,14 +239,12 @@
     });
     update();
 
-    // A server that says so tells of new clips.
+    // A server that says so tells of new clips: its version is compared with that of the data this page was made of.
     if (window.soraLive) {
-      let known = "";
       setInterval(async () => {
         try {
           const version = await (await fetch("data/version", { cache: "no-store" })).text();
-          if (known && version !== known && !isTyping(document.activeElement)) location.reload();
-          known = version;
+          if (version && version !== data.version && !isTyping(document.activeElement)) location.reload();
         } catch { /* the server has gone; the page stays as it is */ }
       }, 2000);
     }

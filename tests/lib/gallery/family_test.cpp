@@ -22,7 +22,7 @@ TEST(Family, FindsSourcesAndWhatWasMadeFromThem) {
                                           clip("c", {"b", "a"}, "blend")};
   const Family family(clips);
   EXPECT_EQ(family.sources_of(clips[1]), std::vector<const GalleryClip*>{&clips[0]});
-  EXPECT_EQ(family.num_unknown_sources(clips[1]), 1);
+  EXPECT_EQ(family.unknown_sources(clips[1]).size(), 1U);
   EXPECT_EQ(family.made_from(clips[0]), (std::vector<const GalleryClip*>{&clips[1], &clips[2]}));
 }
 

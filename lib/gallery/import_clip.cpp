@@ -1,0 +1,218 @@
+// Everything is unpacked and looked at in a hidden folder of the library, which then becomes the clip's own by one renaming.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+
+#include "lib/core/error.h"
+#include "lib/core/json_file.h"
+#include "lib/gallery/gallery_id.h"
+#include "lib/gallery/html.h"
+#include "lib/gallery/install_presets.h"
+#include "lib/gallery/packing.h"
+#include "lib/gallery/share.h"
+#include "lib/media/video_reader.h"
+#include "lib/pipelines/storyboard.h"
+#include "lib/provenance/digest.h"
+#include "lib/provenance/manifest.h"
+#include "lib/tensor_io/atomic_file.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kClipsFolder = "clips";
+constexpr size_t kIdDigits = 12;
+
+// A hidden folder of the library, removed with what is left in it.
+class Staging {
+ public:
+  explicit Staging(const fs::path& library) {
+    std::error_code error;
+    fs::create_directories(library / kClipsFolder, error);
+    std::string name = (library / kClipsFolder / ".import-XXXXXX").string();
+    if (error || mkdtemp(name.data()) == nullptr) fail(ErrorKind::Io, "nothing can be written into {}", library.string());
+    path_ = name;
+  }
+  ~Staging() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+void check_library(const fs::path& library) {
+  std::error_code error;
+  if (!fs::exists(library, error) || fs::is_empty(library, error)) return;
+  if (!fs::is_directory(library / kClipsFolder, error)) {
+    fail(ErrorKind::Usage, "{} is no library of imported clips; give an empty or new folder, or leave it out for {}",
+         library.string(), local_library().string());
+  }
+}
+
+void check_decodes(const fs::path& path) {
+  VideoReader reader(path.string());
+  if (reader.read(1).size(0) == 0) fail(ErrorKind::Input, "{} holds no frame", path.filename().string());
+}
+
+fs::path clip_in(const fs::path& folder, const std::string& archive) {
+  fs::path clip;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().stem() != "clip") continue;
+    if (!clip.empty()) fail(ErrorKind::Input, "{} holds two clips", archive);
+    clip = entry.path();
+  }
+  if (clip.empty()) fail(ErrorKind::Input, "{} holds no clip", archive);
+  return clip;
+}
+
+// The clip carries the manifest that the archive shows beside it.
+Manifest check_recipe(const fs::path& clip, const std::string& archive) {
+  const json recipe = parse_json(read_file(clip.parent_path() / kRecipeName), fmt::format("{}: {}", archive, kRecipeName));
+  const Manifest manifest = manifest_from_json(recipe, fmt::format("{}: {}", archive, kRecipeName));
+  FileInfo info = probe(clip.string());
+  if (info.metadata_json.empty()) {  // its container keeps none: from now on beside it
+    const std::string text = recipe.dump() + "\n";
+    AtomicFile side(clip.string() + ".json");
+    side.write(text.data(), text.size());
+    side.commit();
+    info = probe(clip.string());
+  }
+  if (info.metadata_json.empty() || parse_json(info.metadata_json, archive) != recipe) {
+    fail(ErrorKind::Input, "{}: the clip carries another manifest than the recipe beside it", archive);
+  }
+  if (info.width != manifest.video.width || info.height != manifest.video.height) {
+    fail(ErrorKind::Input, "{}: the clip is {}x{}, its manifest says {}x{}", archive, info.width, info.height,
+         manifest.video.width, manifest.video.height);
+  }
+  request_from_json(manifest.request);
+  return manifest;
+}
+
+void check_storyboard(const fs::path& folder, const std::string& archive) {
+  if (!fs::exists(folder)) return;
+  std::set<fs::path> named = {folder / "board.json"};
+  if (!fs::exists(folder / "board.json")) fail(ErrorKind::Input, "{} holds files of a storyboard, but no storyboard", archive);
+  for (const Card& card : read_storyboard((folder / "board.json").string()).cards) {
+    for (const std::string& path : {card.image, card.video}) {
+      if (path.empty()) continue;
+      if (fs::path(path).parent_path() != folder || !fs::exists(path)) {
+        fail(ErrorKind::Input, "{}: a card of the storyboard shows a file that is not in the archive", archive);
+      }
+      check_decodes(path);
+      named.insert(path);
+    }
+  }
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (!named.count(entry.path())) {
+      fail(ErrorKind::Input, "{}: no card of the storyboard shows {}", archive, entry.path().filename().string());
+    }
+  }
+}
+
+void check_thumbnails(const fs::path& folder, const Manifest& manifest, const std::string& archive) {
+  if (!fs::exists(folder)) return;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string sha256 = entry.path().stem().string();
+    if (std::none_of(manifest.sources.begin(), manifest.sources.end(),
+                     [&](const ManifestSource& source) { return source.sha256 == sha256; })) {
+      fail(ErrorKind::Input, "{}: the clip has no source {}", archive, sha256);
+    }
+    check_decodes(entry.path());
+  }
+}
+
+// The facts of the list, so that what it says is not taken for more than it is.
+std::string file_name_from(const json& contents, const fs::path& clip, const std::string& archive) {
+  const json name = contents.value("name", json());
+  if (!name.is_string() || safe_file_name(name.get<std::string>()) != name.get<std::string>() ||
+      fs::path(name.get<std::string>()).extension() != clip.extension()) {
+    fail(ErrorKind::Input, "{}: {} gives the clip no proper name", archive, kContentsName);
+  }
+  return name.get<std::string>();
+}
+
+// Words of a message about a file of the staging folder are about the archive.
+std::string told_of(const std::string& archive, const fs::path& staging, std::string message) {
+  const std::string inside = staging.string() + "/";
+  bool is_told = message.find(archive) != std::string::npos;
+  for (size_t at = message.find(inside); at != std::string::npos; at = message.find(inside)) {
+    message.replace(at, inside.size(), is_told ? "" : archive + ": ");
+    is_told = true;
+  }
+  return visible_text(message);
+}
+
+}  // namespace
+
+json import_clip(const ImportClip& task, const PresetFolders& presets, Observer& observer) {
+  const fs::path library = task.library.empty() ? local_library() : fs::path(task.library);
+  if (library.empty()) fail(ErrorKind::Usage, "neither XDG_DATA_HOME nor HOME is set; name the library's folder");
+  std::error_code ignored;
+  if (!fs::exists(task.archive, ignored)) fail(ErrorKind::NotFound, "there is no file {}", task.archive);
+  check_library(library);
+  const bool is_new_library = !fs::exists(library);
+
+  std::string id;
+  bool is_new = false;
+  fs::path home;
+  std::vector<std::string> installed;
+  {
+    const Staging staging(library);
+    try {
+      const json contents = unpack_checked(task.archive, staging.path(), ArchiveKind::Clip);
+      const fs::path clip = clip_in(staging.path(), task.archive);
+      const Manifest manifest = check_recipe(clip, task.archive);
+      check_decodes(clip);
+      check_storyboard(staging.path() / kStoryboardFolder, task.archive);
+      check_thumbnails(staging.path() / kSourcesFolder, manifest, task.archive);
+      check_presets(staging.path() / "presets");
+      const std::string name = file_name_from(contents, clip, task.archive);
+      id = sha256_of_file(clip).substr(0, kIdDigits);
+      if (contents.value("id", json()) != id) fail(ErrorKind::Input, "{}: the clip is not the one that its ID says", task.archive);
+
+      fs::remove(staging.path() / kContentsName);
+      fs::remove(staging.path() / kRecipeName);
+      if (name != clip.filename()) {
+        fs::rename(clip, staging.path() / name);
+        const fs::path side = clip.string() + ".json";
+        if (fs::exists(side)) fs::rename(side, staging.path() / (name + ".json"));
+      }
+      fs::permissions(staging.path(), fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
+                                          fs::perms::others_read | fs::perms::others_exec);
+    } catch (const Error& error) {
+      if (is_new_library) {
+        fs::remove_all(staging.path(), ignored);
+        fs::remove(library / kClipsFolder, ignored);  // only if empty
+        fs::remove(library, ignored);
+      }
+      const bool is_of_the_archive = error.kind() == ErrorKind::Input || error.kind() == ErrorKind::Usage ||
+                                     error.kind() == ErrorKind::NotFound;
+      throw Error(is_of_the_archive ? ErrorKind::Input : error.kind(), told_of(task.archive, staging.path(), error.what()));
+    }
+    home = library / kClipsFolder / id;
+    is_new = !fs::exists(home);
+    if (is_new) fs::rename(staging.path(), home);
+    const fs::path with_presets = (is_new ? home : staging.path()) / "presets";
+    installed = install_presets(with_presets, presets, false, observer);
+    fs::remove_all(with_presets);
+  }
+  if (!is_new) observer.notice(fmt::format("the library has the clip {} already", id));
+  if (!fs::exists(library / "clips.json")) write_index(library, {});
+  GalleryRequest request;
+  request.folders = {(library / kClipsFolder).string()};
+  request.output = library.string();
+  request.title = "Library";
+  const GalleryReport report = make_gallery(request, observer);
+  return {{"path", report.index}, {"id", id}, {"new", is_new}, {"presets", installed}, {"clips", report.num_clips}};
+}
+
+}  // namespace sora

@@ -1,0 +1,246 @@
+"""--preview, --preview-file and sora show, on a pseudo-terminal that answers as real ones do; pyte, a terminal in Python, judges what
+stands on the screen."""
+
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+pyte = pytest.importorskip("pyte")
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SORA = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build")) / "sora"
+PROMPT = "a red ball bounces on the meadow"
+QUICK = ["--steps", "6", "--frames", "9"]
+ROWS, COLUMNS = 24, 80
+CELL = b"\x1b[6;20;10t"
+KITTY = b"\x1b_Gi=31;OK\x1b\\" + CELL + b"\x1b[?62;c"
+SIXEL = CELL + b"\x1b[?62;4;22c"
+PLAIN = b"\x1b[?62;22c"
+IMAGES = re.compile(rb"\x1b_G.*?\x1b\\|\x1bP.*?\x1b\\", re.DOTALL)
+COLOUR = re.compile(rb"\x1b\[[0-9;]*(?:[34]8|3[0-7]|4[0-7])[0-9;]*m")
+SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[78]")  # what this program may say besides pictures
+
+
+def on_terminal(arguments, cwd, answer=PLAIN, **environment):
+    """Runs sora with a terminal for stderr, stdin and, unless captured, stdout; (exit code, what the terminal got, chunks)."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    variables = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLORTERM", "SSH_CONNECTION")}
+    variables |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | environment
+    process = subprocess.Popen([SORA, *map(str, arguments)], cwd=cwd, env=variables, stdin=slave, stdout=slave, stderr=slave,
+                               preexec_fn=take_terminal)
+    os.close(slave)
+    chunks, until = [], time.monotonic() + 300
+    asked = False
+    while time.monotonic() < until:
+        if select.select([master], [], [], 0.2)[0]:
+            try:
+                chunk = os.read(master, 65536)
+            except OSError:
+                break
+            if not chunk:
+                break
+            chunks.append(chunk)
+            if not asked and b"\x1b[c" in b"".join(chunks) and answer:
+                asked = True
+                os.write(master, answer)
+        elif process.poll() is not None:
+            break
+    code = process.wait(60)
+    os.close(master)
+    return code, b"".join(chunks), chunks
+
+
+def screen_after(output):
+    screen = pyte.Screen(COLUMNS, ROWS)
+    stream = pyte.ByteStream(screen)
+    stream.feed(IMAGES.sub(b"", output))
+    return [line.rstrip() for line in screen.display if line.strip()]
+
+
+def without_questions(output):
+    return output.replace(b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\", b"").replace(b"\x1b[16t", b"").replace(b"\x1b[c", b"")
+
+
+def generate(cwd, *more):
+    return ["generate", PROMPT, *QUICK, "-o", "clip.mp4", "-f", "--preview", *more]
+
+
+def check_end(code, output):
+    """Bar and picture are gone; the result stands where they were."""
+    assert code == 0
+    lines = screen_after(output)
+    assert lines[0] == "clip.mp4" and "frames of" in lines[1] and len(lines) == 2, lines
+
+
+def test_half_blocks_in_true_colour(tmp_path):
+    code, output, _ = on_terminal(generate(tmp_path), tmp_path)
+    check_end(code, output)
+    assert "▄".encode() in output and b"38;2;" in output
+    assert not IMAGES.search(without_questions(output))
+
+
+def test_the_picture_stands_above_the_bar(tmp_path):
+    _, output, chunks = on_terminal(generate(tmp_path), tmp_path)
+    screen, seen = pyte.Screen(COLUMNS, ROWS), 0
+    stream = pyte.ByteStream(screen)
+    for frame in re.split(rb"(?=\r\x1b\[K)", without_questions(output)):  # each time the bar is drawn anew
+        stream.feed(frame)
+        lines = [line for line in screen.display if line.strip()]
+        bars = [number for number, line in enumerate(lines) if "█" in line or "░" in line]
+        assert len(bars) <= 1, lines
+        if bars and "▄" in "".join(lines[:bars[0]]):
+            seen += 1
+            assert bars[0] == len(lines) - 1, lines
+    assert seen >= 1
+
+
+def test_kitty_graphics(tmp_path):
+    code, output, _ = on_terminal(generate(tmp_path), tmp_path, KITTY)
+    check_end(code, output)
+    assert b"\x1b_Ga=T" in output and "▄".encode() not in output
+    assert output.rindex(b"\x1b_Ga=d") > output.rindex(b"\x1b_Ga=T")
+
+
+def test_sixels(tmp_path):
+    code, output, _ = on_terminal(generate(tmp_path), tmp_path, SIXEL)
+    check_end(code, output)
+    assert b"\x1bP" in output and "▄".encode() not in output
+
+
+def test_fewer_colours(tmp_path):
+    code, output, _ = on_terminal(generate(tmp_path), tmp_path, COLORTERM="")
+    check_end(code, output)
+    assert b"38;5;" in output and b"38;2;" not in output
+
+
+def test_a_terminal_that_does_not_answer(tmp_path):
+    code, output, _ = on_terminal(generate(tmp_path), tmp_path, b"")
+    check_end(code, output)
+    assert "▄".encode() in output
+
+
+def test_no_color_means_no_colour(tmp_path):
+    code, output, _ = on_terminal(generate(tmp_path), tmp_path, NO_COLOR="1")
+    check_end(code, output)
+    assert not COLOUR.search(output) and not IMAGES.search(output)
+    assert re.search("[▖-▟░▒▓]{3}".encode().decode(), output.decode())
+
+
+def test_a_dumb_terminal_gets_no_escapes(tmp_path):
+    code, output, _ = on_terminal(generate(tmp_path), tmp_path, TERM="dumb")
+    assert code == 0 and b"\x1b" not in output and b"--preview-file" in output
+    code, output, _ = on_terminal(["show", "clip.mp4"], tmp_path, TERM="dumb")
+    assert code == 2 and b"\x1b" not in output
+
+
+def test_a_pipe_gets_no_escapes(tmp_path):
+    done = subprocess.run([SORA, *generate(tmp_path)], cwd=tmp_path, capture_output=True, env=os.environ | {"TERM": "xterm-256color"})
+    assert done.returncode == 0 and b"\x1b" not in done.stderr and done.stdout == b"clip.mp4\n"
+    assert b"--preview-file" in done.stderr
+    done = subprocess.run([SORA, "show", "clip.mp4"], cwd=tmp_path, capture_output=True, env=os.environ | {"TERM": "xterm-256color"})
+    assert done.returncode == 2 and done.stdout == b"" and b"-o sheet.png" in done.stderr
+
+
+def test_no_escape_of_a_prompt_reaches_the_terminal(tmp_path):
+    evil = "a red ball \x1b]0;evil\x07 \x1b[31m \x9b31m"
+    code, output, _ = on_terminal(["generate", evil, *QUICK, "-o", "clip.mp4", "--preview"], tmp_path)
+    assert code == 0
+    left = SEQUENCE.sub(b"", without_questions(output))
+    assert b"\x1b" not in left and b"\x07" not in output and b"evil" in left and b"\xc2\x9b" not in output
+    evil = "esc\x1b]0;evil\x07.mp4"
+    (tmp_path / evil).write_bytes((tmp_path / "clip.mp4").read_bytes())
+    code, output, _ = on_terminal(["show", evil, "--still"], tmp_path)
+    assert code == 0
+    left = SEQUENCE.sub(b"", without_questions(output))
+    assert b"\x1b" not in left and b"\x07" not in output and b"evil" in left
+
+
+def probed(path):
+    out = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", path], capture_output=True, check=True)
+    return json.loads(out.stdout)["streams"][0]
+
+
+@pytest.mark.parametrize("name,codec", [("look.gif", "gif"), ("look.apng", "apng"), ("look.png", "png")])
+def test_the_preview_is_a_small_file(tmp_path, name, codec):
+    done = subprocess.run([SORA, "generate", PROMPT, *QUICK, "-o", "clip.mp4", "--preview-file", name], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    stream = probed(tmp_path / name)
+    assert stream["codec_name"] == codec
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", name]
+    # It shows what the clip shows: the same picture, scaled down, up to what a linear map knows.
+    small = [subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / file, "-frames:v", "1", "-vf",
+                             ("crop=in_w/3:in_h:0:0," if file.endswith(".png") else "") + "scale=10:6:flags=area,format=rgb24",
+                             "-f", "rawvideo", "-"], capture_output=True, check=True).stdout for file in ("clip.mp4", name)]
+    mean = sum(abs(a - b) for a, b in zip(*small)) / len(small[0])
+    assert mean < 30, mean
+
+
+def test_a_preview_replaces_nothing_unasked(tmp_path):
+    (tmp_path / "look.webp").write_bytes(b"mine")
+    arguments = [SORA, "generate", PROMPT, *QUICK, "-o", "clip.mp4", "--preview-file", "look.webp"]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and (tmp_path / "look.webp").read_bytes() == b"mine" and not (tmp_path / "clip.mp4").exists()
+    done = subprocess.run([*arguments, "--force"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and (tmp_path / "look.webp").read_bytes()[8:12] == b"WEBP"
+    for name, code in (("look.mp4", 2), ("nowhere/look.gif", 4)):
+        done = subprocess.run([SORA, "generate", PROMPT, "--preview-file", name], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+
+
+def test_a_preview_changes_no_frame(tmp_path):
+    digests = set()
+    for more in ([], ["--preview-file", "look.gif"]):
+        subprocess.run([SORA, "generate", PROMPT, *QUICK, "--seed", "3", "-q", "-f", "-o", "clip.mp4", *more], cwd=tmp_path, check=True, capture_output=True)
+        digests.add(subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "clip.mp4", "-f", "framemd5", "-"], capture_output=True).stdout)
+    assert len(digests) == 1
+
+
+def test_a_contact_sheet_as_a_file(tmp_path):
+    for name, colour in (("a.mp4", "red"), ("b.mp4", "blue")):
+        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"color={colour}:s=96x64:d=1:r=8", "-pix_fmt", "yuv420p", tmp_path / name], check=True)
+    done = subprocess.run([SORA, "show", "a.mp4", "b.mp4", "--columns", "3", "--cell-width", "48", "-o", "sheet.png"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == "sheet.png\n", done.stderr
+    stream = probed(tmp_path / "sheet.png")
+    width, height = stream["width"], stream["height"]
+    assert (width, height) == (3 * 48 + 2 * 4, 2 * 32 + 4)
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "sheet.png", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True).stdout
+    pixel = lambda x, y: tuple(raw[(y * width + x) * 3:(y * width + x) * 3 + 3])  # noqa: E731
+    for x in (24, 76, 128):
+        assert pixel(x, 16)[0] > 200 and pixel(x, 52)[2] > 200
+    assert pixel(50, 16) == (0, 0, 0)
+    done = subprocess.run([SORA, "show", "a.mp4", "-o", "sheet.png"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "--force" in done.stderr
+    done = subprocess.run([SORA, "show", "nowhere.mp4", "-o", "no.png"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 4
+    (tmp_path / "text.mp4").write_text("text")
+    done = subprocess.run([SORA, "show", "text.mp4", "-o", "no.png"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 3 and not (tmp_path / "no.png").exists()
+
+
+@pytest.mark.parametrize("answer,sign", [(PLAIN, "▄".encode()), (KITTY, b"\x1b_Ga=T"), (SIXEL, b"\x1bP")])
+def test_show_plays_and_leaves_a_sheet(tmp_path, answer, sign):
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=s=96x64:d=1:r=8", "-pix_fmt", "yuv420p", tmp_path / "a.mp4"], check=True)
+    code, output, _ = on_terminal(["show", "a.mp4"], tmp_path, answer)
+    assert code == 0 and output.count(sign) >= 9
+    lines = screen_after(output)
+    assert lines[0] == "a.mp4"
+    if answer == PLAIN:
+        assert len(lines) > 4
+    code, output, _ = on_terminal(["show", "a.mp4", "--still"], tmp_path, answer)
+    assert code == 0 and len(IMAGES.findall(without_questions(output))) <= 9
