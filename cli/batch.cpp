@@ -123,7 +123,7 @@ void add_batch(CLI::App& app, Command& chosen) {
                   "and any option of the job too")
       ->type_name("TEMPLATE");
   cmd->add_flag("-n,--dry-run", batch.dry_run,
-                "Check everything, print jobs, frames, time, memory, and stop");
+                "Check everything, print jobs, frames, time, memory, credits, and stop");
   cmd->add_flag("--strict", batch.strict,
                 "Sizes and lengths that the model does not draw as asked are faults");
   cmd->add_flag(
@@ -141,6 +141,7 @@ void add_batch(CLI::App& app, Command& chosen) {
       ->type_name("i/n");
   cmd->add_flag("--watch", batch.watch, "Wait for further lines in the file until stopped");
   cmd->add_flag("-f,--force", batch.force, "Make every job again and replace what is there");
+  add_plan_option(*cmd, batch.plan);
   cmd->add_option("--worker-of", batch.worker_of)->group("");
   cmd->add_option("--store", batch.store)->group("");
   add_slurm_options(*cmd, batch);

@@ -29,7 +29,8 @@ constexpr OtherName kOtherNames[] = {
 // What is not said of a job.
 bool belongs_to_batch(const CLI::Option& option) {
   const std::string name = option.get_single_name();
-  return option.get_group() == "Display" || name == "dry-run" || name == "help" || name == "force" || name == "ranks";
+  return option.get_group() == "Display" || name == "dry-run" || name == "help" || name == "force" || name == "ranks" ||
+         name == "plan";
 }
 
 std::string option_name(std::string name) {

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "lib/core/error.h"
+#include "lib/jobs/credit_plan.h"
 
 namespace sora::cli {
 namespace {
@@ -103,6 +104,8 @@ SlurmArray SlurmBatch::array_of(const LentJobs& lent) const {
                    "--progress", "plain"};
   if (batch_.keep_going) array.command.push_back("--keep-going");
   if (batch_.force) array.command.push_back("--force");
+  const CreditPlan plan = load_plan(batch_.plan);
+  if (plan.has_limits()) array.command.insert(array.command.end(), {"--plan", plan.reference()});
   array.command.push_back("--store");
   array.command.push_back(lent.folder().string() + "/");
   array.command.push_back(".sqlite");

@@ -11,6 +11,7 @@
 #include "lib/core/share_task.h"
 #include "lib/jobs/slurm.h"
 #include "lib/pipelines/request.h"
+#include "lib/serve/video_service.h"
 
 namespace sora::cli {
 
@@ -33,6 +34,7 @@ struct PreviewWish {
 struct MakeClips {
   Request request;
   std::string recipe;  // a clip or JSON file whose request is repeated; empty: none
+  std::string plan;    // name or file of the plan it is made under; empty: the one in force
   bool dry_run = false;
   int ranks = 1;  // processes that draw each clip together
   PreviewWish preview;
@@ -61,6 +63,7 @@ struct DecodeLatents {
   std::string path;
   OutputSpec output;
   Runtime runtime;
+  std::string plan;
 };
 
 // Works on models instead of clips.
@@ -97,6 +100,7 @@ struct RunBatch {
   int processes = 1;
   int shard = 0;
   int num_shards = 1;
+  std::string plan;       // of jobs that name none
   std::string worker_of;  // this process is one of several: the batch whose jobs it makes
   std::string store;      // of such a process on a cluster: the jobs of its task; empty: the folder's journal
   std::string on;         // slurm; empty: this machine
@@ -121,12 +125,34 @@ struct UseQueue {
   bool follow = false;
 };
 
+// Tells what the plan in force has left, what was spent, and what a command would cost.
+struct UseCredits {
+  enum class Action { Balance, History, Estimate, Prices, Plans };
+  Action action = Action::Balance;
+  std::string plan;
+  std::string account;               // a name of the server's token file; empty: the user's own
+  std::vector<std::string> command;  // of Estimate
+  int64_t limit = 20;                // of History
+};
+
+// Serves the queue over HTTP, or adds a token for it.
+struct ServeVideos {
+  ServeOptions options;
+  std::string new_token;  // name; empty: serve
+  std::vector<std::string> models;
+  std::vector<std::string> defaults;  // options of every job
+  std::string folder;                 // of the queue; empty: the user's own
+  std::string plan;                   // of callers that have none of their own
+  int processes = 1;
+  int64_t max_waiting = 100;
+};
+
 // Lists the style presets.
 struct ListPresets {};
 
 struct Command {
   std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents, RunBatch, ShowBatch, UseQueue,
-               ListPresets, ShowSheet, ShareFiles>
+               UseCredits, ServeVideos, ListPresets, ShowSheet, ShareFiles>
       action;
   Display display;
 };

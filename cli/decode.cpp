@@ -31,6 +31,7 @@ void add_decode(CLI::App& app, Command& chosen) {
       ->type_name("N")
       ->capture_default_str();
   add_output_options(*cmd, options->decode.output);
+  add_plan_option(*cmd, options->decode.plan);
   add_display_options(*cmd, options->display);
   cmd->final_callback([options, &chosen] {
     if (options->decode.path.empty()) fail(ErrorKind::Usage, "decode needs a file of latents; write sora decode clip.latents.safetensors");

@@ -2,6 +2,7 @@
 
 #include "cli/engine_library.h"
 #include "cli/parse.h"
+#include "cli/payment.h"
 #include "cli/results.h"
 #include "cli/run.h"
 #include "lib/core/error.h"
@@ -40,7 +41,66 @@ MakeClips parse_job(const std::vector<std::string>& command) {
   return *make;
 }
 
-EngineMaker::EngineMaker() : engine_(load_engine()) { engine_->keep_models_loaded(); }
+// Sets a job's credits aside once it is planned, waiting where the plan makes no more at a time.
+class EngineMaker::Payment : public Admission {
+ public:
+  Payment(EngineMaker& maker, const Job& job, const Observer& observer)
+      : maker_(maker), job_(job), account_(maker.account_of(job)), observer_(observer) {
+    if (account_.plan().has_limits()) maker_.engine_->set_admission(this);
+  }
+  ~Payment() override { maker_.engine_->set_admission(nullptr); }
+  Payment(const Payment&) = delete;
+  Payment& operator=(const Payment&) = delete;
+
+  void planned(const ClipShape& shape) override {
+    if (is_reserved()) account_.refund(maker_.work_of(job_), "planned anew");  // its latents were of no use
+    if (!account_.reserve(maker_.work_of(job_), work_text(job_.command.front(), shape), shape, job_.lane, &observer_)) return;
+    maker_.open_.insert(job_.id);
+    credits_of_clip_ = account_.price(shape, job_.lane) / shape.variations;
+  }
+
+  const CreditPlan& plan() const { return account_.plan(); }
+  bool is_reserved() const { return maker_.open_.count(job_.id) > 0; }
+  int64_t credits_of_clip() const { return credits_of_clip_; }
+
+ private:
+  EngineMaker& maker_;
+  const Job& job_;
+  Account& account_;
+  const Observer& observer_;
+  int64_t credits_of_clip_ = 0;
+};
+
+EngineMaker::EngineMaker(std::filesystem::path store, std::string plan)
+    : store_(std::filesystem::weakly_canonical(store)), plan_(std::move(plan)), engine_(load_engine()) {
+  engine_->keep_models_loaded();
+}
+
+EngineMaker::~EngineMaker() = default;
+
+Account& EngineMaker::account_of(const std::string& plan, const std::string& owner) {
+  const auto known = accounts_.find({plan, owner});
+  if (known != accounts_.end()) return known->second;
+  return accounts_.emplace(std::pair(plan, owner), Account(load_plan(plan), owner)).first->second;
+}
+
+Account& EngineMaker::account_of(const Job& job) {
+  return account_of(job.details.value("plan", plan_), job.owner);
+}
+
+std::string EngineMaker::work_of(const Job& job) const { return fmt::format("{}#{}", store_.string(), job.id); }
+
+void EngineMaker::settle(const Job& job) {
+  // Also what another process made: its result says that credits hang on it.
+  if (job.result.is_array() && !job.result.empty() && job.result.front().contains("credits"))
+    account_of(job).ledger().settle(work_of(job));
+  open_.erase(job.id);
+}
+
+void EngineMaker::refund(const Job& job) {
+  const bool is_paid = job.result.is_array() && !job.result.empty() && job.result.front().contains("credits");
+  if (open_.erase(job.id) > 0 || is_paid) account_of(job).ledger().refund(work_of(job), "it was not made");
+}
 
 // A job that was cut off after sampling goes on from its latents.
 std::vector<ClipResult> EngineMaker::make_clips(const Request& request, const std::filesystem::path& latents, Observer& observer) {
@@ -60,6 +120,8 @@ nlohmann::json EngineMaker::make(const Job& job, const std::filesystem::path& st
                                  Observer& observer) {
   use_directory(job);
   Request request = with_recipe(parse_job(job.command), *engine_);
+  Payment payment(*this, job, observer);
+  request.output = payment.plan().with_watermark(request.output);
   write_below(stage, job.output, request.output);
   nlohmann::json clips = nlohmann::json::array();
   for (const ClipResult& clip : make_clips(request, OutputFolder::latents_beside(stage), observer)) {
@@ -70,6 +132,7 @@ nlohmann::json EngineMaker::make(const Job& job, const std::filesystem::path& st
       result["paths"].push_back(
           std::filesystem::path(path).lexically_relative(stage).generic_string());
     }
+    if (payment.is_reserved()) result["credits"] = payment.credits_of_clip();
     clips.push_back(std::move(result));
   }
   return clips;

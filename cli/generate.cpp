@@ -56,12 +56,13 @@ void add_generate(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   cmd->add_option("--recipe", options->make.recipe, "Make again what this clip or JSON file was made from")
       ->type_name("FILE");
-  cmd->add_flag("-n,--dry-run", options->make.dry_run, "Print what would be made, with time and memory, and stop");
+  cmd->add_flag("-n,--dry-run", options->make.dry_run, "Print what would be made, with time, memory and credits, and stop");
   add_video_options(*cmd, options->make.request.video);
   add_sampling_options(*cmd, options->make.request.sampling);
   add_runtime_options(*cmd, options->make.request.runtime);
   add_ranks_option(*cmd, options->make.ranks);
   add_output_options(*cmd, options->make.request.output);
+  add_plan_option(*cmd, options->make.plan);
   add_display_options(*cmd, options->display);
   add_preview_options(*cmd, options->make.preview);
 

@@ -149,6 +149,12 @@ void add_output_options(CLI::App& app, OutputSpec& output) {
       ->group(group);
 }
 
+void add_plan_option(CLI::App& app, std::string& plan) {
+  app.add_option("--plan", plan, "Plan whose limits and credits hold: local, plus, pro, or a .toml file; otherwise $SORA_PLAN or that of config.toml")
+      ->type_name("PLAN")
+      ->group("Output");
+}
+
 void add_display_options(CLI::App& app, Display& display) {
   const std::string group = "Display";
   static const std::map<std::string, ProgressStyle> kStyles = {{"auto", ProgressStyle::Auto},

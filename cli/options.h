@@ -43,6 +43,7 @@ void add_sampling_options(CLI::App& app, Sampling& sampling);
 void add_runtime_options(CLI::App& app, Runtime& runtime);
 void add_ranks_option(CLI::App& app, int& ranks);
 void add_output_options(CLI::App& app, OutputSpec& output);
+void add_plan_option(CLI::App& app, std::string& plan);
 void add_display_options(CLI::App& app, Display& display);
 
 }  // namespace sora::cli

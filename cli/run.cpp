@@ -7,6 +7,7 @@
 
 #include "cli/batch.h"
 #include "cli/engine_library.h"
+#include "cli/payment.h"
 #include "cli/preview.h"
 #include "cli/progress.h"
 #include "cli/queue.h"
@@ -31,9 +32,24 @@ void report(const ClipResult& clip, const Display& display, bool to_stdout) {
   }
 }
 
-void print_plan(const PlanReport& plan, const Display& display) {
-  if (display.json) return write_result(plan.json.dump() + "\n");
-  for (const std::string& line : plan.lines) write_result(printable(line) + "\n");
+// Throws Error(Refused) after the plan is shown, where the plan of credits has no room for it.
+void print_plan(PlanReport plan, Account& account, const Display& display) {
+  const auto credits = [&]() -> std::optional<Quote> {
+    try {
+      return account.quote(plan.shape);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Refused) throw;
+      return std::nullopt;
+    }
+  }();
+  if (credits) plan.json["credits"] = credits_json(account, *credits);
+  if (credits) plan.lines.push_back("credits   " + credits_line(account, *credits));
+  if (display.json) {
+    write_result(plan.json.dump() + "\n");
+  } else {
+    for (const std::string& line : plan.lines) write_result(printable(line) + "\n");
+  }
+  account.check(plan.shape);
 }
 
 void run_action(const PrintText& print, const Display&) { write_result(print.text); }
@@ -47,9 +63,13 @@ void run_action(const MakeClips& make, const Display& wanted) {
   if (to_stdout && display.json) {
     fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
   }
+  Account account(load_plan(make.plan));
   const std::unique_ptr<Engine> engine = load_engine();
-  const Request request = with_recipe(make, *engine);
-  if (make.dry_run) return print_plan(engine->plan(request), display);
+  Request request = with_recipe(make, *engine);
+  request.output = account.plan().with_watermark(request.output);
+  if (make.dry_run) return print_plan(engine->plan(request), account, display);
+  ClipPayment payment(account, std::string(operation_name(request.operation)));
+  if (tells && account.plan().has_limits()) engine->set_admission(&payment);  // of several ranks one pays
   ProgressDisplay progress(display);
   begin_preview(make.preview, request.output.force, *engine, progress);
   for (const ClipResult& clip : engine->run(request, progress)) {
@@ -80,9 +100,12 @@ void run_action(const ShowInfo& show, const Display& display) {
 void run_action(const DecodeLatents& decode, const Display& display) {
   const bool to_stdout = decode.output.path == "-";
   if (to_stdout && display.json) fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
+  Account account(load_plan(decode.plan));
   const std::unique_ptr<Engine> engine = load_engine();
+  ClipPayment payment(account, "decode");
+  if (account.plan().has_limits()) engine->set_admission(&payment);
   ProgressDisplay progress(display);
-  for (const ClipResult& clip : engine->decode(decode.path, decode.output, decode.runtime, progress)) {
+  for (const ClipResult& clip : engine->decode(decode.path, account.plan().with_watermark(decode.output), decode.runtime, progress)) {
     progress.clear();
     report(clip, display, !to_stdout);
   }

@@ -13,6 +13,8 @@ void print_result(const std::string& text);
 void run_action(const ExploreGallery& explore, const Display& display);
 void run_action(const ShowSheet& show, const Display& display);
 void run_action(const ShareFiles& share, const Display& display);
+void run_action(const UseCredits& use, const Display& display);
+void run_action(const ServeVideos& serve, const Display& display);
 void run_action(const ListPresets& list, const Display& display);
 
 }  // namespace sora::cli

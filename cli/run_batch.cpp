@@ -16,6 +16,7 @@
 #include "cli/batch_jobs.h"
 #include "cli/batch_on_slurm.h"
 #include "cli/engine_maker.h"
+#include "cli/payment.h"
 #include "cli/results.h"
 #include "cli/run.h"
 #include "cli/signals.h"
@@ -99,16 +100,18 @@ struct Totals {
   int64_t frames = 0;
   double seconds = 0;
   int64_t memory_bytes = 0;
+  int64_t credits = 0;
 };
 
 // What a job is to become, by the engine's own plan; faults and, for `strict`, what the plan would
 // change.
 class PlanCheck {
  public:
-  PlanCheck(const RunBatch& batch, Engine& engine, const std::string& file)
-      : batch_(batch), engine_(engine), file_(file) {}
+  PlanCheck(const RunBatch& batch, EngineMaker& maker, const std::string& file)
+      : batch_(batch), engine_(maker.engine()), account_(maker.account_of(batch.plan, "")), file_(file) {}
 
-  void check(const PlannedJob& planned) {
+  // A job that is done already costs nothing.
+  void check(const PlannedJob& planned, bool is_done = false) {
     try {
       Request request = with_recipe(planned.make, engine_);
       request.output.path = planned.job.output;
@@ -117,6 +120,9 @@ class PlanCheck {
       totals.seconds += plan.json.at("seconds").get<double>();
       totals.memory_bytes =
           std::max(totals.memory_bytes, plan.json.at("memory_bytes").get<int64_t>());
+      const int64_t credits = account_.price(plan.shape);
+      if (!is_done) totals.credits += credits;
+      if (!is_done) running_totals_.push_back(totals.credits);
       for (const nlohmann::json& notice : plan.json.at("notices")) {
         Fault fault{file_, planned.at, ErrorKind::Usage, notice.get<std::string>()};
         if (batch_.strict)
@@ -129,6 +135,25 @@ class PlanCheck {
     }
   }
 
+  // What the whole costs, and what there is. Too few credits are a fault.
+  Quote check_credits() {
+    Quote quote{totals.credits, {}, ""};
+    if (!account_.is_counted()) return quote;
+    const Balance balance = account_.balance();
+    quote.left = *account_.plan().credits_per_month - balance.used;
+    quote.month = balance.month;
+    if (totals.credits <= *quote.left) return quote;
+    const auto num_fitting = std::upper_bound(running_totals_.begin(), running_totals_.end(), *quote.left) - running_totals_.begin();
+    faults.push_back({file_, {}, ErrorKind::Refused,
+                      fmt::format("the batch costs {} credits, and {} of the plan {}'s {} for {} are left; its first {} jobs would fit; "
+                                  "new credits come on {}",
+                                  totals.credits, *quote.left, account_.plan().name, *account_.plan().credits_per_month,
+                                  month_name(quote.month), num_fitting, next_month_day(quote.month))});
+    return quote;
+  }
+
+  const Account& account() const { return account_; }
+
   Totals totals;
   std::vector<Fault> faults;
   std::vector<Fault> notices;
@@ -136,7 +161,9 @@ class PlanCheck {
  private:
   const RunBatch& batch_;
   Engine& engine_;
+  Account& account_;
   std::string file_;
+  std::vector<int64_t> running_totals_;  // of credits, after each job
 };
 
 void show_faults(const std::vector<Fault>& faults, const Display& display) {
@@ -159,7 +186,7 @@ void show_faults(const std::vector<Fault>& faults, const Display& display) {
        faults.size() == 1 ? "fault" : "faults");
 }
 
-void print_plan(const JobList& list, const PlanCheck& check, int64_t num_done,
+void print_plan(const JobList& list, const PlanCheck& check, const Quote& quote, int64_t num_done,
                 const Display& display) {
   if (display.json) {
     nlohmann::json jobs = nlohmann::json::array();
@@ -172,7 +199,8 @@ void print_plan(const JobList& list, const PlanCheck& check, int64_t num_done,
                        {"done", num_done},
                        {"frames", check.totals.frames},
                        {"seconds", check.totals.seconds},
-                       {"memory_bytes", check.totals.memory_bytes}});
+                       {"memory_bytes", check.totals.memory_bytes},
+                       {"credits", credits_json(check.account(), quote)}});
   }
   for (const PlannedJob& planned : list.jobs) {
     std::string words;
@@ -185,9 +213,10 @@ void print_plan(const JobList& list, const PlanCheck& check, int64_t num_done,
     write_result("note: " + printable(to_string(notice)) + "\n");
   write_result(
       fmt::format("jobs      {}, {} of them done\nframes    {}\nwork      about {} here\nmemory    "
-                  "about {:.0f} MiB\ncredits   none are counted\n",
+                  "about {:.0f} MiB\ncredits   {}\n",
                   list.jobs.size(), num_done, check.totals.frames, clock_text(check.totals.seconds),
-                  static_cast<double>(check.totals.memory_bytes) / kBytesPerMiB));
+                  static_cast<double>(check.totals.memory_bytes) / kBytesPerMiB,
+                  credits_line(check.account(), quote)));
 }
 
 // A batch whose jobs are in the journal.
@@ -207,7 +236,7 @@ class BatchRun {
   // Checks and adds; faults are returned and leave the journal as it was.
   std::vector<Fault> add(JobList& list) {
     if (!list.faults.empty()) return list.faults;
-    PlanCheck check(batch_, maker_.engine(), batch_.file == "-" ? "stdin" : batch_.file);
+    PlanCheck check(batch_, maker_, batch_.file == "-" ? "stdin" : batch_.file);
     std::vector<int64_t> again;
     std::vector<NewJob> jobs;
     num_skipped_ = 0;
@@ -224,6 +253,7 @@ class BatchRun {
       }
       jobs.push_back(planned.job);
     }
+    check.check_credits();
     if (!check.faults.empty()) return check.faults;
     for (const Fault& notice : check.notices) notices_.push_back(notice);
     store_.set_batch(name_, jobs);
@@ -250,7 +280,7 @@ class BatchRun {
     WorkerEnd end = WorkerEnd::Finished;
     std::optional<Error> trouble;
     try {
-      recover(store_, folder_, shown, batch_.force);
+      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
       end = !batch_.on.empty()        ? cluster_.follow(shown)
             : batch_.processes == 1 ? run_here(shown)
                                     : run_processes(shown);
@@ -274,7 +304,7 @@ class BatchRun {
  private:
   // The array's number on stdout, as sbatch prints it.
   void hand_in() {
-    recover(store_, folder_, *std::make_unique<WorkerDisplay>(), batch_.force);
+    recover(store_, folder_, *std::make_unique<WorkerDisplay>(), batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
     const std::optional<std::string> number = cluster_.submit();
     if (display_.json) {
       nlohmann::json object = {{"schema", 1}, {"array", nullptr}, {"jobs_with_slurm", cluster_.num_lent()}, {"done", num_skipped_}};
@@ -327,7 +357,7 @@ class BatchRun {
     const auto now = std::chrono::steady_clock::now();
     if (now - last_recovery_ > kWatchInterval) {
       last_recovery_ = now;
-      recover(store_, folder_, shown, batch_.force);
+      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
       read_more(shown);
     }
     const JobCounts counts = store_.counts({.batch = name_});
@@ -352,6 +382,7 @@ class BatchRun {
     options.keep_going = batch_.keep_going;
     options.force = batch_.force;
     options.wait_for_more = [&] { return is_unfinished(shown); };
+    options.credits = &maker_;
     options.stop_now = [] { ::_exit(exit_code(ErrorKind::Stopped)); };
     return work(store_, folder_, maker_, shown, options);
   }
@@ -363,6 +394,7 @@ class BatchRun {
     if (batch_.keep_going) arguments.push_back("--keep-going");
     if (batch_.force) arguments.push_back("--force");
     if (batch_.watch) arguments.push_back("--watch");
+    if (!batch_.plan.empty()) arguments.insert(arguments.end(), {"--plan", batch_.plan});
     const int64_t pending = store_.counts({.batch = name_}).pending;
     const int count = batch_.watch ? batch_.processes
                                    : static_cast<int>(std::min<int64_t>(batch_.processes, pending));
@@ -381,7 +413,7 @@ class BatchRun {
         lost = lost || end.exit_code < 0;
         if (end.exit_code > 0) worst_code = end.exit_code;
       }
-      if (lost) recover(store_, folder_, shown, batch_.force, &losses);
+      if (lost) recover(store_, folder_, shown, batch_.force, &losses, JobStore::Recover::DeadLeases, &maker_);
       for (const Job& job : store_.finished_after(name_, told)) {
         told = job.finish_number;
         shown.job_ended(job);
@@ -423,7 +455,6 @@ void run_as_worker(const RunBatch& batch, const Display& display) {
   class Silent : public WorkerDisplay {
     bool stop_requested() const override { return stop_signalled(); }
   } silent;
-  EngineMaker maker;
   const OutputFolder folder(batch.folder);
   const bool is_task = !batch.store.empty();
   if (is_task && !fs::exists(batch.store)) fail(ErrorKind::NotFound, "{} is gone; its jobs were taken back", batch.store);
@@ -431,7 +462,8 @@ void run_as_worker(const RunBatch& batch, const Display& display) {
   const JobCounts counts = store.counts({});
   BatchDisplay log(display, folder.root(), counts.total(), counts.done);
   WorkerDisplay& shown = is_task ? static_cast<WorkerDisplay&>(log) : silent;
-  if (is_task) recover(store, folder, shown, batch.force, nullptr, JobStore::Recover::AllLeases);
+  EngineMaker maker(store.path(), batch.plan);
+  if (is_task) recover(store, folder, shown, batch.force, nullptr, JobStore::Recover::AllLeases, &maker);
   WorkerOptions options;
   options.batch = batch.worker_of == kAnyBatch ? "" : batch.worker_of;
   options.keep_going = batch.keep_going;
@@ -440,6 +472,7 @@ void run_as_worker(const RunBatch& batch, const Display& display) {
     return !stop_signalled() && (batch.watch || store.counts({.batch = options.batch}).pending > 0);
   };
   options.stop_now = [] { ::_exit(exit_code(ErrorKind::Stopped)); };
+  options.credits = &maker;
   const WorkerEnd end = work(store, folder, maker, shown, options);
   if (end == WorkerEnd::Failed)
     ::_exit(exit_code(ErrorKind::BatchFailed));  // the first process tells
@@ -447,8 +480,8 @@ void run_as_worker(const RunBatch& batch, const Display& display) {
 }
 
 // A dry run looks at a journal that is there and makes none.
-void plan_only(const RunBatch& batch, JobList& list, Engine& engine, const Display& display) {
-  PlanCheck check(batch, engine, batch.file == "-" ? "stdin" : batch.file);
+void plan_only(const RunBatch& batch, JobList& list, EngineMaker& maker, const Display& display) {
+  PlanCheck check(batch, maker, batch.file == "-" ? "stdin" : batch.file);
   int64_t num_done = 0;
   const fs::path folder = folder_of(batch);
   const bool has_journal = fs::exists(folder / ".sora" / "journal.sqlite");
@@ -456,13 +489,15 @@ void plan_only(const RunBatch& batch, JobList& list, Engine& engine, const Displ
   if (has_journal) store.emplace(folder / ".sora" / "journal.sqlite");
   for (const PlannedJob& planned : list.jobs) {
     const std::optional<Job> known = store ? store->find_by_key(planned.job.key) : std::nullopt;
-    if (known && known->state == JobState::Done) ++num_done;
-    check.check(planned);
+    const bool is_done = known && known->state == JobState::Done;
+    if (is_done) ++num_done;
+    check.check(planned, is_done);
   }
+  const Quote quote = check.check_credits();
   std::vector<Fault> faults = list.faults;
   faults.insert(faults.end(), check.faults.begin(), check.faults.end());
   if (!faults.empty()) fail_with_faults(faults, display);
-  print_plan(list, check, num_done, display);
+  print_plan(list, check, quote, num_done, display);
 }
 
 }  // namespace
@@ -473,12 +508,12 @@ void run_action(const RunBatch& batch, const Display& display) {
   if (!batch.file.empty()) list = read_jobs(batch, read_text(batch));
   if (!batch.dry_run && !list.faults.empty() && list.jobs.empty())
     fail_with_faults(list.faults, display);
-  EngineMaker maker;
-  if (batch.dry_run) return plan_only(batch, list, maker.engine(), display);
+  EngineMaker maker(folder_of(batch) / ".sora" / "journal.sqlite", batch.plan);
+  if (batch.dry_run) return plan_only(batch, list, maker, display);
 
   // Faults of the plan are told together with those of the file.
   if (!list.faults.empty()) {
-    PlanCheck check(batch, maker.engine(), list.faults.front().file);
+    PlanCheck check(batch, maker, list.faults.front().file);
     for (const PlannedJob& planned : list.jobs) check.check(planned);
     std::vector<Fault> faults = list.faults;
     faults.insert(faults.end(), check.faults.begin(), check.faults.end());

@@ -6,12 +6,15 @@
 #include <random>
 
 #include "cli/batch_display.h"
+#include "cli/engine_library.h"
 #include "cli/engine_maker.h"
 #include "cli/queue.h"
 #include "cli/results.h"
+#include "cli/run.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "lib/core/error.h"
+#include "lib/jobs/account.h"
 #include "lib/jobs/name_template.h"
 
 namespace sora::cli {
@@ -27,6 +30,24 @@ Job find(JobStore& store, int64_t id) {
   const std::optional<Job> job = store.find(id);
   if (!job) fail(ErrorKind::NotFound, "there is no job {} in this queue; see sora queue list", id);
   return *job;
+}
+
+// What jobs that wait for their turn have been promised.
+int64_t promised_credits(JobStore& store, const std::string& owner) {
+  int64_t credits = 0;
+  for (const Job& job : store.list({.owner = owner, .state = JobState::Pending})) credits += job.details.value("credits", int64_t{0});
+  return credits;
+}
+
+// The job's plan, written down so that whoever makes it holds to it; refused here where it cannot be kept.
+void agree_on_plan(const MakeClips& make, JobStore& store, NewJob& job) {
+  Account account(load_plan(make.plan), job.owner);
+  job.details["plan"] = account.plan().reference();
+  job.max_running = account.plan().max_concurrent;
+  if (!account.plan().has_limits() && account.plan().relaxed) return;
+  const std::unique_ptr<Engine> engine = load_engine();
+  const ClipShape shape = engine->plan(with_recipe(make, *engine)).shape;
+  job.details["credits"] = account.check(shape, job.lane, promised_credits(store, job.owner)).credits;
 }
 
 void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const Display& display) {
@@ -52,6 +73,7 @@ void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const
   job.lane = use.relaxed ? Lane::Relaxed : Lane::Priority;
   job.max_tries = use.retries + 1;
   job.details = {{"directory", fs::current_path().string()}};  // where the command's relative paths begin
+  agree_on_plan(make, store, job);
   const Job added = find(store, store.add(job));
   if (display.json) return write_json({{"job", to_json(added, folder.root())}});
   write_result(fmt::format("{}\n", added.id));
@@ -70,15 +92,16 @@ void make_jobs(const UseQueue& use, const OutputFolder& folder, JobStore& store,
   const int64_t failed_before = store.counts({}).failed;
   const JobCounts before = store.counts({});
   BatchDisplay shown(display, folder.root(), before.pending + before.running, 0);
-  EngineMaker maker;
-  recover(store, folder, shown, false);
+  EngineMaker maker(folder.journal(), "");
+  recover(store, folder, shown, false, nullptr, JobStore::Recover::DeadLeases, &maker);
   WorkerOptions options;
   options.keep_going = true;
   options.wait_for_more = [&] {
-    recover(store, folder, shown, false);
+    recover(store, folder, shown, false, nullptr, JobStore::Recover::DeadLeases, &maker);
     return !stop_signalled() && (use.follow || (!store.paused() && store.counts({}).pending > 0));
   };
   options.stop_now = [] { ::_exit(exit_code(ErrorKind::Stopped)); };
+  options.credits = &maker;
   const WorkerEnd end = work(store, folder, maker, shown, options);
   const JobCounts counts = store.counts({});
   shown.summary(counts);

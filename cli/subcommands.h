@@ -21,12 +21,14 @@ void add_show(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_models(CLI::App& app, Command& chosen);
 void add_decode(CLI::App& app, Command& chosen);
+void add_credits(CLI::App& app, Command& chosen);
+void add_serve(CLI::App& app, Command& chosen);
 void add_explore(CLI::App& app, Command& chosen);
 
 using AddSubcommand = void (*)(CLI::App& app, Command& chosen);
 
 inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_extend, add_recut,   add_loop, add_remix,
-                                                 add_blend,    add_batch,  add_queue,   add_presets, add_show, add_info,
+                                                 add_blend,    add_batch,  add_queue,   add_serve, add_credits, add_presets, add_show, add_info,
                                                  add_decode,   add_models, add_explore};
 
 }  // namespace sora::cli

@@ -38,12 +38,13 @@ void finish_tool(CLI::App* cmd, const std::shared_ptr<ToolOptions<Tool>>& option
   cmd->add_option("--variations", options->tool.variations, "Number of clips, each with the next seed")
       ->type_name("N")
       ->capture_default_str();
-  cmd->add_flag("-n,--dry-run", options->make.dry_run, "Print what would be made, with time and memory, and stop");
+  cmd->add_flag("-n,--dry-run", options->make.dry_run, "Print what would be made, with time, memory and credits, and stop");
   add_size_options(*cmd, options->make.request.video);
   add_sampling_options(*cmd, options->make.request.sampling);
   add_runtime_options(*cmd, options->make.request.runtime);
   add_ranks_option(*cmd, options->make.ranks);
   add_output_options(*cmd, options->make.request.output);
+  add_plan_option(*cmd, options->make.plan);
   add_display_options(*cmd, options->display);
   add_preview_options(*cmd, options->make.preview);
   cmd->final_callback([options, &chosen] {

@@ -39,6 +39,8 @@
 #include "lib/provenance/policy.h"
 #include "lib/provenance/model_digest.h"
 #include "lib/schedulers/scheduler.h"
+#include "lib/serve/http_server.h"
+#include "lib/serve/tokens.h"
 #include "lib/sora.h"
 #include "lib/tensor_io/checkpoint.h"
 #include "lib/tensor_io/safetensors.h"
@@ -73,6 +75,10 @@ std::filesystem::path built_in_presets() { return built_in_models().parent_path(
 
 int variations_of(const Request& request) {
   return std::visit([](const auto& operation) { return operation.variations; }, request.operation);
+}
+
+ClipShape shape_of(const Request& request, const Plan& plan) {
+  return {plan.output_size, plan.output_frames, plan.output_fps, variations_of(request)};
 }
 
 // The request with every wish the plan resolved, so that its recipe means the same in a later version.
@@ -223,7 +229,15 @@ class LocalEngine : public Engine {
     const c10::InferenceMode inference;
     return run_share_task(task, {built_in_presets(), user_presets()}, observer);
   }
+  void serve_videos(const ServeOptions& options, VideoService& service,
+                    const std::function<void(const std::string&)>& on_ready, Observer& observer) override {
+    sora::serve_videos(options, service, on_ready, observer);
+  }
+  std::string add_token(const std::string& path, const std::string& name, const std::string& plan) override {
+    return sora::add_token(path, name, plan);
+  }
   void keep_models_loaded() override { keep_loaded_ = true; }
+  void set_admission(Admission* admission) override { admission_ = admission; }
   void prepare(const std::vector<Request>& requests, Observer& observer) override;
   void keep_latents_at(const std::string& path) override { latents_at_ = path; }
   std::string sha256(const std::string& path) override { return sha256_of_file(path); }
@@ -240,6 +254,7 @@ class LocalEngine : public Engine {
   PreviewSpec preview_spec_;
   bool keep_loaded_ = false;
   std::string latents_at_;
+  Admission* admission_ = nullptr;
   std::optional<ModelInfo> kept_model_;  // the one that was used last
   Runtime kept_wish_;                    // what it was asked for as
   std::map<std::string, double> matrix_rates_;
@@ -338,6 +353,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     if (path != "-") image_policy.check_file(path);  // what comes through stdin is seen in the clip
   }
   const int count = variations_of(request);
+  if (admission_ != nullptr) admission_->planned(shape_of(request, plan));
   const std::string base_path =
       request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed) : request.output.path;
 
@@ -402,6 +418,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
       if (writer) writer->finish();
     });
 
+    if (admission_ != nullptr) admission_->made(index);
     if (writer) {
       for (const std::string& notice : writer->notices()) observer.notice(notice);
       result.paths = writer->paths();
@@ -426,7 +443,7 @@ PlanReport LocalEngine::plan(const Request& asked) {
   const Canvas canvas = make_canvas(plan);
   format_for(request.output.path.empty() ? "clip.mp4" : request.output.path, request.output.codec);
   const double rate = matrix_rate(plan.dtype);
-  return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate)};
+  return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate), shape_of(request, plan)};
 }
 
 Request LocalEngine::recipe(const std::string& name) {

@@ -17,6 +17,8 @@
 #include "lib/export.h"
 #include "lib/gallery/gallery.h"
 #include "lib/pipelines/request.h"
+#include "lib/pipelines/request_shape.h"
+#include "lib/serve/video_service.h"
 
 namespace sora {
 
@@ -35,6 +37,7 @@ struct ClipResult {
 struct PlanReport {
   std::vector<std::string> lines;  // for a person
   nlohmann::json json;             // the same for a program
+  ClipShape shape;                 // what would come out
 };
 
 class SORA_EXPORT Engine {
@@ -42,6 +45,9 @@ class SORA_EXPORT Engine {
   virtual ~Engine();
   // Makes the clips of a request, one for each variation. Throws Error; nothing is left half written.
   virtual std::vector<ClipResult> run(const Request& request, Observer& observer) = 0;
+  // Asks `admission` from now on before each run and decode, and tells it of each clip; null: nobody. It has to outlive
+  // its use.
+  virtual void set_admission(Admission* admission) = 0;
   // The clip of latents that --save-latents or a failed decoding left. Only threads and memory of `runtime` count.
   virtual std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output,
                                          const Runtime& runtime, Observer& observer) = 0;
@@ -67,6 +73,11 @@ class SORA_EXPORT Engine {
                                int max_rows) = 0;
   // Packs clips and presets into archives and takes such archives in; the result as JSON. Throws Error.
   virtual nlohmann::json share(const ShareTask& task, Observer& observer) = 0;
+  // Answers HTTP requests for videos until the observer asks to stop; see lib/serve/http_server.h.
+  virtual void serve_videos(const ServeOptions& options, VideoService& service,
+                            const std::function<void(const std::string& base_url)>& on_ready, Observer& observer) = 0;
+  // A new token for serve_videos; see lib/serve/tokens.h.
+  virtual std::string add_token(const std::string& path, const std::string& name, const std::string& plan) = 0;
   // `sora models`; the result as JSON. Throws Error.
   virtual nlohmann::json models(const ModelTask& task, Observer& observer) = 0;
   // From now on the parts of a model that fit into memory stay loaded between requests.

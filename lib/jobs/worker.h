@@ -25,6 +25,14 @@ class JobMaker {
   virtual std::string sha256(const std::filesystem::path& path) = 0;
 };
 
+// Told what a job's credits wait for. Each may be said twice.
+class JobCredits {
+ public:
+  virtual ~JobCredits() = default;
+  virtual void settle(const Job& job) = 0;  // Made: its files are whole, its result is set
+  virtual void refund(const Job& job) = 0;  // it is not made, for now or for good
+};
+
 // What is told of each job, and, as an observer, of the work in it.
 class WorkerDisplay : public Observer {
  public:
@@ -43,6 +51,7 @@ struct WorkerOptions {
   // Called when a stop was asked for and the job goes on for kStopPatience_s; it is to end the
   // process.
   std::function<void()> stop_now = [] {};
+  JobCredits* credits = nullptr;  // null: nothing is counted
 };
 
 // From SIGTERM to SIGKILL Slurm and Kubernetes leave 30 s.
@@ -61,6 +70,7 @@ WorkerEnd work(JobStore& store, const OutputFolder& folder, JobMaker& maker, Wor
 // Gives jobs that were made by processes now dead their names, and frees what such processes were
 // making.
 void recover(JobStore& store, const OutputFolder& folder, WorkerDisplay& display, bool force,
-             std::map<int64_t, int>* losses = nullptr, JobStore::Recover which = JobStore::Recover::DeadLeases);
+             std::map<int64_t, int>* losses = nullptr, JobStore::Recover which = JobStore::Recover::DeadLeases,
+             JobCredits* credits = nullptr);
 
 }  // namespace sora

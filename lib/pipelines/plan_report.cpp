@@ -53,7 +53,6 @@ std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, cons
   lines.push_back(fmt::format("work      {:.3g} TFLOP, about {:.0f} s here", sampling_flops(model, plan) / 1e12,
                               estimated_seconds(plan, model, matrix_rate)));
   lines.push_back("memory    " + memory.describe());
-  lines.push_back("credits   none are counted");
   for (const std::string& notice : plan.notices) lines.push_back("note      " + notice);
   return lines;
 }

@@ -13,9 +13,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 # Who may include whom, one step down; what lies further down may be included too. All lib folders see core.
 STEPS_DOWN = {
     "cli": ["lib"],
-    "lib": ["jobs", "gallery", "hub", "provenance"],  # lib/sora.h and the engine behind it
+    "lib": ["jobs", "gallery", "serve", "hub", "provenance"],  # lib/sora.h and the engine behind it
     "jobs": ["provenance"],
     "gallery": ["provenance"],
+    "serve": ["provenance"],
     "hub": ["provenance"],
     "provenance": ["pipelines"],
     "pipelines": ["text", "models", "schedulers", "media"],
@@ -30,7 +31,7 @@ STEPS_DOWN = {
 }
 
 # What the program may see of the library: loading torch is left to libsora.so.
-TORCH_FREE = re.compile(r"^(cli/|lib/core/|lib/jobs/|lib/pipelines/request|lib/gallery/gallery\.h$|lib/sora\.h$|lib/export\.h$)")
+TORCH_FREE = re.compile(r"^(cli/|lib/core/|lib/jobs/|lib/pipelines/request|lib/gallery/gallery\.h$|lib/serve/video_service\.h$|lib/sora\.h$|lib/export\.h$)")
 TORCH = re.compile(r"^(ATen|torch|c10|caffe2)/")
 
 # One door per dependency: the headers of a library, and the only files that may include them.
@@ -44,7 +45,7 @@ DOORS = [
     ("libcurl", re.compile(r"^curl/"), re.compile(r"^lib/hub/http_client")),
     ("RE2", re.compile(r"^re2/"), re.compile(r"^lib/provenance/")),
     ("toml++", re.compile(r"^toml\+\+/"), re.compile(r"^lib/(provenance|jobs)/")),
-    ("cpp-httplib", re.compile(r"^httplib"), re.compile(r"^lib/(gallery|jobs)/")),
+    ("cpp-httplib", re.compile(r"^httplib"), re.compile(r"^lib/(gallery|serve)/")),
     ("libarchive", re.compile(r"^archive(_entry)?\.h$"), re.compile(r"^lib/gallery/archive\.")),
     ("chafa", re.compile(r"^chafa"), re.compile(r"^lib/media/terminal_picture")),
     ("OpenSSL", re.compile(r"^openssl/"), re.compile(r"^lib/provenance/")),
@@ -57,7 +58,7 @@ DOORS = [
 # A unit compiled for a newer processor (cmake/sora_targets.cmake).
 PROCESSOR_UNIT = re.compile(r"_(avx2|avx512|avx512bf16|amx)\.cpp$")
 EMPTY_NAMES = re.compile(r"^(utils?|helpers?|common|managers?|misc)(_.*)?$")
-GENERATED = {"sora/build_config.h", "sora/embedded_gallery.h", "sora/embedded_policy.h"}
+GENERATED = {"sora/build_config.h", "sora/embedded_gallery.h", "sora/embedded_policy.h", "sora/embedded_plans.h"}
 
 
 class Tree:

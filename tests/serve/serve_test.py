@@ -1,0 +1,330 @@
+"""`sora serve` as its clients see it: the `openai` package with another base URL, and plain HTTP where a client is hostile.
+
+The model is a tiny one that diffusers wrote; clips take about a second each.
+"""
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import site
+import subprocess
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SORA = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build")) / "sora"
+MODEL = ROOT / "tests/data/pipelines/t2v_unipc"
+PATIENCE_S = 240
+
+_python = subprocess.run([ROOT / "scripts/python-env", "openai"], check=True, capture_output=True, text=True).stdout.strip()
+_code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+site.addsitedir(subprocess.run([_python, "-c", _code], check=True, capture_output=True, text=True).stdout.strip())
+import openai  # noqa: E402  the real client, from the environment just named
+
+
+class Server:
+    """A running `sora serve` with its queue, on a free port."""
+
+    def __init__(self, folder, *options, jobs=1, environment=None):
+        self.folder = folder
+        self.environment = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config"),
+                            **(environment or {})}
+        self.environment.pop("SORA_PLAN", None)
+        self.arguments = [SORA, "serve", "--port", "0", "--queue", folder / "queue", "--model", MODEL, "--jobs", str(jobs), *options,
+                          "--steps", "2", "--dtype", "f32", "--fps", "4"]
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([str(argument) for argument in self.arguments], stdout=subprocess.PIPE, text=True, env=self.environment,
+                                        cwd=self.folder)
+        self.base_url = self.process.stdout.readline().strip()
+        assert self.base_url.startswith("http://127.0.0.1:"), self.base_url
+        self.port = int(self.base_url.split(":")[2].split("/")[0])
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        self.process.wait(PATIENCE_S)
+
+    def client(self, token="none"):
+        return openai.OpenAI(base_url=self.base_url, api_key=token, max_retries=0, timeout=PATIENCE_S)
+
+    def ask(self, method, path, body=None, headers=None):
+        """A request without a client's manners; status and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection.putrequest(method, path, skip_host="Host" in (headers or {}))
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+    def run(self, *arguments):
+        return subprocess.run([str(SORA), *map(str, arguments)], env=self.environment, cwd=self.folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("serve")
+    server = Server(folder, "--model", folder / "model")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory):
+    """A server that makes nothing by itself."""
+    folder = tmp_path_factory.mktemp("waiting")
+    (folder / "policy.toml").write_text('[[rule]]\nid = "logos"\nreason = "trade marks"\nany = ["acme"]\n')
+    server = Server(folder, jobs=0, environment={"SORA_POLICY": str(folder / "policy.toml")})
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def video(server):
+    """A completed video."""
+    video = server.client().videos.create_and_poll(prompt="a red ball", model="sora-2", seconds="4", size="64x48")
+    assert video.status == "completed", video
+    return video
+
+
+def picture(width=64, height=48):
+    out = subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size={width}x{height}", "-frames:v", "1", "-f", "image2pipe", "-c:v",
+                          "png", "-"], check=True, capture_output=True)
+    return out.stdout
+
+
+def wait_until(condition):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+
+
+def probe(path):
+    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "stream=width,height,codec_name:format=duration", "-of",
+                          "json", path], check=True, capture_output=True, text=True)
+    found = json.loads(out.stdout)
+    return {**found["streams"][0], "duration": float(found["format"].get("duration", 0))}
+
+
+def test_a_video_is_created_polled_and_downloaded(server, video, tmp_path):
+    assert video.id.startswith("video_") and video.object == "video"
+    assert (video.progress, video.prompt, video.seconds, video.size, video.model) == (100, "a red ball", "4", "64x48", "sora-2")
+    assert video.created_at <= video.completed_at <= time.time() + 1
+    assert video.error is None and video.remixed_from_video_id is None
+    server.client().videos.download_content(video.id).write_to_file(tmp_path / "clip.mp4")
+    found = probe(tmp_path / "clip.mp4")
+    assert (found["width"], found["height"]) == (64, 48)
+    assert found["duration"] == pytest.approx(4, abs=0.3)
+
+
+def test_thumbnail_and_spritesheet(server, video, tmp_path):
+    for variant, size in [("thumbnail", (64, 48)), ("spritesheet", (256, 192))]:
+        server.client().videos.download_content(video.id, variant=variant).write_to_file(tmp_path / variant)
+        found = probe(tmp_path / variant)
+        assert (found["codec_name"], found["width"], found["height"]) == ("webp", *size)
+    with pytest.raises(openai.BadRequestError):
+        server.client().videos.download_content(video.id, variant="../video")
+
+
+def test_a_range_of_the_file(server, video):
+    path = f"/v1/videos/{video.id}/content"
+    status, whole = server.ask("GET", path)
+    assert status == 200
+    status, part = server.ask("GET", path, headers={"Range": "bytes=10-99"})
+    assert (status, part) == (206, whole[10:100])
+
+
+def test_remix_names_its_source(server, video):
+    client = server.client()
+    remix = client.videos.remix(video.id, prompt="a blue ball")
+    assert remix.remixed_from_video_id == video.id and remix.status == "queued" and remix.prompt == "a blue ball"
+    assert client.videos.poll(remix.id).status == "completed"
+
+
+def test_a_picture_to_begin_with(waiting):
+    client = waiting.client()
+    files = [("first.png", picture(), "image/png"), {"image_url": "data:image/png;base64," + base64.b64encode(picture()).decode()}]
+    for reference in files:
+        order = client.videos.create(prompt="a ball", input_reference=reference, size="64x48")
+        job = next(job for job in map(json.loads, waiting.run("queue", "list", "--json", "--queue", "queue").stdout.splitlines()) if order.id in job["job"]["output"])
+        upload = next(word for word in job["job"]["command"] if word.startswith("--image=")).split("=", 1)[1]
+        assert pathlib.Path(upload).read_bytes() == picture()
+        client.videos.delete(order.id)
+        assert not pathlib.Path(upload).exists()
+    for wrong in [("first.png", b"not a picture", "image/png"), {"image_url": "http://127.0.0.1:1/first.png"}]:
+        with pytest.raises(openai.BadRequestError):
+            client.videos.create(prompt="a ball", input_reference=wrong)
+    assert list((waiting.folder / "queue/.sora/uploads").iterdir()) == []
+
+
+def test_json_does_as_well_as_a_form(waiting):
+    body = json.dumps({"prompt": "a ball", "seconds": 8, "size": "64x48"}).encode()
+    status, answer = waiting.ask("POST", "/v1/videos", body, {"Content-Type": "application/json"})
+    order = json.loads(answer)
+    assert (status, order["seconds"], order["status"], order["progress"]) == (200, "8", "queued", 0)
+    waiting.client().videos.delete(order["id"])
+
+
+def test_lists_are_pages(waiting):
+    client = waiting.client()
+    ids = [client.videos.create(prompt=f"ball {number}", size="64x48").id for number in range(5)]
+    assert [video.id for video in client.videos.list(limit=2)] == ids[::-1]
+    assert [video.id for video in client.videos.list(limit=3, order="asc")] == ids
+    page = client.videos.list(limit=2, after=ids[3])
+    assert [video.id for video in page.data] == [ids[2], ids[1]] and page.has_more
+    for wrong in [{"limit": 0}, {"limit": 101}, {"order": "random"}]:
+        with pytest.raises(openai.BadRequestError):
+            client.videos.list(**wrong)
+    with pytest.raises(openai.NotFoundError):
+        client.videos.list(after="video_" + "0" * 32)
+    for each in ids:
+        assert client.videos.delete(each).deleted
+    assert client.videos.list().data == []
+    with pytest.raises(openai.NotFoundError):
+        client.videos.retrieve(ids[0])
+
+
+@pytest.mark.parametrize("wish,code,param", [
+    ({"prompt": ""}, "missing_required_parameter", "prompt"),
+    ({"model": "/etc/passwd"}, "model_not_found", "model"),
+    ({"seconds": "4 --output=/tmp/x"}, "invalid_value", None),
+    ({"seconds": "-1"}, "invalid_value", None),
+    ({"size": "huge"}, "invalid_value", None),
+    ({"extra_body": {"steps": "3"}}, "unknown_parameter", "steps"),
+    ({"prompt": "an acme truck"}, "moderation_blocked", None),
+])
+def test_what_is_wrong_is_told_in_the_clients_terms(waiting, wish, code, param):
+    with pytest.raises(openai.BadRequestError) as caught:
+        waiting.client().videos.create(**{"prompt": "a ball", **wish})
+    assert (caught.value.code, caught.value.param, caught.value.type) == (code, param, "invalid_request_error")
+    assert waiting.client().videos.list().data == []
+
+
+def test_prompts_are_texts_and_no_options(waiting):
+    client = waiting.client()
+    for prompt in ["-", "--help", "--output=/tmp/x", "a\nb", "赤いボール", "[1,2]"]:
+        order = client.videos.create(prompt=prompt, size="64x48")
+        assert order.prompt == prompt
+        client.videos.delete(order.id)
+
+
+def test_paths_lead_nowhere_else(waiting):
+    for path in ["/v1/videos/../../etc/passwd", "/v1/videos/%2e%2e%2f%2e%2e%2fetc%2fpasswd/content", "/v1/videos/video_x/content", "/etc/passwd",
+                 "/v1/videos/video_" + "0" * 32 + "/content"]:
+        status, body = waiting.ask("GET", path)
+        assert status == 404 and "error" in json.loads(body)
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Host": "evil.example:8000"}, {"Origin": "https://evil.example"}, {"Origin": "null"}])
+def test_web_pages_do_not_get_in(waiting, headers):
+    status, body = waiting.ask("POST", "/v1/videos", b"{}", {"Content-Type": "application/json", **headers})
+    assert status == 403 and json.loads(body)["error"]["code"] == "forbidden_host"
+    assert waiting.client().models.list().data[0].id == str(MODEL)
+
+
+def test_bodies_are_bounded(tmp_path):
+    server = Server(tmp_path, "--max-body", "64K", jobs=0)
+    try:
+        status, body = server.ask("POST", "/v1/videos", b"x" * 100_000, {"Content-Type": "application/json"})
+        assert status == 413 and json.loads(body)["error"]["code"] == "request_too_large"
+        status, _ = server.ask("POST", "/v1/videos", b"[1, 2", {"Content-Type": "application/json"})
+        assert status == 400
+    finally:
+        server.stop()
+
+
+def test_only_the_loopback_address_without_tokens(tmp_path):
+    server = Server(tmp_path, jobs=0)
+    try:
+        rows = [line.split() for table in ("tcp", "tcp6") for line in pathlib.Path("/proc/net", table).read_text().splitlines()[1:]]
+        assert [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{server.port:04X}")] == [f"0100007F:{server.port:04X}"]
+        out = server.run("serve", "--address", "0.0.0.0", "--port", "0")
+        assert out.returncode == 2 and "--token-file" in out.stderr
+    finally:
+        server.stop()
+
+
+def test_tokens_have_their_own_videos_and_plans(tmp_path):
+    tokens = tmp_path / "tokens"
+    plan = tmp_path / "small.toml"
+    plan.write_text('name = "small"\ncredits_per_month = 50\nmax_duration_s = 8\n')
+    add = {name: subprocess.run([SORA, "serve", "--token-file", tokens, "--add-token", name, *options], check=True, capture_output=True, text=True).stdout.strip()
+           for name, options in [("ann", ["--plan", str(plan)]), ("bob", [])]}
+    assert oct(tokens.stat().st_mode & 0o777) == "0o600"
+    assert add["ann"] not in tokens.read_text() and hashlib.sha256(add["ann"].encode()).hexdigest() in tokens.read_text()
+    server = Server(tmp_path, "--token-file", tokens)
+    try:
+        for wrong in ["", "none", add["ann"] + "x", add["ann"][:-1]]:
+            status, body = server.ask("GET", "/v1/videos", headers={"Authorization": f"Bearer {wrong}"})
+            assert status == 401 and json.loads(body)["error"]["code"] == "invalid_api_key"
+        with pytest.raises(openai.AuthenticationError):
+            server.client("none").videos.create(prompt="a ball")
+        ann, bob = server.client(add["ann"]), server.client(add["bob"])
+        video = ann.videos.create_and_poll(prompt="a ball", seconds="8", size="64x48")  # 32 of 50 credits
+        assert video.status == "completed"
+        with pytest.raises(openai.NotFoundError):
+            bob.videos.retrieve(video.id)
+        assert bob.videos.list().data == []
+        with pytest.raises(openai.BadRequestError) as caught:
+            ann.videos.create(prompt="a ball", seconds="12", size="64x48")
+        assert caught.value.code == "plan_limit"
+        with pytest.raises(openai.RateLimitError) as caught:
+            ann.videos.create(prompt="a ball", seconds="8", size="64x48")
+        assert caught.value.code == "insufficient_quota" and "4 s of this size" in caught.value.message
+        bob.videos.create(prompt="a ball", seconds="12", size="64x48")
+        balance = json.loads(server.run("credits", "--plan", plan, "--account", "ann", "--json").stdout)
+        assert (balance["left"], balance["used"], balance["reserved"]) == (18, 32, 0)
+    finally:
+        server.stop()
+
+
+def test_a_failed_video_says_so(server):
+    """Its model is gone when its turn comes."""
+    client = server.client()
+    model = server.folder / "model"
+    assert server.run("queue", "pause", "--queue", "queue").returncode == 0
+    shutil.copytree(MODEL, model)
+    order = client.videos.create(prompt="a ball", model=str(model), size="64x48")
+    shutil.rmtree(model)
+    assert server.run("queue", "unpause", "--queue", "queue").returncode == 0
+    failed = client.videos.poll(order.id)
+    assert failed.status == "failed" and failed.error.code == "video_generation_failed" and str(model) in failed.error.message
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.videos.download_content(order.id)
+    assert caught.value.code == "video_not_ready"
+
+
+def test_jobs_outlive_the_server(tmp_path):
+    server = Server(tmp_path, jobs=0)
+    first = server.client().videos.create(prompt="a ball", size="64x48")
+    server.stop(signal.SIGKILL)
+    server.arguments[server.arguments.index("--jobs") + 1] = "1"
+    server.start()
+    try:
+        assert server.client().videos.poll(first.id).status == "completed"
+        before = server.client().videos.download_content(first.id).content
+        server.stop()
+        server.start()
+        assert server.client().videos.download_content(first.id).content == before
+    finally:
+        server.stop()
+
+
+def test_a_running_video_is_deleted_and_the_next_is_made(server):
+    client = server.client()
+    long = client.videos.create(prompt="a ball", size="320x192", seconds="60")
+    wait_until(lambda: client.videos.retrieve(long.id).status == "in_progress")
+    assert client.videos.delete(long.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.videos.retrieve(long.id)
+    assert client.videos.create_and_poll(prompt="a ball", size="64x48").status == "completed"
