@@ -128,8 +128,7 @@ VideoRecord VideoJobs::remix(const ApiCaller& caller, const std::string& id, con
   wish.command = {"remix"};
   wish.command.insert(wish.command.end(), options_.begin(), options_.end());
   wish.command.push_back("--model=" + (is_offered ? wish.model : models_.front()));
-  wish.command.push_back("--prompt=" + prompt);
-  wish.command.push_back(source);
+  wish.command.insert(wish.command.end(), {"--", source, prompt});
   return add(caller, wish);
 }
 

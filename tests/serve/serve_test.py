@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SORA = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build")) / "sora"
 MODEL = ROOT / "tests/data/pipelines/t2v_unipc"
 PATIENCE_S = 240
+pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
 
 _python = subprocess.run([ROOT / "scripts/python-env", "openai"], check=True, capture_output=True, text=True).stdout.strip()
 _code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
