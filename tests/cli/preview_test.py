@@ -20,7 +20,7 @@ pyte = pytest.importorskip("pyte")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SORA = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build")) / "sora"
 PROMPT = "a red ball bounces on the meadow"
-QUICK = ["--steps", "6", "--frames", "9"]
+QUICK = ["--steps", "6", "--frames", "9", "--size", "160x96"]
 ROWS, COLUMNS = 24, 80
 CELL = b"\x1b[6;20;10t"
 KITTY = b"\x1b_Gi=31;OK\x1b\\" + CELL + b"\x1b[?62;c"
@@ -243,4 +243,4 @@ def test_show_plays_and_leaves_a_sheet(tmp_path, answer, sign):
     if answer == PLAIN:
         assert len(lines) > 4
     code, output, _ = on_terminal(["show", "a.mp4", "--still"], tmp_path, answer)
-    assert code == 0 and len(IMAGES.findall(without_questions(output))) <= 9
+    assert code == 0 and (answer == PLAIN or output.count(sign) == 1)
