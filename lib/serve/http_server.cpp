@@ -61,13 +61,7 @@ void answer(Response& response, const ApiError& error) {
 ApiFields fields_of(const Request& request) {
   if (!request.is_multipart_form_data()) return fields_of_json(request.body);
   ApiFields fields;
-  for (const auto& [name, part] : request.files) {
-    if (name == "input_reference[image_url]") {
-      fields["input_reference"] = picture_field(part.content);
-    } else {
-      fields[name] = {part.content, !part.filename.empty()};
-    }
-  }
+  for (const auto& [name, part] : request.files) fields[name] = {part.content, !part.filename.empty()};
   return fields;
 }
 

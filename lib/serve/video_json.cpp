@@ -96,8 +96,6 @@ json to_json(const ApiError& error) {
             {"code", or_null(error.code)}}}};
 }
 
-ApiField picture_field(const std::string& url) { return {bytes_of_data_url(url), true}; }
-
 ApiFields fields_of_json(const std::string& body) {
   const json object = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) refuse("invalid_json", "The body is no JSON object.");
@@ -107,7 +105,7 @@ ApiFields fields_of_json(const std::string& body) {
     if (name == "input_reference" && value.is_object()) {
       if (value.size() != 1 || !value.contains("image_url") || !value["image_url"].is_string())
         refuse("invalid_type", "'input_reference' in JSON is an object with 'image_url' alone.", name);
-      fields[name] = picture_field(value["image_url"].get<std::string>());
+      fields[name] = {bytes_of_data_url(value["image_url"].get<std::string>()), true};
     } else {
       fields[name] = {text_of_json(name, value), false};
     }

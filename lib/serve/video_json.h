@@ -20,9 +20,6 @@ struct ApiField {
 };
 using ApiFields = std::map<std::string, ApiField>;
 
-// A picture given as a data URL. Throws ApiError(400) for any other.
-ApiField picture_field(const std::string& url);
-
 // Throws ApiError(400) for what is no object of texts, numbers and, for input_reference, an object with image_url.
 ApiFields fields_of_json(const std::string& body);
 

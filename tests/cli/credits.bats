@@ -132,6 +132,19 @@ used() { "$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved
   [ "$("$SORA" queue list --json | jq -s 'map(select(.job.state == "done")) | length')" -eq 3 ]
 }
 
+@test "a job whose process is killed is paid once, when it is made" {
+  "$SORA" queue add generate "a red ball" -m "$MODEL" --size 160x96 --frames 5 --fps 4 --steps 60 --dtype f32 --plan small.toml
+  "$SORA" queue run --quiet &
+  pid=$!
+  for _ in $(seq 600); do [ "$(used)" = "4 4 1" ] && break; sleep 0.1; done
+  [ "$(used)" = "4 4 1" ]
+  kill -9 $pid
+  wait $pid || true
+  [ "$(used)" = "0 0 0" ]
+  "$SORA" queue run --quiet
+  [ "$(used)" = "4 0 0" ]
+}
+
 @test "processes side by side never make more than was paid for" {
   for i in $(seq 6); do make --plan small.toml -o "clip-$i.mp4" 2>/dev/null & done
   wait

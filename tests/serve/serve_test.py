@@ -154,17 +154,31 @@ def test_remix_names_its_source(server, video):
 
 def test_a_picture_to_begin_with(waiting):
     client = waiting.client()
-    files = [("first.png", picture(), "image/png"), {"image_url": "data:image/png;base64," + base64.b64encode(picture()).decode()}]
-    for reference in files:
-        order = client.videos.create(prompt="a ball", input_reference=reference, size="64x48")
-        job = next(job for job in map(json.loads, waiting.run("queue", "list", "--json", "--queue", "queue").stdout.splitlines()) if order.id in job["job"]["output"])
-        upload = next(word for word in job["job"]["command"] if word.startswith("--image=")).split("=", 1)[1]
-        assert pathlib.Path(upload).read_bytes() == picture()
-        client.videos.delete(order.id)
-        assert not pathlib.Path(upload).exists()
-    for wrong in [("first.png", b"not a picture", "image/png"), {"image_url": "http://127.0.0.1:1/first.png"}]:
-        with pytest.raises(openai.BadRequestError):
-            client.videos.create(prompt="a ball", input_reference=wrong)
+
+    def upload_of(order):
+        job = next(job["job"] for job in map(json.loads, waiting.run("queue", "list", "--json", "--queue", "queue").stdout.splitlines())
+                   if order in job["job"]["output"])
+        return pathlib.Path(next(word for word in job["command"] if word.startswith("--image=")).split("=", 1)[1])
+
+    def order_in_json(url):
+        body = json.dumps({"prompt": "a ball", "size": "64x48", "input_reference": {"image_url": url}}).encode()
+        status, answer = waiting.ask("POST", "/v1/videos", body, {"Content-Type": "application/json"})
+        return status, json.loads(answer)
+
+    by_form = client.videos.create(prompt="a ball", input_reference=("first.png", picture(), "image/png"), size="64x48").id
+    status, by_json = order_in_json("data:image/png;base64," + base64.b64encode(picture()).decode())
+    assert status == 200
+    for order in [by_form, by_json["id"]]:
+        upload = upload_of(order)
+        assert upload.read_bytes() == picture()
+        client.videos.delete(order)
+        assert not upload.exists()
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.videos.create(prompt="a ball", input_reference=("first.png", b"not a picture", "image/png"))
+    assert caught.value.code == "invalid_image"
+    for url in ["http://127.0.0.1:1/first.png", "file:///etc/passwd", "data:image/png;base64,***"]:
+        status, answer = order_in_json(url)
+        assert (status, answer["error"]["code"]) == (400, "invalid_image_url")
     assert list((waiting.folder / "queue/.sora/uploads").iterdir()) == []
 
 
@@ -287,6 +301,9 @@ def test_tokens_have_their_own_videos_and_plans(tmp_path):
         assert (balance["left"], balance["used"], balance["reserved"]) == (18, 32, 0)
     finally:
         server.stop()
+    tokens.chmod(0o666)
+    out = server.run("serve", "--port", "0", "--queue", "queue", "--jobs", "0", "--token-file", tokens)
+    assert out.returncode == 3 and "others may write" in out.stderr
 
 
 def test_a_failed_video_says_so(server):
