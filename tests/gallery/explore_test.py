@@ -317,22 +317,36 @@ def test_the_server_shows_clips_as_they_land_and_to_this_machine_only(browser, p
 
 
 def test_ten_thousand_clips_are_quick(browser, place):
-    """The page of 10,000 clips: those of the gallery again and again, each under its own ID and prompt."""
+    """The page of 10,000 clips: those of the gallery again and again, each under its own ID and prompt. What counts is the
+    processor time of the page's own thread, as other work on the machine must not matter."""
     site = place[0] / "site"
     text = (site / "data/clips.js").read_text()
     data = json.loads(text[text.index("{"):text.rindex(";")])
     rows = [row for row in data["clips"] if len(row[1]) < 200]
     many = [[f"{number:012x}", f"{rows[number % len(rows)][1]} number {number}", *rows[number % len(rows)][2:]] for number in range(10000)]
     (site / "data/clips.js").write_text("window.soraGallery = " + json.dumps({"featured": [], "clips": many}) + ";\n")
+    browser.command("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def processor_seconds():
+        metrics = {metric["name"]: metric["value"] for metric in browser.command("Performance.getMetrics", {})["metrics"]}
+        return metrics["TaskDuration"]
+
     try:
-        open_index(browser, place)
+        browser.open("about:blank")
+        begin = processor_seconds()
+        browser.open(index_url(place))
+        browser.wait("document.querySelector('#count').textContent")
+        opening = processor_seconds() - begin
         assert browser.run("return document.querySelector('#count').textContent") == "10000 clips"
+        assert len(cards(browser)) <= 120  # the rest is made as one scrolls
         paint = browser.run("return performance.getEntriesByType('paint').find(e => e.name === 'first-contentful-paint').startTime")
-        start = time.monotonic()
+        begin = processor_seconds()
         took = browser.run("""const begin = performance.now(), search = document.querySelector('#search');
             search.value = 'number 9999'; search.dispatchEvent(new Event('input')); return performance.now() - begin""")
-        assert cards(browser)[0].endswith("number 9999") and time.monotonic() - start < 5
-        print(f"first paint {paint:.0f} ms, search {took:.0f} ms")
-        assert paint < 3000 and took < 1500
+        searching = processor_seconds() - begin
+        assert cards(browser)[0].endswith("number 9999")
+        print(f"first paint {paint:.0f} ms, search {took:.0f} ms; processor time {opening * 1000:.0f} and {searching * 1000:.0f} ms")
+        assert opening < 4 and searching < 3
     finally:
+        browser.command("Performance.disable", {})
         (site / "data/clips.js").write_text(text)
