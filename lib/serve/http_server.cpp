@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <charconv>
@@ -111,6 +112,11 @@ class VideoServer {
   VideoServer(const ServeOptions& options, VideoService& service) : options_(options), service_(service) {
     if (!options.token_file.empty()) tokens_ = std::make_unique<TokenFile>(options.token_file);
     server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    // A port that is taken is taken: the library's own options would share it with another server.
+    server_.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    });
     server_.set_payload_max_length(static_cast<size_t>(options.max_body_bytes));
     server_.set_read_timeout(kReadTimeout_s, 0);
     server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});

@@ -263,6 +263,8 @@ def test_only_the_loopback_address_without_tokens(tmp_path):
     try:
         rows = [line.split() for table in ("tcp", "tcp6") for line in pathlib.Path("/proc/net", table).read_text().splitlines()[1:]]
         assert [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{server.port:04X}")] == [f"0100007F:{server.port:04X}"]
+        taken = server.run("serve", "--port", server.port, "--queue", "queue", "--jobs", "0")
+        assert taken.returncode == 6 and "is taken" in taken.stderr
         out = server.run("serve", "--address", "0.0.0.0", "--port", "0")
         assert out.returncode == 2 and "--token-file" in out.stderr
     finally:
