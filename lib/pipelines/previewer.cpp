@@ -1,14 +1,21 @@
-// A map that lies beside the model was fitted on clips; without one, the VAE itself is asked once.
+// A tiny decoder shows most where one was chosen. A map that lies beside the model was fitted on clips; without one, the
+// decoder itself is asked once.
 #include "lib/pipelines/previewer.h"
 
 #include "lib/core/error.h"
 #include "lib/pipelines/colour_map.h"
 #include "lib/pipelines/decode.h"
+#include "lib/pipelines/tiny_previewer.h"
 
 namespace sora {
 namespace {
 
 constexpr const char* kMapFile = "preview.json";
+
+std::unique_ptr<Previewer> tiny_decoder(const ModelInfo& model, const Plan& plan, const std::string&,
+                                        const std::filesystem::path&) {
+  return make_tiny_previewer(model, plan);
+}
 
 std::unique_ptr<Previewer> fitted_map(const ModelInfo& model, const Plan&, const std::string& fingerprint,
                                       const std::filesystem::path&) {
@@ -38,7 +45,7 @@ using MakePreviewer = std::unique_ptr<Previewer> (*)(const ModelInfo&, const Pla
                                                      const std::filesystem::path&);
 
 // Best first; one that returns null has nothing for the model.
-constexpr MakePreviewer kPreviewers[] = {fitted_map, measured_map};
+constexpr MakePreviewer kPreviewers[] = {tiny_decoder, fitted_map, measured_map};
 
 }  // namespace
 
