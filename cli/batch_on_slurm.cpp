@@ -81,17 +81,19 @@ void SlurmBatch::collect(BatchDisplay* shown) {
   std::vector<LentJobs> active;
   for (LentJobs& lent : lent_) {
     const bool is_at_end = !is_active(lent, shown);  // asked first: what comes after it is all there is
-    std::vector<Job> ended = lent.collect(journal_);
+    lent.collect(journal_);
     if (is_at_end) {
-      for (Job& job : lent.take_back(journal_, folder_, batch_.force, losses_)) ended.push_back(std::move(job));
+      lent.take_back(journal_, folder_, batch_.force, losses_);
     } else {
       active.push_back(std::move(lent));
     }
-    for (const Job& job : ended) {
-      if (shown != nullptr) shown->job_ended(job);
-    }
   }
   lent_ = std::move(active);
+  if (shown == nullptr) return;
+  for (const Job& job : journal_.finished_after(name_, told_)) {  // whoever collected them
+    told_ = job.finish_number;
+    shown->job_ended(job);
+  }
 }
 
 SlurmArray SlurmBatch::array_of(const LentJobs& lent) const {
@@ -158,6 +160,7 @@ bool SlurmBatch::wait_for_arrays(BatchDisplay& shown) {
 
 WorkerEnd SlurmBatch::follow(BatchDisplay& shown) {
   int idle_rounds = 0;
+  told_ = journal_.last_finish_number();
   for (;;) {
     const int64_t last_end = journal_.last_finish_number();
     if (const std::optional<std::string> number = submit()) {

@@ -66,6 +66,11 @@ class RankGroup::Connection {
     backend = c10::make_intrusive<ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>(name, store), rank, size, options);
   }
 
+  // `sent` in stretches of so many numbers to each rank, `taken` in stretches from each. c10d moves the counts away.
+  void exchange(at::Tensor& taken, at::Tensor& sent, std::vector<int64_t> taken_counts, std::vector<int64_t> sent_counts) const {
+    together([&] { return backend->alltoall_base(taken, sent, taken_counts, sent_counts); });
+  }
+
   int rank;
   int size;
   c10::intrusive_ptr<c10d::Backend> backend;
@@ -89,7 +94,7 @@ at::Tensor RankGroup::tokens_to_heads(const at::Tensor& x_BlHK, int64_t num_toke
   std::vector<int64_t> sent_counts(static_cast<size_t>(size_), heads * batch * own * width), taken_counts;
   for (int r = 0; r < size_; ++r) taken_counts.push_back(heads * batch * share(num_tokens, r).count * width);
   at::Tensor taken = at::empty({heads * batch * num_tokens * width}, x_BlHK.options());
-  together([&] { return connection_->backend->alltoall_base(taken, sent, taken_counts, sent_counts); });
+  connection_->exchange(taken, sent, taken_counts, sent_counts);
   std::vector<at::Tensor> pieces = taken.split_with_sizes(taken_counts);
   for (int r = 0; r < size_; ++r) {
     at::Tensor& piece = pieces[static_cast<size_t>(r)];
@@ -105,7 +110,7 @@ at::Tensor RankGroup::heads_to_tokens(const at::Tensor& x_BLhK) const {
   std::vector<int64_t> sent_counts, taken_counts(static_cast<size_t>(size_), own * batch * heads * width);
   for (int r = 0; r < size_; ++r) sent_counts.push_back(share(num_tokens, r).count * batch * heads * width);
   at::Tensor taken = at::empty({size_ * own * batch * heads * width}, x_BLhK.options());
-  together([&] { return connection_->backend->alltoall_base(taken, sent, taken_counts, sent_counts); });
+  connection_->exchange(taken, sent, taken_counts, sent_counts);
   return taken.view({size_, own, batch, heads, width}).permute({2, 1, 0, 3, 4}).reshape({batch, own, size_ * heads, width});
 }
 

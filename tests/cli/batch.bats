@@ -185,6 +185,28 @@ END
   [ "$(state_count done)" -eq 6 ]
 }
 
+@test "a job that is cut off after sampling goes on from its latents, to the bytes of an unbroken run" {
+  echo "a red ball -- --seed 1 --frames 81 --steps 1 --size 64x48 --output clip.mkv" >>prompts.txt
+  "$SORA" batch prompts.txt -o whole --quiet
+  latents=clips/.sora/work/1.latents.safetensors
+  for _ in $(seq 10); do # a clip may be done before the kill
+    rm -rf clips
+    "$SORA" batch prompts.txt -o clips --quiet >/dev/null &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && [ ! -e $latents ]; do sleep 0.02; done
+    kill -KILL $pid 2>/dev/null || true
+    wait $pid || true
+    [ ! -e $latents ] || break
+  done
+  [ -e $latents ]
+  run --separate-stderr "$SORA" batch prompts.txt -o clips --progress json
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *'"decode"'* ]]
+  [[ "$stderr" != *'"denoise"'* ]]
+  cmp whole/clip.mkv clips/clip.mkv
+  [ -z "$(find clips/.sora/work -type f)" ]
+}
+
 @test "a full disk is exit 6, and with space again the same command goes on" {
   [ "$(id -u)" -eq 0 ] || skip "mounting a small disk needs root"
   mkdir small

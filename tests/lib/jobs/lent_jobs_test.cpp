@@ -1,0 +1,96 @@
+#include "lib/jobs/lent_jobs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/scratch_directory.h"
+
+namespace sora {
+namespace {
+
+namespace fs = std::filesystem;
+
+class LentJobsTest : public ::testing::Test {
+ protected:
+  LentJobsTest() : folder_(scratch_ / "clips"), journal_(folder_.journal()) {
+    std::vector<NewJob> jobs;
+    for (int i = 0; i < 5; ++i) {
+      NewJob job;
+      job.key = std::to_string(i);
+      job.command = {"generate", job.key};
+      job.output = job.key + ".mp4";
+      jobs.push_back(job);
+    }
+    journal_.set_batch("b", jobs);
+  }
+
+  // A task makes the first job of its store, up to the state given.
+  Job make(JobStore& task, bool publishes) {
+    const Job job = *task.claim({});
+    std::ofstream(folder_.stage(job.id) / job.output) << job.key;
+    const std::vector<JobFile> files = folder_.staged_files(job.id, [](const fs::path&) { return "00"; });
+    task.mark_made(job.id, files, {{"x", 1}});
+    if (publishes) task.mark_done(job.id, folder_.publish(job.id, files, false));
+    return job;
+  }
+
+  ScratchDirectory scratch_;
+  OutputFolder folder_;
+  JobStore journal_;
+  std::map<int64_t, int> losses_;
+};
+
+TEST_F(LentJobsTest, EveryJobIsLentOnceAndNoRecoveryFreesIt) {
+  const auto lent = LentJobs::lend(journal_, folder_, "b", 2);
+  ASSERT_TRUE(lent);
+  EXPECT_EQ(lent->num_tasks(), 2);
+  EXPECT_EQ(lent->counts().pending, 5);
+  EXPECT_EQ(JobStore(lent->store_of(0)).counts({}).pending, 3);
+  EXPECT_FALSE(journal_.claim({}));
+  EXPECT_TRUE(journal_.recover().empty());
+  EXPECT_EQ(journal_.counts({}).running, 5);
+  EXPECT_FALSE(LentJobs::lend(journal_, folder_, "b", 2)) << "nothing is left to lend";
+}
+
+TEST_F(LentJobsTest, WhatTasksHaveDoneIsCollectedOnce) {
+  auto lent = LentJobs::lend(journal_, folder_, "b", 2);
+  JobStore task(lent->store_of(1));
+  const Job made = make(task, true);
+  ASSERT_EQ(lent->collect(journal_).size(), 1u);
+  EXPECT_TRUE(lent->collect(journal_).empty());
+  const Job settled = *journal_.find(made.id);
+  EXPECT_EQ(settled.state, JobState::Done);
+  EXPECT_EQ(settled.files.at(0).name, made.output);
+  EXPECT_EQ(settled.result.at("x"), 1);
+  EXPECT_EQ(LentJobs::all(folder_).at(0).under_way().size(), 4u);
+}
+
+TEST_F(LentJobsTest, WhatWasMadeGetsItsNameAndTheRestIsPendingAgain) {
+  auto lent = LentJobs::lend(journal_, folder_, "b", 1);
+  JobStore task(lent->store_of(0));
+  const Job made = make(task, false);
+  const Job cut_off = *task.claim({});
+  const std::vector<Job> ended = lent->take_back(journal_, folder_, false, losses_);
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].id, made.id);
+  EXPECT_TRUE(folder_.exists(made.output));
+  EXPECT_EQ(journal_.find(cut_off.id)->state, JobState::Pending);
+  EXPECT_EQ(journal_.counts({}).pending, 4);
+  EXPECT_TRUE(LentJobs::all(folder_).empty());
+}
+
+TEST_F(LentJobsTest, AJobThatLosesItsProcessAgainAndAgainHasFailed) {
+  int64_t unlucky = 0;
+  for (int round = 0; round <= kMaxLosses; ++round) {
+    auto lent = LentJobs::lend(journal_, folder_, "b", 1);
+    unlucky = JobStore(lent->store_of(0)).claim({})->id;
+    lent->take_back(journal_, folder_, false, losses_);
+  }
+  EXPECT_EQ(journal_.find(unlucky)->state, JobState::Failed);
+  EXPECT_EQ(journal_.counts({}).pending, 4);
+}
+
+}  // namespace
+}  // namespace sora
