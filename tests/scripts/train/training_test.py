@@ -3,11 +3,15 @@
 import importlib.util
 import os
 import sys
+import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
+WORK = tempfile.TemporaryDirectory()
+os.environ["SORA_TRAIN_DIR"] = WORK.name
 os.environ["TORCH_COMPILE_DISABLE"] = "1"  # compiling takes longer than the tests
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts/train"))
 
@@ -80,6 +84,72 @@ class FastTransformer(unittest.TestCase):
         (torch.softmax(q @ k.transpose(-1, -2) / 2 + bias[:, None, None], -1) @ v).backward(towards)
         for mine, t in zip(ours, inputs):
             self.assertLess(float((mine - t.grad).abs().max()), 1e-5)
+
+
+@unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
+class Turbo(unittest.TestCase):
+    def test_noise_levels_are_those_of_diffusers_euler(self):
+        import stage_turbo
+        from diffusers import FlowMatchEulerDiscreteScheduler
+        scheduler = FlowMatchEulerDiscreteScheduler(shift=stage_turbo.SHIFT)
+        scheduler.set_timesteps(stage_turbo.STEPS)
+        np.testing.assert_allclose(stage_turbo.levels(), scheduler.sigmas.numpy(), atol=1e-6)
+        self.assertEqual(len(stage_turbo.SMALL_STEPS), stage_turbo.STEPS)
+
+    def test_diffusers_loads_the_lora_as_it_was_trained(self):
+        import copy
+        import settings
+        import stage_turbo
+        import torch
+        from diffusers import WanTransformer3DModel
+        torch.manual_seed(0)
+        model = WanTransformer3DModel(**settings.TRANSFORMER | {"num_layers": 1})
+        plain = copy.deepcopy(model)
+        lora = stage_turbo.Lora(model, 4)
+        self.assertEqual(len(lora.of), 10)
+        with torch.no_grad():
+            for _, _, _, up in lora.of.values():
+                up.normal_(0, 0.05)
+        lora.apply()
+        inputs = torch.randn(1, 100, 2, 4, 4), torch.tensor([500.0]), torch.randn(1, 8, settings.TEXT["d_model"])
+        with torch.no_grad():
+            before, trained = (m(*inputs, return_dict=False)[0] for m in (plain, model))
+            plain.load_lora_adapter(lora.tensors())
+            loaded = plain(*inputs, return_dict=False)[0]
+        self.assertLess(float((loaded - trained).norm() / trained.norm()), 1e-4)
+        self.assertGreater(float((before - trained).norm() / trained.norm()), 1e-2)
+
+
+@unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
+class Vae(unittest.TestCase):
+    def test_outlines_weigh_most_and_the_mean_is_one(self):
+        import stage_vae
+        import torch
+        coverage = torch.zeros(1, 1, 2, 32, 32)
+        coverage[..., 8:24, 8:24] = 1
+        weights = stage_vae.importance(coverage)[0, 0, 0]
+        self.assertAlmostEqual(float(weights.mean()), 1, places=4)
+        self.assertGreater(weights[16, 8], 2 * weights[16, 16])
+        self.assertGreater(weights[16, 16], weights[2, 2])
+
+
+@unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
+class FromModel(unittest.TestCase):
+    def test_checkpoints_hold_the_model_s_own_weights_and_count_as_complete(self):
+        import from_model
+        import settings
+        import stage_diffusion
+        import torch
+        from safetensors.torch import load_file
+        with mock.patch.object(sys, "argv", ["from_model.py", str(settings.MODEL_DIR)]):
+            from_model.main()
+        saved = settings.load(settings.WORK / "diffusion/diffusion.pt")
+        own = load_file(settings.MODEL_DIR / "transformer/diffusion_pytorch_model.safetensors")
+        for name, tensor in own.items():
+            self.assertTrue(torch.equal(saved["average"]["transformer." + name], tensor.float()), name)
+        names = {n for n, _ in stage_diffusion.Nano("cpu").named_parameters() if not n.startswith("head.")}
+        self.assertEqual(names, set(saved["average"]))
+        self.assertEqual(saved["step"], settings.COMPLETE)
 
 
 if __name__ == "__main__":
