@@ -20,7 +20,7 @@
 namespace sora {
 namespace {
 
-constexpr int64_t kProgram = 400 << 20;  // libtorch, FFmpeg and the encoder's buffers
+constexpr int64_t kProgram = 256 << 20;  // libtorch, FFmpeg and the encoder's buffers
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int64_t kMaxBatchedTokens = 4096;  // both guidance passes at once, wan_denoiser.cpp
 

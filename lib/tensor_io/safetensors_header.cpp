@@ -203,6 +203,11 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t num_da
     fail(ErrorKind::Input, "{}: safetensors header is not valid JSON at byte {}", description,
          zero + 1);
   }
+  // Nor may a byte order mark stand before the object, which the parser would skip.
+  if (text.starts_with("\xef\xbb\xbf")) {
+    fail(ErrorKind::Input, "{}: safetensors header is not valid JSON at byte 1, a byte order mark",
+         description);
+  }
   HeaderEvents events;
   if (!json::sax_parse(text.begin(), text.end(), &events) || !events.problem.empty()) {
     fail(ErrorKind::Input, "{}: safetensors header {}", description, events.problem);
