@@ -52,6 +52,10 @@ class KeepingAllocator final : public c10::Allocator {
     const std::lock_guard lock(mutex_);
     shrink_to(0);
   }
+  int64_t num_fresh() {
+    const std::lock_guard lock(mutex_);
+    return num_fresh_;
+  }
   size_t kept_bytes() {
     const std::lock_guard lock(mutex_);
     return kept_bytes_;
@@ -82,6 +86,7 @@ class KeepingAllocator final : public c10::Allocator {
     }
     void* const block = c10::alloc_cpu(bytes);
     const std::lock_guard lock(mutex_);
+    ++num_fresh_;
     in_use_.emplace(block, bytes);
     return block;
   }
@@ -116,6 +121,7 @@ class KeepingAllocator final : public c10::Allocator {
   std::mutex mutex_;
   size_t limit_ = 0;
   size_t kept_bytes_ = 0;
+  int64_t num_fresh_ = 0;
   std::list<Kept> kept_;  // the latest first
   std::multimap<size_t, Place> by_size_;
   std::unordered_map<void*, size_t> in_use_;
@@ -133,6 +139,8 @@ void keep_tensor_memory(int64_t limit_bytes) {
 }
 
 void release_tensor_memory() { KeepingAllocator::instance().release(); }
+
+int64_t fresh_tensor_blocks() { return KeepingAllocator::instance().num_fresh(); }
 
 int64_t kept_tensor_bytes() {
   return static_cast<int64_t>(KeepingAllocator::instance().kept_bytes());

@@ -18,4 +18,8 @@ void release_tensor_memory();
 // Bytes kept and not in use.
 int64_t kept_tensor_bytes();
 
+// Blocks that came from the system since the process began: it stands still where all that a loop
+// needs is kept.
+int64_t fresh_tensor_blocks();
+
 }  // namespace sora

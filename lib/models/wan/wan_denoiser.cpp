@@ -11,6 +11,7 @@
 
 #include "lib/models/wan/lora.h"
 #include "lib/models/wan/parts.h"
+#include "lib/nn/tensor_memory.h"
 
 namespace sora {
 namespace {
@@ -64,6 +65,7 @@ void WanDenoiser::use_expert(bool low_noise) {
   both_.reset();
   contexts_.clear();
   transformer_.reset();
+  release_tensor_memory();  // of the expert that was
   const std::filesystem::path& path = low_noise ? model_.parts.transformer_2 : model_.parts.transformer;
   const std::string part = fmt::format("{} {} {} {} {} {}", path.string(), low_noise, model_.placement.stream_blocks,
                                        c10::toString(dtype_), arithmetic_.int8_products, arithmetic_.int8_attention);

@@ -217,6 +217,7 @@ TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
 }
 
 TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
+  if (!GetParam().model.starts_with("t2v")) GTEST_SKIP() << "the text to video models are enough for it";
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const auto error_in = [&](const std::string& dtype) {
@@ -231,6 +232,7 @@ TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
 }
 
 TEST_P(WholeRun, OutsideOfItsIntervalGuidanceIsOff) {
+  if (!GetParam().model.starts_with("t2v")) GTEST_SKIP() << "the text to video models are enough for it";
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const auto latents_of = [&](const auto& change) {

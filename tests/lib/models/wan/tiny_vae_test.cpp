@@ -42,6 +42,7 @@ class TinyVaeForms : public testing::TestWithParam<std::pair<const char*, int>> 
   static at::Tensor wanted(const Checkpoint& stored) {
     return stored.get("frames").transpose(1, 2).mul(2).sub(1);
   }
+  const OneThread one_thread_;
 };
 
 TEST_P(TinyVaeForms, DecodesAsItsAuthorsCodeDoes) {
@@ -55,7 +56,9 @@ TEST_P(TinyVaeForms, Bf16IsNear) {
   const Checkpoint given = stored();
   const at::Tensor frames =
       at::cat(chunks_of(open_form(form(), at::kBFloat16), given.get("latents")), 2);
-  EXPECT_LE(relative_error(frames, wanted(given)), 0.02);
+  // Of frames in [-1, 1]: a last layer's result of about a half is a 512th off in bf16, twice that
+  // here, and each layer before it adds some.
+  EXPECT_LE(greatest_difference(frames, wanted(given)), 8.0 / 256);
 }
 
 TEST_P(TinyVaeForms, HandsOverAFrameAndThenFourAtATime) {

@@ -13,6 +13,7 @@
 #include "lib/core/config_reader.h"
 #include "lib/core/json_file.h"
 #include "lib/tensor_io/checkpoint.h"
+#include "lib/nn/tensor_memory.h"
 #include "tests/error_of.h"
 
 namespace sora {
@@ -135,6 +136,28 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, WanTransformerParity, testing::ValuesIn(case_
                            std::replace(name.begin(), name.end(), '/', '_');
                            return name;
                          });
+
+TEST(WanTransformerMemory, AfterTheFirstStepNothingLargeComesFromTheSystem) {
+  const c10::InferenceMode inference;
+  for (const bool in_int8 : {false, true}) {
+    const auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(folder() / "t2v" / "model"));
+    const Weights weights(checkpoint, at::kBFloat16);
+    const WanTransformerConfig config =
+        WanTransformerConfig::from_config(ConfigReader::open(folder() / "t2v" / "model" / "config.json"));
+    const WanTransformer model(config, weights, false, {.dtype = at::kBFloat16, .int8_products = in_int8});
+    const WanTextContext text = model.prepare_text(at::randn({1, 8, config.text_dim}).to(at::kBFloat16), {8});
+    const at::Tensor latents = at::randn({1, config.in_channels, 6, 64, 64});  // 6144 tokens: more than 1 MiB a tensor
+    const auto step = [&](double timestep) { return model(latents, at::full({1}, timestep, at::kFloat), text); };
+    keep_tensor_memory(int64_t{256} << 20);
+    step(900);
+    const int64_t after_first = fresh_tensor_blocks();
+    EXPECT_GT(after_first, 0);
+    step(600);
+    step(300);
+    EXPECT_EQ(fresh_tensor_blocks(), after_first) << (in_int8 ? "int8" : "bf16");
+    keep_tensor_memory(0);
+  }
+}
 
 class WanTransformerErrors : public testing::Test {
  protected:
