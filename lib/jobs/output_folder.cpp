@@ -114,6 +114,7 @@ fs::path OutputFolder::stage(int64_t job) const {
   clear_stage(job);
   const fs::path below = fs::path(".sora") / "work" / std::to_string(job);
   open_below(root_, below, true);
+  open_below(root_, latents_beside(below).parent_path(), true);
   return root_ / below;
 }
 
@@ -123,12 +124,12 @@ void OutputFolder::clear_stage(int64_t job) const {
 }
 
 fs::path OutputFolder::latents_beside(const fs::path& stage) {
-  return stage.parent_path() / (stage.filename().string() + ".latents.safetensors");
+  return stage.parent_path() / (stage.filename().string() + ".sampled") / "latents.safetensors";
 }
 
 void OutputFolder::forget_latents(int64_t job) const {
   std::error_code ignored;
-  fs::remove(latents_beside(root_ / ".sora" / "work" / std::to_string(job)), ignored);
+  fs::remove_all(latents_beside(root_ / ".sora" / "work" / std::to_string(job)).parent_path(), ignored);
 }
 
 std::vector<JobFile> OutputFolder::staged_files(int64_t job, const Sha256OfFile& sha256) const {

@@ -31,7 +31,7 @@ class OutputFolder {
   std::filesystem::path stage(int64_t job) const;
   void clear_stage(int64_t job) const;
 
-  // Beside a job's staging folder: its latents, once they are sampled. They stay when the stage is cleared, so that a job
+  // In a folder beside a job's staging folder: its latents, once they are sampled. They stay when the stage is cleared, so that a job
   // that was cut off need not sample again.
   static std::filesystem::path latents_beside(const std::filesystem::path& stage);
   void forget_latents(int64_t job) const;

@@ -188,7 +188,7 @@ END
 @test "a job that is cut off after sampling goes on from its latents, to the bytes of an unbroken run" {
   echo "a red ball -- --seed 1 --frames 81 --steps 1 --size 64x48 --output clip.mkv" >>prompts.txt
   "$SORA" batch prompts.txt -o whole --quiet
-  latents=clips/.sora/work/1.latents.safetensors
+  latents=clips/.sora/work/1.sampled/latents.safetensors
   for _ in $(seq 10); do # a clip may be done before the kill
     rm -rf clips
     "$SORA" batch prompts.txt -o clips --quiet >/dev/null &
