@@ -68,7 +68,7 @@ class Server:
         return response.status, response.read()
 
     def run(self, *arguments):
-        return subprocess.run([str(SORA), *map(str, arguments)], env=self.environment, cwd=self.folder, capture_output=True, text=True)
+        return subprocess.run([str(SORA), *map(str, arguments)], env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
