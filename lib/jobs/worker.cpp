@@ -203,6 +203,7 @@ class Worker {
   }
 
   JobState end_without_clip(const Job& job, const Error& error) {
+    const bool is_full = error.kind() == ErrorKind::Io && !folder_.takes_files();  // as the job left it
     folder_.clear_stage(job.id);
     if (options_.credits != nullptr) options_.credits->refund(job);
     if (error.kind() == ErrorKind::Cancelled && !display_.stop_requested() && lease_.cancelled()) {
@@ -214,7 +215,7 @@ class Worker {
       store_.release(job.id);
       return JobState::Running;
     }
-    if (error.kind() == ErrorKind::Io && !folder_.takes_files()) {
+    if (is_full) {
       store_.release(job.id);  // throws as well where the store lies on the same disk; recover()
                                // frees the job then
       throw error;
