@@ -34,6 +34,13 @@ at::Tensor numbers(const json& list, int64_t expected) {
   return at::tensor(values, at::kFloat);
 }
 
+at::Tensor matrix(const json& list, int64_t num_rows, int64_t num_columns) {
+  std::vector<at::Tensor> rows;
+  for (const json& row : list) rows.push_back(numbers(row, num_columns));
+  if (static_cast<int64_t>(rows.size()) != num_rows) throw json::other_error::create(501, "another number of rows", &list);
+  return at::stack(rows);
+}
+
 json rows_of(const at::Tensor& matrix) {
   json rows = json::array();
   for (int64_t row = 0; row < matrix.size(0); ++row) {
@@ -59,10 +66,12 @@ std::optional<ColourMap> read_colour_map(const std::filesystem::path& path, cons
            file.at("weight").size(), map.patch, num_channels);
     }
     const int64_t outputs = map.patch * map.patch * 3;
-    std::vector<at::Tensor> rows;
-    for (const json& row : file.at("weight")) rows.push_back(numbers(row, outputs));
-    map.weight_ZO = at::stack(rows);
+    map.weight_ZO = matrix(file.at("weight"), num_channels, outputs);
     map.bias_O = numbers(file.at("bias"), outputs);
+    if (file.contains("first")) {
+      map.first_weight_ZO = matrix(file.at("first").at("weight"), num_channels, outputs);
+      map.first_bias_O = numbers(file.at("first").at("bias"), outputs);
+    }
     return map;
   } catch (const json::exception& error) {
     fail(ErrorKind::Input, "{} is no map of colours ({}); remove it", path.string(), error.what());
@@ -117,7 +126,11 @@ ColourMap measure_colour_map(const Decoder& decoder, int64_t channels) {
 at::Tensor ColourMapPreviewer::operator()(const at::Tensor& latents_1CFHW) const {
   const at::Tensor latents_FHWZ = latents_1CFHW[0].permute({1, 2, 3, 0}).to(at::kCPU, at::kFloat).contiguous();
   const int64_t frames = latents_FHWZ.size(0), rows = latents_FHWZ.size(1), columns = latents_FHWZ.size(2);
-  const at::Tensor colours = at::addmm(map_.bias_O, latents_FHWZ.flatten(0, 2), map_.weight_ZO);
+  at::Tensor colours = at::addmm(map_.bias_O, latents_FHWZ.flatten(0, 2), map_.weight_ZO);
+  if (map_.first_weight_ZO.defined()) {
+    colours.narrow(0, 0, rows * columns)
+        .copy_(at::addmm(map_.first_bias_O, latents_FHWZ[0].flatten(0, 1), map_.first_weight_ZO));
+  }
   return colours.mul(127.5)
       .add_(127.5)
       .round_()

@@ -18,9 +18,13 @@ struct ColourMap {
   int64_t patch = 1;
   at::Tensor weight_ZO;  // f32, for normalised latents and colours in [-1,1]
   at::Tensor bias_O;
+  // Of the first latent frame, which holds one frame instead of several; undefined: as the others.
+  at::Tensor first_weight_ZO;
+  at::Tensor first_bias_O;
 };
 
-// Reads a map: {"vae": fingerprint, "patch": p, "weight": [[..]..], "bias": [..]}; one that is a model's own names no VAE.
+// Reads a map: {"vae": fingerprint, "patch": p, "weight": [[..]..], "bias": [..]}, and for the first latent
+// frame "first": {"weight", "bias"} if it differs; one that is a model's own names no VAE.
 // Nothing where there is no file or it is of another VAE. Throws Error(Input) for a damaged one.
 std::optional<ColourMap> read_colour_map(const std::filesystem::path& path, const std::string& vae_fingerprint,
                                          int64_t num_channels);

@@ -101,5 +101,16 @@ TEST(ColourMap, APatchOfALatentIsRowsAndColumnsOfColours) {
   EXPECT_TRUE(at::equal(frames_FHWC.flatten(), map.bias_O.mul(127.5).add(127.5).round().to(at::kByte)));
 }
 
+TEST(ColourMap, TheFirstFrameMayHaveItsOwn) {
+  const ScratchDirectory scratch;
+  const std::filesystem::path path =
+      scratch.write("map.json", R"({"patch":1,"weight":[[0,0,0]],"bias":[0,0,0],"first":{"weight":[[0,0,0]],"bias":[1,-1,1]}})");
+  const auto map = read_colour_map(path, "any", 1);
+  ASSERT_TRUE(map.has_value());
+  const at::Tensor frames_FHWC = ColourMapPreviewer(*map)(at::zeros({1, 1, 2, 1, 1}));
+  EXPECT_TRUE(at::equal(frames_FHWC[0].flatten(), at::tensor({255, 0, 255}, at::kByte)));
+  EXPECT_TRUE(at::equal(frames_FHWC[1].flatten(), at::tensor({128, 128, 128}, at::kByte)));
+}
+
 }  // namespace
 }  // namespace sora
