@@ -15,6 +15,14 @@ namespace {
 
 // Half a ramp, in samples: 5 ms, too short to be heard as a fade and long enough not to be heard as a click.
 constexpr int64_t kHalfRamp = kSoundRate / 200;
+constexpr int64_t kRamp = 2 * kHalfRamp;
+
+// From the first sample that is not zero to behind the last one.
+Stretch sounding_samples(const at::Tensor& piece_NC) {
+  const at::Tensor places = piece_NC.ne(0).any(1).nonzero();
+  if (places.size(0) == 0) return {0, piece_NC.size(0)};
+  return {places[0].item<int64_t>(), places[-1].item<int64_t>() + 1};
+}
 
 class Soundtrack {
  public:
@@ -29,13 +37,21 @@ class Soundtrack {
     const double from_s = (static_cast<double>(heard.first) * samples_per_frame_ + static_cast<double>(start - border_start)) /
                           static_cast<double>(kSoundRate);
     const at::Tensor piece_NC = read_sound(heard.source->path(), from_s, stop - start, samples_NC_.size(1));
+    const Stretch sounding = sounding_samples(piece_NC);
     const at::Tensor gain_N = at::ones({stop - start}, at::kFloat);
     float* gain = gain_N.mutable_data_ptr<float>();
     for (int64_t sample = start; sample < stop; ++sample) {
       double value = gain_at(heard, sample);
-      // The clip's own ends are no cuts.
-      if (border_start > 0) value *= ramp(sample - border_start);
-      if (border_stop < samples_NC_.size(0)) value *= ramp(border_stop - sample);
+      // The clip's own ends are no cuts. Where the source itself begins or ends within a ramp, it is faded from there.
+      if (border_start > 0) {
+        value *= ramp(sample - border_start);
+        if (0 < sounding.start && sounding.start < kRamp) value *= ramp(sample - start - sounding.start - kHalfRamp);
+      }
+      if (border_stop < samples_NC_.size(0)) {
+        value *= ramp(border_stop - sample);
+        const int64_t silence = stop - start - sounding.stop;
+        if (0 < silence && silence < kRamp) value *= ramp(sounding.stop - (sample - start) - kHalfRamp);
+      }
       gain[sample - start] = static_cast<float>(value);
     }
     samples_NC_.slice(0, start, stop).add_(piece_NC * gain_N.unsqueeze(1));
@@ -48,7 +64,7 @@ class Soundtrack {
 
   // 0 from half a ramp before the border, 1 from half a ramp after it.
   static double ramp(int64_t beyond) {
-    return std::clamp(0.5 + static_cast<double>(beyond) / static_cast<double>(2 * kHalfRamp), 0.0, 1.0);
+    return std::clamp(0.5 + static_cast<double>(beyond) / static_cast<double>(kRamp), 0.0, 1.0);
   }
 
   // Frames' gains hold at their middles and go over into one another.

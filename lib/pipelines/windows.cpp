@@ -74,7 +74,9 @@ class Planner {
       const int64_t rest = stop - position;
       if (rest <= 0) return last + 1;
       if (before + rest + context_after(last) <= max_frames_) {
-        close(position, stop, before, context_after(last));
+        const bool goes_on = position > free_[index].start;
+        const int64_t room = max_frames_ - rest - context_after(last);
+        close(position, stop, goes_on ? context_before(position, room) : before, context_after(last));
         return last + 1;
       }
       const int64_t drawn = part_of(rest, before, context_after(last));
@@ -98,7 +100,7 @@ class Planner {
   size_t draw_backward(size_t index) {
     int64_t position = free_[index].stop;
     while (position > 0) {
-      const int64_t drawn = part_of(position, context_, 0);
+      const int64_t drawn = part_of(position, context_ - 1, 0);
       const int64_t after = std::min(max_frames_ - drawn, num_frames_ - position);
       const int64_t length = round_up_frames(strides_, drawn + after);
       windows_.push_back({{position - drawn, position - drawn + length}, {position - drawn, position}});

@@ -95,6 +95,7 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     const at::Tensor frames_FHWC = reference_->get(name);
     WriterOptions options;
     options.path = (folder_ / (name + ".apng")).string();
+    options.force = true;
     options.width = frames_FHWC.size(2);
     options.height = frames_FHWC.size(1);
     options.fps = Rational(16);
@@ -217,7 +218,7 @@ TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
 }
 
 TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
-  if (!GetParam().model.starts_with("t2v")) GTEST_SKIP() << "the text to video models are enough for it";
+  if (!GetParam().name().starts_with("t2v")) GTEST_SKIP() << "the text to video models are enough for it";
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const auto error_in = [&](const std::string& dtype) {
@@ -232,7 +233,7 @@ TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
 }
 
 TEST_P(WholeRun, OutsideOfItsIntervalGuidanceIsOff) {
-  if (!GetParam().model.starts_with("t2v")) GTEST_SKIP() << "the text to video models are enough for it";
+  if (!GetParam().name().starts_with("t2v")) GTEST_SKIP() << "the text to video models are enough for it";
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const auto latents_of = [&](const auto& change) {
