@@ -178,7 +178,7 @@ def probed(path):
 
 @pytest.mark.parametrize("name,codec", [("look.gif", "gif"), ("look.apng", "apng"), ("look.png", "png")])
 def test_the_preview_is_a_small_file(tmp_path, name, codec):
-    done = subprocess.run([SORA, "generate", PROMPT, *QUICK, "-o", "clip.mp4", "--preview-file", name], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([SORA, "generate", PROMPT, *QUICK[2:], "--steps", "20", "--seed", "3", "-o", "clip.mp4", "--preview-file", name], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     stream = probed(tmp_path / name)
     assert stream["codec_name"] == codec
@@ -188,7 +188,9 @@ def test_the_preview_is_a_small_file(tmp_path, name, codec):
                              ("crop=in_w/3:in_h:0:0," if file.endswith(".png") else "") + "scale=10:6:flags=area,format=rgb24",
                              "-f", "rawvideo", "-"], capture_output=True, check=True).stdout for file in ("clip.mp4", name)]
     mean = sum(abs(a - b) for a, b in zip(*small)) / len(small[0])
-    assert mean < 30, mean
+    shuffled = sum(abs(a - b) for a, b in zip(small[0], small[1][60:] + small[1][:60])) / len(small[0])
+    print(f"mean difference {mean:.1f}, of the picture moved by two of six rows {shuffled:.1f}")
+    assert mean < 45 and mean < 0.7 * shuffled
 
 
 def test_a_preview_replaces_nothing_unasked(tmp_path):
