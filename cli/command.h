@@ -147,12 +147,23 @@ struct ServeVideos {
   int64_t max_waiting = 100;
 };
 
+// Tells where a clip came from.
+struct VerifyFile {
+  std::string path;
+};
+
+// Makes an identity to sign with.
+struct NewIdentity {
+  std::string name = "default";
+  std::string owner = "sora";
+};
+
 // Lists the style presets.
 struct ListPresets {};
 
 struct Command {
   std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents, RunBatch, ShowBatch, UseQueue,
-               UseCredits, ServeVideos, ListPresets, ShowSheet, ShareFiles>
+               UseCredits, ServeVideos, ListPresets, ShowSheet, ShareFiles, VerifyFile, NewIdentity>
       action;
   Display display;
 };

@@ -143,6 +143,16 @@ void add_output_options(CLI::App& app, OutputSpec& output) {
   app.add_option("--quality", output.quality, "The codec's own constant quality (crf); lower is better")
       ->type_name("N")
       ->group(group);
+  app.add_option_function<std::string>(
+         "--watermark", [&output](const std::string& name) { output.watermark = parse_watermark(name); },
+         "Mark the pictures: visible, invisible, both, or none, which is the default")
+      ->type_name("KIND")
+      ->group(group);
+  app.add_flag("--sign", output.sign, "Sign the clip with a C2PA manifest that says how it was made")->group(group);
+  app.add_option("--identity", output.identity, "Who signs; made with sora keys new")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(group);
   app.add_flag("-f,--force", output.force, "Overwrite the output if it exists")->group(group);
   app.add_option("--save-latents", output.latents_path, "Also write the final latents, as safetensors")
       ->type_name("FILE")

@@ -16,5 +16,7 @@ void run_action(const ShareFiles& share, const Display& display);
 void run_action(const UseCredits& use, const Display& display);
 void run_action(const ServeVideos& serve, const Display& display);
 void run_action(const ListPresets& list, const Display& display);
+void run_action(const VerifyFile& verify, const Display& display);
+void run_action(const NewIdentity& identity, const Display& display);
 
 }  // namespace sora::cli

@@ -24,11 +24,13 @@ void add_decode(CLI::App& app, Command& chosen);
 void add_credits(CLI::App& app, Command& chosen);
 void add_serve(CLI::App& app, Command& chosen);
 void add_explore(CLI::App& app, Command& chosen);
+void add_verify(CLI::App& app, Command& chosen);
+void add_keys(CLI::App& app, Command& chosen);
 
 using AddSubcommand = void (*)(CLI::App& app, Command& chosen);
 
 inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_extend, add_recut,   add_loop, add_remix,
                                                  add_blend,    add_batch,  add_queue,   add_serve, add_credits, add_presets, add_show, add_info,
-                                                 add_decode,   add_models, add_explore};
+                                                 add_decode,   add_models, add_explore, add_verify,  add_keys};
 
 }  // namespace sora::cli

@@ -33,10 +33,14 @@
 #include "lib/pipelines/preview.h"
 #include "lib/pipelines/soundtrack.h"
 #include "lib/pipelines/vocabulary.h"
+#include "lib/provenance/content_credentials.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/image_policy.h"
 #include "lib/provenance/manifest.h"
+#include "lib/provenance/output_marks.h"
 #include "lib/provenance/policy.h"
+#include "lib/provenance/signing_identity.h"
+#include "lib/provenance/verify.h"
 #include "lib/provenance/model_digest.h"
 #include "lib/schedulers/scheduler.h"
 #include "lib/serve/http_server.h"
@@ -146,8 +150,22 @@ Manifest describe_making(const Request& request, const std::string& preset, cons
   manifest.video = video_of(plan.output_size, plan.output_frames, plan.output_fps);
   manifest.canvas = video_of(plan.canvas_size, plan.canvas_frames, plan.canvas_fps);
   manifest.schedule = schedule_of(request, plan, model);
+  if (request.output.watermark != Watermark::None) manifest.watermark = to_string(request.output.watermark);
   manifest.libraries = {{"libtorch", TORCH_VERSION}, {"ffmpeg", ffmpeg_version()}};
   return manifest;
+}
+
+// Before any work: who signs, and that the output can hold it.
+SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output) {
+  check_can_sign(output_path);
+  return read_identity(output.identity);
+}
+
+CredentialOrder credentials_for(const std::string& output_path, const Manifest& manifest) {
+  CredentialOrder order{output_path, to_json(manifest), kVersion, {}};
+  for (const ManifestSource& source : manifest.sources)
+    order.sources.push_back({std::filesystem::path(source.name).filename().string(), source.name, source.sha256});
+  return order;
 }
 
 // What took hours to sample, where it was sampled at once, outlives a decoder that fails: `sora decode` finishes the clip.
@@ -240,6 +258,13 @@ class LocalEngine : public Engine {
   void set_admission(Admission* admission) override { admission_ = admission; }
   void prepare(const std::vector<Request>& requests, Observer& observer) override;
   void keep_latents_at(const std::string& path) override { latents_at_ = path; }
+  nlohmann::json verify(const std::string& path, Observer& observer) override {
+    const c10::InferenceMode inference;
+    return verify_file(resolve_gallery_id(path), observer);
+  }
+  std::string new_identity(const std::string& name, const std::string& owner) override {
+    return sora::new_identity(name, owner).string();
+  }
   std::string sha256(const std::string& path) override { return sha256_of_file(path); }
 
  private:
@@ -357,6 +382,9 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   const std::string base_path =
       request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed) : request.output.path;
 
+  std::optional<SigningIdentity> identity;
+  if (request.output.sign) identity = identity_for(base_path, request.output);
+
   observer.begin(Phase::Load, 1);
   Manifest manifest = describe_making(request, preset_of(asked.operation), plan, model, observer);
   observer.advance(Phase::Load, 1);
@@ -387,6 +415,12 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     options.expected_frames = plan.output_frames;
     options.title = plan.layout.prompt();
     options.sound_NC = sound;
+    if (identity) {
+      options.seal = [order = credentials_for(options.path, manifest), &identity](const std::string& path) {
+        sign_file(path, order, *identity);
+      };
+    }
+    const OutputMarks marks(request.output.watermark, plan.output_size, options.metadata_json);
     std::optional<VideoWriter> writer;  // before any work, so that what cannot be written fails at once
     if (writes) writer.emplace(options);
 
@@ -407,7 +441,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
     keeping_latents(latents_at_.empty() ? options.path : "", finished, result.manifest, [&] {
       const auto take_frames = [&](const at::Tensor& frames) {
         image_policy.check_frames(frames);
-        if (writer) writer->write(frames);
+          if (writer) writer->write(marks(frames));
       };
       maker->make({result.seed, index + 1 == count, !writes, known_latents}, take_frames, take_latents);
       if (!latents.empty() && writes) {
@@ -441,7 +475,9 @@ PlanReport LocalEngine::plan(const Request& asked) {
   const Plan plan = make_plan(request, model);
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   const Canvas canvas = make_canvas(plan);
-  format_for(request.output.path.empty() ? "clip.mp4" : request.output.path, request.output.codec);
+  const std::string output_path = request.output.path.empty() ? "clip.mp4" : request.output.path;
+  format_for(output_path, request.output.codec);
+  if (request.output.sign) identity_for(output_path, request.output);
   const double rate = matrix_rate(plan.dtype);
   return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate), shape_of(request, plan)};
 }

@@ -88,6 +88,11 @@ class SORA_EXPORT Engine {
   // From now on the latents of a single clip drawn in one window are written to `path` when they are sampled, before they are
   // decoded, in the form that decode() takes; empty: nowhere. Whoever asks for them removes them.
   virtual void keep_latents_at(const std::string& path) = 0;
+  // What a file's manifest, C2PA signature and watermark say of where it came from; see lib/provenance/verify.h. Throws
+  // Error(NotFound | Input) for what is no media file.
+  virtual nlohmann::json verify(const std::string& path, Observer& observer) = 0;
+  // Makes an identity to sign with; the path of its key. Throws Error(Usage | Io).
+  virtual std::string new_identity(const std::string& name, const std::string& owner) = 0;
   // SHA-256 of a file, 64 lowercase hexadecimal digits. Throws Error(NotFound | Io).
   virtual std::string sha256(const std::string& path) = 0;
   // The style presets, built in and the user's own: name, description, prompt, negative_prompt, path.

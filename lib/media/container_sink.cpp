@@ -22,7 +22,8 @@ class ContainerSink : public FrameSink {
         muxer_(*options.format.container, options.path, options.force),
         encoder_(*options.format.codec, encoder_options(options)),
         fps_(options.fps),
-        sound_NC_(options.sound_NC) {
+        sound_NC_(options.sound_NC),
+        seal_(options.seal) {
     if (sound_NC_.defined()) sound_.emplace(*options.format.sound, sound_NC_.size(1), muxer_.wants_global_header());
     muxer_.set_metadata("title", options.title);
     muxer_.set_metadata("comment", options.comment);
@@ -42,7 +43,7 @@ class ContainerSink : public FrameSink {
       write_sound(sound_NC_.size(0));
       sound_->flush([this](AVPacket& packet) { muxer_.write_sound(packet); });
     }
-    muxer_.finish();
+    muxer_.finish(seal_);
   }
 
   int stored_width() const override { return convert_.width(); }
@@ -83,6 +84,7 @@ class ContainerSink : public FrameSink {
   int64_t num_frames_ = 0;
   at::Tensor sound_NC_;
   std::optional<SoundEncoder> sound_;
+  std::function<void(const std::string& path)> seal_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ struct SinkOptions {
   std::string comment;  // the manifest, of containers that keep it inside
   std::string title;
   at::Tensor sound_NC = {};  // of containers that hold sound; undefined: none
+  std::function<void(const std::string& path)> seal = {};  // as WriterOptions
 };
 
 class FrameSink {

@@ -116,7 +116,7 @@ class GifSink : public FrameSink {
     drain(paletteuse);
     set_last_delay();
     encoder_.flush([this](AVPacket& packet) { muxer_.write(packet); });
-    muxer_.finish();
+    muxer_.finish(options_.seal);
   }
 
   int stored_width() const override { return convert_.width(); }

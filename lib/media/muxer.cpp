@@ -107,11 +107,12 @@ void Muxer::write(AVPacket& packet, AVStream* stream, AVRational time_base) {
   check(av_interleaved_write_frame(context_.get(), &packet), "writing", log);
 }
 
-void Muxer::finish() {
+void Muxer::finish(const std::function<void(const std::string& path)>& seal) {
   const av::LogCapture log;
   check(av_write_trailer(context_.get()), "completing the file", log);
   avio_flush(io_.get());
   check(0, "completing the file", log);
+  if (seal && !file_.is_stream()) seal(file_.temporary_path());
   file_.commit();
 }
 

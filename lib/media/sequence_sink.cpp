@@ -58,6 +58,7 @@ class SequenceSink : public FrameSink {
   }
 
   void finish() override {
+    if (options_.seal && !options_.format.is_sequence) options_.seal(staged(kFirstSequenceNumber));
     for (int64_t number = kFirstSequenceNumber; number < kFirstSequenceNumber + count_; ++number) {
       rename_into_place(staged(number), path(number), options_.force);
       made_folder_ = false;

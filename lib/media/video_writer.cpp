@@ -82,7 +82,8 @@ class VideoWriter::Impl {
                      .quality = options.quality,
                      .force = options.force,
                      .comment = inside ? options.metadata_json : "",
-                     .title = std::string(utf8_prefix(options.title.value_or(""), kMaxTitleBytes))};
+                     .title = std::string(utf8_prefix(options.title.value_or(""), kMaxTitleBytes)),
+                     .seal = options.seal};
     add_sound(format, sink);
     const double max_fps = format.container->max_fps;
     if (max_fps > 0 && options.fps.value() > max_fps) {
@@ -170,6 +171,10 @@ class VideoWriter::Impl {
     }
     if (needs_sidecar_) {
       write_sidecar(paths_.front(), options_.metadata_json, options_.force);
+      if (sidecar_metadata(paths_.front()) != options_.metadata_json) {
+        fail(ErrorKind::Io, "{} does not read back as it was written; is the disk failing?",
+             sidecar_path(paths_.front()));
+      }
       paths_.push_back(sidecar_path(paths_.front()));
     }
   }

@@ -94,6 +94,8 @@ struct OutputSpec {
   bool force = false;
   std::string latents_path;  // also write the final normalised latents here, as safetensors
   Watermark watermark = Watermark::None;
+  bool sign = false;                 // with a C2PA manifest
+  std::string identity = "default";  // that signs
 };
 
 // One row an operation; the structs are in request_operations.h.

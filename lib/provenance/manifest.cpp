@@ -121,6 +121,7 @@ json to_json(const Manifest& manifest) {
           {"schedule", to_json(manifest.schedule)},
           {"libraries", manifest.libraries}};
   if (!manifest.preset.empty()) object["preset"] = manifest.preset;
+  if (!manifest.watermark.empty()) object["watermark"] = manifest.watermark;
   return object;
 }
 
@@ -149,6 +150,7 @@ Manifest manifest_from_json(const json& object, const std::string& description) 
   manifest.video = read_video(get_object(reader, "video"));
   manifest.canvas = read_video(get_object(reader, "canvas"));
   manifest.schedule = read_schedule(get_object(reader, "schedule"));
+  manifest.watermark = reader.get<std::string>("watermark", "");
   const ConfigReader libraries = get_object(reader, "libraries");
   for (const auto& [library, version] : libraries.object().items()) {
     manifest.libraries[library] = libraries.get<std::string>(library);

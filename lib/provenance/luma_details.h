@@ -1,0 +1,28 @@
+// Box means of a luma plane, which both ends of the watermark are made of.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace sora {
+
+// A plane of H x W values in rows.
+struct Plane {
+  int64_t height = 0;
+  int64_t width = 0;
+  std::vector<float> values;
+
+  Plane(int64_t height, int64_t width)
+      : height(height), width(width), values(static_cast<size_t>(height * width)) {}
+  float* row(int64_t y) { return values.data() + y * width; }
+  const float* row(int64_t y) const { return values.data() + y * width; }
+};
+
+// BT.709 luma of uint8 R, G, B, 0 to 255.
+Plane luma_of(const uint8_t* rgb_HWC, int64_t height, int64_t width);
+
+// The mean over (2 radius + 1)^2 pixels; at the border the outermost ones are repeated.
+Plane box_mean(const Plane& plane, int64_t radius);
+
+}  // namespace sora

@@ -1,0 +1,162 @@
+#include "lib/provenance/verify.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "lib/core/error.h"
+#include "lib/core/json_file.h"
+#include "lib/media/video_reader.h"
+#include "lib/provenance/content_credentials.h"
+#include "lib/provenance/manifest.h"
+#include "lib/provenance/watermark.h"
+
+namespace sora {
+namespace {
+
+using nlohmann::json;
+
+struct Findings {
+  json manifest = {{"state", "absent"}};
+  json signature;
+  json watermark = {{"state", "absent"}};
+  std::string manifest_text;
+  bool expects_watermark = false;
+  bool contradicts = false;
+  std::vector<std::string> lines;
+};
+
+void look_at_manifest(const std::string& path, Findings& found) {
+  const FileInfo info = probe(path);
+  if (info.metadata_json.empty()) {
+    found.lines.emplace_back("Manifest: none.");
+    return;
+  }
+  try {
+    const Manifest manifest = manifest_from_json(parse_json(info.metadata_json, info.metadata_path), info.metadata_path);
+    found.manifest_text = info.metadata_json;
+    found.expects_watermark = manifest.watermark == "invisible" || manifest.watermark == "both";
+    const std::string id = watermark_id(watermark_payload(found.manifest_text));
+    found.manifest = {{"state", "present"},
+                      {"id", id},
+                      {"place", info.metadata_path},
+                      {"created_by", manifest.created_by},
+                      {"operation", manifest.operation},
+                      {"model", manifest.model.name}};
+    found.lines.push_back(fmt::format("Manifest: {} by {} with {}, id {}{}.", manifest.operation, manifest.created_by,
+                                      manifest.model.name, id,
+                                      info.metadata_path == path ? "" : ", beside the file in " + info.metadata_path));
+  } catch (const Error& error) {
+    found.manifest = {{"state", "damaged"}, {"problem", error.what()}};
+    found.lines.push_back(fmt::format("Manifest: cannot be read: {}.", error.what()));
+  }
+}
+
+const char* name_of(CredentialState state) {
+  switch (state) {
+    case CredentialState::Absent:
+      return "absent";
+    case CredentialState::Valid:
+      return "valid";
+    case CredentialState::Changed:
+      return "changed";
+    case CredentialState::Broken:
+      return "broken";
+    case CredentialState::Unread:
+      return "unread";
+  }
+  return "";
+}
+
+void look_at_signature(const std::string& path, Findings& found) {
+  const CredentialReport report = read_credentials(path);
+  found.signature = {{"state", name_of(report.state)}};
+  if (report.state == CredentialState::Absent) {
+    found.lines.emplace_back("Signature: none.");
+    return;
+  }
+  if (report.state == CredentialState::Unread) {
+    found.lines.emplace_back("Signature: not looked for, libc2pa_c.so is not here; scripts/get-c2pa brings it.");
+    return;
+  }
+  found.signature["signer"] = report.signer;
+  found.signature["trusted"] = report.is_trusted;
+  found.signature["says_generated"] = report.is_generated;
+  found.signature["problems"] = report.problems;
+  const bool holds = report.state == CredentialState::Valid;
+  found.contradicts |= !holds;
+  if (holds) {
+    found.lines.push_back(fmt::format(
+        "Signature: C2PA, valid, by \"{}\"{}; {}.", report.signer,
+        report.is_trusted ? "" : ", a name that only its own certificate vouches for",
+        report.is_generated ? "it says that the picture was generated" : "it does not say that the picture was generated"));
+  } else if (report.state == CredentialState::Changed) {
+    found.lines.push_back(fmt::format("Signature: C2PA, by \"{}\", and the file was changed after it was signed ({}).",
+                                      report.signer, fmt::join(report.problems, ", ")));
+  } else {
+    found.lines.push_back(fmt::format("Signature: C2PA, and it does not hold ({}).", fmt::join(report.problems, ", ")));
+  }
+  if (!report.manifest.is_null() && !found.manifest_text.empty()) {
+    const bool agrees = report.manifest == parse_json(found.manifest_text, path);
+    found.signature["manifest_agrees"] = agrees;
+    found.contradicts |= !agrees;
+    if (!agrees) found.lines.emplace_back("The manifest that was signed is not the one that the file shows.");
+  }
+}
+
+void look_at_watermark(const std::string& path, const Observer& observer, Findings& found) {
+  const std::optional<WatermarkReading> reading = read_watermark(path, observer);
+  if (!reading) {
+    found.lines.emplace_back(found.expects_watermark
+                                 ? "Watermark: none found, though the manifest says that there was one; the pictures were "
+                                   "changed beyond what it withstands, or the key is another one."
+                                 : "Watermark: none.");
+    return;
+  }
+  const std::string id = watermark_id(reading->payload);
+  found.watermark = {{"state", "found"},
+                     {"id", id},
+                     {"log2_chance", reading->log2_chance},
+                     {"scale", json::array({reading->scale_x, reading->scale_y})}};
+  std::string line = fmt::format("Watermark: found, id {}", id);
+  if (!found.manifest_text.empty()) {
+    const bool agrees = reading->payload == watermark_payload(found.manifest_text);
+    found.watermark["manifest_agrees"] = agrees;
+    found.contradicts |= !agrees;
+    line += agrees ? ", the manifest's" : ", which is not the manifest's: one of the two came from elsewhere";
+  }
+  found.lines.push_back(line + ".");
+}
+
+std::string verdict_of(const Findings& found) {
+  if (found.contradicts || found.manifest["state"] == "damaged") return "contradicted";
+  const bool has_mark = found.watermark["state"] == "found", has_manifest = found.manifest["state"] == "present";
+  if (found.signature["state"] == "valid" || (has_mark && has_manifest)) return "confirmed";
+  if (has_manifest) return "claimed";
+  return has_mark ? "marked" : "nothing";
+}
+
+std::string sentence_of(const std::string& verdict) {
+  if (verdict == "confirmed") return "The traces agree.";
+  if (verdict == "claimed") return "The manifest says so; nothing else speaks for it, and anyone can write one.";
+  if (verdict == "marked") return "The pictures carry the mark; the manifest it belongs to is lost.";
+  if (verdict == "contradicted") return "The traces contradict each other, or the file was changed.";
+  return "Nothing says where the file came from.";
+}
+
+}  // namespace
+
+json verify_file(const std::string& path, const Observer& observer) {
+  Findings found;
+  look_at_manifest(path, found);
+  look_at_signature(path, found);
+  look_at_watermark(path, observer, found);
+  const std::string verdict = verdict_of(found);
+  found.lines.push_back(sentence_of(verdict));
+  json unchanged;  // only a signature covers the whole file
+  if (found.signature["state"] == "valid") unchanged = true;
+  if (found.signature["state"] == "changed") unchanged = false;
+  return {{"schema", 1},           {"path", path},           {"manifest", found.manifest}, {"signature", found.signature},
+          {"watermark", found.watermark}, {"unchanged", unchanged}, {"verdict", verdict},         {"lines", found.lines}};
+}
+
+}  // namespace sora

@@ -1,0 +1,108 @@
+// What a frame adds to the sum is its detail over the detail that is usual around a pixel, held within limits, so that
+// neither edges nor busy places drown the pattern; what moves averages out, the pattern stays.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/media/video_reader.h"
+#include "lib/provenance/luma_details.h"
+#include "lib/provenance/watermark.h"
+#include "lib/provenance/watermark_code.h"
+#include "lib/provenance/watermark_search.h"
+
+namespace sora {
+namespace {
+
+constexpr int64_t kDetailRadius = 4;   // of each of two means, together about a Gaussian of 3.7 pixels
+constexpr int64_t kAroundRadius = 8;
+constexpr float kGreatestDetail = 2.5f;  // in units of what is usual
+constexpr float kDetailUnits = 50;       // a value of 1 as an int8
+constexpr float kLeastUsual = 1.0f;      // grey levels
+constexpr int64_t kFramesLookedAt = 48;
+constexpr int64_t kFramesRead = 16;      // at a time
+constexpr double kPlainScales[] = {1, 2, 0.5, 1.5, 2.0 / 3, 0.75, 4.0 / 3};  // tried before the search over scales
+
+Plane details_of(const uint8_t* rgb_HWC, int64_t height, int64_t width) {
+  Plane detail = luma_of(rgb_HWC, height, width);
+  const Plane smooth = box_mean(box_mean(detail, kDetailRadius), kDetailRadius);
+  Plane square(height, width);
+  for (size_t i = 0; i < detail.values.size(); ++i) {
+    detail.values[i] -= smooth.values[i];
+    square.values[i] = detail.values[i] * detail.values[i];
+  }
+  const Plane usual = box_mean(square, kAroundRadius);
+  for (size_t i = 0; i < detail.values.size(); ++i) {
+    const float unit = std::sqrt(std::max(usual.values[i], 0.0f)) + kLeastUsual;
+    detail.values[i] = std::clamp(detail.values[i] / unit, -kGreatestDetail, kGreatestDetail);
+  }
+  return detail;
+}
+
+// Reads codes at one fit after another, and counts them: each try is one more chance to be wrong.
+class Reader {
+ public:
+  explicit Reader(const WatermarkSearch& search) : search_(search) {}
+
+  bool read(const PilotFit& fit) {
+    ++tries_;
+    const auto decoded = decode_watermark(search_.values(fit));
+    if (!decoded) return false;
+    const double log2_chance = decoded->log2_chance + std::log2(tries_);
+    if (log2_chance > WatermarkDetector::kMaxLog2Chance) return false;
+    reading = WatermarkReading{decoded->payload, log2_chance, fit.scale.x, fit.scale.y};
+    return true;
+  }
+
+  std::optional<WatermarkReading> reading;
+
+ private:
+  const WatermarkSearch& search_;
+  double tries_ = 0;
+};
+
+}  // namespace
+
+void WatermarkDetector::add(const at::Tensor& frames_FHWC) {
+  const at::Tensor frames = frames_FHWC.contiguous();
+  const int64_t height = frames.size(1), width = frames.size(2);
+  for (int64_t i = 0; i < frames.size(0); ++i) {
+    const Plane detail = details_of(frames.const_data_ptr<uint8_t>() + i * height * width * 3, height, width);
+    at::Tensor& kept = details_HW_.emplace_back(at::empty({height, width}, at::kChar));
+    auto* out = kept.mutable_data_ptr<int8_t>();
+    for (int64_t k = 0; k < height * width; ++k) out[k] = static_cast<int8_t>(std::lrint(detail.values[k] * kDetailUnits));
+  }
+}
+
+std::optional<WatermarkReading> WatermarkDetector::read() const {
+  if (details_HW_.empty()) return std::nullopt;
+  const WatermarkPattern pattern(watermark_key());
+  const WatermarkSearch search(pattern, details_HW_);
+  Reader reader(search);
+  for (const double scale : kPlainScales) {
+    if (reader.read(search.fit({scale, scale}))) return reader.reading;
+  }
+  for (const PilotFit& fit : search.search()) {
+    if (reader.read(fit)) return reader.reading;
+  }
+  return std::nullopt;
+}
+
+std::optional<WatermarkReading> read_watermark(const std::string& path, const Observer& observer) {
+  const int64_t num_frames = probe(path).num_frames;
+  const int64_t step = std::max<int64_t>(1, num_frames / kFramesLookedAt);
+  VideoReader reader(path);
+  WatermarkDetector detector;
+  int64_t next = 0;
+  for (;;) {
+    check_stop(observer);
+    const at::Tensor frames = reader.read(kFramesRead);
+    if (frames.size(0) == 0) break;
+    for (int64_t i = 0; i < frames.size(0); ++i, ++next) {
+      if (next % step == 0) detector.add(frames.narrow(0, i, 1));
+    }
+  }
+  return detector.read();
+}
+
+}  // namespace sora

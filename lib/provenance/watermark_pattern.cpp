@@ -1,0 +1,98 @@
+#include "lib/provenance/watermark_pattern.h"
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <numbers>
+#include <numeric>
+#include <utility>
+
+#include "lib/provenance/digest.h"
+
+namespace sora {
+namespace {
+
+constexpr double kPilotShare = 0.25;
+
+// xoshiro256** (Blackman and Vigna, 2018), seeded with the digest of the key.
+class KeyStream {
+ public:
+  explicit KeyStream(const std::string& key) {
+    const std::string digest = sha256_of_bytes(key);
+    for (size_t i = 0; i < state_.size(); ++i)
+      std::from_chars(&digest[16 * i], &digest[16 * i + 16], state_[i], 16);
+  }
+
+  uint64_t next() {
+    const uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
+    const uint64_t shifted = state_[1] << 17;
+    state_[2] ^= state_[0];
+    state_[3] ^= state_[1];
+    state_[1] ^= state_[2];
+    state_[0] ^= state_[3];
+    state_[2] ^= shifted;
+    state_[3] = std::rotl(state_[3], 45);
+    return result;
+  }
+
+  int8_t sign() { return next() >> 63 ? 1 : -1; }
+
+ private:
+  std::array<uint64_t, 4> state_ = {};
+};
+
+}  // namespace
+
+WatermarkPattern::WatermarkPattern(const std::string& key) {
+  for (int y = -kMaxFrequency; y <= kMaxFrequency; ++y) {
+    for (int x = 0; x <= kMaxFrequency; ++x) {
+      const int square = x * x + y * y;
+      const bool in_half_plane = x > 0 || y > 0;
+      if (in_half_plane && square >= kMinFrequency * kMinFrequency && square <= kMaxFrequency * kMaxFrequency)
+        bins_.push_back({x, y});
+    }
+  }
+  KeyStream stream(key);
+  std::vector<size_t> order(bins_.size());
+  std::iota(order.begin(), order.end(), 0);
+  for (size_t i = order.size() - 1; i > 0; --i) std::swap(order[i], order[stream.next() % (i + 1)]);
+  const auto num_pilots = static_cast<size_t>(kPilotShare * static_cast<double>(bins_.size()));
+  int chip = 0;
+  for (size_t i = 0; i < order.size(); ++i) {
+    Bin& bin = bins_[order[i]];
+    bin.real = stream.sign();
+    bin.imaginary = stream.sign();
+    if (i < num_pilots) continue;
+    bin.real_bit = chip++ % kWatermarkCodeBits;
+    bin.imaginary_bit = chip++ % kWatermarkCodeBits;
+  }
+}
+
+std::vector<float> WatermarkPattern::tile(const WatermarkCodeword& codeword) const {
+  std::array<float, kTile> cosine;
+  for (int i = 0; i < kTile; ++i) cosine[i] = static_cast<float>(std::cos(2 * std::numbers::pi * i / kTile));
+  const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(bins_.size())));
+  std::vector<float> tile(kTile * kTile, 0.0f);
+  for (const Bin& bin : bins_) {
+    const float real = scale * static_cast<float>(bin.is_pilot() ? bin.real : bin.real * codeword[bin.real_bit]);
+    const float imaginary =
+        scale * static_cast<float>(bin.is_pilot() ? bin.imaginary : bin.imaginary * codeword[bin.imaginary_bit]);
+    for (int y = 0; y < kTile; ++y) {
+      for (int x = 0; x < kTile; ++x) {
+        const int phase = (bin.x * x + bin.y * y) & (kTile - 1);
+        // The real part of (real + i imaginary) exp(i phase); a quarter turn on is minus the sine.
+        tile[y * kTile + x] += real * cosine[phase] + imaginary * cosine[(phase + kTile / 4) & (kTile - 1)];
+      }
+    }
+  }
+  return tile;
+}
+
+std::string watermark_key() {
+  const char* key = std::getenv("SORA_WATERMARK_KEY");
+  return key != nullptr && *key != '\0' ? key : "sora watermark 1";
+}
+
+}  // namespace sora

@@ -1,0 +1,116 @@
+#include "lib/provenance/watermark.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "lib/provenance/visible_mark.h"
+#include "lib/provenance/watermark_code.h"
+#include "lib/provenance/watermark_pattern.h"
+
+namespace sora {
+namespace {
+
+constexpr uint64_t kPayload = 0x0123456789ABCDEF;
+
+// A picture of waves and a hard edge with noise on it, which moves from frame to frame.
+at::Tensor clip(int64_t num_frames, int64_t height = 192, int64_t width = 320) {
+  std::mt19937 random(7);
+  at::Tensor noise = at::empty({height, width + 4 * num_frames}, at::kFloat);
+  for (int64_t i = 0; i < noise.numel(); ++i)
+    noise.mutable_data_ptr<float>()[i] = static_cast<float>(static_cast<double>(random()) / 4294967296.0 * 24 - 12);
+  const at::Tensor y = at::arange(height, at::kFloat).unsqueeze(1);
+  const at::Tensor x = at::arange(width + 4 * num_frames, at::kFloat).unsqueeze(0);
+  const at::Tensor wide = at::sin(x / 37) * at::cos(y / 23) * 60 + 120 + (x > 150).to(at::kFloat) * 40 + noise;
+  std::vector<at::Tensor> frames;
+  for (int64_t i = 0; i < num_frames; ++i) frames.push_back(wide.narrow(1, 4 * i, width));
+  return at::stack(frames).clamp(0, 255).to(at::kByte).unsqueeze(3).expand({num_frames, height, width, 3}).contiguous();
+}
+
+std::optional<WatermarkReading> read(const at::Tensor& frames) {
+  WatermarkDetector detector;
+  detector.add(frames);
+  return detector.read();
+}
+
+double psnr(const at::Tensor& a, const at::Tensor& b) {
+  return 10 * std::log10(255.0 * 255.0 / (a.to(at::kDouble) - b.to(at::kDouble)).square().mean().item<double>());
+}
+
+TEST(WatermarkCode, CorrectsOneBitInEight) {
+  std::mt19937_64 random(1);
+  for (int trial = 0; trial < 20; ++trial) {
+    const uint64_t payload = random();
+    const WatermarkCodeword codeword = encode_watermark(payload);
+    std::vector<float> values(codeword.begin(), codeword.end());
+    for (int i = 0; i < 32; ++i) values[random() % values.size()] *= -1;
+    const auto decoded = decode_watermark(values);
+    ASSERT_TRUE(decoded);
+    EXPECT_EQ(decoded->payload, payload);
+    EXPECT_LT(decoded->log2_chance, WatermarkDetector::kMaxLog2Chance);
+  }
+}
+
+TEST(WatermarkCode, TakesNothingForACodeThatIsNone) {
+  std::mt19937_64 random(2);
+  std::normal_distribution<float> normal;
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<float> values(kWatermarkCodeBits);
+    for (float& value : values) value = normal(random);
+    const auto decoded = decode_watermark(values);
+    EXPECT_TRUE(!decoded || decoded->log2_chance > 0);
+  }
+  EXPECT_FALSE(decode_watermark(std::vector<float>(kWatermarkCodeBits, 0.0f)));
+}
+
+TEST(WatermarkPattern, HasPowerOneAndDependsOnTheKey) {
+  const WatermarkCodeword codeword = encode_watermark(kPayload);
+  const std::vector<float> one = WatermarkPattern("one").tile(codeword), two = WatermarkPattern("two").tile(codeword);
+  double power = 0, product = 0;
+  for (size_t i = 0; i < one.size(); ++i) {
+    power += one[i] * one[i];
+    product += one[i] * two[i];
+  }
+  EXPECT_NEAR(power / static_cast<double>(one.size()), 1, 1e-3);
+  EXPECT_LT(std::abs(product) / static_cast<double>(one.size()), 0.3);
+}
+
+TEST(Watermark, IsFaintAndReadBack) {
+  const at::Tensor frames = clip(4);
+  const at::Tensor marked = WatermarkEmbedder(kPayload)(frames);
+  EXPECT_GE(psnr(frames, marked), 43);
+  const auto reading = read(marked);
+  ASSERT_TRUE(reading);
+  EXPECT_EQ(reading->payload, kPayload);
+  EXPECT_FALSE(read(frames));
+}
+
+TEST(Watermark, IdIsTheBeginningOfTheManifestsDigest) {
+  // printf '{}' | sha256sum
+  EXPECT_EQ(watermark_id(watermark_payload("{}")), "44136fa355b3678a");
+}
+
+TEST(VisibleMark, StandsAtTheBottomRightAndReadsOnAnyGround) {
+  const VisibleMark mark(854, 480);
+  EXPECT_GT(mark.left(), 854 / 2);
+  EXPECT_GT(mark.top(), 480 * 9 / 10);
+  EXPECT_GE(mark.height(), 14);
+  for (const int ground : {0, 128, 255}) {
+    const at::Tensor frames = at::full({2, 480, 854, 3}, ground, at::kByte);
+    const at::Tensor marked = mark(frames);
+    const at::Tensor corner = marked.narrow(1, mark.top(), mark.height()).narrow(2, mark.left(), mark.width());
+    EXPECT_GT(corner.max().item<int>() - corner.min().item<int>(), 80) << ground;
+    const at::Tensor changed = (marked != frames);
+    EXPECT_EQ(changed.sum().item<int64_t>(), (corner != ground).sum().item<int64_t>()) << "nothing beside it changes";
+  }
+}
+
+TEST(VisibleMark, LeavesTinyFramesAlone) {
+  const at::Tensor frames = at::full({1, 16, 16, 3}, 9, at::kByte);
+  EXPECT_TRUE(at::equal(VisibleMark(16, 16)(frames), frames) || VisibleMark(16, 16).width() > 0);
+}
+
+}  // namespace
+}  // namespace sora
