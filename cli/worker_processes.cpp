@@ -41,8 +41,17 @@ void WorkerProcesses::start() {
   argv.push_back(name.data());
   for (std::string& argument : arguments_) argv.push_back(argument.data());
   argv.push_back(nullptr);
+  // A signal that comes before the new program runs must end it, not the handler it inherited.
+  sigset_t held, before;
+  ::sigemptyset(&held);
+  for (const int number : {SIGTERM, SIGINT}) ::sigaddset(&held, number);
+  ::pthread_sigmask(SIG_BLOCK, &held, &before);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
+  if (pid == 0) {
+    for (const int number : {SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0)
     fail(ErrorKind::Memory, "no further process can be started: {}", std::strerror(errno));
   if (pid == 0) {
