@@ -162,7 +162,7 @@ SigningIdentity identity_for(const std::string& output_path, const OutputSpec& o
 }
 
 CredentialOrder credentials_for(const std::string& output_path, const Manifest& manifest) {
-  CredentialOrder order{output_path, to_json(manifest), kVersion, {}};
+  CredentialOrder order{output_path, to_json(manifest).dump(), kVersion, {}};
   for (const ManifestSource& source : manifest.sources)
     order.sources.push_back({std::filesystem::path(source.name).filename().string(), source.name, source.sha256});
   return order;

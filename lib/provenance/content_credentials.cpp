@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
@@ -23,6 +24,7 @@ constexpr char kComposed[] = "http://cv.iptc.org/newscodes/digitalsourcetype/com
 template <typename T>
 using Owned = std::unique_ptr<T, std::function<void(T*)>>;
 
+// The manifest goes in as text: numbers in an assertion do not all come back as they went in.
 json definition_of(const CredentialOrder& order) {
   const json agent = {{"name", "sora"}, {"version", order.program_version}};
   const bool has_sources = !order.sources.empty();
@@ -34,7 +36,7 @@ json definition_of(const CredentialOrder& order) {
           {"format", c2pa_format(order.output_path)},
           {"assertions",
            json::array({{{"label", "c2pa.actions.v2"}, {"data", {{"actions", actions}}}},
-                        {{"label", kManifestLabel}, {"data", order.manifest}}})}};
+                        {{"label", kManifestLabel}, {"data", {{"json", order.manifest_json}}}}})}};
 }
 
 void add_source(C2paBuilder* builder, const CredentialSource& source) {
@@ -122,7 +124,7 @@ void sign_file(const std::string& path, const CredentialOrder& order, const Sign
       signed_file.sync();
     }
     const CredentialReport report = read_credentials(signed_path);
-    if (report.state != CredentialState::Valid || report.manifest != order.manifest) {
+    if (report.state != CredentialState::Valid || report.manifest_json != order.manifest_json) {
       fail(ErrorKind::Internal, "{}: the signature does not read back: {}", order.output_path,
            report.problems.empty() ? "the manifest in it differs" : report.problems.front());
     }
@@ -161,7 +163,7 @@ CredentialReport read_credentials(const std::string& path) {
   report.signer = signature.value("common_name", signature.value("issuer", ""));
   for (const json& assertion : active.value("assertions", json::array())) {
     const std::string name = assertion.value("label", "");
-    if (name.starts_with(kManifestLabel)) report.manifest = assertion.value("data", json());
+    if (name.starts_with(kManifestLabel)) report.manifest_json = assertion.value("data", json::object()).value("json", "");
     if (name.starts_with("c2pa.actions"))
       report.is_generated = assertion.dump().find("rainedAlgorithmicMedia") != std::string::npos;
   }

@@ -2,7 +2,6 @@
 // of the file.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -18,7 +17,7 @@ struct CredentialSource {
 
 struct CredentialOrder {
   std::string output_path;    // its extension says what the file is
-  nlohmann::json manifest;    // goes in as an assertion
+  std::string manifest_json;  // goes in as an assertion, byte for byte
   std::string program_version;
   std::vector<CredentialSource> sources;
 };
@@ -45,7 +44,7 @@ struct CredentialReport {
   bool is_trusted = false;            // it leads to one on the library's list of authorities
   bool is_generated = false;          // it says that a generator made it
   std::vector<std::string> problems;  // C2PA's codes, "assertion.dataHash.mismatch"
-  nlohmann::json manifest;            // that of sign_file, or null
+  std::string manifest_json;          // that of sign_file; empty: none
 };
 
 // Of a file of any kind. Throws Error(NotFound | Io) where it cannot be read at all.

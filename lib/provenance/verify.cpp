@@ -95,8 +95,8 @@ void look_at_signature(const std::string& path, Findings& found) {
   } else {
     found.lines.push_back(fmt::format("Signature: C2PA, and it does not hold ({}).", fmt::join(report.problems, ", ")));
   }
-  if (!report.manifest.is_null() && !found.manifest_text.empty()) {
-    const bool agrees = report.manifest == parse_json(found.manifest_text, path);
+  if (!report.manifest_json.empty() && !found.manifest_text.empty()) {
+    const bool agrees = report.manifest_json == found.manifest_text;
     found.signature["manifest_agrees"] = agrees;
     found.contradicts |= !agrees;
     if (!agrees) found.lines.emplace_back("The manifest that was signed is not the one that the file shows.");
