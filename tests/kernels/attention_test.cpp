@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "kernels/cpu/flash_attention.h"
+#include "kernels/cuda/gpu.h"
 #include "tests/kernels/attention_cases.h"
 #include "tests/kernels/cases.h"
+#include "tests/kernels/cuda/emulated_attention.h"
 
 namespace sora::kernels {
 namespace {
@@ -21,8 +23,21 @@ struct Form {
       attend;
 };
 
+at::Tensor on_gpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  const AttentionTerms& terms) {
+  return cuda::attention(q.cuda(), k.cuda(), v.cuda(), terms).cpu();
+}
+
+// Emulating a GPU takes milliseconds for each tile.
+bool is_emulated(const at::Tensor& q) {
+  return cuda::fits_attention(q, q, q) && q.size(0) * q.size(1) * q.size(2) <= 300;
+}
+
 std::vector<Form> forms(const at::Tensor& q) {
   std::vector<Form> all = {{"reference", reference::attention}, {"attention", attention}};
+  if (is_emulated(q)) all.push_back({"CUDA, emulated", cuda::emulated_attention});
+  if (at::hasCUDA() && cuda::built_with_cuda() && cuda::fits_attention(q, q, q))
+    all.push_back({"CUDA", on_gpu});
   if (!cpu::fits_flash_attention(q, q, q)) return all;
   for (const cpu::Processor processor :
        {cpu::Processor::Plain, cpu::Processor::Avx2, cpu::Processor::Avx512,
@@ -148,16 +163,18 @@ TEST_P(AttentionCases, TakesLogitsOfAnySize) {
 }
 
 TEST_P(AttentionCases, ReadsTensorsOfAnyStride) {
-  const auto spread = [](const at::Tensor& x) {
-    const at::Tensor wide =
-        at::full({x.size(0), x.size(1), x.size(2) + 1, x.size(3) + 3}, 7.0, x.options());
-    return wide.narrow(2, 1, x.size(2)).narrow(3, 2, x.size(3)).copy_(x);
-  };
-  const std::vector<Form> packed = forms(q_), strided = forms(spread(q_));
-  for (size_t i = 0; i < packed.size(); ++i) {
-    EXPECT_TRUE(at::equal(strided[i].attend(spread(q_), spread(k_), spread(v_), {}),
-                          packed[i].attend(q_, k_, v_, {})))
-        << packed[i].name;
+  // 8 more numbers a row keep rows at multiples of 16 bytes, which some forms ask for; 3 do not.
+  for (const int64_t more : {3, 8}) {
+    const auto spread = [more](const at::Tensor& x) {
+      const at::Tensor wide =
+          at::full({x.size(0), x.size(1), x.size(2) + 1, x.size(3) + more}, 7.0, x.options());
+      return wide.narrow(2, 1, x.size(2)).narrow(3, more, x.size(3)).copy_(x);
+    };
+    for (const Form& form : forms(spread(q_))) {
+      EXPECT_TRUE(at::equal(form.attend(spread(q_), spread(k_), spread(v_), {}),
+                            form.attend(q_, k_, v_, {})))
+          << form.name;
+    }
   }
 }
 
@@ -180,7 +197,7 @@ TEST_P(AttentionCases, OneSetOfKeysServesABatch) {
 
 TEST_P(AttentionCases, GivesTheSameBytesAtAnyNumberOfThreads) {
   for (const Form& form : forms(q_)) {
-    if (form.name == "reference") continue;
+    if (form.name == "reference" || form.name == "CUDA, emulated") continue;
     EXPECT_TRUE(same_at_any_number_of_threads([&] { return form.attend(q_, k_, v_, {}); }));
     EXPECT_TRUE(
         same_at_any_number_of_threads([&] { return form.attend(q_, k_, v_, {.bias_BS = bias_}); }));

@@ -1,0 +1,26 @@
+// Attention on a GPU by this project's own kernel, Note [Attention on tensor cores].
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/attention.h"
+#include "kernels/cuda/attention_problem.h"
+
+namespace sora::kernels::cuda {
+
+// bf16, heads of 8 to 256 numbers in steps of 8, each row at a multiple of 16 bytes.
+bool fits_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK);
+
+// A problem and the tensors that it points into, all on the device of q.
+struct PreparedAttention {
+  AttentionProblem problem;
+  at::Tensor out_BLHK, bias_BS, num_keys_B, table_RC, query_rows_L, key_columns_S;
+};
+PreparedAttention prepare_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
+                                    const at::Tensor& v_BSHK, const AttentionTerms& terms);
+
+// The contract of kernels/attention.h, of tensors on a GPU that fit, on torch's current stream.
+at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
+                     const AttentionTerms& terms);
+
+}  // namespace sora::kernels::cuda

@@ -1,0 +1,245 @@
+// Attention on tensor cores, one block of threads for a tile of queries of one head.
+//
+// Note [Attention on tensor cores]
+// Each warp owns 16 queries and walks over all keys in blocks, with a running maximum and sum
+// (FlashAttention-2, arXiv 2307.08691). Products come from the 16x8x16 bf16 instruction: the layout
+// of its result, two neighbouring numbers of rows lane / 4 and lane / 4 + 8, is also that of its
+// left operand, so probabilities go from the first product to the second in registers. Keys and
+// values of the next block are copied while this one is computed. A row of a tile in shared memory
+// is cut into pieces of 16 bytes whose places are exclusive-or'ed with the row's number: eight rows
+// read together touch all banks.
+//
+// What depends on the processor is behind `Machine`: TensorCore (tensor_core.cuh) on a GPU, and the
+// tests' EmulatedThread, which follows the instructions' definitions (PTX ISA, sections on
+// mma.m16n8k16, ldmatrix and cp.async) on the CPU.
+#pragma once
+
+#include "kernels/cuda/attention_problem.h"
+
+#ifdef __CUDACC__
+#define SORA_DEVICE __device__ __forceinline__
+#else
+#define SORA_DEVICE inline
+#endif
+
+namespace sora::kernels::cuda {
+
+// Sizes of the tiles for heads of up to kWidth numbers; shared memory stays within the 99 KiB that
+// sm_89 grants.
+template <int kWidthArgument>
+struct AttentionTile {
+  static constexpr int kWidth = kWidthArgument;
+  static constexpr int kWarps = kWidth > 128 ? 4 : 8;
+  static constexpr int kThreads = kWarps * 32;
+  static constexpr int kQueries = kWarps * 16;
+  static constexpr int kKeys = kWidth > 128 ? 32 : 64;
+  static constexpr int kStages = 2;
+  static constexpr int kRowBytes = kWidth * 2;
+  static constexpr int kKeyBytes = kKeys * kRowBytes;
+  static constexpr int kQueryBytes = kQueries * kRowBytes;
+  static constexpr int kSharedBytes = kQueryBytes + 2 * kStages * kKeyBytes;
+  static_assert(kSharedBytes <= 99 * 1024);
+};
+
+template <class Tile, bool kTerms, class Machine>
+class TileAttention {
+ public:
+  SORA_DEVICE TileAttention(const AttentionProblem& problem, Machine& machine, int tile, int head,
+                            int batch)
+      : p_(problem),
+        machine_(machine),
+        first_query_(tile * Tile::kQueries),
+        head_(head),
+        batch_(batch) {
+    keys_ = p_.keys;
+    if (kTerms && p_.num_keys && p_.num_keys[batch] < keys_)
+      keys_ = static_cast<int>(p_.num_keys[batch]);
+  }
+
+  SORA_DEVICE void run() {
+    load(p_.q, first_query_, p_.queries, Tile::kQueries, 0);
+    load_block(0);
+    machine_.commit();
+    const int blocks = (keys_ + Tile::kKeys - 1) / Tile::kKeys;
+    for (int block = 0; block < blocks; ++block) {
+      if (block + 1 < blocks) load_block(block + 1);
+      machine_.commit();
+      machine_.template wait<1>();
+      machine_.barrier();
+      attend_to(block);
+      machine_.barrier();  // before the next copy overwrites what was read
+    }
+    store();
+  }
+
+ private:
+  static constexpr int kKeyPieces = Tile::kKeys / 8;
+  static constexpr int kWidthPieces = Tile::kWidth / 8;
+  static constexpr float kLog2E = 1.44269504088896340736F;
+  static constexpr float kNothing = -__builtin_huge_valf();
+
+  // The place of 16 bytes of a row in a tile.
+  static SORA_DEVICE uint32_t place(int row, int piece) {
+    return static_cast<uint32_t>(row * Tile::kRowBytes + ((piece ^ (row & 7)) << 4));
+  }
+  static SORA_DEVICE uint32_t keys_at(int block) {
+    return Tile::kQueryBytes + (block % Tile::kStages) * 2 * Tile::kKeyBytes;
+  }
+  static SORA_DEVICE uint32_t values_at(int block) { return keys_at(block) + Tile::kKeyBytes; }
+
+  // Rows from `first` on, zeros from row `end` and beyond the head's width.
+  SORA_DEVICE void load(const Rows& rows, int first, int end, int count, uint32_t at) {
+    const uint16_t* base = rows.data + batch_ * rows.batch_stride + head_ * rows.head_stride;
+    for (int i = machine_.thread(); i < count * kWidthPieces; i += Tile::kThreads) {
+      const int row = i / kWidthPieces, piece = i % kWidthPieces;
+      const bool exists = first + row < end && piece * 8 < p_.head_width;
+      machine_.copy_16_bytes(at + place(row, piece),
+                             exists ? base + (first + row) * rows.row_stride + piece * 8 : base,
+                             exists);
+    }
+  }
+  SORA_DEVICE void load_block(int block) {
+    load(p_.k, block * Tile::kKeys, keys_, Tile::kKeys, keys_at(block));
+    load(p_.v, block * Tile::kKeys, keys_, Tile::kKeys, values_at(block));
+  }
+
+  SORA_DEVICE void attend_to(int block) {
+    float logits[kKeyPieces][4] = {};
+    multiply_with_keys(block, logits);
+    finish_logits(block * Tile::kKeys, logits);
+    soften(logits);
+    add_values(block, logits);
+  }
+
+  // logits += Q K^T, [16 queries, kKeys].
+  SORA_DEVICE void multiply_with_keys(int block, float (&logits)[kKeyPieces][4]) {
+    const int lane = machine_.lane();
+#pragma unroll
+    for (int step = 0; step < Tile::kWidth / 16; ++step) {
+      uint32_t queries[4];
+      machine_.load_matrices(queries,
+                             place(machine_.warp() * 16 + lane % 16, step * 2 + lane / 16));
+#pragma unroll
+      for (int pair = 0; pair < kKeyPieces / 2; ++pair) {
+        uint32_t keys[4];
+        const int row = pair * 16 + lane / 16 * 8 + lane % 8;
+        machine_.load_matrices(keys, keys_at(block) + place(row, step * 2 + lane / 8 % 2));
+        machine_.multiply_add(logits[pair * 2], queries, keys[0], keys[1]);
+        machine_.multiply_add(logits[pair * 2 + 1], queries, keys[2], keys[3]);
+      }
+    }
+  }
+
+  // Scales, adds what belongs to a key or a pair, hides what is no key; the result counts in powers
+  // of two.
+  SORA_DEVICE void finish_logits(int first_key, float (&logits)[kKeyPieces][4]) {
+    const bool has_tail = first_key + Tile::kKeys > keys_;
+#pragma unroll
+    for (int piece = 0; piece < kKeyPieces; ++piece) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int key = first_key + piece * 8 + machine_.lane() % 4 * 2 + i % 2;
+        float& x = logits[piece][i];
+        x *= p_.scale;
+        if (has_tail && key >= keys_) {
+          x = kNothing;
+        } else if (kTerms) {
+          x = with_terms(x, query_of(i / 2), key);
+        }
+        x *= kLog2E;
+      }
+    }
+  }
+  SORA_DEVICE float with_terms(float x, int query, int key) const {
+    if (query >= p_.queries) query = p_.queries - 1;
+    const int distance = query > key ? query - key : key - query;
+    if (distance > p_.far_window && x > 0.0F) x *= p_.far_factor;
+    if (p_.bias) x += p_.bias[batch_ * p_.bias_batch_stride + key];
+    if (p_.table) x += p_.table[p_.query_rows[query] * p_.table_columns + p_.key_columns[key]];
+    return x;
+  }
+  SORA_DEVICE int query_of(int half) const {
+    return first_query_ + machine_.warp() * 16 + machine_.lane() / 4 + half * 8;
+  }
+
+  // Logits become probabilities but for a factor of the row; sums and what has been gathered follow
+  // the new maximum.
+  SORA_DEVICE void soften(float (&logits)[kKeyPieces][4]) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float largest = largest_[half];
+#pragma unroll
+      for (int piece = 0; piece < kKeyPieces; ++piece)
+        largest = machine_.larger(
+            largest, machine_.larger(logits[piece][half * 2], logits[piece][half * 2 + 1]));
+      largest = machine_.largest_of_quad(largest);
+      const float base =
+          largest == kNothing ? 0.0F : largest;  // of nothing but hidden keys: all zero
+      const float shrink = machine_.exp2(largest_[half] - base);
+      largest_[half] = largest;
+      float sum = 0.0F;
+#pragma unroll
+      for (int piece = 0; piece < kKeyPieces; ++piece) {
+#pragma unroll
+        for (int i = half * 2; i < half * 2 + 2; ++i) {
+          logits[piece][i] = machine_.exp2(logits[piece][i] - base);
+          sum += logits[piece][i];
+        }
+      }
+      sum_[half] = sum_[half] * shrink + sum;
+#pragma unroll
+      for (int piece = 0; piece < kWidthPieces; ++piece) {
+        out_[piece][half * 2] *= shrink;
+        out_[piece][half * 2 + 1] *= shrink;
+      }
+    }
+  }
+
+  // out += P V.
+  SORA_DEVICE void add_values(int block, const float (&logits)[kKeyPieces][4]) {
+    const int lane = machine_.lane();
+#pragma unroll
+    for (int step = 0; step < Tile::kKeys / 16; ++step) {
+      const auto& left = logits[step * 2];
+      const auto& right = logits[step * 2 + 1];
+      const uint32_t probabilities[4] = {
+          machine_.pack(left[0], left[1]), machine_.pack(left[2], left[3]),
+          machine_.pack(right[0], right[1]), machine_.pack(right[2], right[3])};
+#pragma unroll
+      for (int pair = 0; pair < kWidthPieces / 2; ++pair) {
+        uint32_t values[4];
+        const uint32_t at = values_at(block) + place(step * 16 + lane % 16, pair * 2 + lane / 16);
+        machine_.load_transposed_matrices(values, at);
+        machine_.multiply_add(out_[pair * 2], probabilities, values[0], values[1]);
+        machine_.multiply_add(out_[pair * 2 + 1], probabilities, values[2], values[3]);
+      }
+    }
+  }
+
+  SORA_DEVICE void store() {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float factor =
+          1.0F / machine_.sum_of_quad(sum_[half]);  // no key seen: 0 times infinity, NaN
+      const int query = query_of(half);
+      if (query >= p_.queries) continue;
+      const int64_t row = (static_cast<int64_t>(batch_) * p_.queries + query) * p_.heads + head_;
+      uint16_t* out = p_.out + row * p_.head_width;
+#pragma unroll
+      for (int piece = 0; piece < kWidthPieces; ++piece) {
+        if (piece * 8 >= p_.head_width) continue;
+        const uint32_t two =
+            machine_.pack(out_[piece][half * 2] * factor, out_[piece][half * 2 + 1] * factor);
+        *reinterpret_cast<uint32_t*>(out + piece * 8 + machine_.lane() % 4 * 2) = two;
+      }
+    }
+  }
+
+  const AttentionProblem& p_;
+  Machine& machine_;
+  int first_query_, head_, batch_, keys_ = 0;
+  float out_[kWidthPieces][4] = {};
+  float largest_[2] = {kNothing, kNothing}, sum_[2] = {};
+};
+
+}  // namespace sora::kernels::cuda
