@@ -5,6 +5,13 @@
 #include <vector>
 
 namespace sora {
+namespace {
+
+// A scaler that rounds a side to whole pixels keeps the picture's aspect by pixels that are not quite square: 426x240
+// and 854x480 of a 16:9 video have 640:639 and 1280:1281. No format means pixels so nearly square.
+constexpr double kRoundedAspect = 0.01;
+
+}  // namespace
 
 // The matrix takes (x, y) to (a x + c y, b x + d y), in 16.16 fixed point: a at 0, b at 1, c at 3,
 // d at 4.
@@ -54,7 +61,7 @@ int degrees(const Orientation& orientation) {
 
 int64_t square_pixel_width(int64_t width, AVRational sample_aspect) {
   const double aspect = sample_aspect.den > 0 ? av_q2d(sample_aspect) : 0;
-  if (!(aspect > 1.0 / 16 && aspect < 16)) return width;
+  if (!(aspect > 1.0 / 16 && aspect < 16) || std::abs(aspect - 1) < kRoundedAspect) return width;
   return std::max<int64_t>(std::llround(double(width) * aspect), 1);
 }
 

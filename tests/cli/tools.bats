@@ -52,6 +52,17 @@ refused() {  # refused STATUS WORDS COMMAND...
   [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.y4m)" -eq 20 ]
 }
 
+@test "without --size a clip comes out as large as its source, though a scaler left its pixels not quite square" {
+  local case size
+  for case in 480x288,1/1 480x288,319/320 426x240,640/639 854x480,1280/1281; do
+    size=${case%,*}
+    ffmpeg -v error -y -f lavfi -i "testsrc2=size=$size:rate=16" -frames:v 9 -vf "setsar=${case#*,}" -c:v ffv1 -pix_fmt bgr0 near.mkv
+    "$SORA" recut near.mkv --keep 0-0.5 -o out.mkv -f -q --codec ffv1
+    [ "$(ffprobe -v error -show_entries stream=width,height,sample_aspect_ratio -of csv=p=0:s=x out.mkv)" = "${size}x1:1" ]
+    [ "$(frames_of out.mkv 0 7)" = "$(frames_of near.mkv 0 7)" ]
+  done
+}
+
 # Seconds at which a beep begins in the sound of a file, by ffmpeg.
 beeps_of() {
   ffmpeg -nostdin -i "$1" -af silencedetect=noise=-30dB:d=0.03 -f null - 2>&1 | sed -n 's/.*silence_end: \([0-9.]*\).*/\1/p'

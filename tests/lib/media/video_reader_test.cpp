@@ -194,6 +194,21 @@ TEST(VideoReader, MakesPixelsSquare) {
   EXPECT_EQ(probe(folder / "wide.mp4").width, 105);
 }
 
+TEST(VideoReader, TakesPixelsForSquareThatAScalerLeftNearlySo) {
+  const TemporaryFolder folder;
+  const struct {
+    int width, height;
+    const char* aspect;
+  } cases[] = {{426, 240, "640/639"}, {854, 480, "1280/1281"}, {480, 288, "451/452"}, {480, 288, "319/320"}};
+  for (const auto& [width, height, aspect] : cases) {
+    const std::string path = folder / "near.mp4";
+    judge::ffmpeg(fmt::format("-f lavfi -i testsrc2=size={}x{}:rate=5:duration=0.4 -vf setsar={} -c:v libx264 {}", width, height,
+                              aspect, path));
+    EXPECT_EQ(probe(path).width, width) << aspect;
+    EXPECT_EQ(read_clip(path).width(), width) << aspect;
+  }
+}
+
 // Frame k of a 20 fps source has the grey value 10 k.
 void make_staircase(const std::string& path, const std::string& filter,
                     const std::string& options) {
