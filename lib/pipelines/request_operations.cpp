@@ -110,7 +110,7 @@ double Curve::operator()(double position) const {
   for (size_t i = 1; i < points.size(); ++i) {
     const auto& [x0, y0] = points[i - 1];
     const auto& [x1, y1] = points[i];
-    if (position <= x1) return y0 + (y1 - y0) * (position - x0) / (x1 - x0);
+    if (position <= x1) return std::lerp(y0, y1, (position - x0) / (x1 - x0));  // never past its ends, however it rounds
   }
   return points.back().second;
 }

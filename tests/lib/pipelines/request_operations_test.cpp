@@ -47,6 +47,12 @@ TEST(Curve, RunsStraightBetweenItsPoints) {
   EXPECT_DOUBLE_EQ(parse_curve("0.2:0.3,0.4:0.7")(0), 0.3);
 }
 
+TEST(Curve, StaysWithinZeroToOneWhereItsPointsRound) {
+  EXPECT_LE(parse_curve("0:0.1,0.3:1")(0.3), 1);
+  EXPECT_GE(parse_curve("0.15:0.9,0.3:0")(0.3), 0);
+  EXPECT_DOUBLE_EQ(parse_curve("0.3:0,0.30000000000000004:1")(0.30000000000000004), 1);
+}
+
 TEST(Curve, SaysWhichPointIsWrong) {
   EXPECT_THAT(usage_error([] { parse_curve(""); }), HasSubstr("is no point of a curve"));
   EXPECT_THAT(usage_error([] { parse_curve("0:0,half:1"); }), HasSubstr("'half:1' is no point"));
