@@ -21,12 +21,14 @@ struct Findings {
   json watermark = {{"state", "absent"}};
   std::string manifest_text;
   bool expects_watermark = false;
+  bool is_webp = false;
   bool contradicts = false;
   std::vector<std::string> lines;
 };
 
 void look_at_manifest(const std::string& path, Findings& found) {
   const FileInfo info = probe(path);
+  found.is_webp = info.container == "webp";
   if (info.metadata_json.empty()) {
     found.lines.emplace_back("Manifest: none.");
     return;
@@ -104,7 +106,15 @@ void look_at_signature(const std::string& path, Findings& found) {
 }
 
 void look_at_watermark(const std::string& path, const Observer& observer, Findings& found) {
-  const std::optional<WatermarkReading> reading = read_watermark(path, observer);
+  std::optional<WatermarkReading> reading;
+  try {
+    reading = read_watermark(path, observer);
+  } catch (const Error& error) {
+    if (!found.is_webp || error.kind() != ErrorKind::Input) throw;
+    found.watermark = {{"state", "unread"}};
+    found.lines.emplace_back("Watermark: not looked for, this FFmpeg does not decode animated WebP.");
+    return;
+  }
   if (!reading) {
     found.lines.emplace_back(found.expects_watermark
                                  ? "Watermark: none found, though the manifest says that there was one; the pictures were "

@@ -12,7 +12,7 @@ namespace sora {
 //  "manifest": {"state": "present" | "absent" | "damaged", "id", "place", "created_by", "model", "prompt"},
 //  "signature": {"state": "valid" | "changed" | "broken" | "absent" | "unread", "signer", "trusted", "says_generated",
 //                "manifest_agrees", "problems"},
-//  "watermark": {"state": "found" | "absent", "id", "manifest_agrees", "log2_chance", "scale"},
+//  "watermark": {"state": "found" | "absent" | "unread", "id", "manifest_agrees", "log2_chance", "scale"},
 //  "unchanged": true | false | null,
 //  "verdict": "confirmed" | "claimed" | "marked" | "contradicted" | "nothing",
 //  "lines": the same in words}

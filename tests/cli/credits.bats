@@ -159,3 +159,18 @@ used() { "$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved
   [ "$status" -eq 0 ]
   [[ "$output" != *libtorch* ]]
 }
+
+frames_of() { ffmpeg -v error -i "$1" -vf "crop=$2" -frames:v 6 -pix_fmt rgb24 -f framemd5 - | grep -v '^#' | cut -d, -f6; }
+
+@test "a clip of the plan plus carries its visible mark at the bottom right, whatever it asks for; one of pro does not" {
+  local extra
+  ffmpeg -v error -f lavfi -i testsrc2=size=320x192:rate=16 -frames:v 8 -c:v ffv1 -pix_fmt bgr0 source.mkv
+  for extra in "" "--watermark=none"; do
+    "$SORA" recut source.mkv --keep 0-0.5 --plan plus $extra -o plus.mkv -f --codec ffv1 --quiet
+    [ "$("$SORA" info plus.mkv --json | jq -r .metadata.watermark)" = visible ]
+    [ "$(frames_of plus.mkv 160:96:0:0)" = "$(frames_of source.mkv 160:96:0:0)" ]
+    [ "$(frames_of plus.mkv 160:40:160:152)" != "$(frames_of source.mkv 160:40:160:152)" ]
+  done
+  "$SORA" recut source.mkv --keep 0-0.5 --plan pro -o pro.mkv --codec ffv1 --quiet
+  [ "$(frames_of pro.mkv 320:192:0:0)" = "$(frames_of source.mkv 320:192:0:0)" ]
+}

@@ -1,0 +1,115 @@
+#!/usr/bin/env bats
+# Where a clip came from, as a person and a script see it: keys new, --sign, --watermark, verify. Clips are made by a tiny
+# model that diffusers wrote; the pictures that are marked come from ffmpeg.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export ROOT="$BATS_TEST_DIRNAME/../.."
+  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
+  export OMP_NUM_THREADS=1
+  MODEL=$(realpath "$ROOT/tests/data/pipelines/t2v_unipc")
+  export MODEL
+  export XDG_CONFIG_HOME="$BATS_FILE_TMPDIR/config"
+  unset SORA_PLAN SORA_WATERMARK_KEY
+  "$ROOT/scripts/get-c2pa"
+  "$SORA" keys new studio --owner "Studio Ltd"
+  cd "$BATS_FILE_TMPDIR" || return 1
+  ffmpeg -v error -f lavfi -i "gradients=s=480x288:r=16:speed=0.02:seed=5,noise=alls=6:allf=t:all_seed=3" -frames:v 24 \
+    -c:v ffv1 -pix_fmt bgr0 plain.mkv
+  "$SORA" recut plain.mkv --keep 0-1.5 --watermark invisible -o marked.mp4 -q
+}
+
+setup() {
+  mkdir "$BATS_TEST_TMPDIR/work"
+  cd "$BATS_TEST_TMPDIR/work" || return 1
+  export S="$BATS_FILE_TMPDIR"
+}
+
+make() { "$SORA" generate "a red ball" -m "$MODEL" --size 48x32 --frames 5 --fps 4 --steps 1 --dtype f32 -q "$@"; }
+say() { jq -r "$1" <<<"${lines[0]}"; }
+
+verified() {  # verified STATUS FILE: what verify says of it, as JSON in the first of $lines
+  run --separate-stderr "$SORA" verify "$2" --json -q
+  [ "$status" -eq "$1" ] || { echo "status $status: $output $stderr"; return 1; }
+}
+
+@test "keys new makes a key that only its owner reads, and not twice" {
+  [ "$(stat -c %a "$XDG_CONFIG_HOME/sora/keys/studio.key")" = 600 ]
+  run "$SORA" keys new studio
+  [ "$status" -ne 0 ]
+}
+
+@test "a signed clip says who signed it, in every container that holds a signature" {
+  local kind
+  for kind in mp4 mov gif webp apng; do
+    make --sign --identity studio -o "clip.$kind"
+    verified 0 "clip.$kind"
+    [ "$(say '"\(.signature.state) \(.signature.signer) \(.signature.trusted) \(.signature.says_generated) \(.signature.manifest_agrees)"')" = \
+      "valid Studio Ltd false true true" ] || { echo "$kind: $output"; return 1; }
+    [ "$(say '"\(.unchanged) \(.verdict)"')" = "true confirmed" ]
+  done
+  run "$SORA" verify clip.mp4
+  [[ "$output" == *'valid, by "Studio Ltd", a name that only its own certificate vouches for; it says that the picture was generated.'* ]]
+}
+
+# The file with one bit changed a little behind the last MARK in it, which is in its pictures.
+tamper() {  # tamper FROM TO MARK
+  python3 - "$@" <<'EOF'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+data[data.rindex(sys.argv[3].encode()) + 60] ^= 1
+open(sys.argv[2], "wb").write(data)
+EOF
+}
+
+@test "one bit changed since the signature is told, in every container" {
+  local case kind
+  for case in mp4,mdat mov,mdat gif,NETSCAPE webp,ANMF apng,fdAT; do
+    kind=${case%,*}
+    make --sign --identity studio -o "clip.$kind"
+    tamper "clip.$kind" "other.$kind" "${case#*,}"
+    [ ! -e "clip.$kind.json" ] || cp "clip.$kind.json" "other.$kind.json"
+    verified 3 "other.$kind"
+    [ "$(say '"\(.signature.state) \(.unchanged) \(.verdict)"')" = "changed false contradicted" ] || { echo "$kind: $output"; return 1; }
+  done
+}
+
+@test "what is not signed is said to be so, and a stranger's file to carry nothing" {
+  make -o clip.mp4
+  verified 0 clip.mp4
+  [ "$(say '"\(.signature.state) \(.unchanged) \(.verdict)"')" = "absent null claimed" ]
+  verified 4 "$S/plain.mkv"
+  [ "$(say '"\(.manifest.state) \(.signature.state) \(.watermark.state) \(.verdict)"')" = "absent absent absent nothing" ]
+}
+
+@test "--sign is refused before any work where there is no identity or no room for a signature" {
+  run make --sign --identity nobody -o clip.mp4
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"sora keys new nobody"* ]]
+  run make --sign --identity studio -o clip.webm
+  [ "$status" -eq 2 ]
+  [ -z "$(ls)" ]
+}
+
+@test "the invisible mark is the manifest's, and is found again after H.264 took the manifest and half of the size" {
+  verified 0 "$S/marked.mp4"
+  [ "$(say '"\(.watermark.state) \(.watermark.manifest_agrees) \(.verdict)"')" = "found true confirmed" ]
+  local id
+  id=$(say .manifest.id)
+  ffmpeg -v error -i "$S/marked.mp4" -map_metadata -1 -c:v libx264 -crf 28 -pix_fmt yuv420p again.mp4
+  verified 0 again.mp4
+  [ "$(say '"\(.manifest.state) \(.watermark.id) \(.verdict)"')" = "absent $id marked" ]
+  ffmpeg -v error -i "$S/marked.mp4" -map_metadata -1 -vf scale=240:144 -c:v libx264 -crf 23 -pix_fmt yuv420p half.mp4
+  verified 0 half.mp4
+  [ "$(say .watermark.id)" = "$id" ]
+  SORA_WATERMARK_KEY=another verified 4 again.mp4
+}
+
+@test "a manifest that was put beside another's marked pictures contradicts them" {
+  make -o clip.gif
+  ffmpeg -v error -i "$S/marked.mp4" -map_metadata -1 -c copy other.mkv
+  mv clip.gif.json other.mkv.json
+  verified 3 other.mkv
+  [ "$(say '"\(.manifest.state) \(.watermark.manifest_agrees) \(.verdict)"')" = "present false contradicted" ]
+}
