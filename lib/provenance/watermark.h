@@ -50,8 +50,12 @@ class WatermarkDetector {
   void add(const at::Tensor& frames_FHWC);
   // Empty where there is no mark, or no frame was given.
   std::optional<WatermarkReading> read() const;
+  // The quick half of read(): only for a picture of the size it was marked at, or one scaled by a plain ratio.
+  std::optional<WatermarkReading> read_at_plain_scales() const;
 
  private:
+  std::optional<WatermarkReading> read(bool also_search) const;
+
   std::vector<at::Tensor> details_HW_;  // of each frame, int8: divided by how much of them is usual around
 };
 

@@ -74,7 +74,11 @@ void WatermarkDetector::add(const at::Tensor& frames_FHWC) {
   }
 }
 
-std::optional<WatermarkReading> WatermarkDetector::read() const {
+std::optional<WatermarkReading> WatermarkDetector::read() const { return read(/*also_search=*/true); }
+
+std::optional<WatermarkReading> WatermarkDetector::read_at_plain_scales() const { return read(/*also_search=*/false); }
+
+std::optional<WatermarkReading> WatermarkDetector::read(bool also_search) const {
   if (details_HW_.empty()) return std::nullopt;
   const WatermarkPattern pattern(watermark_key());
   const WatermarkSearch search(pattern, details_HW_);
@@ -82,6 +86,7 @@ std::optional<WatermarkReading> WatermarkDetector::read() const {
   for (const double scale : kPlainScales) {
     if (reader.read(search.fit({scale, scale}))) return reader.reading;
   }
+  if (!also_search) return std::nullopt;
   for (const PilotFit& fit : search.search()) {
     if (reader.read(fit)) return reader.reading;
   }

@@ -1,18 +1,22 @@
 """Marks clips with the invisible watermark, does to them what the net does to clips, and counts how many still read.
 
-Needs a built program (--sora) and FFmpeg; with scikit-image in the Python that runs it, its photographs are used too, and
+Builds tests/bench/watermark.cpp and needs FFmpeg; with scikit-image in the Python that runs it, its photographs are used too, and
 --videos adds a folder of real videos. Clips are made at run time: photographs panned and still, ffmpeg's sources, flat
 drawings. Prints a table, or JSON with --json.
 """
 
 import argparse
+import hashlib
 import json
+import os
 import pathlib
+import random
 import subprocess
 import sys
 import tempfile
 
 H264 = ["-c:v", "libx264", "-preset", "medium", "-pix_fmt", "yuv420p"]
+NUM_FRAMES = 32  # two seconds, the range that sora recut keeps: all of them
 EVEN = "trunc(iw*{0}/2)*2:trunc(ih*{0}/2)*2"
 ATTACKS = {
     "H.264 CRF 23": [*H264, "-crf", "23"],
@@ -28,11 +32,12 @@ PHOTOGRAPHS = ["astronaut", "chelsea", "coffee", "gravel", "grass", "motorcycle_
 
 
 def ffmpeg(*arguments):
-    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, arguments)], check=True)
+    quiet = {**os.environ, "SVT_LOG": "1"}
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, arguments)], check=True, env=quiet)
 
 
 def sources(videos):
-    """Names and ffmpeg arguments of lossless clips, 33 frames at 16 a second."""
+    """Names and ffmpeg arguments of lossless clips, NUM_FRAMES at 16 a second."""
     clips = {}
     try:
         import skimage
@@ -43,12 +48,12 @@ def sources(videos):
     for i, name in enumerate(PHOTOGRAPHS):
         for suffix in (".png", ".jpg"):
             if (path := folder / (name + suffix)).is_file():
-                pan = f"scale=960:-2,scale='iw':'max(ih,400)',crop=480:288:x='40+n*{1 + i % 4}':y='20+n*{i % 3}'"
+                pan = f"scale=960:-2,scale='iw':'max(ih,400)',crop=480:288:x='40+n*{1 + i % 4}':y='20+n*{i % 3}',setsar=1"
                 clips[f"{name}, panned"] = ["-loop", "1", "-i", path, "-vf", pan]
-                clips[f"{name}, still"] = ["-loop", "1", "-i", path, "-vf", "scale=480:-2,pad=480:'max(ih,288)',crop=480:288"]
+                clips[f"{name}, still"] = ["-loop", "1", "-i", path, "-vf", "scale=480:-2,pad=480:'max(ih,288)',crop=480:288,setsar=1"]
     for path in sorted(pathlib.Path(videos).glob("*.mp4")) if videos else []:
         for start in (0, 1, 2):
-            clips[f"{path.stem} from {start} s"] = ["-ss", str(start), "-i", path, "-vf", "scale=854:480,fps=16"]
+            clips[f"{path.stem} from {start} s"] = ["-ss", str(start), "-i", path, "-vf", "scale=854:480,setsar=1,fps=16"]
     lavfi = {
         "mandelbrot": "mandelbrot=s=480x288:r=16",
         "test card": "testsrc2=s=480x288:r=16",
@@ -66,61 +71,102 @@ def sources(videos):
     return clips | {name: ["-f", "lavfi", "-i", source] for name, source in lavfi.items()}
 
 
-def verify(sora, path):
-    run = subprocess.run([sora, "verify", path, "--json", "--quiet"], capture_output=True, text=True, check=False)
-    return json.loads(run.stdout.splitlines()[0])
+class Bench:
+    """tests/bench/watermark.cpp: the library's own marking and reading, in one process."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, *words):
+        print(*words, sep="\t", file=self.process.stdin, flush=True)
+        answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer
 
 
-def marked_clip(sora, arguments, work):
-    """A lossless clip, and the same as `sora recut` writes it with the mark and nothing else changed."""
-    plain, marked = work / "plain.mkv", work / "marked.mkv"
-    ffmpeg(*arguments, "-frames:v", 33, "-r", 16, "-an", "-c:v", "ffv1", "-pix_fmt", "gbrp", plain)
-    subprocess.run([sora, "recut", plain, "--keep", "0-2", "--codec", "ffv1", "--watermark", "invisible", "--quiet", "-f",
-                    "-o", marked], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
-    return plain, marked
+def lossless(arguments, path):
+    ffmpeg(*arguments, "-frames:v", NUM_FRAMES, "-r", 16, "-an", "-c:v", "ffv1", "-pix_fmt", "gbrp", path)
 
 
-def psnr(a, b):
-    run = subprocess.run(["ffmpeg", "-nostdin", "-i", a, "-i", b, "-lavfi", "psnr", "-f", "null", "-"],
-                         capture_output=True, text=True, check=True)  # fmt: skip
-    return float(run.stderr.split("average:")[1].split()[0])
+def measure_clip(bench, name, arguments, work, identity):
+    """What marking cost, and for each attack the bound on chance as a power of two, or None where the mark was not read."""
+    plain, marked, attacked = work / "plain.mkv", work / "marked.mkv", work / "attacked.mkv"
+    lossless(arguments, plain)
+    result = {"name": name, **bench.ask("mark", plain, marked, identity), "read": {}}
+    for attack, encoder in ATTACKS.items():
+        ffmpeg("-i", marked, "-map_metadata", "-1", *encoder, attacked)
+        reading = bench.ask("read", attacked)
+        result["read"][attack] = round(reading["log2_chance"]) if reading["id"] == identity else None
+    return result
+
+
+def summary(clips):
+    moving = [clip for clip in clips if not clip["name"].endswith("still")]
+    still = [clip for clip in clips if clip["name"].endswith("still")]
+    lines = [f"{len(clips)} clips, PSNR {min(c['psnr'] for c in clips):.2f} to {max(c['psnr'] for c in clips):.2f} dB, "
+             f"the worst frame {min(c['least_psnr'] for c in clips):.2f} dB; marking "
+             f"{sum(c['ms'] for c in clips) / sum(c['frames'] for c in clips):.1f} ms of processor time a frame", "",
+             f"| | moving pictures, of {len(moving)} | one picture stood still, of {len(still)} |", "|---|---|---|"]  # fmt: skip
+    for attack in ATTACKS:
+        counts = [sum(clip["read"][attack] is not None for clip in group) for group in (moving, still)]
+        lines.append(f"| {attack} | {counts[0]} | {counts[1]} |")
+    lines += ["", "not read:"]
+    for clip in clips:
+        lost = [attack for attack, reading in clip["read"].items() if reading is None]
+        lines += [f"  {clip['name']}: {', '.join(lost)}"] if lost else []
+    return "\n".join(lines)
+
+
+def count_false_marks(bench, clips, work, options):
+    """Reads windows of unmarked clips, as many of each."""
+    paths = []
+    for i, (_, arguments) in enumerate(clips):
+        paths.append(work / f"unmarked-{i}.mkv")
+        lossless(arguments, paths[-1])
+    quick = int(not options.thorough)
+    return bench.ask("windows", options.false_positives, options.window, options.window_frames, quick, *paths)
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="scripts/bench/watermark", description=__doc__)
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    build = pathlib.Path(os.environ.get("SORA_BUILD_DIR", root / "build"))
+    parser.add_argument("--build-dir", default=build, type=pathlib.Path)
+    parser.add_argument("--no-build", action="store_true", help="run the program that is there")
+    parser.add_argument("--videos", help="folder of .mp4 files")
+    parser.add_argument("--limit", type=int, default=0, help="clips at most; 0: all")
+    parser.add_argument("--only", default="", help="clips with this in their name")
+    parser.add_argument("--false-positives", type=int, default=0, metavar="WINDOWS",
+                        help="instead: how many of so many windows of unmarked clips read as marked")  # fmt: skip
+    parser.add_argument("--window", type=int, default=256, help="side of a window")
+    parser.add_argument("--window-frames", type=int, default=4)
+    parser.add_argument("--thorough", action="store_true", help="search all scales in each window, which takes a second")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not options.no_build:
+        environment = dict(os.environ, SORA_BUILD_DIR=str(options.build_dir))
+        subprocess.run([root / "scripts/build", "bench_watermark"], env=environment, stdout=sys.stderr, check=True)
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    root = pathlib.Path(__file__).resolve().parent.parent.parent
-    parser.add_argument("--sora", default=root / "build/sora", type=pathlib.Path)
-    parser.add_argument("--videos", help="folder of .mp4 files")
-    parser.add_argument("--limit", type=int, default=0, help="clips at most; 0: all")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    clips = list(sources(options.videos).items())
-    if options.limit:
-        clips = clips[:: max(1, len(clips) // options.limit)][: options.limit]
-    read = {attack: 0 for attack in ATTACKS}
-    missed, psnrs, false_marks = [], [], 0
+    options = parse()
+    clips = [(name, arguments) for name, arguments in sources(options.videos).items() if options.only in name]
+    random.Random(1).shuffle(clips)  # so that a few are of all kinds
+    clips = clips[: options.limit or None]
+    bench = Bench(options.build_dir / "tests/bench_watermark")
+    results = []
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
-        for name, arguments in clips:
-            plain, marked = marked_clip(options.sora, arguments, work)
-            psnrs.append(psnr(plain, marked))
-            identity = verify(options.sora, marked)["watermark"].get("id")
-            false_marks += verify(options.sora, plain)["watermark"]["state"] == "found"
-            for attack, encoder in ATTACKS.items():
-                path = work / "attacked.mkv"
-                ffmpeg("-i", marked, "-map_metadata", "-1", *encoder, path)
-                good = identity is not None and verify(options.sora, path)["watermark"].get("id") == identity
-                read[attack] += good
-                missed += [] if good else [f"{name}: {attack}"]
-            print(f"{len(psnrs)}/{len(clips)} {name}: {psnrs[-1]:.2f} dB", file=sys.stderr)
-    result = {"clips": len(clips), "least_psnr": min(psnrs), "false_marks": false_marks, "read": read, "missed": missed}
-    if options.json:
-        print(json.dumps(result))
-        return
-    print(f"{len(clips)} clips, PSNR at least {min(psnrs):.2f} dB, {false_marks} unmarked ones read as marked\n")
-    for attack, count in read.items():
-        print(f"| {attack} | {count} of {len(clips)} |")
-    print("\nmissed:", *missed, sep="\n  ")
+        if options.false_positives:
+            print(json.dumps(count_false_marks(bench, clips, work, options)))
+            return
+        for i, (name, arguments) in enumerate(clips):
+            identity = hashlib.sha256(name.encode()).hexdigest()[:16]
+            results.append(measure_clip(bench, name, arguments, work, identity))
+            print(f"{i + 1}/{len(clips)} {json.dumps(results[-1])}", file=sys.stderr, flush=True)
+    print(json.dumps(results) if options.json else summary(results))
 
 
 if __name__ == "__main__":
