@@ -98,7 +98,7 @@ class Search {
     if (fs::is_regular_file(transformer_) && fits(Checkpoint::open(transformer_)))
       return transformer_;
     for (const fs::path& folder : places(folders)) {
-      const bool beside = folder == beside_();
+      const bool beside = folder == beside_() || folder == transformer_;
       for (const fs::path& file : weight_files(folder, !beside)) {
         if (does_fit(file, fits)) return file;
       }
@@ -111,6 +111,7 @@ class Search {
     for (const fs::path& root : roots_) {
       for (const char* folder : folders) places.push_back(root / folder);
     }
+    if (fs::is_directory(transformer_)) places.push_back(transformer_);
     places.push_back(beside_());
     return places;
   }

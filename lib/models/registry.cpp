@@ -175,7 +175,7 @@ ModelInfo read_directory(const std::string& name, const std::filesystem::path& p
   model.path = path;
 
   const std::initializer_list<std::string_view> transformers = {"WanTransformer3DModel",
-                                                                 "WanVACETransformer3DModel"};
+                                                                "WanVACETransformer3DModel"};
   model.parts.transformer = directory.get("transformer", transformers).directory;
   model.parts.vae = directory.get("vae", {"AutoencoderKLWan"}).directory;
   model.parts.text_encoder = directory.get("text_encoder", {"UMT5EncoderModel"}).directory;
@@ -264,8 +264,12 @@ ModelInfo read_model_info(const std::string& name, const std::filesystem::path& 
   const bool is_directory = std::filesystem::is_directory(path);
   const bool is_component = is_directory && !std::filesystem::exists(path / "model_index.json") &&
                             std::filesystem::exists(path / "config.json");
-  ModelInfo model = is_directory && !is_component ? read_directory(name, path, files)
-                                                  : read_single_file(name, path, files);
+  // Wan's own repositories of two experts
+  const std::filesystem::path expert = path / "high_noise_model";
+  const bool is_of_experts = is_directory && !is_component && std::filesystem::is_directory(expert);
+  ModelInfo model = is_of_experts                   ? read_single_file(name, expert, files)
+                    : is_directory && !is_component ? read_directory(name, path, files)
+                                                    : read_single_file(name, path, files);
   check_channels(model);
   model.loras = files.loras;
   if (files.turbo) apply_turbo(files, model);

@@ -23,10 +23,22 @@ const PartRow& row_of(WanPart part) {
   return kRows[static_cast<size_t>(part)];
 }
 
+// The classes that Wan's own repositories name in config.json; their weights have the names of
+// Wan's code, and shapes tell what the config would.
+bool is_wans_own(const std::filesystem::path& directory) {
+  const nlohmann::json config = read_json_file((directory / "config.json").string());
+  const std::string name = config.value("_class_name", "");
+  return name == "WanModel" || name == "VaceWanModel";
+}
+
+bool has_diffusers_names(const std::filesystem::path& path) {
+  return std::filesystem::is_directory(path) && !is_wans_own(path);
+}
+
 }  // namespace
 
 ConfigReader read_config(WanPart part, const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) return ConfigReader::open(path / "config.json");
+  if (has_diffusers_names(path)) return ConfigReader::open(path / "config.json");
   const Checkpoint checkpoint = row_of(part).with_names(Checkpoint::open(path));
   const auto own = checkpoint.metadata().find(kConfigEntry);
   if (own != checkpoint.metadata().end()) {
@@ -38,8 +50,7 @@ ConfigReader read_config(WanPart part, const std::filesystem::path& path) {
 
 std::shared_ptr<const Checkpoint> open_weights(WanPart part, const std::filesystem::path& path) {
   Checkpoint checkpoint = Checkpoint::open(path);
-  if (std::filesystem::is_directory(path))
-    return std::make_shared<Checkpoint>(std::move(checkpoint));
+  if (has_diffusers_names(path)) return std::make_shared<Checkpoint>(std::move(checkpoint));
   return std::make_shared<Checkpoint>(row_of(part).with_names(checkpoint));
 }
 

@@ -124,7 +124,8 @@ TEST_F(PublishedFiles, TwoExpertsFindEachOtherByName) {
   } kCases[] = {
       {"t2v-a14b", "wan2.2_t2v_high_noise_14B_fp16", "wan2.2_t2v_low_noise_14B_fp16", 875},
       {"i2v-a14b", "Wan2.2-I2V-A14B-HighNoise-Q8", "Wan2.2-I2V-A14B-LowNoise-Q8", 900},
-      {"vace-fun-a14b", "wan2.2_vace_fun_high_noise_14B_bf16", "wan2.2_vace_fun_low_noise_14B_bf16", 875}};
+      {"vace-fun-a14b", "wan2.2_vace_fun_high_noise_14B_bf16", "wan2.2_vace_fun_low_noise_14B_bf16",
+       875}};
   for (const auto& each : kCases) {
     for (const char* name : {each.high, each.low})
       write_sparse(std::string("diffusion_models/") + name + ".safetensors", each.model);
@@ -136,6 +137,29 @@ TEST_F(PublishedFiles, TwoExpertsFindEachOtherByName) {
       EXPECT_DOUBLE_EQ(*model.boundary_timestep, each.boundary);
     }
   }
+}
+
+// As Wan's authors publish them: config.json of their code, shards under its names; VAE and text
+// encoder, which they publish as pickles, from elsewhere.
+TEST_F(PublishedFiles, RepositoriesOfWansAuthorsAreRead) {
+  write_companions();
+  const auto write_config = [&](const std::string& folder) {
+    std::ofstream(scratch_ / folder / "config.json")
+        << R"({"_class_name": "WanModel", "dim": 5120, "model_type": "t2v", "num_heads": 40, "text_len": 512})";
+  };
+  for (const char* expert : {"high_noise_model", "low_noise_model"}) {
+    const std::string folder = std::string("Wan2.2-T2V-A14B/") + expert;
+    write_sparse(folder + "/diffusion_pytorch_model.safetensors", "t2v-a14b");
+    write_config(folder);
+  }
+  write_sparse("Wan2.1-T2V-1.3B/diffusion_pytorch_model.safetensors", "t2v-1.3b");
+  write_config("Wan2.1-T2V-1.3B");
+  const ModelInfo two = find("Wan2.2-T2V-A14B");
+  EXPECT_EQ(two.family, "wan2.2-t2v-a14b");
+  EXPECT_EQ(two.parts.transformer.filename(), "high_noise_model");
+  EXPECT_EQ(two.parts.transformer_2.filename(), "low_noise_model");
+  EXPECT_DOUBLE_EQ(*two.boundary_timestep, 875);
+  EXPECT_EQ(find("Wan2.1-T2V-1.3B").family, "wan2.1-t2v-1.3b");
 }
 
 TEST_F(PublishedFiles, AHighNoiseExpertAloneIsAnError) {
@@ -214,7 +238,8 @@ TEST_F(PublishedFiles, TurboFindsTheLoraInTheModelsOwnDirectory) {
   fs::create_directories(path / "loras");
   const std::string module = "transformer.blocks.0.attn1.to_q.";
   write_safetensors(path / "loras" / "sora-turbo.safetensors",
-                    {{module + "lora_A.weight", at::ones({2, 24})}, {module + "lora_B.weight", at::ones({24, 2})}});
+                    {{module + "lora_A.weight", at::ones({2, 24})},
+                     {module + "lora_B.weight", at::ones({24, 2})}});
   EXPECT_TRUE(read_model_info("tiny", path, {}).loras.empty());
   ModelFiles files;
   files.turbo = true;
