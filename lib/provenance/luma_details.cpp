@@ -1,51 +1,66 @@
+// Rows are gone through in blocks of a constant number of pixels, which the compiler makes vectors of; planes are the
+// caller's, who uses them again: fresh memory costs as much as the means.
 #include "lib/provenance/luma_details.h"
 
 #include <algorithm>
 
 namespace sora {
+namespace {
 
-Plane luma_of(const uint8_t* rgb_HWC, int64_t height, int64_t width) {
-  Plane luma(height, width);
-  float* out = luma.values.data();
-  for (int64_t i = 0; i < height * width; ++i) {
+constexpr int64_t kBlock = 16;
+
+// `sum` moves on by the row that comes in and the one that goes.
+void move_down(const float* __restrict in, const float* __restrict gone, int64_t width, float* __restrict sum) {
+  int64_t x = 0;
+  for (; x + kBlock <= width; x += kBlock) {
+    for (int64_t k = 0; k < kBlock; ++k) sum[x + k] += in[x + k] - gone[x + k];
+  }
+  for (; x < width; ++x) sum[x] += in[x] - gone[x];
+}
+
+// out[x] = scale times the sum of in[x] to in[x + span - 1].
+void sum_along(const float* __restrict in, int64_t span, float scale, int64_t width, float* __restrict out) {
+  int64_t x = 0;
+  for (; x + kBlock <= width; x += kBlock) {
+    float total[kBlock] = {};
+    for (int64_t tap = 0; tap < span; ++tap) {
+      for (int64_t k = 0; k < kBlock; ++k) total[k] += in[x + tap + k];
+    }
+    for (int64_t k = 0; k < kBlock; ++k) out[x + k] = total[k] * scale;
+  }
+  for (; x < width; ++x) {
+    float total = 0;
+    for (int64_t tap = 0; tap < span; ++tap) total += in[x + tap];
+    out[x] = total * scale;
+  }
+}
+
+}  // namespace
+
+void luma_of(const uint8_t* __restrict rgb_HWC, Plane& luma) {
+  float* __restrict out = luma.values.data();
+  for (int64_t i = 0; i < luma.height * luma.width; ++i) {
     out[i] = 0.2126f * static_cast<float>(rgb_HWC[3 * i]) + 0.7152f * static_cast<float>(rgb_HWC[3 * i + 1]) +
              0.0722f * static_cast<float>(rgb_HWC[3 * i + 2]);
   }
-  return luma;
 }
 
-Plane box_mean(const Plane& plane, int64_t radius) {
-  const int64_t height = plane.height, width = plane.width;
-  const float scale = 1.0f / static_cast<float>(2 * radius + 1);
-  // Down the columns, a whole row at a time: the sum moves on by the row that comes in and the one that goes.
-  Plane columns(height, width);
+void box_mean(const Plane& plane, int64_t radius, Plane& mean) {
+  const int64_t height = plane.height, width = plane.width, span = 2 * radius + 1;
+  const float scale = 1.0f / static_cast<float>(span * span);
   const auto at = [&](int64_t y) { return plane.row(std::clamp<int64_t>(y, 0, height - 1)); };
-  std::vector<float> sum(static_cast<size_t>(width), 0.0f);
+  std::vector<float> line(static_cast<size_t>(width + 2 * radius), 0.0f);  // the columns' sums, its ends repeated
+  float* sum = line.data() + radius;
   for (int64_t y = -radius; y <= radius; ++y) {
     const float* row = at(y);
     for (int64_t x = 0; x < width; ++x) sum[x] += row[x];
   }
   for (int64_t y = 0; y < height; ++y) {
-    float* out = columns.row(y);
-    const float* in = at(y + radius + 1);
-    const float* gone = at(y - radius);
-    for (int64_t x = 0; x < width; ++x) {
-      out[x] = sum[x] * scale;
-      sum[x] += in[x] - gone[x];
-    }
+    std::fill_n(line.data(), radius, sum[0]);
+    std::fill_n(sum + width, radius, sum[width - 1]);
+    sum_along(line.data(), span, scale, width, mean.row(y));
+    move_down(at(y + radius + 1), at(y - radius), width, sum);
   }
-  Plane mean(height, width);
-  for (int64_t y = 0; y < height; ++y) {
-    const float* in = columns.row(y);
-    float* out = mean.row(y);
-    float running = 0;
-    for (int64_t x = -radius; x <= radius; ++x) running += in[std::clamp<int64_t>(x, 0, width - 1)];
-    for (int64_t x = 0; x < width; ++x) {
-      out[x] = running * scale;
-      running += in[std::min(x + radius + 1, width - 1)] - in[std::max<int64_t>(x - radius, 0)];
-    }
-  }
-  return mean;
 }
 
 }  // namespace sora

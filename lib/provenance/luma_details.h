@@ -19,10 +19,10 @@ struct Plane {
   const float* row(int64_t y) const { return values.data() + y * width; }
 };
 
-// BT.709 luma of uint8 R, G, B, 0 to 255.
-Plane luma_of(const uint8_t* rgb_HWC, int64_t height, int64_t width);
+// BT.709 luma of uint8 R, G, B, 0 to 255, of the plane's size.
+void luma_of(const uint8_t* rgb_HWC, Plane& luma);
 
-// The mean over (2 radius + 1)^2 pixels; at the border the outermost ones are repeated.
-Plane box_mean(const Plane& plane, int64_t radius);
+// The mean over (2 radius + 1)^2 pixels, into a plane of the same size; at the border the outermost ones are repeated.
+void box_mean(const Plane& plane, int64_t radius, Plane& mean);
 
 }  // namespace sora

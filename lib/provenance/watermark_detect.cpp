@@ -24,14 +24,16 @@ constexpr int64_t kFramesRead = 16;      // at a time
 constexpr double kPlainScales[] = {1, 2, 0.5, 1.5, 2.0 / 3, 0.75, 4.0 / 3};  // tried before the search over scales
 
 Plane details_of(const uint8_t* rgb_HWC, int64_t height, int64_t width) {
-  Plane detail = luma_of(rgb_HWC, height, width);
-  const Plane smooth = box_mean(box_mean(detail, kDetailRadius), kDetailRadius);
-  Plane square(height, width);
+  Plane detail(height, width), smooth(height, width), square(height, width);
+  luma_of(rgb_HWC, detail);
+  box_mean(detail, kDetailRadius, square);
+  box_mean(square, kDetailRadius, smooth);
   for (size_t i = 0; i < detail.values.size(); ++i) {
     detail.values[i] -= smooth.values[i];
     square.values[i] = detail.values[i] * detail.values[i];
   }
-  const Plane usual = box_mean(square, kAroundRadius);
+  Plane& usual = smooth;
+  box_mean(square, kAroundRadius, usual);
   for (size_t i = 0; i < detail.values.size(); ++i) {
     const float unit = std::sqrt(std::max(usual.values[i], 0.0f)) + kLeastUsual;
     detail.values[i] = std::clamp(detail.values[i] / unit, -kGreatestDetail, kGreatestDetail);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 
@@ -23,47 +24,74 @@ constexpr float kGreatestStrength = 8;
 constexpr double kNoticeableLoss = 1.1, kGreatestMakeUp = 1.6;
 constexpr double kRoundingNoise = 1.0 / 12;  // mean square of what rounding to whole values adds
 
-Plane strength_of(const Plane& luma) {
-  Plane detail = box_mean(luma, kDetailRadius);
-  for (size_t i = 0; i < detail.values.size(); ++i) detail.values[i] = std::abs(luma.values[i] - detail.values[i]);
-  Plane strength = box_mean(detail, kAroundRadius);
-  for (float& value : strength.values) value = std::min(kLeastStrength + value, kGreatestStrength);
-  return strength;
+// What marking a frame works in, for one frame after another.
+struct Planes {
+  Plane luma, smooth, mark;
+  Planes(int64_t height, int64_t width) : luma(height, width), smooth(height, width), mark(height, width) {}
+};
+
+// Fills `mark` with how much detail there is around each pixel of `luma`, which is used up.
+void detail_around(Planes& planes) {
+  box_mean(planes.luma, kDetailRadius, planes.smooth);
+  float* __restrict luma = planes.luma.values.data();
+  const float* __restrict smooth = planes.smooth.values.data();
+  const auto size = static_cast<int64_t>(planes.luma.values.size());
+  for (int64_t i = 0; i < size; ++i) luma[i] = std::abs(luma[i] - smooth[i]);
+  box_mean(planes.luma, kAroundRadius, planes.mark);
+}
+
+// To nearest, for values well below 2^22, without a call into the C library: the sum's last bits are the whole number.
+int rounded(float value) {
+  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
+  return std::bit_cast<int32_t>(value + kShift) - std::bit_cast<int32_t>(kShift);
+}
+
+// As add(), of N pixels.
+template <int64_t N>
+int64_t add_block(const float* __restrict mark, float gain, const uint8_t* __restrict rgb, uint8_t* __restrict marked) {
+  int16_t change[3 * N];
+  for (int64_t k = 0; k < N; ++k) change[3 * k] = change[3 * k + 1] = change[3 * k + 2] = static_cast<int16_t>(rounded(mark[k] * gain));
+  int32_t squares = 0;
+  for (int64_t k = 0; k < 3 * N; ++k) {
+    const int16_t before = rgb[k];
+    const auto wanted = static_cast<int16_t>(before + change[k]);
+    const int16_t after = wanted < 0 ? int16_t{0} : wanted > 255 ? int16_t{255} : wanted;
+    marked[k] = static_cast<uint8_t>(after);
+    const auto done = static_cast<int16_t>(after - before);
+    squares += done * done;
+  }
+  return squares;
 }
 
 // Adds the mark times `gain` to all three channels; the squared changes, summed over pixels, as their mean over channels.
 double add(const Plane& mark, double gain, const uint8_t* rgb_HWC, uint8_t* marked_HWC) {
-  int64_t squares = 0;
-  for (size_t i = 0; i < mark.values.size(); ++i) {
-    const auto change = static_cast<int>(std::lrint(mark.values[i] * gain));
-    for (size_t channel = 3 * i; channel < 3 * i + 3; ++channel) {
-      const int before = rgb_HWC[channel], after = std::clamp(before + change, 0, 255);
-      marked_HWC[channel] = static_cast<uint8_t>(after);
-      squares += (after - before) * (after - before);
-    }
-  }
+  constexpr int64_t kBlock = 16;
+  const auto size = static_cast<int64_t>(mark.values.size());
+  const auto scale = static_cast<float>(gain);
+  int64_t squares = 0, i = 0;
+  for (; i + kBlock <= size; i += kBlock)
+    squares += add_block<kBlock>(&mark.values[i], scale, rgb_HWC + 3 * i, marked_HWC + 3 * i);
+  for (; i < size; ++i) squares += add_block<1>(&mark.values[i], scale, rgb_HWC + 3 * i, marked_HWC + 3 * i);
   return static_cast<double>(squares) / 3;
 }
 
-void mark_frame(const uint8_t* rgb_HWC, uint8_t* marked_HWC, int64_t height, int64_t width,
-                const std::vector<float>& tile) {
-  Plane mark = strength_of(luma_of(rgb_HWC, height, width));
+void mark_frame(const uint8_t* rgb_HWC, uint8_t* marked_HWC, const std::vector<float>& tile, Planes& planes) {
+  luma_of(rgb_HWC, planes.luma);
+  detail_around(planes);
+  Plane& mark = planes.mark;
   double power = 0;
-  for (int64_t y = 0; y < height; ++y) {
+  for (int64_t y = 0; y < mark.height; ++y) {
     float* row = mark.row(y);
     const float* pattern = tile.data() + y % kTile * kTile;
-    float row_power = 0;
-    for (int64_t left = 0; left < width; left += kTile) {
-      const int64_t count = std::min(kTile, width - left);
-      for (int64_t x = 0; x < count; ++x) {
-        row[left + x] *= pattern[x];
-        row_power += row[left + x] * row[left + x];
-      }
+    float powers[4] = {};
+    for (int64_t x = 0; x < mark.width; ++x) {
+      row[x] = std::min(kLeastStrength + row[x], kGreatestStrength) * pattern[x % kTile];
+      powers[x % 4] += row[x] * row[x];
     }
-    power += row_power;
+    power += powers[0] + powers[1] + powers[2] + powers[3];
   }
   const double wanted = (255.0 * 255.0 / std::pow(10.0, WatermarkEmbedder::kPsnr / 10) - kRoundingNoise) *
-                        static_cast<double>(height * width);
+                        static_cast<double>(mark.values.size());
   const double gain = std::sqrt(wanted / power);
   // Black and white swallow a half of it, which the rest makes up for.
   const double lost = wanted / std::max(add(mark, gain, rgb_HWC, marked_HWC), 1.0);
@@ -88,9 +116,10 @@ at::Tensor WatermarkEmbedder::operator()(const at::Tensor& frames_FHWC) const {
   const at::Tensor frames = frames_FHWC.contiguous();
   at::Tensor marked = at::empty_like(frames);
   const int64_t height = frames.size(1), width = frames.size(2), frame_bytes = height * width * 3;
+  Planes planes(height, width);
   for (int64_t i = 0; i < frames.size(0); ++i) {
     mark_frame(frames.const_data_ptr<uint8_t>() + i * frame_bytes, marked.mutable_data_ptr<uint8_t>() + i * frame_bytes,
-               height, width, tile_);
+               tile_, planes);
   }
   return marked;
 }
