@@ -2,16 +2,22 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "lib/pipelines/motion_search.h"
 
 namespace sora {
 namespace {
 
 // Levels of 255 by which a pixel may differ from the border's and still be the same thing: above the VAE's flicker, below
 // what an object does that comes or goes.
-constexpr double kSameWithin = 10;
+constexpr double kSameWithin = 20;
 // Side of the square over which that is judged.
 constexpr int64_t kNeighbourhood = 5;
+// Frames over which the drawing takes over from the border's own picture: a VAE flickers most from one of its chunks to the
+// next, and a border often lies there.
+constexpr double kHeldFrames = 9;
 
 // [H,W,1]: 1 where both pictures show the same, 0 where they do not.
 at::Tensor likeness(const at::Tensor& a_HWC, const at::Tensor& b_HWC) {
@@ -49,19 +55,25 @@ BorderMatch::Border BorderMatch::border_at(int64_t frame, const at::Tensor& deco
 at::Tensor BorderMatch::matched(const Drawn& drawn, const Border* after) const {
   const Border* before = before_ ? &*before_ : nullptr;
   if (!before && !after) return drawn.frame_HWC;
-  const at::Tensor decoded_HWC = drawn.frame_HWC.to(at::kFloat);
-  const at::Tensor none = at::zeros({1}, at::kFloat);
-  double share = after ? 1.0 : 0.0;  // of the border after it
-  if (before && after) {
-    share = static_cast<double>(drawn.frame - before->frame) / static_cast<double>(after->frame - before->frame);
+  const at::Tensor drawn_HWC = drawn.frame_HWC.to(at::kFloat);
+  const double length = before && after ? static_cast<double>(after->frame - before->frame) : 0;
+  at::Tensor sum_HWC = at::zeros({1}, at::kFloat), total_HW1 = sum_HWC, most_HW1 = sum_HWC, shift_3 = sum_HWC;
+  for (const Border* border : {before, after}) {
+    if (!border) continue;
+    const auto distance = static_cast<double>(std::abs(drawn.frame - border->frame));
+    const double share = length > 0 ? 1 - distance / length : 1;
+    const Motion motion = find_motion(border->decoded_HWC, drawn_HWC);
+    const at::Tensor carried_HWC = motion.carry(border->decoded_HWC);
+    const at::Tensor like_HW1 = likeness(drawn_HWC, carried_HWC);
+    const double held = std::max(0.0, 1 - distance / kHeldFrames);
+    const at::Tensor missing_HWC = motion.carry(border->detail_HWC) + held * (carried_HWC - drawn_HWC);
+    const at::Tensor weight_HW1 = like_HW1 * (share * share);
+    sum_HWC = sum_HWC + weight_HW1 * missing_HWC;
+    total_HW1 = total_HW1 + weight_HW1;
+    most_HW1 = at::maximum(most_HW1, like_HW1);
+    shift_3 = shift_3 + share * border->shift_3;
   }
-  const at::Tensor like_before = before ? likeness(decoded_HWC, before->decoded_HWC) : none;
-  const at::Tensor like_after = after ? likeness(decoded_HWC, after->decoded_HWC) : none;
-  const at::Tensor weight_before = like_before * (1 - share), weight_after = like_after * share;
-  const at::Tensor detail = ((before ? weight_before * before->detail_HWC : none) + (after ? weight_after * after->detail_HWC : none)) /
-                            (weight_before + weight_after).clamp_min(1e-6);
-  const at::Tensor shift = (before ? (1 - share) * before->shift_3 : none) + (after ? share * after->shift_3 : none);
-  return (decoded_HWC + at::maximum(like_before, like_after) * detail + shift).round_().clamp_(0, 255).to(at::kByte);
+  return (drawn_HWC + most_HW1 * sum_HWC / total_HW1.clamp_min(1e-6) + shift_3).round_().clamp_(0, 255).to(at::kByte);
 }
 
 void BorderMatch::hand_on_held(const Border* after) {

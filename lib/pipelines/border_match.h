@@ -2,8 +2,9 @@
 //
 // A VAE gives frames back a little softer and in slightly other colours, so that a drawn frame next to a source's own shows a
 // step although the drawing goes on smoothly. What the VAE makes of the known frame at a border is known too: the difference,
-// where the drawn picture still shows the same thing, is its error there as well, and is added. Its mean over the frame is a
-// shift of colour and goes everywhere. Between two borders the one goes over into the other.
+// where the drawn picture still shows the same thing, there or moved, is its error there as well, and is added; and in the first
+// frames what the drawing itself changes there is let in little by little. The difference's mean over the frame is a shift of
+// colour and goes everywhere. Between two borders the one goes over into the other.
 #pragma once
 
 #include <ATen/core/Tensor.h>

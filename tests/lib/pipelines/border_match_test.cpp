@@ -52,6 +52,25 @@ TEST(BorderMatch, GivesAStillPictureItsDetailAndColourBackOnEitherSide) {
   }
 }
 
+TEST(BorderMatch, GivesWhatMovesItsDetailBack) {
+  Canvas window = window_of(3);
+  const auto striped = [](int64_t start, double low, double high) {  // a square of stripes on grey
+    at::Tensor frame = at::full({1, kHeight, kWidth, 3}, 60, at::kByte);
+    at::Tensor square = frame.slice(1, 4, 12).slice(2, start, start + 8);
+    square.slice(1, 0, 8, 2).fill_(low);
+    square.slice(1, 1, 8, 2).fill_(high);
+    return frame;
+  };
+  window.keep(striped(2, 120, 140), 0);
+  const at::Tensor decoded = at::cat({striped(2, 130, 130), striped(5, 130, 130), striped(8, 130, 130)});
+  const at::Tensor made = matched(window, decoded, 3);
+  for (const int64_t frame : {1, 2}) {
+    const int64_t start = 2 + 3 * frame;
+    const auto inside = [&](const at::Tensor& picture_HWC) { return picture_HWC.slice(0, 6, 10).slice(1, start + 2, start + 6); };
+    EXPECT_LE(apart(inside(made[frame]), inside(striped(start, 120, 140)[0])), 2) << frame;
+  }
+}
+
 TEST(BorderMatch, LeavesNoTraceOfTheBorderWhereSomethingElseIsDrawn) {
   Canvas window = window_of(5);
   window.keep(texture(2), 0);

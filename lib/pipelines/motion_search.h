@@ -1,0 +1,18 @@
+// Where the things of one picture are in another, by comparing neighbourhoods (block matching).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace sora {
+
+// For each pixel of `to_HWC` the row and column of `from_HWC` that shows the same, [H,W] i64 each; both f32 in levels of 255.
+// A pixel stays where it is unless another place fits clearly better, so that still parts are not stirred by noise.
+struct Motion {
+  at::Tensor row_HW, column_HW;
+
+  at::Tensor carry(const at::Tensor& picture_HWC) const { return picture_HWC.index({row_HW, column_HW}); }
+};
+
+Motion find_motion(const at::Tensor& from_HWC, const at::Tensor& to_HWC);
+
+}  // namespace sora
