@@ -241,7 +241,9 @@ at::Tensor relay_bias(const std::vector<Said>& prompts, const LatentStrides& str
       bias_FP[f][static_cast<int64_t>(p)] = -beyond * beyond / (2 * sigma * sigma);
     }
   }
-  // Only differences count: the text that holds most has 0.
+  // Each text is heard somewhere, however briefly it holds. Then only the differences within a frame count: the text that
+  // holds most has 0.
+  bias_FP = bias_FP - bias_FP.amax(0, true);
   return bias_FP - bias_FP.amax(1, true);
 }
 

@@ -398,6 +398,14 @@ TEST(RelayBias, EachTextHoldsInItsOwnTime) {
   EXPECT_GT(bias_FP[10].amin().item<double>(), -100);  // both have a part at the border
 }
 
+TEST(RelayBias, ATextOfAMomentIsHeard) {
+  const LatentStrides strides;
+  const at::Tensor bias_FP = relay_bias({{{0, 41}, "a"}, {{41, 42}, "b"}, {{42, 81}, "c"}}, strides, 21);
+  EXPECT_EQ(bias_FP.select(1, 1).max().item<double>(), 0);
+  EXPECT_LT(bias_FP[0][1].item<double>(), -100);
+  EXPECT_LT(bias_FP[20][1].item<double>(), -100);
+}
+
 TEST(JoinTexts, ATextThatHoldsAloneIsThatTextAlone) {
   const c10::InferenceMode inference;
   const std::filesystem::path directory = kModels / "t2v_unipc";
