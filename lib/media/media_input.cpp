@@ -91,9 +91,9 @@ MediaInput::MediaInput(const std::string& path) : path_(path == "-" ? "stdin" : 
         avformat_open_input(&context, "", const_cast<Format>(forced), options.address());
     context_.reset(context);  // null after a failure
     if (result < 0) {
-      fail(result == AVERROR(ENOMEM) ? ErrorKind::Memory : ErrorKind::Input,
-           "{} cannot be read as {}: {}", path_, forced ? "y4m" : "a video or an image",
-           log.describe(result));
+      // No memory here means a header that claims tables larger than any real file has.
+      fail(ErrorKind::Input, "{} cannot be read as {}: {}", path_, forced ? "y4m" : "a video or an image",
+           result == AVERROR(ENOMEM) ? "its header claims more than memory holds; is it damaged?" : log.describe(result));
     }
   } catch (...) {
     ::close(fd_);

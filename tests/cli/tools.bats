@@ -15,6 +15,12 @@ setup_file() {
   ffmpeg -v error -f lavfi -i color=size=16x16:rate=1 -t 100 -c:v libx264 -pix_fmt yuv420p -preset ultrafast hours.mp4
   ffmpeg -v error -f lavfi -i color=size=8192x64:rate=16 -frames:v 3 -c:v ffv1 wide.mkv
   head -c 3000 b.mp4 >broken.mp4
+  python3 - <<'END'  # a table of chunks that claims 16 GiB
+movie = bytearray(open("b.mp4", "rb").read())
+count = movie.index(b"stco") + 8
+movie[count:count + 4] = b"\x7f\xff\xff\xff"
+open("tables.mp4", "wb").write(movie)
+END
   echo "no video" >text.mp4
 }
 
@@ -159,6 +165,7 @@ psnr() {
 @test "sources that are no clip are exit 3 or 4 and leave nothing" {
   refused 3 text.mp4 tool extend "$S/text.mp4" --by 1 -o out.mp4
   refused 3 broken.mp4 tool extend "$S/broken.mp4" --by 1 -o out.mp4
+  refused 3 "claims more than memory holds" tool extend "$S/tables.mp4" --by 1 -o out.mp4
   refused 3 "has one frame" tool extend "$S/one.mkv" --by 1 -o out.mp4
   refused 3 "lasts 100 s" tool loop "$S/hours.mp4" -o out.mp4
   refused 3 "8192x64" tool remix "$S/wide.mkv" "a cat" -o out.mp4
