@@ -50,7 +50,8 @@ int rounded(float value) {
 template <int64_t N>
 int64_t add_block(const float* __restrict mark, float gain, const uint8_t* __restrict rgb, uint8_t* __restrict marked) {
   int16_t change[3 * N];
-  for (int64_t k = 0; k < N; ++k) change[3 * k] = change[3 * k + 1] = change[3 * k + 2] = static_cast<int16_t>(rounded(mark[k] * gain));
+  for (int64_t k = 0; k < N; ++k)
+    change[3 * k] = change[3 * k + 1] = change[3 * k + 2] = static_cast<int16_t>(rounded(mark[k] * gain));
   int32_t squares = 0;
   for (int64_t k = 0; k < 3 * N; ++k) {
     const int16_t before = rgb[k];
