@@ -8,7 +8,7 @@
 #include "cli/run.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
-#include "lib/core/error.h"
+#include "lib/core/internal_error.h"
 
 namespace {
 
@@ -41,10 +41,11 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const sora::Error& error) {
     if (error.kind() == sora::ErrorKind::Cancelled) sora::cli::end_by_signal();
+    if (error.kind() == sora::ErrorKind::Stopped && sora::cli::is_worker()) return sora::exit_code(error.kind());
     return report(error, as_json);
   } catch (const std::bad_alloc&) {
     return report({sora::ErrorKind::Memory, "the machine ran out of memory; try a smaller size or fewer frames"}, as_json);
   } catch (const std::exception& error) {
-    return report({sora::ErrorKind::Internal, fmt::format("internal error: {}", error.what())}, as_json);
+    return report(sora::internal_error(error), as_json);
   }
 }

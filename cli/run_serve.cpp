@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <thread>
 
 #include "cli/engine_library.h"
@@ -75,10 +76,11 @@ void run_action(const ServeVideos& serve, const Display& display) {
   parse_job(probe);  // options that no job could have are told now
   VideoJobs videos(queue, serve.models, serve.defaults, serve.plan, serve.max_waiting);
   ProgressDisplay progress(display);
-  Makers makers(serve.processes, queue, progress);
+  std::optional<Makers> makers;  // once the address is ours
   videos.engine().serve_videos(
       serve.options, videos,
       [&](const std::string& base_url) {
+        makers.emplace(serve.processes, queue, progress);
         if (display.json) {
           write_json({{"schema", 1}, {"base_url", base_url}});
         } else {

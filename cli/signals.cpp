@@ -1,6 +1,7 @@
 // One flag, set by the handler and read by the observer; everything the handler calls is async-signal-safe.
 #include "cli/signals.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -10,10 +11,12 @@ namespace sora::cli {
 namespace {
 
 volatile std::sig_atomic_t g_signal = 0;
+volatile std::sig_atomic_t g_is_worker = 0;
 
 void on_signal(int signal) {
   if (g_signal != 0) _exit(128 + signal);
   g_signal = signal;
+  if (g_is_worker != 0) return;
   constexpr char kMessage[] = "\nstopping after this step; once more to stop at once\n";
   const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
   static_cast<void>(written);
@@ -22,6 +25,9 @@ void on_signal(int signal) {
 }  // namespace
 
 void install_signal_handlers() {
+  int ends_with_parent = 0;  // which WorkerProcesses and ranks ask for
+  prctl(PR_GET_PDEATHSIG, &ends_with_parent);
+  g_is_worker = ends_with_parent != 0 ? 1 : 0;
   struct sigaction action = {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
@@ -32,6 +38,7 @@ void install_signal_handlers() {
 }
 
 bool stop_signalled() { return g_signal != 0; }
+bool is_worker() { return g_is_worker != 0; }
 bool termination_signalled() { return g_signal == SIGTERM; }
 
 void end_by_signal() {

@@ -5,6 +5,7 @@ namespace sora::cli {
 
 void install_signal_handlers();  // also makes a closed pipe an error of write(2) instead of a signal
 bool stop_signalled();           // safe from any thread
+bool is_worker();                // a process of another sora, which speaks for it when both are stopped
 bool termination_signalled();    // by SIGTERM, which asks for a stop that can be gone on from
 
 // After clean-up: ends the program by the signal that asked for it, so that a shell loop sees it and stops too.

@@ -7,6 +7,8 @@
 #include <set>
 #include <thread>
 
+#include "lib/core/internal_error.h"
+
 namespace sora {
 namespace {
 
@@ -192,8 +194,7 @@ class Worker {
           job,
           {ErrorKind::Memory, "the machine ran out of memory; try a smaller size or fewer frames"});
     } catch (const std::exception& error) {
-      return end_without_clip(
-          job, {ErrorKind::Internal, fmt::format("internal error: {}", error.what())});
+      return end_without_clip(job, internal_error(error));
     }
   }
 

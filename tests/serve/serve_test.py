@@ -32,8 +32,9 @@ import openai  # noqa: E402  the real client, from the environment just named
 class Server:
     """A running `sora serve` with its queue, on a free port."""
 
-    def __init__(self, folder, *options, jobs=1, environment=None):
+    def __init__(self, folder, *options, jobs=1, environment=None, errors=None):
         self.folder = folder
+        self.errors = errors
         self.environment = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config"),
                             **(environment or {})}
         self.environment.pop("SORA_PLAN", None)
@@ -42,8 +43,8 @@ class Server:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([str(argument) for argument in self.arguments], stdout=subprocess.PIPE, text=True, env=self.environment,
-                                        cwd=self.folder)
+        self.process = subprocess.Popen([str(argument) for argument in self.arguments], stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                        env=self.environment, cwd=self.folder)
         self.base_url = self.process.stdout.readline().strip()
         assert self.base_url.startswith("http://127.0.0.1:"), self.base_url
         self.port = int(self.base_url.split(":")[2].split("/")[0])
@@ -263,8 +264,9 @@ def test_only_the_loopback_address_without_tokens(tmp_path):
     try:
         rows = [line.split() for table in ("tcp", "tcp6") for line in pathlib.Path("/proc/net", table).read_text().splitlines()[1:]]
         assert [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{server.port:04X}")] == [f"0100007F:{server.port:04X}"]
-        taken = server.run("serve", "--port", server.port, "--queue", "queue", "--jobs", "0")
+        taken = server.run("serve", "--port", server.port, "--queue", "queue", "--jobs", "2")
         assert taken.returncode == 6 and "is taken" in taken.stderr
+        assert len(taken.stderr.splitlines()) == 1  # no worker was started that had to be stopped
         out = server.run("serve", "--address", "0.0.0.0", "--port", "0")
         assert out.returncode == 2 and "--token-file" in out.stderr
     finally:
@@ -322,6 +324,17 @@ def test_a_failed_video_says_so(server):
     with pytest.raises(openai.BadRequestError) as caught:
         client.videos.download_content(order.id)
     assert caught.value.code == "video_not_ready"
+
+
+def test_a_server_that_is_stopped_says_so_once(tmp_path):
+    with open(tmp_path / "errors", "w+") as errors:
+        server = Server(tmp_path, jobs=2, errors=errors)
+        time.sleep(2)  # until the workers run
+        server.stop()
+        errors.seek(0)
+        lines = [line for line in errors.read().splitlines() if line]
+    assert len([line for line in lines if line.startswith("stopping")]) == 1
+    assert len(lines) == 2, lines  # the queue it serves, and that it stops
 
 
 def test_jobs_outlive_the_server(tmp_path):
