@@ -22,7 +22,7 @@ from world.captions import caption  # noqa: E402
 from world.draw import draw  # noqa: E402
 from world.spec import COLOURS, HIDDEN_COLOURS, SIMPLE_SHAPES, World, random_scene  # noqa: E402
 
-WIDTH, HEIGHT, FPS = 160, 96, 16
+WIDTH, HEIGHT, FPS = 224, 128, 16
 WORLD = World(shapes=SIMPLE_SHAPES)
 
 
