@@ -2,9 +2,27 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "kernels/cpu/flash_attention.h"
 
 namespace sora::kernels {
+
+void BiasTable::check(int64_t queries, int64_t keys) const {
+  TORCH_CHECK(!row_ends.empty() && row_ends.back() == queries && !column_ends.empty() &&
+                  column_ends.back() == keys && std::is_sorted(row_ends.begin(), row_ends.end()) &&
+                  std::is_sorted(column_ends.begin(), column_ends.end()),
+              "attention: the ranges of the table do not cover the queries and keys");
+  TORCH_CHECK(values_RC.size(0) == static_cast<int64_t>(row_ends.size()) &&
+                  values_RC.size(1) == static_cast<int64_t>(column_ends.size()),
+              "attention: the table's values are not one for each row and column");
+}
+
+at::Tensor range_numbers(const std::vector<int64_t>& ends, int64_t total, at::Device device) {
+  const at::Tensor bounds = at::tensor(ends, at::kLong).to(device);
+  return at::bucketize(at::arange(total, at::TensorOptions(at::kLong).device(device)), bounds,
+                       /*out_int32=*/false, /*right=*/true);
+}
 
 at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
                      const AttentionTerms& terms) {

@@ -20,7 +20,12 @@ struct BiasTable {
   at::Tensor values_RC;  // f32
   std::vector<int64_t> row_ends, column_ends;
   bool defined() const { return values_RC.defined(); }
+  // Throws c10::Error unless the ranges cover the queries and keys and each pair has a value.
+  void check(int64_t queries, int64_t keys) const;
 };
+
+// The number of the range that each of `total` positions lies in, [total] i64.
+at::Tensor range_numbers(const std::vector<int64_t>& ends, int64_t total, at::Device device);
 
 // f(l, s) = factor where |l - s| > window and the product is positive, else 1: attention to what is
 // farther away than a model was trained for, toned down (UltraViCo, arXiv 2511.20123).

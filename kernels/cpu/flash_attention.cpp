@@ -40,8 +40,8 @@ Form form_of(at::ScalarType dtype, Processor processor) {
   if (dtype == at::kBFloat16 && processor >= Processor::Avx512Bf16) {
     const bool amx = processor == Processor::Amx;
     return {amx ? attention_scratch_amx : attention_scratch_avx512bf16,
-            amx ? attend_amx : attend_avx512bf16, kKeysInTile, pack_tile<uint16_t, pack_keys_avx512bf16>,
-            pack_tile<uint16_t, pack_values_avx512bf16>};
+            amx ? attend_amx : attend_avx512bf16, kKeysInTile,
+            pack_tile<uint16_t, pack_keys_avx512bf16>, pack_tile<uint16_t, pack_values_avx512bf16>};
   }
   Attend* const attend = processor >= Processor::Avx512 ? attend_f32_avx512
                          : processor == Processor::Avx2 ? attend_f32_avx2
@@ -65,10 +65,10 @@ Packed pack_int8(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, bool smooth
                 width = k_BSHK.size(3), whole = whole_width(width),
                 tiles = ceil_div(length, kKeysInInt8Tile);
   const auto f32 = at::TensorOptions(at::kFloat);
-  const Packed packed = {
-      at::empty({batch, heads, tiles, int8_key_tile_bytes(width)}, at::kChar),
-      at::empty({batch, heads, tiles, kKeysInInt8Tile * whole}, at::kChar), tiles,
-      at::empty({batch, heads, whole}, f32), at::empty({batch, heads, whole}, f32)};
+  const Packed packed = {at::empty({batch, heads, tiles, int8_key_tile_bytes(width)}, at::kChar),
+                         at::empty({batch, heads, tiles, kKeysInInt8Tile * whole}, at::kChar),
+                         tiles, at::empty({batch, heads, whole}, f32),
+                         at::empty({batch, heads, whole}, f32)};
   const at::Tensor key_mean = at::zeros({batch, heads, whole}, f32);
   const auto row = [](const at::Tensor& x, int64_t b, int64_t h, int64_t s) {
     return static_cast<const uint16_t*>(x.const_data_ptr()) + b * x.stride(0) + s * x.stride(1) +
@@ -213,19 +213,6 @@ std::vector<Range> ranges_of(int64_t length, const BiasTable& table) {
   return ranges;
 }
 
-void check(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const AttentionTerms& terms) {
-  const BiasTable& table = terms.table;
-  if (!table.defined()) return;
-  TORCH_CHECK(!table.row_ends.empty() && table.row_ends.back() == q_BLHK.size(1) &&
-                  !table.column_ends.empty() && table.column_ends.back() == k_BSHK.size(1) &&
-                  std::is_sorted(table.row_ends.begin(), table.row_ends.end()) &&
-                  std::is_sorted(table.column_ends.begin(), table.column_ends.end()),
-              "attention: the ranges of the table do not cover the queries and keys");
-  TORCH_CHECK(table.values_RC.size(0) == static_cast<int64_t>(table.row_ends.size()) &&
-                  table.values_RC.size(1) == static_cast<int64_t>(table.column_ends.size()),
-              "attention: the table's values are not one for each row and column");
-}
-
 at::Tensor attend(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const AttentionTerms& terms,
                   const Form& form, const Packed& packed) {
   const int64_t batch = q_BLHK.size(0), length = q_BLHK.size(1), heads = q_BLHK.size(2),
@@ -312,14 +299,14 @@ at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                            terms, processor)
         .to(dtype);
   }
-  check(q_BLHK, k_BSHK, terms);
+  if (terms.table.defined()) terms.table.check(q_BLHK.size(1), k_BSHK.size(1));
   const Form form = form_of(dtype, processor);
   return attend(q_BLHK, k_BSHK, terms, form, pack(k_BSHK, v_BSHK, form));
 }
 
 at::Tensor flash_attention_int8(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                                 const at::Tensor& v_BSHK, const AttentionTerms& terms) {
-  check(q_BLHK, k_BSHK, terms);
+  if (terms.table.defined()) terms.table.check(q_BLHK.size(1), k_BSHK.size(1));
   const Form form = {attention_scratch_int8_avx512bf16, attend_int8_avx512bf16, kKeysInInt8Tile,
                      nullptr, nullptr};
   // Far scaling asks for the sign of a product, which smoothing would change.

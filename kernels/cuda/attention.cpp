@@ -23,16 +23,6 @@ Rows rows_of(const at::Tensor& x) {
           x.stride(1), x.stride(2)};
 }
 
-at::Tensor range_numbers(const std::vector<int64_t>& ends, int64_t total, at::Device device) {
-  std::vector<int32_t> numbers(static_cast<size_t>(total));
-  int32_t range = 0;
-  for (int64_t i = 0; i < total; ++i) {
-    while (ends[static_cast<size_t>(range)] <= i) ++range;
-    numbers[static_cast<size_t>(i)] = range;
-  }
-  return at::tensor(numbers, at::kInt).to(device);
-}
-
 }  // namespace
 
 bool fits_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK) {
@@ -71,9 +61,10 @@ PreparedAttention prepare_attention(const at::Tensor& q_BLHK, const at::Tensor& 
     problem.num_keys = prepared.num_keys_B.const_data_ptr<int64_t>();
   }
   if (terms.table.defined()) {
+    terms.table.check(queries, keys);
     prepared.table_RC = terms.table.values_RC.to(device, at::kFloat).contiguous();
-    prepared.query_rows_L = range_numbers(terms.table.row_ends, queries, device);
-    prepared.key_columns_S = range_numbers(terms.table.column_ends, keys, device);
+    prepared.query_rows_L = range_numbers(terms.table.row_ends, queries, device).to(at::kInt);
+    prepared.key_columns_S = range_numbers(terms.table.column_ends, keys, device).to(at::kInt);
     problem.table = prepared.table_RC.const_data_ptr<float>();
     problem.table_columns = static_cast<int32_t>(prepared.table_RC.size(1));
     problem.query_rows = prepared.query_rows_L.const_data_ptr<int32_t>();

@@ -8,13 +8,6 @@
 namespace sora::kernels::reference {
 namespace {
 
-// The number of the range that each of `total` positions lies in.
-at::Tensor range_numbers(const std::vector<int64_t>& ends, int64_t total, at::Device device) {
-  const at::Tensor bounds = at::tensor(ends, at::kLong).to(device);
-  return at::bucketize(at::arange(total, at::TensorOptions(at::kLong).device(device)), bounds,
-                       /*out_int32=*/false, /*right=*/true);
-}
-
 at::Tensor scaled_where_far(const at::Tensor& logits_BHLS, const FarScale& far) {
   const auto options = at::TensorOptions(at::kLong).device(logits_BHLS.device());
   const at::Tensor l = at::arange(logits_BHLS.size(2), options).unsqueeze(1);

@@ -7,9 +7,9 @@
 // means, races between warps, and speed.
 #pragma once
 
+#include <c10/util/BFloat16.h>
 #include <ucontext.h>
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -18,13 +18,6 @@
 #include <vector>
 
 namespace sora::kernels::cuda {
-
-inline float float_of_bf16(uint32_t bits) { return std::bit_cast<float>(bits << 16); }
-inline uint32_t bf16_of_float(float x) {
-  const auto bits = std::bit_cast<uint32_t>(x);
-  if (std::isnan(x)) return 0x7fc0;
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
 
 class EmulatedBlock;
 
@@ -52,7 +45,7 @@ class EmulatedThread {
   void load_transposed_matrices(uint32_t (&out)[4], uint32_t row);
   void multiply_add(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
   uint32_t pack(float low, float high) const {
-    return bf16_of_float(low) | bf16_of_float(high) << 16;
+    return c10::BFloat16(low).x | static_cast<uint32_t>(c10::BFloat16(high).x) << 16;
   }
   float exp2(float x) const { return std::exp2(x); }
   float larger(float a, float b) const { return std::fmax(a, b); }
@@ -201,7 +194,8 @@ inline void EmulatedThread::multiply_add(float (&sum)[4], const uint32_t (&a)[4]
   mine[5] = b1;
   block_.wait_for_warp(warp());
   const auto half = [](uint32_t word, int i) {
-    return float_of_bf16(i ? word >> 16 : word & 0xffff);
+    return static_cast<float>(
+        c10::BFloat16(static_cast<uint16_t>(i ? word >> 16 : word), c10::BFloat16::from_bits()));
   };
   for (int i = 0; i < 4; ++i) {
     const int row = lane() / 4 + i / 2 * 8, column = lane() % 4 * 2 + i % 2;
