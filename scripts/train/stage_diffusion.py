@@ -1,6 +1,6 @@
 """Stage 3: text encoder and transformer together, by flow matching on cached latents.
 
-x_sigma = (1 - sigma) x + sigma noise, the target is noise - x, sigma is logit-normal with the sampler's shift. One
+x_sigma = (1 - sigma) x + sigma noise, the target is noise - x, sigma is logit-normal with one of several shifts. One
 caption in ten is empty (for classifier-free guidance). Clips with a mask get mask channels and the masked clip's
 latents; text to video has zeros there. What is exported is the moving average.
 
@@ -122,8 +122,10 @@ def is_matrix(name):
     return name.endswith("weight") and not any(k in name for k in keep_out)
 
 
-def sigmas(count, shift, generator=None):
+def sigmas(count, shifts, generator=None):
+    """Noise levels, logit-normal; every level is drawn with one of the `shifts`, each as likely."""
     u = torch.sigmoid(torch.randn(count, generator=generator))
+    shift = torch.tensor(shifts)[torch.randint(len(shifts), (count,), generator=generator)]
     return shift * u / (1 + (shift - 1) * u)
 
 
@@ -203,8 +205,8 @@ def main():
     parser.add_argument("--dropped", type=float, default=0.03, help="chance that a caption leaves out colour or place")
     parser.add_argument("--least-clips", type=int, default=512, help="wait until so many are encoded")
     parser.add_argument("--average", type=float, default=0.998)
-    parser.add_argument("--shift", type=float, default=4.0,
-                        help="of the trained noise levels: motion is decided at the high ones")
+    parser.add_argument("--shift", type=float, nargs="+", default=[4.0],
+                        help="of the trained noise levels: motion is decided at the high ones, outlines at the low")
     parser.add_argument("--head", type=float, default=0.2, help="weight of the coverage head's loss")
     parser.add_argument("--object-weight", type=float, default=3.0, help="more weight of errors where an object is")
     parser.add_argument("--name", default="diffusion")
