@@ -28,7 +28,7 @@ namespace sora::cli {
 namespace {
 
 constexpr const char* kOwnProgram = "/proc/self/exe";
-constexpr auto kPoll = std::chrono::milliseconds(20);
+constexpr auto kRanksPoll = std::chrono::milliseconds(20);
 // The others notice by themselves that a rank is gone, and remove what they have written so far.
 constexpr auto kPatience = std::chrono::seconds(10);
 
@@ -134,7 +134,7 @@ void run_as_ranks(int count) {
       signal_all(pids, SIGTERM);
       is_stopping = true;
     }
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kRanksPoll);
   }
   if (stop_signalled()) fail(ErrorKind::Cancelled, "interrupted");
   if (failures.empty()) return;

@@ -34,7 +34,7 @@ namespace fs = std::filesystem;
 // How a worker process is told that it may make any job of the journal.
 constexpr const char* kAnyBatch = "*";
 
-constexpr auto kPoll = std::chrono::milliseconds(200);
+constexpr auto kBatchPoll = std::chrono::milliseconds(200);
 constexpr auto kWatchInterval = std::chrono::seconds(1);
 constexpr double kBytesPerMiB = 1024.0 * 1024.0;
 
@@ -428,7 +428,7 @@ class BatchRun {
       }
       if (!stopping && lost) workers.start_missing();
       if (!stopping && batch_.watch) is_unfinished(shown);
-      std::this_thread::sleep_for(kPoll);
+      std::this_thread::sleep_for(kBatchPoll);
     }
     if (worst_code == exit_code(ErrorKind::Io))
       fail(ErrorKind::Io, "a process could not write; see above");

@@ -11,7 +11,7 @@
 namespace sora::cli {
 namespace {
 
-nlohmann::json to_json(const GalleryReport& report) {
+nlohmann::json report_json(const GalleryReport& report) {
   return {{"schema", 1},
           {"path", report.index},
           {"clips", report.num_clips},
@@ -37,7 +37,7 @@ void run_action(const ExploreGallery& explore, const Display& display) {
                report.num_gone);
   }
   if (!explore.serve)
-    return print_result(display.json ? to_json(report).dump() + "\n" : report.index + "\n");
+    return print_result(display.json ? report_json(report).dump() + "\n" : report.index + "\n");
   const auto on_ready = [&](const std::string& address) {
     print_result(display.json ? nlohmann::json({{"schema", 1}, {"url", address}}).dump() + "\n"
                               : address + "\n");

@@ -21,7 +21,7 @@
 namespace sora::cli {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(200);
+constexpr auto kServePoll = std::chrono::milliseconds(200);
 constexpr auto kPauseAfterDeath = std::chrono::seconds(2);
 
 // Keeps the makers of the queue running while it lives.
@@ -49,7 +49,7 @@ class Makers {
     WorkerProcesses processes(count, {"queue", "run", "--follow", "--queue", queue.string(), "--quiet", "--progress", "none"});
     auto next_start = std::chrono::steady_clock::now();
     while (!ending_) {
-      std::this_thread::sleep_for(kPoll);
+      std::this_thread::sleep_for(kServePoll);
       const auto now = std::chrono::steady_clock::now();
       if (!processes.collect().empty()) next_start = now + kPauseAfterDeath;
       if (now >= next_start) processes.start_missing();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/cpu/attention_group.h"
+#include "kernels/cpu/ceil_div.h"
 #include "kernels/cpu/scratch_memory.h"
 
 namespace sora::kernels::cpu {
@@ -19,11 +20,9 @@ constexpr int64_t kLeastWidth = 16, kMostWidth = 256, kWidthStep = 16;
 constexpr int64_t kRowsInGroup = 192, kRowsInLongGroup = 576, kLong = 4096;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // How attention is computed in one type on one processor. `stride` of packing is in numbers; in 8
 // bits there is more to packing than tiles.
-struct Form {
+struct AttentionForm {
   ScratchBytes* scratch_bytes;
   Attend* attend;
   int64_t keys_in_tile;
@@ -36,7 +35,7 @@ void pack_tile(const void* from, int64_t stride, int64_t count, int64_t width, v
   kPack(static_cast<const Number*>(from), stride, count, width, static_cast<Number*>(tile));
 }
 
-Form form_of(at::ScalarType dtype, Processor processor) {
+AttentionForm attention_form(at::ScalarType dtype, Processor processor) {
   if (dtype == at::kBFloat16 && processor >= Processor::Avx512Bf16) {
     const bool amx = processor == Processor::Amx;
     return {amx ? attention_scratch_amx : attention_scratch_avx512bf16,
@@ -107,7 +106,7 @@ Packed pack_int8(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, bool smooth
   return packed;
 }
 
-Packed pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const Form& form) {
+Packed pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const AttentionForm& form) {
   const int64_t batch = k_BSHK.size(0), length = k_BSHK.size(1), heads = k_BSHK.size(2),
                 width = k_BSHK.size(3), tiles = ceil_div(length, kKeysInTile),
                 numbers = kKeysInTile * whole_width(width), bytes = k_BSHK.element_size();
@@ -214,7 +213,7 @@ std::vector<Range> ranges_of(int64_t length, const BiasTable& table) {
 }
 
 at::Tensor attend(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const AttentionTerms& terms,
-                  const Form& form, const Packed& packed) {
+                  const AttentionForm& form, const Packed& packed) {
   const int64_t batch = q_BLHK.size(0), length = q_BLHK.size(1), heads = q_BLHK.size(2),
                 width = q_BLHK.size(3), bytes = q_BLHK.element_size();
   const KeyBias key_bias(terms, k_BSHK.size(1), packed.num_tiles, form.keys_in_tile);
@@ -300,14 +299,14 @@ at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
         .to(dtype);
   }
   if (terms.table.defined()) terms.table.check(q_BLHK.size(1), k_BSHK.size(1));
-  const Form form = form_of(dtype, processor);
+  const AttentionForm form = attention_form(dtype, processor);
   return attend(q_BLHK, k_BSHK, terms, form, pack(k_BSHK, v_BSHK, form));
 }
 
 at::Tensor flash_attention_int8(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                                 const at::Tensor& v_BSHK, const AttentionTerms& terms) {
   if (terms.table.defined()) terms.table.check(q_BLHK.size(1), k_BSHK.size(1));
-  const Form form = {attention_scratch_int8_avx512bf16, attend_int8_avx512bf16, kKeysInInt8Tile,
+  const AttentionForm form = {attention_scratch_int8_avx512bf16, attend_int8_avx512bf16, kKeysInInt8Tile,
                      nullptr, nullptr};
   // Far scaling asks for the sign of a product, which smoothing would change.
   return attend(q_BLHK, k_BSHK, terms, form,

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "kernels/cpu/ceil_div.h"
 #include "kernels/cpu/processor.h"
 #include "kernels/cpu/scratch_memory.h"
 #include "kernels/cpu/tile_product.h"
@@ -20,8 +21,6 @@ constexpr int64_t kDepth = 32;  // of a piece
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kFewestPanels = 4;  // of a task
 constexpr int64_t kInnerRows = 1024;  // of a feed-forward's inner activation
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 std::atomic<int64_t> packed_bytes = 0;
 
@@ -63,14 +62,14 @@ const uint16_t* bits(const at::Tensor& x) {
 uint16_t* changeable_bits(const at::Tensor& x) { return static_cast<uint16_t*>(x.data_ptr()); }
 
 // The products on a processor; bf16 is null where it has none.
-struct Form {
+struct LinearForm {
   MultiplyTiles* bf16;
   MultiplyTiles* int8;
   QuantiseRows* quantise_rows;
   bool biased;  // x in int8
 };
 
-Form form_of(Processor processor) {
+LinearForm linear_form(Processor processor) {
   if (processor >= Processor::Amx)
     return {multiply_tiles_bf16_amx, multiply_tiles_int8_amx, quantise_rows_avx512bf16, false};
   if (processor >= Processor::Avx512Bf16)
@@ -169,7 +168,7 @@ void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor
   const at::Tensor packed_x = pack_rows(x), added = padded_bias(bias, packed.size(0));
   TileProduct product = product_of(packed_x, packed, added, activation, x.size(0), y.size(1));
   product.y = changeable_bits(y);
-  multiply(product, packed.size(0), form_of(processor).bf16);
+  multiply(product, packed.size(0), linear_form(processor).bf16);
 }
 
 void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
@@ -178,7 +177,7 @@ void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
                 panels = weights.packed1.size(0);
   const at::Tensor bias1 = padded_bias(weights.b1, panels),
                    bias2 = padded_bias(weights.b2, weights.packed2.size(0));
-  MultiplyTiles* const multiply_tiles = form_of(this_processor()).bf16;
+  MultiplyTiles* const multiply_tiles = linear_form(this_processor()).bf16;
   for (int64_t row = 0; row < rows; row += kInnerRows) {
     const int64_t count = std::min(kInnerRows, rows - row);
     const at::Tensor packed_x = pack_rows(x.narrow(0, row, count));
@@ -217,7 +216,7 @@ void tile_linear_int8(const at::Tensor& x, const Int8Weight& weight, const at::T
   const int64_t rows = x.size(0), depth = x.size(1), blocks = ceil_div(rows, kPieceRows),
                 panels = weight.pieces.size(0), pieces = weight.pieces.size(1);
   if (rows == 0) return;
-  const Form form = form_of(processor);
+  const LinearForm form = linear_form(processor);
   const at::Tensor quantised = at::empty({blocks, pieces, kPieceSize}, at::kChar);
   const at::Tensor scale = at::empty({blocks * kPieceRows}, at::kFloat);
   at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {

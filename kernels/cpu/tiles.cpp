@@ -12,6 +12,8 @@
 #include <omp.h>
 #endif
 
+#include "kernels/cpu/ceil_div.h"
+
 // Exported by libtorch where it is built with MKL.
 extern "C" __attribute__((weak, visibility("default"))) int MKL_Set_Num_Threads_Local(int threads);
 
@@ -24,8 +26,6 @@ constexpr int64_t kFewRows =
 constexpr int64_t kTilesInStep = 4;  // the number of tiles is a multiple of it, for an even share
 constexpr int64_t kColumnTiles = 8;
 constexpr int64_t kMatrixUnitRows = 16;  // tile sizes are multiples of it
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 Tiling cut(int64_t total, int64_t wanted_count) {
   const int64_t size = std::max(

@@ -19,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr size_t kIdDigits = 12;
 
 const std::set<std::string>& clip_extensions() {
   static const std::set<std::string> extensions = {".mp4",  ".webm", ".mkv", ".mov", ".gif",
@@ -91,7 +90,7 @@ GalleryClip read_clip_facts(const fs::path& path) {
   const FileInfo info = probe(path.string());
   GalleryClip clip;
   clip.sha256 = DigestCache().sha256(path);
-  clip.id = clip.sha256.substr(0, kIdDigits);
+  clip.id = clip.sha256.substr(0, kGalleryIdDigits);
   clip.path = readable(path.string());
   clip.name = readable(path.filename().string());
   clip.width = info.width;

@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr size_t kIdDigits = 12;
 
 // A folder that is removed with its owner.
 class ScratchFolder {
@@ -173,7 +172,7 @@ json export_clip(const ExportClip& task, const PresetFolders& presets, Observer&
   }
   pack_preset(manifest, presets, packer, observer);
 
-  const std::string id = sha256.substr(0, kIdDigits);
+  const std::string id = sha256.substr(0, kGalleryIdDigits);
   const std::string output = task.output.empty() ? id + ".sora" : task.output;
   packer.write(output, {{"id", id}, {"name", safe_file_name(clip.filename().string())}}, task.force);
   return {{"path", output}, {"id", id}, {"sha256", sha256}};

@@ -16,9 +16,11 @@
 
 namespace sora {
 
+constexpr size_t kGalleryIdDigits = 12;  // of the SHA-256 of a clip
+
 // A clip as the gallery knows it; all text is valid UTF-8.
 struct GalleryClip {
-  std::string id;      // the first digits of sha256
+  std::string id;      // the first kGalleryIdDigits of sha256
   std::string sha256;  // of the file
   std::string path;    // where it was found
   std::string media;   // its file in the gallery, relative to the gallery's folder

@@ -25,7 +25,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* kClipsFolder = "clips";
-constexpr size_t kIdDigits = 12;
 
 // A hidden folder of the library, removed with what is left in it.
 class Staging {
@@ -176,7 +175,7 @@ json import_clip(const ImportClip& task, const PresetFolders& presets, Observer&
       check_thumbnails(staging.path() / kSourcesFolder, manifest, task.archive);
       check_presets(staging.path() / "presets");
       const std::string name = file_name_from(contents, clip, task.archive);
-      id = sha256_of_file(clip).substr(0, kIdDigits);
+      id = sha256_of_file(clip).substr(0, kGalleryIdDigits);
       if (contents.value("id", json()) != id) fail(ErrorKind::Input, "{}: the clip is not the one that its ID says", task.archive);
 
       fs::remove(staging.path() / kContentsName);

@@ -17,7 +17,7 @@ constexpr int kMaxGenerations = 6;
 constexpr size_t kMaxChildren = 40;
 constexpr size_t kVersionDigits = 16;
 
-constexpr char kContentPolicy[] =
+constexpr char kPagePolicy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
     "connect-src 'self'; "
     "base-uri 'none'; form-action 'none'";
@@ -31,7 +31,7 @@ std::string head(const std::string& title, const std::string& root) {
       "<meta name=\"referrer\" content=\"no-referrer\">\n"
       "<title>{}</title>\n<link rel=\"icon\" href=\"{}icon.svg\">\n<link rel=\"stylesheet\" "
       "href=\"{}gallery.css\">\n",
-      kContentPolicy, html_text(title), root, root);
+      kPagePolicy, html_text(title), root, root);
 }
 
 std::string title_of(const GalleryClip& clip) {

@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr char kContentPolicy[] =
+constexpr char kServedPolicy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
     "connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -79,7 +79,7 @@ void serve_gallery(const GalleryRequest& request, int port,
   server.set_file_extension_and_mimetype_mapping("webp", "image/webp");
   server.set_file_extension_and_mimetype_mapping("mkv", "video/x-matroska");
   server.set_file_extension_and_mimetype_mapping("mov", "video/quicktime");
-  server.set_default_headers({{"Content-Security-Policy", kContentPolicy},
+  server.set_default_headers({{"Content-Security-Policy", kServedPolicy},
                               {"X-Content-Type-Options", "nosniff"},
                               {"Referrer-Policy", "no-referrer"},
                               {"Cache-Control", "no-cache"}});

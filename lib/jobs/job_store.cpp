@@ -11,8 +11,8 @@ namespace {
 // A lease of a process on another machine holds this long after its last renewal.
 constexpr double kLease_s = 120;
 
-constexpr int kVersion = 1;
-constexpr const char* kSchema = R"sql(
+constexpr int kJournalVersion = 1;
+constexpr const char* kJournalSchema = R"sql(
 CREATE TABLE jobs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   key TEXT NOT NULL UNIQUE,
@@ -214,7 +214,7 @@ std::string_view to_string(Lane lane) { return lane == Lane::Priority ? "priorit
 class JobStore::Impl {
  public:
   Impl(const std::filesystem::path& path, const ProcessIdentity& self)
-      : database(path, kSchema, kVersion), self_(self) {}
+      : database(path, kJournalSchema, kJournalVersion), self_(self) {}
 
   void bind_self(SQLite::Statement& statement) const {
     statement.bind(":host", self_.host);

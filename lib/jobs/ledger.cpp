@@ -17,8 +17,8 @@ namespace {
 // What a process on another machine holds cannot be asked after; it is given back when it is this old.
 constexpr double kForeignLife_s = 24 * 3600;
 
-constexpr int kVersion = 1;
-constexpr const char* kSchema = R"sql(
+constexpr int kLedgerVersion = 1;
+constexpr const char* kLedgerSchema = R"sql(
 CREATE TABLE entries (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   reservation INTEGER NOT NULL,
@@ -93,7 +93,7 @@ std::filesystem::path Ledger::default_path() {
 }
 
 Ledger::Ledger(const std::filesystem::path& path, Clock clock)
-    : database_(path, kSchema, kVersion), clock_(std::move(clock)), self_(ProcessIdentity::own()) {}
+    : database_(path, kLedgerSchema, kLedgerVersion), clock_(std::move(clock)), self_(ProcessIdentity::own()) {}
 
 std::string Ledger::month(SQLite::Database& database) const {
   const std::string latest = database.execAndGet("SELECT coalesce(max(month), '') FROM entries").getString();

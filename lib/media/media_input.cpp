@@ -11,7 +11,7 @@
 namespace sora {
 namespace {
 
-constexpr int kBufferBytes = 64 << 10;
+constexpr int kReadBufferBytes = 64 << 10;
 
 // Demuxers that keep to the one file they were given. Absent on purpose: hls, dash, concat, image2,
 // sdp, rtsp, tee.
@@ -65,8 +65,8 @@ MediaInput::MediaInput(const std::string& path) : path_(path == "-" ? "stdin" : 
       fail(ErrorKind::Input, "{} is empty, expected a video or an image", path_);
 
     const av::LogCapture log;
-    auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
-    io_.reset(avio_alloc_context(buffer, kBufferBytes, 0, this, &MediaInput::read_callback, nullptr,
+    auto* buffer = static_cast<unsigned char*>(av_malloc(kReadBufferBytes));
+    io_.reset(avio_alloc_context(buffer, kReadBufferBytes, 0, this, &MediaInput::read_callback, nullptr,
                                  seekable_ ? &MediaInput::seek_callback : nullptr));
     if (!io_) {
       av_free(buffer);

@@ -5,7 +5,7 @@
 namespace sora {
 namespace {
 
-constexpr int kBufferBytes = 256 << 10;
+constexpr int kWriteBufferBytes = 256 << 10;
 
 }  // namespace
 
@@ -20,8 +20,8 @@ Muxer::Muxer(const VideoContainer& container, const std::string& path, bool forc
     fail(ErrorKind::NotFound, "this FFmpeg cannot write .{} files (no muxer {})", row_.extension,
          row_.muxer);
   }
-  auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
-  io_.reset(avio_alloc_context(buffer, kBufferBytes, 1, this, nullptr, &Muxer::write_callback,
+  auto* buffer = static_cast<unsigned char*>(av_malloc(kWriteBufferBytes));
+  io_.reset(avio_alloc_context(buffer, kWriteBufferBytes, 1, this, nullptr, &Muxer::write_callback,
                                file_.is_stream() ? nullptr : &Muxer::seek_callback));
   if (!io_) {
     av_free(buffer);

@@ -10,7 +10,7 @@ namespace sora {
 namespace {
 
 // What the numbers 80 to 9F mean: windows-1252, as browsers have it.
-constexpr char32_t kWindows1252[32] = {
+constexpr char32_t kC1Characters[32] = {
     0x20AC, 0x81,   0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
     0x2039, 0x0152, 0x8D,   0x017D, 0x8F,   0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
     0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D,   0x017E, 0x0178};
@@ -45,7 +45,7 @@ void append_number(char32_t number, std::string& result) {
   if (number == 0 || (number >= 0xD800 && number <= 0xDFFF) || number > kLastCharacter) {
     append_utf8(kReplacement, result);
   } else if (number >= 0x80 && number <= 0x9F) {
-    append_utf8(kWindows1252[number - 0x80], result);
+    append_utf8(kC1Characters[number - 0x80], result);
   } else if (!is_noncharacter(number)) {
     append_utf8(number, result);
   }

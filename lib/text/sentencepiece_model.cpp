@@ -10,7 +10,6 @@
 namespace sora {
 namespace {
 
-constexpr size_t kMaxPieces = 512 << 10;
 constexpr size_t kMaxPieceBytes = 1024;
 
 enum class WireType { Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5 };
@@ -124,8 +123,9 @@ SentencePieceModel parse_sentencepiece_model(std::string_view bytes,
   for (Field field; message.next(field);) {
     if (field.type != WireType::Bytes) continue;
     if (field.number == 1) {
-      if (model.pieces.size() >= kMaxPieces) {
-        fail(ErrorKind::Input, "{}: has more than {} pieces", description, kMaxPieces);
+      if (model.pieces.size() >= SentencePieceModel::kMaxPieces) {
+        fail(ErrorKind::Input, "{}: has more than {} pieces", description,
+             SentencePieceModel::kMaxPieces);
       }
       model.pieces.push_back(parse_piece(field.bytes, description));
     } else if (field.number == 2) {

@@ -4,6 +4,7 @@
 // unigram.cpp.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,12 +19,13 @@ struct SentencePieceModel {
     float score = 0;
     Type type = Type::Normal;
   };
+  static constexpr size_t kMaxPieces = 512 << 10;
   std::vector<Piece> pieces;
   std::string precompiled_charsmap;
 };
 
 // Throws Error(Input), with `description` in the message, for a file that is not such a message, is
-// not a Unigram model, or exceeds what any real one has (512 K pieces of at most 1 KiB).
+// not a Unigram model, or exceeds what any real one has (kMaxPieces of at most 1 KiB).
 SentencePieceModel parse_sentencepiece_model(std::string_view bytes,
                                              const std::string& description);
 

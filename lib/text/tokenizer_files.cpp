@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int64_t kMaxSentencePieceBytes = 16 << 20;
-constexpr size_t kMaxPieces = 512 << 10;
 
 // What spiece.model or tokenizer.json say.
 struct Vocabulary {
@@ -36,9 +35,9 @@ std::vector<Piece> pieces_of(const json& tokenizer, const std::string& descripti
   const ConfigReader reader(model == tokenizer.end() ? json::object() : *model, description);
   reader.require<std::string>("type", "Unigram");
   const auto vocab = reader.object().find("vocab");
-  if (vocab == reader.object().end() || !vocab->is_array() || vocab->size() > kMaxPieces) {
+  if (vocab == reader.object().end() || !vocab->is_array() || vocab->size() > SentencePieceModel::kMaxPieces) {
     fail(ErrorKind::Input, "{}: model.vocab is not a list of at most {} pieces", description,
-         kMaxPieces);
+         SentencePieceModel::kMaxPieces);
   }
   std::vector<Piece> pieces;
   pieces.reserve(vocab->size());
@@ -126,7 +125,7 @@ std::optional<Vocabulary> gguf_vocabulary(const fs::path& path) {
   if (!tokens) return std::nullopt;
   const auto* scores = value("scores", std::type_identity<std::vector<double>>());
   const auto* types = value("token_type", std::type_identity<std::vector<int64_t>>());
-  if (!scores || scores->size() != tokens->size() || tokens->size() > kMaxPieces ||
+  if (!scores || scores->size() != tokens->size() || tokens->size() > SentencePieceModel::kMaxPieces ||
       (types && types->size() != tokens->size())) {
     fail(ErrorKind::Input, "{}: its tokenizer has {} tokens, but not as many scores and types",
          path.string(), tokens->size());
