@@ -11,10 +11,15 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 # One flavour of code for libraries and programs alike: a precompiled header fits only units compiled the same way.
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fPIC>)
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wno-unknown-pragmas>")
+# Members that a designated initializer leaves to their defaults are meant so.
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-missing-field-initializers>)
+if(SORA_UNITY)
+  # A batch is a main file that gcc takes for a header: classes of a file alone look shared to it.
+  add_compile_options("$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>")
+endif()
 if(SORA_WERROR)
-  # Not the members that a designated initializer leaves to their defaults, and not what gcc 12 sees inside std::string
-  # where it is not (its bug 105651).
-  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Werror;-Wno-missing-field-initializers>"
+  # Not what gcc 12 sees inside std::string where it is not (its bug 105651).
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Werror>"
     "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-error=restrict;-Wno-error=array-bounds;-Wno-error=stringop-overflow>")
 endif()
 
