@@ -420,7 +420,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
         sign_file(path, order, *identity);
       };
     }
-    const OutputMarks marks(request.output.watermark, plan.output_size, options.metadata_json);
+    OutputMarks marks(request.output.watermark, plan.output_size, options.metadata_json);
     std::optional<VideoWriter> writer;  // before any work, so that what cannot be written fails at once
     if (writes) writer.emplace(options);
 

@@ -1,16 +1,21 @@
-// Rows are gone through in blocks of a constant number of pixels, which the compiler makes vectors of; planes are the
-// caller's, who uses them again: fresh memory costs as much as the means.
+// Rows are gone through in blocks of a constant number of pixels, which the compiler makes vectors
+// of; planes are the caller's, who uses them again: fresh memory costs as much as the means.
 #include "lib/provenance/luma_details.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sora {
 namespace {
 
 constexpr int64_t kBlock = 16;
+constexpr int64_t kAroundRadius = 8;
+constexpr float kGreatestDetail = 2.5f;  // in units of what is usual
+constexpr float kLeastUsual = 1.0f;      // grey levels
 
 // `sum` moves on by the row that comes in and the one that goes.
-void move_down(const float* __restrict in, const float* __restrict gone, int64_t width, float* __restrict sum) {
+void move_down(const float* __restrict in, const float* __restrict gone, int64_t width,
+               float* __restrict sum) {
   int64_t x = 0;
   for (; x + kBlock <= width; x += kBlock) {
     for (int64_t k = 0; k < kBlock; ++k) sum[x + k] += in[x + k] - gone[x + k];
@@ -19,7 +24,8 @@ void move_down(const float* __restrict in, const float* __restrict gone, int64_t
 }
 
 // out[x] = scale times the sum of in[x] to in[x + span - 1].
-void sum_along(const float* __restrict in, int64_t span, float scale, int64_t width, float* __restrict out) {
+void sum_along(const float* __restrict in, int64_t span, float scale, int64_t width,
+               float* __restrict out) {
   int64_t x = 0;
   for (; x + kBlock <= width; x += kBlock) {
     float total[kBlock] = {};
@@ -40,7 +46,8 @@ void sum_along(const float* __restrict in, int64_t span, float scale, int64_t wi
 void luma_of(const uint8_t* __restrict rgb_HWC, Plane& luma) {
   float* __restrict out = luma.values.data();
   for (int64_t i = 0; i < luma.height * luma.width; ++i) {
-    out[i] = 0.2126f * static_cast<float>(rgb_HWC[3 * i]) + 0.7152f * static_cast<float>(rgb_HWC[3 * i + 1]) +
+    out[i] = 0.2126f * static_cast<float>(rgb_HWC[3 * i]) +
+             0.7152f * static_cast<float>(rgb_HWC[3 * i + 1]) +
              0.0722f * static_cast<float>(rgb_HWC[3 * i + 2]);
   }
 }
@@ -49,7 +56,8 @@ void box_mean(const Plane& plane, int64_t radius, Plane& mean) {
   const int64_t height = plane.height, width = plane.width, span = 2 * radius + 1;
   const float scale = 1.0f / static_cast<float>(span * span);
   const auto at = [&](int64_t y) { return plane.row(std::clamp<int64_t>(y, 0, height - 1)); };
-  std::vector<float> line(static_cast<size_t>(width + 2 * radius), 0.0f);  // the columns' sums, its ends repeated
+  std::vector<float> line(static_cast<size_t>(width + 2 * radius),
+                          0.0f);  // the columns' sums, its ends repeated
   float* sum = line.data() + radius;
   for (int64_t y = -radius; y <= radius; ++y) {
     const float* row = at(y);
@@ -61,6 +69,27 @@ void box_mean(const Plane& plane, int64_t radius, Plane& mean) {
     sum_along(line.data(), span, scale, width, mean.row(y));
     move_down(at(y + radius + 1), at(y - radius), width, sum);
   }
+}
+
+NormalisedDetails normalised_details(const Plane& luma) {
+  const int64_t height = luma.height, width = luma.width;
+  NormalisedDetails result = {Plane(height, width), Plane(height, width)};
+  Plane square(height, width);
+  float* __restrict detail = result.detail.values.data();
+  float* __restrict unit = result.unit.values.data();
+  const auto size = static_cast<int64_t>(luma.values.size());
+  box_mean(luma, kDetailRadius, square);
+  box_mean(square, kDetailRadius, result.unit);
+  for (int64_t i = 0; i < size; ++i) {
+    detail[i] = luma.values[i] - unit[i];
+    square.values[i] = detail[i] * detail[i];
+  }
+  box_mean(square, kAroundRadius, result.unit);
+  for (int64_t i = 0; i < size; ++i) {
+    unit[i] = std::sqrt(std::max(unit[i], 0.0f)) + kLeastUsual;
+    detail[i] = std::clamp(detail[i] / unit[i], -kGreatestDetail, kGreatestDetail);
+  }
+  return result;
 }
 
 }  // namespace sora

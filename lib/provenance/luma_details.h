@@ -1,4 +1,4 @@
-// Box means of a luma plane, which both ends of the watermark are made of.
+// Box means of a luma plane and its details, which both ends of the watermark are made of.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,21 @@ struct Plane {
 // BT.709 luma of uint8 R, G, B, 0 to 255, of the plane's size.
 void luma_of(const uint8_t* rgb_HWC, Plane& luma);
 
-// The mean over (2 radius + 1)^2 pixels, into a plane of the same size; at the border the outermost ones are repeated.
+// The mean over (2 radius + 1)^2 pixels, into a plane of the same size; at the border the outermost
+// ones are repeated.
 void box_mean(const Plane& plane, int64_t radius, Plane& mean);
+
+inline constexpr int kDetailRadius =
+    4;  // pixels, of each of two box means, together about a Gaussian of 3.7
+
+// What the watermark's detector correlates: the detail, which is luma less two box means over it,
+// over the detail that is usual around a pixel, held within limits, so that neither edges nor busy
+// places drown the pattern.
+struct NormalisedDetails {
+  Plane detail;
+  Plane unit;  // what the detail was divided by, grey levels
+};
+
+NormalisedDetails normalised_details(const Plane& luma);
 
 }  // namespace sora

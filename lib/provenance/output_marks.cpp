@@ -7,7 +7,7 @@ OutputMarks::OutputMarks(Watermark wanted, Size size, const std::string& manifes
   if (has_invisible(wanted)) invisible_.emplace(watermark_payload(manifest_json));
 }
 
-at::Tensor OutputMarks::operator()(const at::Tensor& frames_FHWC) const {
+at::Tensor OutputMarks::operator()(const at::Tensor& frames_FHWC) {
   at::Tensor frames = frames_FHWC;
   if (visible_) frames = (*visible_)(frames);
   if (invisible_) frames = (*invisible_)(frames);

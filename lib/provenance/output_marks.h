@@ -16,9 +16,9 @@ class OutputMarks {
  public:
   OutputMarks(Watermark wanted, Size size, const std::string& manifest_json);
 
-  // uint8 [F,H,W,3] on the CPU. The same tensor where no mark is wanted. The visible mark is drawn first, so that the
-  // invisible one is in all of the picture.
-  at::Tensor operator()(const at::Tensor& frames_FHWC) const;
+  // uint8 [F,H,W,3] on the CPU, the output's next ones. The same tensor where no mark is wanted.
+  // The visible mark is drawn first, so that the invisible one is in all of the picture.
+  at::Tensor operator()(const at::Tensor& frames_FHWC);
 
  private:
   std::optional<VisibleMark> visible_;

@@ -1,17 +1,21 @@
-// The invisible watermark: 64 bits in the luma of every frame, which tie a clip to its manifest when the manifest is
-// lost. It is spread spectrum: a faint keyed pattern (watermark_pattern.h), stronger where the picture is busy, found
-// again by correlation after the picture was compressed, scaled and cut. docs/trust.md has what it withstands.
+// The invisible watermark: 64 bits in the luma of every frame, which tie a clip to its manifest
+// when the manifest is lost. It is spread spectrum: a faint keyed pattern (watermark_pattern.h),
+// stronger where the picture is busy, found again by correlation after the picture was compressed,
+// scaled and cut. docs/trust.md has what it withstands.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/core/observer.h"
+#include "lib/provenance/watermark_pattern.h"
+#include "lib/provenance/watermark_plan.h"
 
 namespace sora {
 
@@ -26,11 +30,14 @@ class WatermarkEmbedder {
 
   explicit WatermarkEmbedder(uint64_t payload);
 
-  // uint8 [F,H,W,3] on the CPU; a new tensor of marked frames. Each frame is marked by itself.
-  at::Tensor operator()(const at::Tensor& frames_FHWC) const;
+  // uint8 [F,H,W,3] on the CPU, the clip's next ones; a new tensor of marked frames. The pattern is
+  // planned anew every few frames, by the pictures up to there.
+  at::Tensor operator()(const at::Tensor& frames_FHWC);
 
  private:
-  std::vector<float> tile_;
+  std::unique_ptr<WatermarkPattern> pattern_;  // where the plan finds it when this is moved
+  WatermarkPlan plan_;
+  int64_t num_marked_ = 0;
 };
 
 struct WatermarkReading {
@@ -40,8 +47,9 @@ struct WatermarkReading {
   double scale_y = 1;
 };
 
-// Takes frames, then looks for the pattern. What it takes for a mark, an unmarked clip shows with a chance of at most
-// 2^kMaxLog2Chance: the bound of watermark_code.h, times the number of codes it tried to read.
+// Takes frames, then looks for the pattern. What it takes for a mark, an unmarked clip shows with a
+// chance of at most 2^kMaxLog2Chance: the bound of watermark_code.h, times the number of codes it
+// tried to read.
 class WatermarkDetector {
  public:
   static constexpr double kMaxLog2Chance = -24;
@@ -50,16 +58,19 @@ class WatermarkDetector {
   void add(const at::Tensor& frames_FHWC);
   // Empty where there is no mark, or no frame was given.
   std::optional<WatermarkReading> read() const;
-  // The quick half of read(): only for a picture of the size it was marked at, or one scaled by a plain ratio.
+  // The quick half of read(): only for a picture of the size it was marked at, or one scaled by a
+  // plain ratio.
   std::optional<WatermarkReading> read_at_plain_scales() const;
 
  private:
   std::optional<WatermarkReading> read(bool also_search) const;
 
-  std::vector<at::Tensor> details_HW_;  // of each frame, int8: divided by how much of them is usual around
+  std::vector<at::Tensor>
+      details_HW_;  // of each frame, int8: divided by how much of them is usual around
 };
 
 // Looks at frames spread over the whole file. Throws as VideoReader.
-std::optional<WatermarkReading> read_watermark(const std::string& path, const Observer& observer = {});
+std::optional<WatermarkReading> read_watermark(const std::string& path,
+                                               const Observer& observer = {});
 
 }  // namespace sora

@@ -1,5 +1,5 @@
-// What a frame adds to the sum is its detail over the detail that is usual around a pixel, held within limits, so that
-// neither edges nor busy places drown the pattern; what moves averages out, the pattern stays.
+// Adds up the normalised details of frames (luma_details.h): what moves averages out, the pattern
+// stays.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -14,32 +14,11 @@
 namespace sora {
 namespace {
 
-constexpr int64_t kDetailRadius = 4;   // of each of two means, together about a Gaussian of 3.7 pixels
-constexpr int64_t kAroundRadius = 8;
-constexpr float kGreatestDetail = 2.5f;  // in units of what is usual
-constexpr float kDetailUnits = 50;       // a value of 1 as an int8
-constexpr float kLeastUsual = 1.0f;      // grey levels
+constexpr float kDetailUnits = 50;  // a value of 1 as an int8
 constexpr int64_t kFramesLookedAt = 48;
-constexpr int64_t kFramesRead = 16;      // at a time
-constexpr double kPlainScales[] = {1, 2, 0.5, 1.5, 2.0 / 3, 0.75, 4.0 / 3};  // tried before the search over scales
-
-Plane details_of(const uint8_t* rgb_HWC, int64_t height, int64_t width) {
-  Plane detail(height, width), smooth(height, width), square(height, width);
-  luma_of(rgb_HWC, detail);
-  box_mean(detail, kDetailRadius, square);
-  box_mean(square, kDetailRadius, smooth);
-  for (size_t i = 0; i < detail.values.size(); ++i) {
-    detail.values[i] -= smooth.values[i];
-    square.values[i] = detail.values[i] * detail.values[i];
-  }
-  Plane& usual = smooth;
-  box_mean(square, kAroundRadius, usual);
-  for (size_t i = 0; i < detail.values.size(); ++i) {
-    const float unit = std::sqrt(std::max(usual.values[i], 0.0f)) + kLeastUsual;
-    detail.values[i] = std::clamp(detail.values[i] / unit, -kGreatestDetail, kGreatestDetail);
-  }
-  return detail;
-}
+constexpr int64_t kFramesRead = 16;  // at a time
+constexpr double kPlainScales[] = {1,       2,    0.5,    1.5,
+                                   2.0 / 3, 0.75, 4.0 / 3};  // tried before the search over scales
 
 // Reads codes at one fit after another, and counts them: each try is one more chance to be wrong.
 class Reader {
@@ -68,17 +47,24 @@ class Reader {
 void WatermarkDetector::add(const at::Tensor& frames_FHWC) {
   const at::Tensor frames = frames_FHWC.contiguous();
   const int64_t height = frames.size(1), width = frames.size(2);
+  Plane luma(height, width);
   for (int64_t i = 0; i < frames.size(0); ++i) {
-    const Plane detail = details_of(frames.const_data_ptr<uint8_t>() + i * height * width * 3, height, width);
+    luma_of(frames.const_data_ptr<uint8_t>() + i * height * width * 3, luma);
+    const Plane detail = normalised_details(luma).detail;
     at::Tensor& kept = details_HW_.emplace_back(at::empty({height, width}, at::kChar));
     auto* out = kept.mutable_data_ptr<int8_t>();
-    for (int64_t k = 0; k < height * width; ++k) out[k] = static_cast<int8_t>(std::lrint(detail.values[k] * kDetailUnits));
+    for (int64_t k = 0; k < height * width; ++k)
+      out[k] = static_cast<int8_t>(std::lrint(detail.values[k] * kDetailUnits));
   }
 }
 
-std::optional<WatermarkReading> WatermarkDetector::read() const { return read(/*also_search=*/true); }
+std::optional<WatermarkReading> WatermarkDetector::read() const {
+  return read(/*also_search=*/true);
+}
 
-std::optional<WatermarkReading> WatermarkDetector::read_at_plain_scales() const { return read(/*also_search=*/false); }
+std::optional<WatermarkReading> WatermarkDetector::read_at_plain_scales() const {
+  return read(/*also_search=*/false);
+}
 
 std::optional<WatermarkReading> WatermarkDetector::read(bool also_search) const {
   if (details_HW_.empty()) return std::nullopt;

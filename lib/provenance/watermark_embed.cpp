@@ -1,4 +1,5 @@
-// Where the eye sees least the pattern is strongest: its amplitude follows the picture's own detail around a pixel.
+// Where the eye sees least the pattern is strongest: its amplitude follows the picture's own detail
+// around a pixel.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -17,30 +18,36 @@ namespace sora {
 namespace {
 
 constexpr int64_t kTile = WatermarkPattern::kTile;
-constexpr int64_t kDetailRadius = 3;   // detail is what a mean over this radius takes away
-constexpr int64_t kAroundRadius = 4;   // and is looked at over this
-constexpr float kLeastStrength = 2;    // of the pattern in a flat place, beside the detail's mean size
+constexpr int64_t kMaskRadius = 3;    // detail is what a mean over this radius takes away
+constexpr int64_t kAroundRadius = 4;  // and is looked at over this
+constexpr float kLeastStrength =
+    2;  // of the pattern in a flat place, beside the detail's mean size
 constexpr float kGreatestStrength = 8;
+constexpr int64_t kFramesAPlan = 8;
 constexpr double kNoticeableLoss = 1.1, kGreatestMakeUp = 1.6;
 constexpr double kRoundingNoise = 1.0 / 12;  // mean square of what rounding to whole values adds
 
 // What marking a frame works in, for one frame after another.
 struct Planes {
   Plane luma, smooth, mark;
-  Planes(int64_t height, int64_t width) : luma(height, width), smooth(height, width), mark(height, width) {}
+  Planes(int64_t height, int64_t width)
+      : luma(height, width), smooth(height, width), mark(height, width) {}
 };
 
-// Fills `mark` with how much detail there is around each pixel of `luma`, which is used up.
-void detail_around(Planes& planes) {
-  box_mean(planes.luma, kDetailRadius, planes.smooth);
-  float* __restrict luma = planes.luma.values.data();
-  const float* __restrict smooth = planes.smooth.values.data();
+// Fills `mark` with how strong the pattern is at each pixel of `luma`.
+void strength_of(Planes& planes) {
+  box_mean(planes.luma, kMaskRadius, planes.smooth);
+  const float* __restrict luma = planes.luma.values.data();
+  float* __restrict smooth = planes.smooth.values.data();
   const auto size = static_cast<int64_t>(planes.luma.values.size());
-  for (int64_t i = 0; i < size; ++i) luma[i] = std::abs(luma[i] - smooth[i]);
-  box_mean(planes.luma, kAroundRadius, planes.mark);
+  for (int64_t i = 0; i < size; ++i) smooth[i] = std::abs(luma[i] - smooth[i]);
+  box_mean(planes.smooth, kAroundRadius, planes.mark);
+  for (float& value : planes.mark.values)
+    value = std::min(kLeastStrength + value, kGreatestStrength);
 }
 
-// To nearest, for values well below 2^22, without a call into the C library: the sum's last bits are the whole number.
+// To nearest, for values well below 2^22, without a call into the C library: the sum's last bits
+// are the whole number.
 int rounded(float value) {
   constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
   return std::bit_cast<int32_t>(value + kShift) - std::bit_cast<int32_t>(kShift);
@@ -48,10 +55,12 @@ int rounded(float value) {
 
 // As add(), of N pixels.
 template <int64_t N>
-int64_t add_block(const float* __restrict mark, float gain, const uint8_t* __restrict rgb, uint8_t* __restrict marked) {
+int64_t add_block(const float* __restrict mark, float gain, const uint8_t* __restrict rgb,
+                  uint8_t* __restrict marked) {
   int16_t change[3 * N];
   for (int64_t k = 0; k < N; ++k)
-    change[3 * k] = change[3 * k + 1] = change[3 * k + 2] = static_cast<int16_t>(rounded(mark[k] * gain));
+    change[3 * k] = change[3 * k + 1] = change[3 * k + 2] =
+        static_cast<int16_t>(rounded(mark[k] * gain));
   int32_t squares = 0;
   for (int64_t k = 0; k < 3 * N; ++k) {
     const int16_t before = rgb[k];
@@ -64,7 +73,8 @@ int64_t add_block(const float* __restrict mark, float gain, const uint8_t* __res
   return squares;
 }
 
-// Adds the mark times `gain` to all three channels; the squared changes, summed over pixels, as their mean over channels.
+// Adds the mark times `gain` to all three channels; the squared changes, summed over pixels, as
+// their mean over channels.
 double add(const Plane& mark, double gain, const uint8_t* rgb_HWC, uint8_t* marked_HWC) {
   constexpr int64_t kBlock = 16;
   const auto size = static_cast<int64_t>(mark.values.size());
@@ -72,13 +82,19 @@ double add(const Plane& mark, double gain, const uint8_t* rgb_HWC, uint8_t* mark
   int64_t squares = 0, i = 0;
   for (; i + kBlock <= size; i += kBlock)
     squares += add_block<kBlock>(&mark.values[i], scale, rgb_HWC + 3 * i, marked_HWC + 3 * i);
-  for (; i < size; ++i) squares += add_block<1>(&mark.values[i], scale, rgb_HWC + 3 * i, marked_HWC + 3 * i);
+  for (; i < size; ++i)
+    squares += add_block<1>(&mark.values[i], scale, rgb_HWC + 3 * i, marked_HWC + 3 * i);
   return static_cast<double>(squares) / 3;
 }
 
-void mark_frame(const uint8_t* rgb_HWC, uint8_t* marked_HWC, const std::vector<float>& tile, Planes& planes) {
-  luma_of(rgb_HWC, planes.luma);
-  detail_around(planes);
+// Mean square of the mark at each pixel.
+double wanted_power() {
+  return 255.0 * 255.0 / std::pow(10.0, WatermarkEmbedder::kPsnr / 10) - kRoundingNoise;
+}
+
+// `planes.mark` holds the pattern's strength.
+void mark_frame(const uint8_t* rgb_HWC, uint8_t* marked_HWC, const std::vector<float>& tile,
+                Planes& planes) {
   Plane& mark = planes.mark;
   double power = 0;
   for (int64_t y = 0; y < mark.height; ++y) {
@@ -86,17 +102,17 @@ void mark_frame(const uint8_t* rgb_HWC, uint8_t* marked_HWC, const std::vector<f
     const float* pattern = tile.data() + y % kTile * kTile;
     float powers[4] = {};
     for (int64_t x = 0; x < mark.width; ++x) {
-      row[x] = std::min(kLeastStrength + row[x], kGreatestStrength) * pattern[x % kTile];
+      row[x] *= pattern[x % kTile];
       powers[x % 4] += row[x] * row[x];
     }
     power += powers[0] + powers[1] + powers[2] + powers[3];
   }
-  const double wanted = (255.0 * 255.0 / std::pow(10.0, WatermarkEmbedder::kPsnr / 10) - kRoundingNoise) *
-                        static_cast<double>(mark.values.size());
+  const double wanted = wanted_power() * static_cast<double>(mark.values.size());
   const double gain = std::sqrt(wanted / power);
   // Black and white swallow a half of it, which the rest makes up for.
   const double lost = wanted / std::max(add(mark, gain, rgb_HWC, marked_HWC), 1.0);
-  if (lost > kNoticeableLoss) add(mark, gain * std::min(std::sqrt(lost), kGreatestMakeUp), rgb_HWC, marked_HWC);
+  if (lost > kNoticeableLoss)
+    add(mark, gain * std::min(std::sqrt(lost), kGreatestMakeUp), rgb_HWC, marked_HWC);
 }
 
 }  // namespace
@@ -111,16 +127,20 @@ uint64_t watermark_payload(const std::string& manifest_json) {
 std::string watermark_id(uint64_t payload) { return fmt::format("{:016x}", payload); }
 
 WatermarkEmbedder::WatermarkEmbedder(uint64_t payload)
-    : tile_(WatermarkPattern(watermark_key()).tile(encode_watermark(payload))) {}
+    : pattern_(std::make_unique<WatermarkPattern>(watermark_key())),
+      plan_(*pattern_, encode_watermark(payload)) {}
 
-at::Tensor WatermarkEmbedder::operator()(const at::Tensor& frames_FHWC) const {
+at::Tensor WatermarkEmbedder::operator()(const at::Tensor& frames_FHWC) {
   const at::Tensor frames = frames_FHWC.contiguous();
   at::Tensor marked = at::empty_like(frames);
   const int64_t height = frames.size(1), width = frames.size(2), frame_bytes = height * width * 3;
   Planes planes(height, width);
   for (int64_t i = 0; i < frames.size(0); ++i) {
-    mark_frame(frames.const_data_ptr<uint8_t>() + i * frame_bytes, marked.mutable_data_ptr<uint8_t>() + i * frame_bytes,
-               tile_, planes);
+    const uint8_t* rgb_HWC = frames.const_data_ptr<uint8_t>() + i * frame_bytes;
+    luma_of(rgb_HWC, planes.luma);
+    strength_of(planes);
+    if (num_marked_++ % kFramesAPlan == 0) plan_.look_at(planes.luma, planes.mark, wanted_power());
+    mark_frame(rgb_HWC, marked.mutable_data_ptr<uint8_t>() + i * frame_bytes, plan_.tile(), planes);
   }
   return marked;
 }

@@ -50,7 +50,8 @@ WatermarkPattern::WatermarkPattern(const std::string& key) {
     for (int x = 0; x <= kMaxFrequency; ++x) {
       const int square = x * x + y * y;
       const bool in_half_plane = x > 0 || y > 0;
-      if (in_half_plane && square >= kMinFrequency * kMinFrequency && square <= kMaxFrequency * kMaxFrequency)
+      if (in_half_plane && square >= kMinFrequency * kMinFrequency &&
+          square <= kMaxFrequency * kMaxFrequency)
         bins_.push_back({x, y});
     }
   }
@@ -70,20 +71,33 @@ WatermarkPattern::WatermarkPattern(const std::string& key) {
   }
 }
 
-std::vector<float> WatermarkPattern::tile(const WatermarkCodeword& codeword) const {
-  std::array<float, kTile> cosine;
-  for (int i = 0; i < kTile; ++i) cosine[i] = static_cast<float>(std::cos(2 * std::numbers::pi * i / kTile));
-  const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(bins_.size())));
-  std::vector<float> tile(kTile * kTile, 0.0f);
+std::vector<std::complex<float>> WatermarkPattern::signs(const WatermarkCodeword& codeword) const {
+  std::vector<std::complex<float>> signs;
   for (const Bin& bin : bins_) {
-    const float real = scale * static_cast<float>(bin.is_pilot() ? bin.real : bin.real * codeword[bin.real_bit]);
-    const float imaginary =
-        scale * static_cast<float>(bin.is_pilot() ? bin.imaginary : bin.imaginary * codeword[bin.imaginary_bit]);
-    for (int y = 0; y < kTile; ++y) {
+    const int real = bin.is_pilot() ? bin.real : bin.real * codeword[bin.real_bit];
+    const int imaginary =
+        bin.is_pilot() ? bin.imaginary : bin.imaginary * codeword[bin.imaginary_bit];
+    signs.emplace_back(static_cast<float>(real), static_cast<float>(imaginary));
+  }
+  return signs;
+}
+
+std::vector<float> WatermarkPattern::tile(
+    const std::vector<std::complex<float>>& amplitudes) const {
+  std::array<std::complex<float>, kTile> wave;
+  for (int i = 0; i < kTile; ++i)
+    wave[i] = std::polar(1.0f, static_cast<float>(2 * std::numbers::pi * i / kTile));
+  std::vector<float> tile(kTile * kTile, 0.0f);
+  for (int y = 0; y < kTile; ++y) {
+    std::array<std::complex<float>, kMaxFrequency + 1> row =
+        {};  // amplitudes of this row's waves along x
+    for (size_t i = 0; i < bins_.size(); ++i)
+      row[bins_[i].x] += amplitudes[i] * wave[(bins_[i].y * y) & (kTile - 1)];
+    for (int frequency = 0; frequency <= kMaxFrequency; ++frequency) {
       for (int x = 0; x < kTile; ++x) {
-        const int phase = (bin.x * x + bin.y * y) & (kTile - 1);
-        // The real part of (real + i imaginary) exp(i phase); a quarter turn on is minus the sine.
-        tile[y * kTile + x] += real * cosine[phase] + imaginary * cosine[(phase + kTile / 4) & (kTile - 1)];
+        const std::complex<float> at = wave[(frequency * x) & (kTile - 1)];
+        tile[y * kTile + x] +=
+            row[frequency].real() * at.real() - row[frequency].imag() * at.imag();
       }
     }
   }

@@ -1,11 +1,14 @@
-// What the invisible watermark adds to a picture: a tile that repeats over the whole frame, unchanged from frame to
-// frame, whose Fourier coefficients in a ring of low frequencies have signs drawn from a key.
+// What the invisible watermark adds to a picture: a tile that repeats over the whole frame, whose
+// Fourier coefficients in a ring of low frequencies have signs drawn from a key, in the clip's
+// every frame alike; how large they are follows the picture (watermark_plan.h).
 //
-// The ring is where codecs keep most, where halving the size loses nothing and where it is seen least. A quarter of the
-// coefficients are a pilot: their signs are fixed, and finding them tells how a picture was scaled and cut. The others
-// each carry one bit of the code, two real ones to a complex one.
+// The ring is where codecs keep most, where halving the size loses nothing and where it is seen
+// least. A quarter of the coefficients are a pilot: their signs are fixed, and finding them tells
+// how a picture was scaled and cut. The others each carry one bit of the code, two real ones to a
+// complex one.
 #pragma once
 
+#include <complex>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,15 +19,16 @@ namespace sora {
 
 class WatermarkPattern {
  public:
-  static constexpr int kTile = 128;         // pixels
-  static constexpr int kMaxFrequency = 11;  // cycles a tile; the ring goes from kMinFrequency to here
+  static constexpr int kTile = 128;  // pixels
+  static constexpr int kMaxFrequency =
+      11;  // cycles a tile; the ring goes from kMinFrequency to here
   static constexpr int kMinFrequency = 3;
 
   // One complex coefficient: two real chips.
   struct Bin {
-    int x = 0;  // cycles a tile, 0 to kMaxFrequency
-    int y = 0;  // -kMaxFrequency to kMaxFrequency
-    int8_t real = 1, imaginary = 1;  // the key's signs
+    int x = 0;                              // cycles a tile, 0 to kMaxFrequency
+    int y = 0;                              // -kMaxFrequency to kMaxFrequency
+    int8_t real = 1, imaginary = 1;         // the key's signs
     int real_bit = -1, imaginary_bit = -1;  // of the codeword; -1 of a pilot's
     bool is_pilot() const { return real_bit < 0; }
   };
@@ -33,8 +37,11 @@ class WatermarkPattern {
 
   const std::vector<Bin>& bins() const { return bins_; }
 
-  // [kTile * kTile] in rows, mean 0 and mean square 1.
-  std::vector<float> tile(const WatermarkCodeword& codeword) const;
+  // Of each bin, +-1 +-i: the key's signs times the codeword's.
+  std::vector<std::complex<float>> signs(const WatermarkCodeword& codeword) const;
+  // [kTile * kTile] in rows, mean 0; the sum of the bins' waves, each the real part of amplitude
+  // exp(i phase). Its mean square is half the sum of the squared magnitudes.
+  std::vector<float> tile(const std::vector<std::complex<float>>& amplitudes) const;
 
  private:
   std::vector<Bin> bins_;

@@ -1,5 +1,5 @@
-// The coefficients of the ring are computed straight at their frequencies in the scaled picture, which need be no whole
-// numbers of cycles: two small matrix products, and no resampling.
+// The coefficients of the ring are computed straight at their frequencies in the scaled picture,
+// which need be no whole numbers of cycles: two small matrix products, and no resampling.
 #include "lib/provenance/watermark_search.h"
 
 #include <ATen/ATen.h>
@@ -18,19 +18,24 @@ using Complex = std::complex<float>;
 constexpr int kTile = WatermarkPattern::kTile;
 constexpr int kHighest = WatermarkPattern::kMaxFrequency;
 constexpr int kOffsets = 2 * kTile;  // tried a side: half a pixel apart
-constexpr float kGreatestMagnitude = 2;  // of a coefficient in units of its radius' mean; larger ones are the picture's
-constexpr int64_t kSearchSide = 512;     // pixels at the marked scale that the search over scales looks at
+constexpr float kGreatestMagnitude =
+    2;  // of a coefficient in units of its radius' mean; larger ones are the picture's
+constexpr int64_t kSearchSide =
+    512;  // pixels at the marked scale that the search over scales looks at
 constexpr double kLeastScale = 0.4, kGreatestScale = 2.5, kScaleStep = 1.008;
 constexpr size_t kCandidates = 6;  // that are refined
 constexpr int kWeightRadius = 3;   // over which chips' weights are made alike
 constexpr double kLeastChipWeight = 0.1;
 constexpr double kLeastFrameWeight = 0.7;  // beside the pilot's agreement in standard deviations
 
-int radius_of(const WatermarkPattern::Bin& bin) { return static_cast<int>(std::lround(std::hypot(bin.x, bin.y))); }
+int radius_of(const WatermarkPattern::Bin& bin) {
+  return static_cast<int>(std::lround(std::hypot(bin.x, bin.y)));
+}
 
 // exp(-2 pi i frequency position), [frequencies, positions].
 at::Tensor waves(int first, int last, int64_t length, double scale) {
-  const at::Tensor frequency = at::arange(first, last + 1, at::kDouble) * (-2 * std::numbers::pi * scale / kTile);
+  const at::Tensor frequency =
+      at::arange(first, last + 1, at::kDouble) * (-2 * std::numbers::pi * scale / kTile);
   const at::Tensor phase = frequency.unsqueeze(1) * at::arange(length, at::kDouble).unsqueeze(0);
   return at::complex(at::cos(phase).to(at::kFloat), at::sin(phase).to(at::kFloat));
 }
@@ -41,8 +46,8 @@ Complex turned(Complex value, const WatermarkPattern::Bin& bin, const PilotFit& 
   return value * Complex(static_cast<float>(std::cos(phase)), static_cast<float>(std::sin(phase)));
 }
 
-// Makes all radii alike in size, and holds back single large values: what the picture has at a frequency is nothing the
-// pattern could have put there.
+// Makes all radii alike in size, and holds back single large values: what the picture has at a
+// frequency is nothing the pattern could have put there.
 void whiten(const WatermarkPattern& pattern, std::vector<Complex>& values) {
   std::array<float, kHighest + 2> power = {}, count = {};
   for (size_t i = 0; i < values.size(); ++i) {
@@ -58,10 +63,31 @@ void whiten(const WatermarkPattern& pattern, std::vector<Complex>& values) {
   }
 }
 
+// Holds all chips to the median of their sizes at `fit`. The embedder brings those that it can just
+// to the right side of zero, while what lies far out is the picture's and says as much about its
+// own contrast as about the code.
+void limit_chips(const WatermarkPattern& pattern, const PilotFit& fit,
+                 std::vector<Complex>& values) {
+  std::vector<float> sizes;
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = turned(values[i], pattern.bins()[i], fit);
+    sizes.push_back(std::abs(values[i].real()));
+    sizes.push_back(std::abs(values[i].imag()));
+  }
+  const auto middle = sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2);
+  std::nth_element(sizes.begin(), middle, sizes.end());
+  const float limit = *middle;
+  for (Complex& value : values)
+    value = {std::clamp(value.real(), -limit, limit), std::clamp(value.imag(), -limit, limit)};
+}
+
 }  // namespace
 
-WatermarkSearch::WatermarkSearch(const WatermarkPattern& pattern, const std::vector<at::Tensor>& details_HW)
-    : pattern_(pattern), details_HW_(details_HW), sum_HW_(at::zeros(details_HW.front().sizes(), at::kFloat)) {
+WatermarkSearch::WatermarkSearch(const WatermarkPattern& pattern,
+                                 const std::vector<at::Tensor>& details_HW)
+    : pattern_(pattern),
+      details_HW_(details_HW),
+      sum_HW_(at::zeros(details_HW.front().sizes(), at::kFloat)) {
   for (const at::Tensor& frame : details_HW) sum_HW_.add_(frame);
 }
 
@@ -69,9 +95,11 @@ WatermarkSearch::Coefficients WatermarkSearch::coefficients(const at::Tensor& de
                                                             const WatermarkScale& scale) const {
   const int64_t height = details_HW.size(0), width = details_HW.size(1);
   const at::Tensor along_x = waves(0, kHighest, width, scale.x).t();  // [W, X]
-  const at::Tensor rows = at::complex(at::matmul(details_HW, at::real(along_x).contiguous()),
-                                      at::matmul(details_HW, at::imag(along_x).contiguous()));        // [H, X]
-  const at::Tensor all = at::matmul(waves(-kHighest, kHighest, height, scale.y), rows).contiguous();  // [Y, X]
+  const at::Tensor rows =
+      at::complex(at::matmul(details_HW, at::real(along_x).contiguous()),
+                  at::matmul(details_HW, at::imag(along_x).contiguous()));  // [H, X]
+  const at::Tensor all =
+      at::matmul(waves(-kHighest, kHighest, height, scale.y), rows).contiguous();  // [Y, X]
   const auto* value = reinterpret_cast<const Complex*>(all.const_data_ptr<c10::complex<float>>());
   Coefficients values;
   for (const WatermarkPattern::Bin& bin : pattern_.bins())
@@ -96,8 +124,8 @@ PilotFit WatermarkSearch::fit(const Coefficients& whitened, const WatermarkScale
         whitened[i] * Complex(bin.real, static_cast<float>(-bin.imaginary));
     power += std::norm(whitened[i]);
   }
-  // The sum over bins, without a divisor; terms of random phase have half of their power in the real part, and the
-  // pilot's signs a norm of 2.
+  // The sum over bins, without a divisor; terms of random phase have half of their power in the
+  // real part, and the pilot's signs a norm of 2.
   const at::Tensor correlation = at::real(at::_fft_c2c(spectrum, {0, 1}, 0, false));
   const auto best = correlation.reshape(-1).argmax().item<int64_t>();
   const double highest = correlation.max().item<double>();
@@ -112,16 +140,18 @@ at::Tensor WatermarkSearch::middle(int64_t side) const {
       .contiguous();
 }
 
-// Steps of a quarter of what puts the outermost pixels half a cycle off, in each direction by itself.
+// Steps of a quarter of what puts the outermost pixels half a cycle off, in each direction by
+// itself.
 PilotFit WatermarkSearch::refine(const at::Tensor& details_HW, PilotFit best) const {
-  const double length = static_cast<double>(std::max(details_HW.size(0), details_HW.size(1))) * best.scale.x;
+  const double length =
+      static_cast<double>(std::max(details_HW.size(0), details_HW.size(1))) * best.scale.x;
   const double least_step = 0.4 / length;
   for (double step = 4 / length; step > least_step;) {
     const PilotFit before = best;
     for (const auto& [x, y] : {std::pair{1.0, 1.0}, {1.0, 0.0}, {0.0, 1.0}}) {
       for (const double sign : {-1.0, 1.0}) {
-        const PilotFit other =
-            fit(details_HW, {before.scale.x * (1 + sign * step * x), before.scale.y * (1 + sign * step * y)});
+        const PilotFit other = fit(details_HW, {before.scale.x * (1 + sign * step * x),
+                                                before.scale.y * (1 + sign * step * y)});
         if (other.peak > best.peak) best = other;
       }
     }
@@ -157,7 +187,8 @@ double WatermarkSearch::agreement(const Coefficients& whitened, const PilotFit& 
     const WatermarkPattern::Bin& bin = pattern_.bins()[i];
     if (!bin.is_pilot()) continue;
     const Complex value = turned(whitened[i], bin, fit);
-    sum += static_cast<double>(value.real()) * bin.real + static_cast<double>(value.imag()) * bin.imaginary;
+    sum += static_cast<double>(value.real()) * bin.real +
+           static_cast<double>(value.imag()) * bin.imaginary;
     power += std::norm(value);
   }
   return power > 0 ? sum / std::sqrt(power) : 0;
@@ -169,7 +200,8 @@ WatermarkSearch::Coefficients WatermarkSearch::weighted_by_pilot(const PilotFit&
     const Coefficients values = coefficients(frame.to(at::kFloat), fit.scale);
     Coefficients whitened = values;
     whiten(pattern_, whitened);
-    const auto weight = static_cast<float>(kLeastFrameWeight + std::max(agreement(whitened, fit), 0.0));
+    const auto weight =
+        static_cast<float>(kLeastFrameWeight + std::max(agreement(whitened, fit), 0.0));
     for (size_t i = 0; i < values.size(); ++i) total[i] += weight * values[i];
   }
   whiten(pattern_, total);
@@ -177,15 +209,16 @@ WatermarkSearch::Coefficients WatermarkSearch::weighted_by_pilot(const PilotFit&
 }
 
 std::vector<float> WatermarkSearch::values(const PilotFit& first_fit) const {
-  const Coefficients whitened = weighted_by_pilot(first_fit);
+  Coefficients whitened = weighted_by_pilot(first_fit);
   const PilotFit fit = this->fit(whitened, first_fit.scale);
+  limit_chips(pattern_, fit, whitened);
   std::array<double, kHighest + 2> agreement = {}, count = {};
   for (size_t i = 0; i < whitened.size(); ++i) {
     const WatermarkPattern::Bin& bin = pattern_.bins()[i];
     if (!bin.is_pilot()) continue;
-    const Complex value = turned(whitened[i], bin, fit);
-    agreement[radius_of(bin)] +=
-        static_cast<double>(value.real()) * bin.real + static_cast<double>(value.imag()) * bin.imaginary;
+    const Complex value = whitened[i];
+    agreement[radius_of(bin)] += static_cast<double>(value.real()) * bin.real +
+                                 static_cast<double>(value.imag()) * bin.imaginary;
     count[radius_of(bin)] += 2;
   }
   std::vector<float> values(kWatermarkCodeBits, 0.0f);
@@ -194,12 +227,13 @@ std::vector<float> WatermarkSearch::values(const PilotFit& first_fit) const {
     if (bin.is_pilot()) continue;
     double sum = 0, chips = 0;
     const int radius = radius_of(bin);
-    for (int near = std::max(radius - kWeightRadius, 0); near <= std::min(radius + kWeightRadius, kHighest); ++near) {
+    for (int near = std::max(radius - kWeightRadius, 0);
+         near <= std::min(radius + kWeightRadius, kHighest); ++near) {
       sum += agreement[near];
       chips += count[near];
     }
     const auto weight = static_cast<float>(std::max(sum / std::max(chips, 1.0), kLeastChipWeight));
-    const Complex value = weight * turned(whitened[i], bin, fit);
+    const Complex value = weight * whitened[i];
     values[bin.real_bit] += value.real() * bin.real;
     values[bin.imaginary_bit] += value.imag() * bin.imaginary;
   }

@@ -1,5 +1,5 @@
-// Finds the watermark's pattern in a picture that was scaled and cut: the pilot is correlated at every offset, for one
-// supposed scale after another.
+// Finds the watermark's pattern in a picture that was scaled and cut: the pilot is correlated at
+// every offset, for one supposed scale after another.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,7 +22,7 @@ struct PilotFit {
   WatermarkScale scale;
   double offset_x = 0;  // in pixels of the tile
   double offset_y = 0;
-  double peak = 0;      // of the correlation, in its standard deviations over all offsets
+  double peak = 0;  // of the correlation, in its standard deviations over all offsets
 };
 
 class WatermarkSearch {
@@ -32,10 +32,11 @@ class WatermarkSearch {
 
   // Of the whole picture at one scale, all frames alike.
   PilotFit fit(const WatermarkScale& scale) const { return fit(sum_HW_, scale); }
-  // The best fits over all scales from about 0.4 to 2.5, each at its best scale near by; the best first.
+  // The best fits over all scales from about 0.4 to 2.5, each at its best scale near by; the best
+  // first.
   std::vector<PilotFit> search() const;
-  // The soft values of the codeword's bits. Frames count by how well the pilot is seen in them at `fit`, chips by how
-  // well pilots of their radius are.
+  // The soft values of the codeword's bits. Frames count by how well the pilot is seen in them at
+  // `fit`, chips by how well pilots of their radius are.
   std::vector<float> values(const PilotFit& fit) const;
 
  private:

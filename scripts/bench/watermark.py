@@ -89,12 +89,12 @@ def lossless(arguments, path):
     ffmpeg(*arguments, "-frames:v", NUM_FRAMES, "-r", 16, "-an", "-c:v", "ffv1", "-pix_fmt", "gbrp", path)
 
 
-def measure_clip(bench, name, arguments, work, identity):
+def measure_clip(bench, name, arguments, work, identity, attacks):
     """What marking cost, and for each attack the bound on chance as a power of two, or None where the mark was not read."""
     plain, marked, attacked = work / "plain.mkv", work / "marked.mkv", work / "attacked.mkv"
     lossless(arguments, plain)
     result = {"name": name, **bench.ask("mark", plain, marked, identity), "read": {}}
-    for attack, encoder in ATTACKS.items():
+    for attack, encoder in attacks.items():
         ffmpeg("-i", marked, "-map_metadata", "-1", *encoder, attacked)
         reading = bench.ask("read", attacked)
         result["read"][attack] = round(reading["log2_chance"]) if reading["id"] == identity else None
@@ -108,7 +108,7 @@ def summary(clips):
              f"the worst frame {min(c['least_psnr'] for c in clips):.2f} dB; marking "
              f"{sum(c['ms'] for c in clips) / sum(c['frames'] for c in clips):.1f} ms of processor time a frame", "",
              f"| | moving pictures, of {len(moving)} | one picture stood still, of {len(still)} |", "|---|---|---|"]  # fmt: skip
-    for attack in ATTACKS:
+    for attack in clips[0]["read"]:
         counts = [sum(clip["read"][attack] is not None for clip in group) for group in (moving, still)]
         lines.append(f"| {attack} | {counts[0]} | {counts[1]} |")
     lines += ["", "not read:"]
@@ -137,6 +137,8 @@ def parse():
     parser.add_argument("--videos", help="folder of .mp4 files")
     parser.add_argument("--limit", type=int, default=0, help="clips at most; 0: all")
     parser.add_argument("--only", default="", help="clips with this in their name")
+    parser.add_argument("--attacks", default=ATTACKS, metavar="NAMES", help="only these rows of the table, parted by ;",
+                        type=lambda names: {name: ATTACKS[name] for name in names.split(";")})  # fmt: skip
     parser.add_argument("--false-positives", type=int, default=0, metavar="WINDOWS",
                         help="instead: how many of so many windows of unmarked clips read as marked")  # fmt: skip
     parser.add_argument("--window", type=int, default=256, help="side of a window")
@@ -164,7 +166,7 @@ def main():
             return
         for i, (name, arguments) in enumerate(clips):
             identity = hashlib.sha256(name.encode()).hexdigest()[:16]
-            results.append(measure_clip(bench, name, arguments, work, identity))
+            results.append(measure_clip(bench, name, arguments, work, identity, options.attacks))
             print(f"{i + 1}/{len(clips)} {json.dumps(results[-1])}", file=sys.stderr, flush=True)
     print(json.dumps(results) if options.json else summary(results))
 

@@ -48,7 +48,7 @@ json mark(const Words& words) {
   const std::string& id = words.at(3);
   uint64_t payload = 0;
   std::from_chars(id.data(), id.data() + id.size(), payload, 16);
-  const WatermarkEmbedder embed(payload);
+  WatermarkEmbedder embed(payload);
   std::vector<at::Tensor> parts;
   double ms = 0;
   for (const at::Tensor& frames : clip.frames_FHWC.split(kFramesAtATime)) {

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <random>
 
+#include "lib/media/video_writer.h"
 #include "lib/provenance/visible_mark.h"
 #include "lib/provenance/watermark_code.h"
 #include "lib/provenance/watermark_pattern.h"
+#include "tests/scratch_directory.h"
 
 namespace sora {
 namespace {
@@ -20,13 +22,20 @@ at::Tensor clip(int64_t num_frames, int64_t height = 192, int64_t width = 320) {
   std::mt19937 random(7);
   at::Tensor noise = at::empty({height, width + 4 * num_frames}, at::kFloat);
   for (int64_t i = 0; i < noise.numel(); ++i)
-    noise.mutable_data_ptr<float>()[i] = static_cast<float>(static_cast<double>(random()) / 4294967296.0 * 24 - 12);
+    noise.mutable_data_ptr<float>()[i] =
+        static_cast<float>(static_cast<double>(random()) / 4294967296.0 * 24 - 12);
   const at::Tensor y = at::arange(height, at::kFloat).unsqueeze(1);
   const at::Tensor x = at::arange(width + 4 * num_frames, at::kFloat).unsqueeze(0);
-  const at::Tensor wide = at::sin(x / 37) * at::cos(y / 23) * 60 + 120 + (x > 150).to(at::kFloat) * 40 + noise;
+  const at::Tensor wide =
+      at::sin(x / 37) * at::cos(y / 23) * 60 + 120 + (x > 150).to(at::kFloat) * 40 + noise;
   std::vector<at::Tensor> frames;
   for (int64_t i = 0; i < num_frames; ++i) frames.push_back(wide.narrow(1, 4 * i, width));
-  return at::stack(frames).clamp(0, 255).to(at::kByte).unsqueeze(3).expand({num_frames, height, width, 3}).contiguous();
+  return at::stack(frames)
+      .clamp(0, 255)
+      .to(at::kByte)
+      .unsqueeze(3)
+      .expand({num_frames, height, width, 3})
+      .contiguous();
 }
 
 std::optional<WatermarkReading> read(const at::Tensor& frames) {
@@ -36,7 +45,8 @@ std::optional<WatermarkReading> read(const at::Tensor& frames) {
 }
 
 double psnr(const at::Tensor& a, const at::Tensor& b) {
-  return 10 * std::log10(255.0 * 255.0 / (a.to(at::kDouble) - b.to(at::kDouble)).square().mean().item<double>());
+  return 10 * std::log10(255.0 * 255.0 /
+                         (a.to(at::kDouble) - b.to(at::kDouble)).square().mean().item<double>());
 }
 
 TEST(WatermarkCode, CorrectsOneBitInEight) {
@@ -67,7 +77,13 @@ TEST(WatermarkCode, TakesNothingForACodeThatIsNone) {
 
 TEST(WatermarkPattern, HasPowerOneAndDependsOnTheKey) {
   const WatermarkCodeword codeword = encode_watermark(kPayload);
-  const std::vector<float> one = WatermarkPattern("one").tile(codeword), two = WatermarkPattern("two").tile(codeword);
+  const auto tile = [&](const char* key) {
+    const WatermarkPattern pattern(key);
+    std::vector<std::complex<float>> signs = pattern.signs(codeword);
+    for (auto& sign : signs) sign /= std::sqrt(static_cast<float>(signs.size()));
+    return pattern.tile(signs);
+  };
+  const std::vector<float> one = tile("one"), two = tile("two");
   double power = 0, product = 0;
   for (size_t i = 0; i < one.size(); ++i) {
     power += one[i] * one[i];
@@ -87,6 +103,70 @@ TEST(Watermark, IsFaintAndReadBack) {
   EXPECT_FALSE(read(frames));
 }
 
+// One texture that stands still, of blobs as large as the pattern's waves.
+at::Tensor still_clip(int64_t num_frames) {
+  constexpr int64_t kHeight = 288, kWidth = 480, kBlob = 9;
+  std::mt19937 random(3);
+  at::Tensor noise = at::empty({1, 1, kHeight + 2 * kBlob, kWidth + 2 * kBlob}, at::kFloat);
+  for (int64_t i = 0; i < noise.numel(); ++i)
+    noise.mutable_data_ptr<float>()[i] =
+        static_cast<float>(static_cast<double>(random()) / 4294967296.0 - 0.5);
+  const at::Tensor blobs = at::avg_pool2d(noise, {kBlob, kBlob}, {1, 1});
+  const at::Tensor picture = blobs[0][0].narrow(0, 0, kHeight).narrow(1, 0, kWidth) * 250 + 128;
+  return picture.clamp(0, 255)
+      .to(at::kByte)
+      .unsqueeze(0)
+      .unsqueeze(3)
+      .expand({num_frames, kHeight, kWidth, 3})
+      .contiguous();
+}
+
+std::optional<WatermarkReading> read_compressed(const at::Tensor& frames) {
+  const ScratchDirectory folder;
+  const std::string path = folder / "clip.mp4";
+  VideoWriter writer({.path = path,
+                      .codec = "h264",
+                      .width = frames.size(2),
+                      .height = frames.size(1),
+                      .fps = {16, 1},
+                      .quality = 28});
+  writer.write(frames);
+  writer.finish();
+  return read_watermark(path);
+}
+
+// The same pattern added without a look at the picture is the control: the picture drowns it.
+TEST(Watermark, IsReadAtCrf28FromABusyPictureThatStandsStill) {
+  const at::Tensor frames = still_clip(8);
+  const at::Tensor marked = WatermarkEmbedder(kPayload)(frames);
+  EXPECT_GE(psnr(frames, marked), 43);
+  const auto reading = read_compressed(marked);
+  ASSERT_TRUE(reading);
+  EXPECT_EQ(reading->payload, kPayload);
+
+  const WatermarkPattern pattern(watermark_key());
+  std::vector<std::complex<float>> signs = pattern.signs(encode_watermark(kPayload));
+  std::vector<float> values = pattern.tile(signs);
+  constexpr int64_t kTile = WatermarkPattern::kTile;
+  const at::Tensor tile = at::from_blob(values.data(), {kTile, kTile}).repeat({3, 4});
+  const at::Tensor part = tile.narrow(0, 0, frames.size(1)).narrow(1, 0, frames.size(2));
+  const double amplitude = 255 / std::pow(10.0, WatermarkEmbedder::kPsnr / 20);
+  const at::Tensor mark =
+      (part * (amplitude / part.square().mean().sqrt().item<double>())).unsqueeze(2);
+  const at::Tensor blind = (frames.to(at::kFloat) + mark).round().clamp(0, 255).to(at::kByte);
+  EXPECT_FALSE(read_compressed(blind));
+}
+
+// The pattern is planned along the clip, not by how its frames are handed over.
+TEST(Watermark, IsTheSameHoweverFramesAreHandedOver) {
+  const at::Tensor frames = clip(12);
+  const at::Tensor together = WatermarkEmbedder(kPayload)(frames);
+  WatermarkEmbedder embed(kPayload);
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& part : frames.split(5)) parts.push_back(embed(part));
+  EXPECT_TRUE(at::equal(together, at::cat(parts)));
+}
+
 TEST(Watermark, IdIsTheBeginningOfTheManifestsDigest) {
   // printf '{}' | sha256sum
   EXPECT_EQ(watermark_id(watermark_payload("{}")), "44136fa355b3678a");
@@ -100,10 +180,12 @@ TEST(VisibleMark, StandsAtTheBottomRightAndReadsOnAnyGround) {
   for (const int ground : {0, 128, 255}) {
     const at::Tensor frames = at::full({2, 480, 854, 3}, ground, at::kByte);
     const at::Tensor marked = mark(frames);
-    const at::Tensor corner = marked.narrow(1, mark.top(), mark.height()).narrow(2, mark.left(), mark.width());
+    const at::Tensor corner =
+        marked.narrow(1, mark.top(), mark.height()).narrow(2, mark.left(), mark.width());
     EXPECT_GT(corner.max().item<int>() - corner.min().item<int>(), 80) << ground;
     const at::Tensor changed = (marked != frames);
-    EXPECT_EQ(changed.sum().item<int64_t>(), (corner != ground).sum().item<int64_t>()) << "nothing beside it changes";
+    EXPECT_EQ(changed.sum().item<int64_t>(), (corner != ground).sum().item<int64_t>())
+        << "nothing beside it changes";
   }
 }
 
