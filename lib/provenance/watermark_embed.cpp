@@ -23,7 +23,7 @@ constexpr int64_t kAroundRadius = 4;  // and is looked at over this
 constexpr float kLeastStrength =
     2;  // of the pattern in a flat place, beside the detail's mean size
 constexpr float kGreatestStrength = 8;
-constexpr int64_t kFramesAPlan = 8;
+constexpr int64_t kFramesAPlan = 8;  // share a pattern, planned by the first of them
 constexpr double kNoticeableLoss = 1.1, kGreatestMakeUp = 1.6;
 constexpr double kRoundingNoise = 1.0 / 12;  // mean square of what rounding to whole values adds
 
