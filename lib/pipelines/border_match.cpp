@@ -4,36 +4,66 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "lib/pipelines/motion_search.h"
 
 namespace sora {
 namespace {
 
-// Levels of 255 by which a pixel may differ from the border's and still be the same thing: above the VAE's flicker, below
-// what an object does that comes or goes.
+// Levels of 255 by which a pixel may differ from the border's and still be the same thing: above
+// the VAE's flicker, below what an object does that comes or goes.
 constexpr double kSameWithin = 20;
 // Side of the square over which that is judged.
 constexpr int64_t kNeighbourhood = 5;
-// Frames over which the drawing takes over from the border's own picture: a VAE flickers most from one of its chunks to the
-// next, and a border often lies there.
+// Frames over which what the drawing changes in things that stay the same is let in: a VAE flickers
+// most from one of its chunks to the next, and a border often lies there.
 constexpr double kHeldFrames = 9;
+// Frames over which the drawing takes over from the known frames' own motion.
+constexpr double kOnwardFrames = 6;
+// Places of a picture, a side, whose colours are compared.
+constexpr int64_t kPlaces = 8;
+// Likeness, of 1, below which a place has no colour of its own to compare and takes the whole
+// picture's.
+constexpr double kLeastLikeness = 0.05;
 
 // [H,W,1]: 1 where both pictures show the same, 0 where they do not.
 at::Tensor likeness(const at::Tensor& a_HWC, const at::Tensor& b_HWC) {
   const at::Tensor apart_HW = (a_HWC - b_HWC).abs().amax(-1);
   const at::Tensor around_HW =
-      at::avg_pool2d(apart_HW.view({1, 1, apart_HW.size(0), apart_HW.size(1)}), kNeighbourhood, 1, kNeighbourhood / 2,
+      at::avg_pool2d(apart_HW.view({1, 1, apart_HW.size(0), apart_HW.size(1)}), kNeighbourhood, 1,
+                     kNeighbourhood / 2,
                      /*ceil_mode=*/false, /*count_include_pad=*/false)[0][0];
   return (-(around_HW / kSameWithin).square()).exp().unsqueeze(-1);
+}
+
+// By how much each place of `drawn_HWC` has other colours than the same thing had at the border,
+// [H,W,3], smooth.
+at::Tensor colour_drift(const at::Tensor& border_HWC, const at::Tensor& drawn_HWC) {
+  const at::Tensor like_HW1 = likeness(drawn_HWC, border_HWC);
+  const at::Tensor weighed_1CHW =
+      at::cat({(border_HWC - drawn_HWC) * like_HW1, like_HW1}, 2).permute({2, 0, 1}).unsqueeze(0);
+  const at::Tensor cells_1CHW = at::adaptive_avg_pool2d(weighed_1CHW, {kPlaces, kPlaces});
+  const at::Tensor around_1CHW =
+      at::avg_pool2d(cells_1CHW, 3, 1, 1, /*ceil_mode=*/false, /*count_include_pad=*/false);
+  const at::Tensor all_1C11 = weighed_1CHW.mean(at::IntArrayRef{2, 3}, true);
+  const at::Tensor mean_1C11 =
+      all_1C11.slice(1, 0, 3) / all_1C11.slice(1, 3).clamp_min(kLeastLikeness);
+  const at::Tensor drift_1CHW = (around_1CHW.slice(1, 0, 3) + kLeastLikeness * mean_1C11) /
+                                (around_1CHW.slice(1, 3) + kLeastLikeness);
+  return at::upsample_bilinear2d(drift_1CHW, {drawn_HWC.size(0), drawn_HWC.size(1)}, false)[0]
+      .permute({1, 2, 0});
 }
 
 }  // namespace
 
 BorderMatch::BorderMatch(const Canvas& window, TakeFrame take_free)
-    : window_(window), take_free_(std::move(take_free)), known_(static_cast<size_t>(window.num_frames()), false) {
+    : window_(window),
+      take_free_(std::move(take_free)),
+      known_(static_cast<size_t>(window.num_frames()), false) {
   for (const Canvas::Known& known : window.known()) {
-    for (int64_t frame = known.frames.start; frame < known.frames.stop; ++frame) known_[static_cast<size_t>(frame)] = true;
+    for (int64_t frame = known.frames.start; frame < known.frames.stop; ++frame)
+      known_[static_cast<size_t>(frame)] = true;
     last_known_ = std::max(last_known_, known.frames.stop - 1);
   }
 }
@@ -42,13 +72,22 @@ bool BorderMatch::is_known(int64_t frame) const {
   return frame >= 0 && frame < window_.num_frames() && known_[static_cast<size_t>(frame)];
 }
 
-BorderMatch::Border BorderMatch::border_at(int64_t frame, const at::Tensor& decoded_HWC) const {
+BorderMatch::Border BorderMatch::border_at(int64_t frame, int64_t before,
+                                           const at::Tensor& decoded_HWC) const {
+  const auto read = [&](int64_t known) {
+    return window_.read_known({known, known + 1})[0].to(at::kFloat);
+  };
   Border border;
   border.frame = frame;
+  border.known_HWC = read(frame);
   border.decoded_HWC = decoded_HWC.to(at::kFloat);
-  const at::Tensor missing_HWC = window_.read_known({frame, frame + 1})[0].to(at::kFloat) - border.decoded_HWC;
+  const at::Tensor missing_HWC = border.known_HWC - border.decoded_HWC;
   border.shift_3 = missing_HWC.mean(at::IntArrayRef{0, 1});
   border.detail_HWC = missing_HWC - border.shift_3;
+  if (is_known(before)) {
+    border.onward_HWC =
+        extrapolate(read(before), border.known_HWC, static_cast<int64_t>(kOnwardFrames));
+  }
   return border;
 }
 
@@ -57,23 +96,42 @@ at::Tensor BorderMatch::matched(const Drawn& drawn, const Border* after) const {
   if (!before && !after) return drawn.frame_HWC;
   const at::Tensor drawn_HWC = drawn.frame_HWC.to(at::kFloat);
   const double length = before && after ? static_cast<double>(after->frame - before->frame) : 0;
-  at::Tensor sum_HWC = at::zeros({1}, at::kFloat), total_HW1 = sum_HWC, most_HW1 = sum_HWC, shift_3 = sum_HWC;
+  // In a short gap the drawing still has its own middle.
+  const double onward_frames =
+      length > 0 ? std::min(kOnwardFrames, (length + 1) / 2) : kOnwardFrames;
+  at::Tensor sum_HWC = at::zeros({1}, at::kFloat), total_HW1 = sum_HWC, most_HW1 = sum_HWC,
+             colour_HWC = sum_HWC;
+  at::Tensor onward_HWC = sum_HWC;
+  double onward_share = 0;
   for (const Border* border : {before, after}) {
     if (!border) continue;
-    const auto distance = static_cast<double>(std::abs(drawn.frame - border->frame));
+    const int64_t frames_away = std::abs(drawn.frame - border->frame);
+    const auto distance = static_cast<double>(frames_away);
     const double share = length > 0 ? 1 - distance / length : 1;
     const Motion motion = find_motion(border->decoded_HWC, drawn_HWC);
     const at::Tensor carried_HWC = motion.carry(border->decoded_HWC);
-    const at::Tensor like_HW1 = likeness(drawn_HWC, carried_HWC);
+    const at::Tensor drift_HWC = colour_drift(carried_HWC, drawn_HWC);
+    const at::Tensor like_HW1 = likeness(drawn_HWC + drift_HWC, carried_HWC);
     const double held = std::max(0.0, 1 - distance / kHeldFrames);
-    const at::Tensor missing_HWC = motion.carry(border->detail_HWC) + held * (carried_HWC - drawn_HWC);
+    const at::Tensor missing_HWC =
+        motion.carry(border->detail_HWC) + held * (carried_HWC - drawn_HWC - drift_HWC);
     const at::Tensor weight_HW1 = like_HW1 * (share * share);
     sum_HWC = sum_HWC + weight_HW1 * missing_HWC;
     total_HW1 = total_HW1 + weight_HW1;
     most_HW1 = at::maximum(most_HW1, like_HW1);
-    shift_3 = shift_3 + share * border->shift_3;
+    colour_HWC = colour_HWC + share * (border->shift_3 + drift_HWC);
+    if (distance < onward_frames && !border->onward_HWC.empty()) {
+      const double early = (1 + std::cos(std::numbers::pi * distance / onward_frames)) / 2;
+      // On the way to where the drawing has the things.
+      const at::Tensor& gone_on_HWC = border->onward_HWC[static_cast<size_t>(frames_away - 1)];
+      onward_HWC =
+          onward_HWC + early * at::lerp(motion.carry(border->known_HWC), gone_on_HWC, early);
+      onward_share += early;
+    }
   }
-  return (drawn_HWC + most_HW1 * sum_HWC / total_HW1.clamp_min(1e-6) + shift_3).round_().clamp_(0, 255).to(at::kByte);
+  const at::Tensor own_HWC =
+      drawn_HWC + most_HW1 * sum_HWC / total_HW1.clamp_min(1e-6) + colour_HWC;
+  return (onward_HWC + (1 - onward_share) * own_HWC).round_().clamp_(0, 255).to(at::kByte);
 }
 
 void BorderMatch::hand_on_held(const Border* after) {
@@ -88,11 +146,14 @@ void BorderMatch::push(const at::Tensor& frames_FHWC) {
       if (last_known_ < next_) hand_on_held(nullptr);
       continue;
     }
-    const bool ends_gap = !held_.empty(), begins_gap = next_ + 1 < window_.num_frames() && !is_known(next_ + 1);
+    const bool ends_gap = !held_.empty(),
+               begins_gap = next_ + 1 < window_.num_frames() && !is_known(next_ + 1);
     if (!ends_gap && !begins_gap) continue;
-    Border border = border_at(next_, frames_FHWC[i]);
-    if (ends_gap) hand_on_held(&border);
-    before_ = std::move(border);
+    if (ends_gap) {
+      const Border border = border_at(next_, next_ + 1, frames_FHWC[i]);
+      hand_on_held(&border);
+    }
+    if (begins_gap) before_ = border_at(next_, next_ - 1, frames_FHWC[i]);
   }
 }
 

@@ -1,10 +1,13 @@
 // Brings drawn frames to the known ones beside them.
 //
-// A VAE gives frames back a little softer and in slightly other colours, so that a drawn frame next to a source's own shows a
-// step although the drawing goes on smoothly. What the VAE makes of the known frame at a border is known too: the difference,
-// where the drawn picture still shows the same thing, there or moved, is its error there as well, and is added; and in the first
-// frames what the drawing itself changes there is let in little by little. The difference's mean over the frame is a shift of
-// colour and goes everywhere. Between two borders the one goes over into the other.
+// A VAE gives frames back a little softer and in slightly other colours, so that a drawn frame next
+// to a source's own shows a step although the drawing goes on smoothly. What the VAE makes of the
+// known frame at a border is known too: the difference, where the drawn picture still shows the
+// same thing, there or moved, is its error there as well, and is added. The difference's mean over
+// the frame is a shift of colour and goes everywhere. What still shows the same keeps the border's
+// colours, place by place, so that they do not drift from window to window and from one extension
+// to the next. The first frames are the known ones' own motion gone on with, from which the drawing
+// takes over little by little. Between two borders the one goes over into the other.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,16 +28,19 @@ class BorderMatch {
   // `window` must outlive the object; without known frames, frames pass as they are.
   BorderMatch(const Canvas& window, TakeFrame take_free);
 
-  // Decoded frames of the whole window in order, u8 [F,H,W,3]. The free ones are handed on; those before a border are held back
-  // until it has come.
+  // Decoded frames of the whole window in order, u8 [F,H,W,3]. The free ones are handed on; those
+  // before a border are held back until it has come.
   void push(const at::Tensor& frames_FHWC);
 
  private:
   struct Border {
     int64_t frame = 0;
-    at::Tensor decoded_HWC;  // f32
-    at::Tensor detail_HWC;   // f32: what the known frame has more, but for the shift
-    at::Tensor shift_3;      // f32
+    at::Tensor known_HWC;  // f32, as all of them
+    at::Tensor decoded_HWC;
+    at::Tensor detail_HWC;  // what the known frame has more than the decoded one, but for the shift
+    at::Tensor shift_3;
+    std::vector<at::Tensor> onward_HWC;  // the known motion gone on with, nearest first; empty
+                                         // beside a single known frame
   };
   struct Drawn {
     int64_t frame = 0;
@@ -42,7 +48,8 @@ class BorderMatch {
   };
 
   bool is_known(int64_t frame) const;
-  Border border_at(int64_t frame, const at::Tensor& decoded_HWC) const;
+  // `before` is the known frame from which things moved to the border; it may be none.
+  Border border_at(int64_t frame, int64_t before, const at::Tensor& decoded_HWC) const;
   at::Tensor matched(const Drawn& drawn, const Border* after) const;
   void hand_on_held(const Border* after);
 

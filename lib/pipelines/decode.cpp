@@ -1,4 +1,5 @@
-// The writer takes chunks while the next one is being decoded; nothing here holds more than a chunk of frames.
+// The writer takes chunks while the next one is being decoded; nothing here holds more than a chunk
+// of frames.
 #include "lib/pipelines/decode.h"
 
 #include <ATen/ATen.h>
@@ -12,11 +13,14 @@
 namespace sora {
 namespace {
 
-// Frames of more pixels than this are decoded in tiles, which bounds the memory and leaves smaller ones seamless.
+// Frames of more pixels than this are decoded in tiles, which bounds the memory and leaves smaller
+// ones seamless.
 constexpr int64_t kMaxUntiledPixels = 1280 * 720;
 
-// Latent frames whose traces the decoder still shows (Mobius, arXiv 2502.20307, decodes as many around a circle).
-constexpr int64_t kDecoderMemory = 3;
+// Latent frames that a decoder is led through before a circle begins. Mobius (arXiv 2502.20307)
+// takes 3, but the first frame, which a causal decoder draws from itself alone, still shows in the
+// colours well after that.
+constexpr int64_t kLead = 12;
 
 // [1,3,F,H,W] in [-1,1] -> u8 [F,H,W,3], as diffusers' VideoProcessor rounds.
 at::Tensor to_frames(const at::Tensor& chunk_1CFHW) {
@@ -45,7 +49,9 @@ Decoder load_decoder(const ModelInfo& model, const Plan& plan) {
       const Weights weights(checkpoint, scalar_type(plan.dtype));
       return std::make_shared<const TinyVae>(TinyVaeConfig::from_shapes(*checkpoint), weights);
     });
-    return {[tiny](const at::Tensor& latents, const Decoder::TakeChunk& take) { tiny->decode(latents, take); },
+    return {[tiny](const at::Tensor& latents, const Decoder::TakeChunk& take) {
+              tiny->decode(latents, take);
+            },
             tiny->config().scale_factor_temporal()};
   }
   WanVae vae = *model.part<WanVae>("decoder " + plan.dtype, [&] {
@@ -54,24 +60,33 @@ Decoder load_decoder(const ModelInfo& model, const Plan& plan) {
   });
   if (tiles_frames(plan) || model.placement.tile_frames) vae.set_tiling(WanVaeTiling{});
   const int64_t temporal = vae.config().scale_factor_temporal;
-  return {[vae = std::move(vae)](const at::Tensor& latents, const Decoder::TakeChunk& take) { vae.decode(latents, take); },
+  return {[vae = std::move(vae)](const at::Tensor& latents, const Decoder::TakeChunk& take) {
+            vae.decode(latents, take);
+          },
           temporal};
 }
 
 void decode(const Decoder& decoder, const at::Tensor& latents_1CFHW,
             const std::function<void(const at::Tensor& frames_FHWC)>& take_frames) {
-  decoder.decode(latents_1CFHW, [&](const at::Tensor& chunk_1CFHW) { take_frames(to_frames(chunk_1CFHW)); });
+  decoder.decode(latents_1CFHW,
+                 [&](const at::Tensor& chunk_1CFHW) { take_frames(to_frames(chunk_1CFHW)); });
 }
 
 void decode_circle(const Decoder& decoder, const at::Tensor& latents_1CFHW,
                    const std::function<void(const at::Tensor& frames_FHWC)>& take_frames) {
-  const int64_t lead = std::min(kDecoderMemory, latents_1CFHW.size(2));
-  int64_t left_out = (lead - 1) * decoder.temporal + 1;
-  const at::Tensor led = at::cat({latents_1CFHW.slice(2, latents_1CFHW.size(2) - lead), latents_1CFHW}, 2);
-  decoder.decode(led, [&](const at::Tensor& chunk_1CFHW) {
-    const int64_t skipped = std::min(left_out, chunk_1CFHW.size(2));
-    left_out -= skipped;
-    if (skipped < chunk_1CFHW.size(2)) take_frames(to_frames(chunk_1CFHW.slice(2, skipped)));
+  const int64_t count = latents_1CFHW.size(2);
+  // The circle is opened in the middle of a latent frame: from one to the next a decoder flickers
+  // most.
+  const int64_t first = (kLead - 1) * decoder.temporal + 1 + decoder.temporal / 2;
+  const int64_t stop = first + count * decoder.temporal;
+  int64_t next = 0;
+  const at::Tensor led_1CFHW =
+      latents_1CFHW.index_select(2, at::arange(-kLead, count + 1).remainder(count));
+  decoder.decode(led_1CFHW, [&](const at::Tensor& chunk_1CFHW) {
+    const int64_t from = std::max(first - next, int64_t{0});
+    const int64_t to = std::min(stop - next, chunk_1CFHW.size(2));
+    next += chunk_1CFHW.size(2);
+    if (from < to) take_frames(to_frames(chunk_1CFHW.slice(2, from, to)));
   });
 }
 

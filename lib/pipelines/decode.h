@@ -27,8 +27,8 @@ Decoder load_decoder(const ModelInfo& model, const Plan& plan);
 void decode(const Decoder& decoder, const at::Tensor& latents_1CFHW,
             const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
 
-// The same of a circle of latent frames: the decoder is causal, so the last ones go before the first and their frames are
-// left out. Hands over `temporal` frames for each latent frame, the first like the others.
+// The same of a circle of latent frames: the decoder is causal, so it is led around the circle first, and those frames are left
+// out. Hands over `temporal` frames for each latent frame, beginning in the middle of the first.
 void decode_circle(const Decoder& decoder, const at::Tensor& latents_1CFHW,
                    const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
 

@@ -3,6 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <vector>
+
 namespace sora {
 
 // For each pixel of `to_HWC` the row and column of `from_HWC` that shows the same, [H,W] i64 each; both f32 in levels of 255.
@@ -14,5 +17,8 @@ struct Motion {
 };
 
 Motion find_motion(const at::Tensor& from_HWC, const at::Tensor& to_HWC);
+
+// The `count` pictures that follow on `last_HWC` if everything goes on as it went from `before_HWC` to it; f32 in levels of 255.
+std::vector<at::Tensor> extrapolate(const at::Tensor& before_HWC, const at::Tensor& last_HWC, int64_t count);
 
 }  // namespace sora

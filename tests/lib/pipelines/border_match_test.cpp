@@ -71,18 +71,53 @@ TEST(BorderMatch, GivesWhatMovesItsDetailBack) {
   }
 }
 
-TEST(BorderMatch, LeavesNoTraceOfTheBorderWhereSomethingElseIsDrawn) {
-  Canvas window = window_of(5);
-  window.keep(texture(2), 0);
-  at::Tensor decoded = softened(5);
-  decoded.slice(0, 2).slice(2, 0, 12).fill_(220);  // an object comes in
+TEST(BorderMatch, LetsInWhatElseIsDrawnLittleByLittleAndThenLeavesNoTraceOfTheBorder) {
+  constexpr int64_t kKnown = 2, kTaken = 8;
+  Canvas window = window_of(13);
+  window.keep(texture(kKnown), 0);
+  at::Tensor decoded = softened(13);
+  decoded.slice(0, kKnown).slice(2, 0, 12).fill_(220);  // an object comes in
   const at::Tensor made = matched(window, decoded, 5);
-  const at::Tensor object = made.slice(0, 2).slice(2, 0, 9).to(at::kInt);
+  const at::Tensor object = made.slice(0, kTaken).slice(2, 0, 9).to(at::kInt);
   for (int64_t channel = 0; channel < 3; ++channel) {
     EXPECT_EQ(object.select(3, channel).max().item<int>(), object.select(3, channel).min().item<int>());
     EXPECT_NEAR(object.select(3, channel).max().item<int>(), channel == 0 ? 215 : 220, 1);
   }
-  EXPECT_LE(apart(made.slice(0, 2).slice(2, 16), texture(3).slice(2, 16)), 1);
+  EXPECT_LE(apart(made.slice(0, kKnown).slice(2, 16), texture(11).slice(2, 16)), 1);
+  EXPECT_LE(apart(made[kKnown], texture(1)[0]), 25);
+  for (int64_t frame = kKnown; frame < kTaken; ++frame) EXPECT_LE(apart(made[frame], made[frame - 1]), frame == kKnown ? 255 : 50);
+}
+
+TEST(BorderMatch, GoesOnAsTheKnownFramesMoved) {
+  const auto square = [](int64_t start) {
+    at::Tensor frame = at::full({1, kHeight, kWidth, 3}, 60, at::kByte);
+    frame.slice(1, 4, 12).slice(2, start, start + 8).fill_(200);
+    return frame;
+  };
+  const at::Tensor steady = at::cat({square(2), square(4), square(6), square(8)});
+  Canvas forward = window_of(5);
+  forward.keep(steady.slice(0, 0, 2), 0);
+  // The drawing stands still.
+  const at::Tensor after = matched(forward, at::cat({square(2), square(4), square(4), square(4), square(4)}), 5);
+  EXPECT_LE(apart(after[2], steady[2]), 25);
+  Canvas backward = window_of(5);
+  backward.keep(steady.slice(0, 2), 3);
+  const at::Tensor before = matched(backward, at::cat({square(6), square(6), square(6), square(6), square(8)}), 5);
+  EXPECT_LE(apart(before[2], steady[1]), 25);
+}
+
+TEST(BorderMatch, KeepsTheColoursOfWhatStaysPlaceByPlace) {
+  Canvas window = window_of(13);
+  window.keep(texture(1), 0);
+  at::Tensor decoded = texture(13);
+  for (int64_t frame = 1; frame < 13; ++frame) {
+    decoded[frame].slice(1, 0, kWidth / 2).add_(frame);
+    decoded[frame].slice(1, kWidth / 2).sub_(frame);
+  }
+  const at::Tensor made = matched(window, decoded, 4);
+  const auto mean_of = [](const at::Tensor& frames_HWC) { return frames_HWC.to(at::kFloat).mean().item<double>(); };
+  EXPECT_NEAR(mean_of(made[12].slice(1, 0, 8)), mean_of(texture(1)[0].slice(1, 0, 8)), 3);
+  EXPECT_NEAR(mean_of(made[12].slice(1, 16)), mean_of(texture(1)[0].slice(1, 16)), 3);
 }
 
 TEST(BorderMatch, GoesOverFromOneBorderToTheOther) {
