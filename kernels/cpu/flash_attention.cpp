@@ -306,8 +306,8 @@ at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
 at::Tensor flash_attention_int8(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                                 const at::Tensor& v_BSHK, const AttentionTerms& terms) {
   if (terms.table.defined()) terms.table.check(q_BLHK.size(1), k_BSHK.size(1));
-  const AttentionForm form = {attention_scratch_int8_avx512bf16, attend_int8_avx512bf16, kKeysInInt8Tile,
-                     nullptr, nullptr};
+  const AttentionForm form = {attention_scratch_int8_avx512bf16, attend_int8_avx512bf16,
+                              kKeysInInt8Tile, nullptr, nullptr};
   // Far scaling asks for the sign of a product, which smoothing would change.
   return attend(q_BLHK, k_BSHK, terms, form,
                 pack_int8(k_BSHK, v_BSHK, /*smooths_keys=*/terms.far.factor == 1.0));

@@ -19,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-
 const std::set<std::string>& clip_extensions() {
   static const std::set<std::string> extensions = {".mp4",  ".webm", ".mkv", ".mov", ".gif",
                                                    ".webp", ".apng", ".m4v", ".avi"};

@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-
 // A folder that is removed with its owner.
 class ScratchFolder {
  public:

@@ -26,8 +26,8 @@ void luma_of(const uint8_t* rgb_HWC, Plane& luma);
 // ones are repeated.
 void box_mean(const Plane& plane, int64_t radius, Plane& mean);
 
-inline constexpr int kDetailRadius =
-    4;  // pixels, of each of two box means, together about a Gaussian of 3.7
+// Pixels, of each of two box means, together about a Gaussian of 3.7.
+inline constexpr int kDetailRadius = 4;
 
 // What the watermark's detector correlates: the detail, which is luma less two box means over it,
 // over the detail that is usual around a pixel, held within limits, so that neither edges nor busy

@@ -7,14 +7,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/core/observer.h"
-#include "lib/provenance/watermark_pattern.h"
 #include "lib/provenance/watermark_plan.h"
 
 namespace sora {
@@ -35,7 +33,6 @@ class WatermarkEmbedder {
   at::Tensor operator()(const at::Tensor& frames_FHWC);
 
  private:
-  std::unique_ptr<WatermarkPattern> pattern_;  // where the plan finds it when this is moved
   WatermarkPlan plan_;
   int64_t num_marked_ = 0;
 };

@@ -17,9 +17,8 @@
 namespace sora {
 namespace {
 
-constexpr int64_t kTile = WatermarkPattern::kTile;
-constexpr int64_t kMaskRadius = 3;    // detail is what a mean over this radius takes away
-constexpr int64_t kAroundRadius = 4;  // and is looked at over this
+constexpr int64_t kMaskRadius = 3;        // detail is what a mean over this radius takes away
+constexpr int64_t kMaskAroundRadius = 4;  // and is looked at over this
 constexpr float kLeastStrength =
     2;  // of the pattern in a flat place, beside the detail's mean size
 constexpr float kGreatestStrength = 8;
@@ -41,7 +40,7 @@ void strength_of(Planes& planes) {
   float* __restrict smooth = planes.smooth.values.data();
   const auto size = static_cast<int64_t>(planes.luma.values.size());
   for (int64_t i = 0; i < size; ++i) smooth[i] = std::abs(luma[i] - smooth[i]);
-  box_mean(planes.smooth, kAroundRadius, planes.mark);
+  box_mean(planes.smooth, kMaskAroundRadius, planes.mark);
   for (float& value : planes.mark.values)
     value = std::min(kLeastStrength + value, kGreatestStrength);
 }
@@ -99,10 +98,10 @@ void mark_frame(const uint8_t* rgb_HWC, uint8_t* marked_HWC, const std::vector<f
   double power = 0;
   for (int64_t y = 0; y < mark.height; ++y) {
     float* row = mark.row(y);
-    const float* pattern = tile.data() + y % kTile * kTile;
+    const float* pattern = tile.data() + y % kWatermarkTile * kWatermarkTile;
     float powers[4] = {};
     for (int64_t x = 0; x < mark.width; ++x) {
-      row[x] *= pattern[x % kTile];
+      row[x] *= pattern[x % kWatermarkTile];
       powers[x % 4] += row[x] * row[x];
     }
     power += powers[0] + powers[1] + powers[2] + powers[3];
@@ -127,8 +126,7 @@ uint64_t watermark_payload(const std::string& manifest_json) {
 std::string watermark_id(uint64_t payload) { return fmt::format("{:016x}", payload); }
 
 WatermarkEmbedder::WatermarkEmbedder(uint64_t payload)
-    : pattern_(std::make_unique<WatermarkPattern>(watermark_key())),
-      plan_(*pattern_, encode_watermark(payload)) {}
+    : plan_(WatermarkPattern(watermark_key()), encode_watermark(payload)) {}
 
 at::Tensor WatermarkEmbedder::operator()(const at::Tensor& frames_FHWC) {
   const at::Tensor frames = frames_FHWC.contiguous();

@@ -14,6 +14,7 @@
 namespace sora {
 namespace {
 
+constexpr int kMinFrequency = 3;
 constexpr double kPilotShare = 0.25;
 
 // xoshiro256** (Blackman and Vigna, 2018), seeded with the digest of the key.
@@ -45,13 +46,23 @@ class KeyStream {
 
 }  // namespace
 
+const std::array<std::complex<float>, kWatermarkTile>& WatermarkPattern::circle() {
+  static const std::array<std::complex<float>, kWatermarkTile> points = [] {
+    std::array<std::complex<float>, kWatermarkTile> made;
+    for (int i = 0; i < kWatermarkTile; ++i)
+      made[i] = std::polar(1.0f, static_cast<float>(2 * std::numbers::pi * i / kWatermarkTile));
+    return made;
+  }();
+  return points;
+}
+
 WatermarkPattern::WatermarkPattern(const std::string& key) {
-  for (int y = -kMaxFrequency; y <= kMaxFrequency; ++y) {
-    for (int x = 0; x <= kMaxFrequency; ++x) {
+  for (int y = -kWatermarkMaxFrequency; y <= kWatermarkMaxFrequency; ++y) {
+    for (int x = 0; x <= kWatermarkMaxFrequency; ++x) {
       const int square = x * x + y * y;
       const bool in_half_plane = x > 0 || y > 0;
       if (in_half_plane && square >= kMinFrequency * kMinFrequency &&
-          square <= kMaxFrequency * kMaxFrequency)
+          square <= kWatermarkMaxFrequency * kWatermarkMaxFrequency)
         bins_.push_back({x, y});
     }
   }
@@ -84,19 +95,17 @@ std::vector<std::complex<float>> WatermarkPattern::signs(const WatermarkCodeword
 
 std::vector<float> WatermarkPattern::tile(
     const std::vector<std::complex<float>>& amplitudes) const {
-  std::array<std::complex<float>, kTile> wave;
-  for (int i = 0; i < kTile; ++i)
-    wave[i] = std::polar(1.0f, static_cast<float>(2 * std::numbers::pi * i / kTile));
-  std::vector<float> tile(kTile * kTile, 0.0f);
-  for (int y = 0; y < kTile; ++y) {
-    std::array<std::complex<float>, kMaxFrequency + 1> row =
+  const auto& wave = circle();
+  std::vector<float> tile(kWatermarkTile * kWatermarkTile, 0.0f);
+  for (int y = 0; y < kWatermarkTile; ++y) {
+    std::array<std::complex<float>, kWatermarkMaxFrequency + 1> row =
         {};  // amplitudes of this row's waves along x
     for (size_t i = 0; i < bins_.size(); ++i)
-      row[bins_[i].x] += amplitudes[i] * wave[(bins_[i].y * y) & (kTile - 1)];
-    for (int frequency = 0; frequency <= kMaxFrequency; ++frequency) {
-      for (int x = 0; x < kTile; ++x) {
-        const std::complex<float> at = wave[(frequency * x) & (kTile - 1)];
-        tile[y * kTile + x] +=
+      row[bins_[i].x] += amplitudes[i] * wave[(bins_[i].y * y) & (kWatermarkTile - 1)];
+    for (int frequency = 0; frequency <= kWatermarkMaxFrequency; ++frequency) {
+      for (int x = 0; x < kWatermarkTile; ++x) {
+        const std::complex<float> at = wave[(frequency * x) & (kWatermarkTile - 1)];
+        tile[y * kWatermarkTile + x] +=
             row[frequency].real() * at.real() - row[frequency].imag() * at.imag();
       }
     }

@@ -8,6 +8,7 @@
 // complex one.
 #pragma once
 
+#include <array>
 #include <complex>
 #include <cstdint>
 #include <string>
@@ -17,21 +18,22 @@
 
 namespace sora {
 
+inline constexpr int kWatermarkTile = 128;         // pixels, a power of two
+inline constexpr int kWatermarkMaxFrequency = 11;  // cycles a tile; the ring's outermost
+
 class WatermarkPattern {
  public:
-  static constexpr int kTile = 128;  // pixels
-  static constexpr int kMaxFrequency =
-      11;  // cycles a tile; the ring goes from kMinFrequency to here
-  static constexpr int kMinFrequency = 3;
-
   // One complex coefficient: two real chips.
   struct Bin {
-    int x = 0;                              // cycles a tile, 0 to kMaxFrequency
-    int y = 0;                              // -kMaxFrequency to kMaxFrequency
+    int x = 0;                              // cycles a tile, 0 to kWatermarkMaxFrequency
+    int y = 0;                              // to either side
     int8_t real = 1, imaginary = 1;         // the key's signs
     int real_bit = -1, imaginary_bit = -1;  // of the codeword; -1 of a pilot's
     bool is_pilot() const { return real_bit < 0; }
   };
+
+  // exp(2 pi i n / kWatermarkTile) at n.
+  static const std::array<std::complex<float>, kWatermarkTile>& circle();
 
   explicit WatermarkPattern(const std::string& key);
 
@@ -39,8 +41,8 @@ class WatermarkPattern {
 
   // Of each bin, +-1 +-i: the key's signs times the codeword's.
   std::vector<std::complex<float>> signs(const WatermarkCodeword& codeword) const;
-  // [kTile * kTile] in rows, mean 0; the sum of the bins' waves, each the real part of amplitude
-  // exp(i phase). Its mean square is half the sum of the squared magnitudes.
+  // [kWatermarkTile * kWatermarkTile] in rows, mean 0; the sum of the bins' waves, each the real
+  // part of amplitude exp(i phase). Its mean square is half the sum of the squared magnitudes.
   std::vector<float> tile(const std::vector<std::complex<float>>& amplitudes) const;
 
  private:

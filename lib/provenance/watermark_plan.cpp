@@ -3,39 +3,26 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 namespace sora {
 namespace {
 
 using Complex = std::complex<float>;
 
-constexpr int kTile = WatermarkPattern::kTile;
-constexpr int kHighest = WatermarkPattern::kMaxFrequency;
 constexpr float kMemory = 0.9f;           // of the frames looked at before
 constexpr double kGreatestGivenUp = 0.3;  // of the chips
 constexpr int kBisections = 24;
 
-// exp(2 pi i n / kTile).
-const std::array<Complex, kTile>& circle() {
-  static const std::array<Complex, kTile> points = [] {
-    std::array<Complex, kTile> made;
-    for (int i = 0; i < kTile; ++i)
-      made[i] = std::polar(1.0f, static_cast<float>(2 * std::numbers::pi * i / kTile));
-    return made;
-  }();
-  return points;
-}
-
 std::vector<float> folded(const Plane& plane) {
-  std::vector<float> tile(kTile * kTile, 0.0f);
+  std::vector<float> tile(kWatermarkTile * kWatermarkTile, 0.0f);
   for (int64_t y = 0; y < plane.height; ++y) {
     const float* __restrict row = plane.row(y);
-    float* __restrict sum = tile.data() + y % kTile * kTile;
-    for (int64_t start = 0; start < plane.width; start += kTile) {
-      const int64_t length = std::min<int64_t>(kTile, plane.width - start);
+    float* __restrict sum = tile.data() + y % kWatermarkTile * kWatermarkTile;
+    for (int64_t start = 0; start < plane.width; start += kWatermarkTile) {
+      const int64_t length = std::min<int64_t>(kWatermarkTile, plane.width - start);
       for (int64_t x = 0; x < length; ++x) sum[x] += row[start + x];
     }
   }
@@ -44,29 +31,31 @@ std::vector<float> folded(const Plane& plane) {
 
 // The Fourier coefficients at the pattern's bins.
 std::vector<Complex> coefficients(const WatermarkPattern& pattern, const std::vector<float>& tile) {
-  std::vector<Complex> rows(kTile * (kHighest + 1));  // [Y, X frequency]
-  for (int y = 0; y < kTile; ++y) {
-    for (int fx = 0; fx <= kHighest; ++fx) {
+  const auto& circle = WatermarkPattern::circle();
+  std::vector<Complex> rows(kWatermarkTile * (kWatermarkMaxFrequency + 1));  // [Y, X frequency]
+  for (int y = 0; y < kWatermarkTile; ++y) {
+    for (int fx = 0; fx <= kWatermarkMaxFrequency; ++fx) {
       float real = 0, imaginary = 0;
-      for (int x = 0; x < kTile; ++x) {
-        const Complex wave = circle()[(fx * x) & (kTile - 1)];
-        real += tile[y * kTile + x] * wave.real();
-        imaginary -= tile[y * kTile + x] * wave.imag();
+      for (int x = 0; x < kWatermarkTile; ++x) {
+        const Complex wave = circle[(fx * x) & (kWatermarkTile - 1)];
+        real += tile[y * kWatermarkTile + x] * wave.real();
+        imaginary -= tile[y * kWatermarkTile + x] * wave.imag();
       }
-      rows[y * (kHighest + 1) + fx] = {real, imaginary};
+      rows[y * (kWatermarkMaxFrequency + 1) + fx] = {real, imaginary};
     }
   }
   std::vector<Complex> values;
   for (const WatermarkPattern::Bin& bin : pattern.bins()) {
     Complex& value = values.emplace_back();
-    for (int y = 0; y < kTile; ++y)
-      value += rows[y * (kHighest + 1) + bin.x] * std::conj(circle()[(bin.y * y) & (kTile - 1)]);
+    for (int y = 0; y < kWatermarkTile; ++y)
+      value += rows[y * (kWatermarkMaxFrequency + 1) + bin.x] *
+               std::conj(circle[(bin.y * y) & (kWatermarkTile - 1)]);
   }
   return values;
 }
 
 double box_response(int frequency) {
-  const double half_turn = std::numbers::pi * frequency / kTile;
+  const double half_turn = std::numbers::pi * frequency / kWatermarkTile;
   const int span = 2 * kDetailRadius + 1;
   return frequency == 0 ? 1 : std::sin(span * half_turn) / (span * std::sin(half_turn));
 }
@@ -122,9 +111,11 @@ double phase_correlation(const std::vector<Complex>& a, const std::vector<Comple
 
 }  // namespace
 
-WatermarkPlan::WatermarkPlan(const WatermarkPattern& pattern, const WatermarkCodeword& codeword)
-    : pattern_(pattern), signs_(pattern.signs(codeword)), host_(pattern.bins().size()) {
-  for (const WatermarkPattern::Bin& bin : pattern.bins()) {
+WatermarkPlan::WatermarkPlan(WatermarkPattern pattern, const WatermarkCodeword& codeword)
+    : pattern_(std::move(pattern)),
+      signs_(pattern_.signs(codeword)),
+      host_(pattern_.bins().size()) {
+  for (const WatermarkPattern::Bin& bin : pattern_.bins()) {
     const double kept = box_response(bin.x) * box_response(bin.y);
     passed_.push_back(static_cast<float>(1 - kept * kept));
   }
@@ -133,17 +124,19 @@ WatermarkPlan::WatermarkPlan(const WatermarkPattern& pattern, const WatermarkCod
 // The detector looks for the pattern at every offset, so it is put where the first picture agrees
 // with it most.
 void WatermarkPlan::place(const Coefficients& host) {
-  at::Tensor spectrum = at::zeros({kTile, kTile}, at::kComplexFloat);
+  at::Tensor spectrum = at::zeros({kWatermarkTile, kWatermarkTile}, at::kComplexFloat);
   auto* at_frequency = reinterpret_cast<Complex*>(spectrum.mutable_data_ptr<c10::complex<float>>());
   for (size_t i = 0; i < host.size(); ++i) {
     const WatermarkPattern::Bin& bin = pattern_.bins()[i];
-    at_frequency[(bin.y + kTile) % kTile * kTile + bin.x] =
+    at_frequency[(bin.y + kWatermarkTile) % kWatermarkTile * kWatermarkTile + bin.x] =
         host[i] * std::conj(signs_[i]) / passed_[i];
   }
   const auto best = static_cast<int>(
       at::real(at::_fft_c2c(spectrum, {0, 1}, 0, false)).reshape(-1).argmax().item<int64_t>());
+  const auto& circle = WatermarkPattern::circle();
   for (const WatermarkPattern::Bin& bin : pattern_.bins())
-    turns_.push_back(circle()[(bin.x * (best % kTile) + bin.y * (best / kTile)) & (kTile - 1)]);
+    turns_.push_back(circle[(bin.x * (best % kWatermarkTile) + bin.y * (best / kWatermarkTile)) &
+                            (kWatermarkTile - 1)]);
 }
 
 // `response` is by what the detector's coefficient grows for an amplitude of 1, where its means

@@ -15,7 +15,7 @@ namespace sora {
 
 class WatermarkPlan {
  public:
-  WatermarkPlan(const WatermarkPattern& pattern, const WatermarkCodeword& codeword);
+  WatermarkPlan(WatermarkPattern pattern, const WatermarkCodeword& codeword);
 
   // Takes in a frame and plans the tile for the frames that follow. `luma` 0 to 255; `strength` of
   // its size, by which the tile is multiplied at each pixel before it is scaled to a mean square of
@@ -23,7 +23,7 @@ class WatermarkPlan {
   // the detector adds up frames.
   void look_at(const Plane& luma, const Plane& strength, double power);
 
-  // [kTile * kTile] in rows, mean 0 and mean square 1.
+  // [kWatermarkTile * kWatermarkTile] in rows, mean 0 and mean square 1.
   const std::vector<float>& tile() const { return tile_; }
 
  private:
@@ -34,7 +34,7 @@ class WatermarkPlan {
   void place(const Coefficients& host);
   Coefficients amplitudes(double response) const;
 
-  const WatermarkPattern& pattern_;
+  WatermarkPattern pattern_;
   Coefficients signs_;         // of the pattern where it was placed: turned by the offset
   Coefficients turns_;         // by which coefficients are turned back to offset 0
   std::vector<float> passed_;  // of each bin's amplitude by the detector's means

@@ -15,9 +15,7 @@ namespace {
 
 using Complex = std::complex<float>;
 
-constexpr int kTile = WatermarkPattern::kTile;
-constexpr int kHighest = WatermarkPattern::kMaxFrequency;
-constexpr int kOffsets = 2 * kTile;  // tried a side: half a pixel apart
+constexpr int kOffsets = 2 * kWatermarkTile;  // tried a side: half a pixel apart
 constexpr float kGreatestMagnitude =
     2;  // of a coefficient in units of its radius' mean; larger ones are the picture's
 constexpr int64_t kSearchSide =
@@ -35,21 +33,22 @@ int radius_of(const WatermarkPattern::Bin& bin) {
 // exp(-2 pi i frequency position), [frequencies, positions].
 at::Tensor waves(int first, int last, int64_t length, double scale) {
   const at::Tensor frequency =
-      at::arange(first, last + 1, at::kDouble) * (-2 * std::numbers::pi * scale / kTile);
+      at::arange(first, last + 1, at::kDouble) * (-2 * std::numbers::pi * scale / kWatermarkTile);
   const at::Tensor phase = frequency.unsqueeze(1) * at::arange(length, at::kDouble).unsqueeze(0);
   return at::complex(at::cos(phase).to(at::kFloat), at::sin(phase).to(at::kFloat));
 }
 
 // The coefficient at a fit's offset, turned back to offset 0.
 Complex turned(Complex value, const WatermarkPattern::Bin& bin, const PilotFit& fit) {
-  const double phase = 2 * std::numbers::pi * (bin.x * fit.offset_x + bin.y * fit.offset_y) / kTile;
+  const double phase =
+      2 * std::numbers::pi * (bin.x * fit.offset_x + bin.y * fit.offset_y) / kWatermarkTile;
   return value * Complex(static_cast<float>(std::cos(phase)), static_cast<float>(std::sin(phase)));
 }
 
 // Makes all radii alike in size, and holds back single large values: what the picture has at a
 // frequency is nothing the pattern could have put there.
 void whiten(const WatermarkPattern& pattern, std::vector<Complex>& values) {
-  std::array<float, kHighest + 2> power = {}, count = {};
+  std::array<float, kWatermarkMaxFrequency + 2> power = {}, count = {};
   for (size_t i = 0; i < values.size(); ++i) {
     const int radius = radius_of(pattern.bins()[i]);
     power[radius] += std::norm(values[i]);
@@ -94,16 +93,19 @@ WatermarkSearch::WatermarkSearch(const WatermarkPattern& pattern,
 WatermarkSearch::Coefficients WatermarkSearch::coefficients(const at::Tensor& details_HW,
                                                             const WatermarkScale& scale) const {
   const int64_t height = details_HW.size(0), width = details_HW.size(1);
-  const at::Tensor along_x = waves(0, kHighest, width, scale.x).t();  // [W, X]
+  const at::Tensor along_x = waves(0, kWatermarkMaxFrequency, width, scale.x).t();  // [W, X]
   const at::Tensor rows =
       at::complex(at::matmul(details_HW, at::real(along_x).contiguous()),
                   at::matmul(details_HW, at::imag(along_x).contiguous()));  // [H, X]
   const at::Tensor all =
-      at::matmul(waves(-kHighest, kHighest, height, scale.y), rows).contiguous();  // [Y, X]
+      at::matmul(waves(-kWatermarkMaxFrequency, kWatermarkMaxFrequency, height, scale.y),
+                 rows)
+          .contiguous();  // [Y, X]
   const auto* value = reinterpret_cast<const Complex*>(all.const_data_ptr<c10::complex<float>>());
   Coefficients values;
   for (const WatermarkPattern::Bin& bin : pattern_.bins())
-    values.push_back(value[(bin.y + kHighest) * (kHighest + 1) + bin.x]);
+    values.push_back(
+        value[(bin.y + kWatermarkMaxFrequency) * (kWatermarkMaxFrequency + 1) + bin.x]);
   return values;
 }
 
@@ -212,7 +214,7 @@ std::vector<float> WatermarkSearch::values(const PilotFit& first_fit) const {
   Coefficients whitened = weighted_by_pilot(first_fit);
   const PilotFit fit = this->fit(whitened, first_fit.scale);
   limit_chips(pattern_, fit, whitened);
-  std::array<double, kHighest + 2> agreement = {}, count = {};
+  std::array<double, kWatermarkMaxFrequency + 2> agreement = {}, count = {};
   for (size_t i = 0; i < whitened.size(); ++i) {
     const WatermarkPattern::Bin& bin = pattern_.bins()[i];
     if (!bin.is_pilot()) continue;
@@ -228,7 +230,7 @@ std::vector<float> WatermarkSearch::values(const PilotFit& first_fit) const {
     double sum = 0, chips = 0;
     const int radius = radius_of(bin);
     for (int near = std::max(radius - kWeightRadius, 0);
-         near <= std::min(radius + kWeightRadius, kHighest); ++near) {
+         near <= std::min(radius + kWeightRadius, kWatermarkMaxFrequency); ++near) {
       sum += agreement[near];
       chips += count[near];
     }

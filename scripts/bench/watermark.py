@@ -128,6 +128,13 @@ def count_false_marks(bench, clips, work, options):
     return bench.ask("windows", options.false_positives, options.window, options.window_frames, quick, *paths)
 
 
+def attacks_named(names):
+    chosen = names.split(";")
+    if unknown := [name for name in chosen if name not in ATTACKS]:
+        raise argparse.ArgumentTypeError(f"there is no {unknown[0]}; there are {'; '.join(ATTACKS)}")
+    return {name: ATTACKS[name] for name in chosen}
+
+
 def parse():
     parser = argparse.ArgumentParser(prog="scripts/bench/watermark", description=__doc__)
     root = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -138,7 +145,7 @@ def parse():
     parser.add_argument("--limit", type=int, default=0, help="clips at most; 0: all")
     parser.add_argument("--only", default="", help="clips with this in their name")
     parser.add_argument("--attacks", default=ATTACKS, metavar="NAMES", help="only these rows of the table, parted by ;",
-                        type=lambda names: {name: ATTACKS[name] for name in names.split(";")})  # fmt: skip
+                        type=attacks_named)  # fmt: skip
     parser.add_argument("--false-positives", type=int, default=0, metavar="WINDOWS",
                         help="instead: how many of so many windows of unmarked clips read as marked")  # fmt: skip
     parser.add_argument("--window", type=int, default=256, help="side of a window")

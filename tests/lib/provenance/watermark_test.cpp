@@ -17,25 +17,34 @@ namespace {
 
 constexpr uint64_t kPayload = 0x0123456789ABCDEF;
 
+// In 0 to 1, f64.
+at::Tensor uniform(at::IntArrayRef shape, unsigned seed) {
+  std::mt19937 random(seed);
+  at::Tensor values = at::empty(shape, at::kDouble);
+  for (int64_t i = 0; i < values.numel(); ++i)
+    values.mutable_data_ptr<double>()[i] = static_cast<double>(random()) / 4294967296.0;
+  return values;
+}
+
+// [H,W] or [F,H,W] in levels of 255 -> u8 [F,H,W,3].
+at::Tensor grey(const at::Tensor& pictures, int64_t num_frames) {
+  return pictures.clamp(0, 255)
+      .to(at::kByte)
+      .unsqueeze(-1)
+      .expand({num_frames, pictures.size(-2), pictures.size(-1), 3})
+      .contiguous();
+}
+
 // A picture of waves and a hard edge with noise on it, which moves from frame to frame.
 at::Tensor clip(int64_t num_frames, int64_t height = 192, int64_t width = 320) {
-  std::mt19937 random(7);
-  at::Tensor noise = at::empty({height, width + 4 * num_frames}, at::kFloat);
-  for (int64_t i = 0; i < noise.numel(); ++i)
-    noise.mutable_data_ptr<float>()[i] =
-        static_cast<float>(static_cast<double>(random()) / 4294967296.0 * 24 - 12);
+  const at::Tensor noise = (uniform({height, width + 4 * num_frames}, 7) * 24 - 12).to(at::kFloat);
   const at::Tensor y = at::arange(height, at::kFloat).unsqueeze(1);
   const at::Tensor x = at::arange(width + 4 * num_frames, at::kFloat).unsqueeze(0);
   const at::Tensor wide =
       at::sin(x / 37) * at::cos(y / 23) * 60 + 120 + (x > 150).to(at::kFloat) * 40 + noise;
   std::vector<at::Tensor> frames;
   for (int64_t i = 0; i < num_frames; ++i) frames.push_back(wide.narrow(1, 4 * i, width));
-  return at::stack(frames)
-      .clamp(0, 255)
-      .to(at::kByte)
-      .unsqueeze(3)
-      .expand({num_frames, height, width, 3})
-      .contiguous();
+  return grey(at::stack(frames), num_frames);
 }
 
 std::optional<WatermarkReading> read(const at::Tensor& frames) {
@@ -106,19 +115,11 @@ TEST(Watermark, IsFaintAndReadBack) {
 // One texture that stands still, of blobs as large as the pattern's waves.
 at::Tensor still_clip(int64_t num_frames) {
   constexpr int64_t kHeight = 288, kWidth = 480, kBlob = 9;
-  std::mt19937 random(3);
-  at::Tensor noise = at::empty({1, 1, kHeight + 2 * kBlob, kWidth + 2 * kBlob}, at::kFloat);
-  for (int64_t i = 0; i < noise.numel(); ++i)
-    noise.mutable_data_ptr<float>()[i] =
-        static_cast<float>(static_cast<double>(random()) / 4294967296.0 - 0.5);
+  const at::Tensor noise =
+      (uniform({1, 1, kHeight + 2 * kBlob, kWidth + 2 * kBlob}, 3) - 0.5).to(at::kFloat);
   const at::Tensor blobs = at::avg_pool2d(noise, {kBlob, kBlob}, {1, 1});
   const at::Tensor picture = blobs[0][0].narrow(0, 0, kHeight).narrow(1, 0, kWidth) * 250 + 128;
-  return picture.clamp(0, 255)
-      .to(at::kByte)
-      .unsqueeze(0)
-      .unsqueeze(3)
-      .expand({num_frames, kHeight, kWidth, 3})
-      .contiguous();
+  return grey(picture, num_frames);
 }
 
 std::optional<WatermarkReading> read_compressed(const at::Tensor& frames) {
@@ -147,8 +148,8 @@ TEST(Watermark, IsReadAtCrf28FromABusyPictureThatStandsStill) {
   const WatermarkPattern pattern(watermark_key());
   std::vector<std::complex<float>> signs = pattern.signs(encode_watermark(kPayload));
   std::vector<float> values = pattern.tile(signs);
-  constexpr int64_t kTile = WatermarkPattern::kTile;
-  const at::Tensor tile = at::from_blob(values.data(), {kTile, kTile}).repeat({3, 4});
+  const at::Tensor tile =
+      at::from_blob(values.data(), {kWatermarkTile, kWatermarkTile}).repeat({3, 4});
   const at::Tensor part = tile.narrow(0, 0, frames.size(1)).narrow(1, 0, frames.size(2));
   const double amplitude = 255 / std::pow(10.0, WatermarkEmbedder::kPsnr / 20);
   const at::Tensor mark =
