@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "cli/progress_text.h"
 #include "cli/results.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
@@ -20,12 +21,6 @@ Display within_job(Display display) {
 }
 
 }  // namespace
-
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<int64_t>(std::max(0.0, seconds + 0.5));
-  return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
-                      : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
-}
 
 nlohmann::json to_json(const Job& job, const std::filesystem::path& folder) {
   nlohmann::json object = {{"schema", 1},
@@ -59,6 +54,7 @@ BatchDisplay::BatchDisplay(const Display& display, std::filesystem::path folder,
                            int64_t num_skipped)
     : display_(display),
       inner_(within_job(display)),
+      bars_(progress_style(within_job(display))),
       folder_(std::move(folder)),
       num_jobs_(num_jobs),
       num_skipped_(num_skipped) {}
@@ -69,7 +65,7 @@ void BatchDisplay::job_started(const Job& job) {
 }
 
 void BatchDisplay::job_ended(const Job& job) {
-  inner_.clear();
+  clear();
   if (job.state == JobState::Pending) {
     if (!job.error.empty() && job.finished_s == 0)
       say(fmt::format("{}: {}; it will be tried again", job.place, job.error));
@@ -78,8 +74,9 @@ void BatchDisplay::job_ended(const Job& job) {
   ++num_ended_;
   const std::string number = fmt::format("[{}/{}]", num_skipped_ + num_ended_, num_jobs_);
   if (job.state == JobState::Done) {
-    say(fmt::format("{} {} in {:.1f} s{}", number, job.output, job.finished_s - job.started_s,
-                    time_left()));
+    const std::string left = time_left(static_cast<double>(num_ended_));
+    say(fmt::format("{} {} in {:.1f} s{}{}", number, job.output, job.finished_s - job.started_s,
+                    left.empty() ? "" : ", ", left));
   } else if (job.state == JobState::Failed) {
     fmt::print(stderr, "{} {}: failed: {}\n", number, printable(job.place), printable(job.error));
   } else {
@@ -93,27 +90,48 @@ void BatchDisplay::job_ended(const Job& job) {
   }
 }
 
-void BatchDisplay::notice(std::string_view sentence) { inner_.notice(sentence); }
+void BatchDisplay::notice(std::string_view sentence) {
+  bars_.clear();
+  inner_.notice(sentence);
+}
+
+void BatchDisplay::under_way(const std::vector<Job>& jobs) {
+  std::vector<Job> running;
+  auto ended = static_cast<double>(num_ended_);
+  for (const Job& job : jobs) {
+    if (job.state != JobState::Running) continue;
+    ended += job.progress;
+    running.push_back(job);
+  }
+  WholeProgress whole{num_skipped_ + num_ended_, num_jobs_, 0, time_left(ended)};
+  if (num_jobs_ > 0) whole.share = (static_cast<double>(num_skipped_) + ended) / static_cast<double>(num_jobs_);
+  bars_.show(running, whole);
+}
+
+void BatchDisplay::clear() {
+  inner_.clear();
+  bars_.clear();
+}
 
 void BatchDisplay::say(const std::string& line) {
   if (display_.quiet || display_.progress == ProgressStyle::None ||
       display_.progress == ProgressStyle::Json)
     return;
-  inner_.clear();
+  clear();
   fmt::print(stderr, "{}\n", printable(line));
 }
 
-std::string BatchDisplay::time_left() const {
-  const int64_t left = num_jobs_ - num_skipped_ - num_ended_;
-  if (left <= 0 || num_ended_ == 0) return "";
+std::string BatchDisplay::time_left(double ended) const {
+  constexpr double kTellingShare = 0.1;  // of a job
+  const double left = static_cast<double>(num_jobs_ - num_skipped_) - ended;
+  if (left <= 0 || ended < kTellingShare) return "";
   const double elapsed_s =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  return fmt::format(", {} left", clock_text(elapsed_s / static_cast<double>(num_ended_) *
-                                             static_cast<double>(left)));
+  return clock_text(elapsed_s / ended * left) + " left";
 }
 
 void BatchDisplay::summary(const JobCounts& counts) {
-  inner_.clear();
+  clear();
   const double elapsed_s =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   std::string line = fmt::format("{} of {} done", counts.done, counts.total());

@@ -1,10 +1,11 @@
-// Shows a batch at work: on stderr a line a job and, on a terminal, a bar for the one at hand; on
-// stdout a path a clip, or JSON lines.
+// Shows a batch at work: on stderr a line a job and, on a terminal, a bar for the one at hand or a bar
+// each for those that other processes make; on stdout a path a clip, or JSON lines.
 #pragma once
 
 #include <chrono>
 #include <filesystem>
 
+#include "cli/job_bars.h"
 #include "cli/progress.h"
 #include "lib/jobs/worker.h"
 
@@ -12,7 +13,6 @@ namespace sora::cli {
 
 nlohmann::json to_json(const Job& job, const std::filesystem::path& folder);
 nlohmann::json to_json(const JobCounts& counts);
-std::string clock_text(double seconds);  // "0:07", "1:02:03"
 
 class BatchDisplay : public WorkerDisplay {
  public:
@@ -27,15 +27,20 @@ class BatchDisplay : public WorkerDisplay {
   void notice(std::string_view sentence) override;
   bool stop_requested() const override { return inner_.stop_requested(); }
 
+  // How far jobs are that others make, as often as there is news; `jobs` may hold such that wait.
+  void under_way(const std::vector<Job>& jobs);
   void set_num_jobs(int64_t num_jobs) { num_jobs_ = num_jobs; }
   void summary(const JobCounts& counts);
   void say(const std::string& line);  // on stderr, unless quiet
 
  private:
-  std::string time_left() const;
+  // `ended` jobs of this run, those that are under way counted in part. Empty: nothing tells yet.
+  std::string time_left(double ended) const;
+  void clear();
 
   Display display_;
   ProgressDisplay inner_;
+  JobBars bars_;
   std::filesystem::path folder_;
   int64_t num_jobs_;
   int64_t num_skipped_;

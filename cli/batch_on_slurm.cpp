@@ -47,8 +47,9 @@ class ClusterTurn {
 
 }  // namespace
 
-SlurmBatch::SlurmBatch(const RunBatch& batch, const std::string& name, JobStore& journal, const OutputFolder& folder)
-    : batch_(batch), name_(name), journal_(journal), folder_(folder) {}
+SlurmBatch::SlurmBatch(const RunBatch& batch, const std::string& name, JobStore& journal, const OutputFolder& folder,
+                       JobCredits& credits)
+    : batch_(batch), name_(name), journal_(journal), folder_(folder), credits_(credits) {}
 
 void SlurmBatch::look_at_earlier() {
   if (LentJobs::all(folder_).empty()) return;
@@ -83,7 +84,7 @@ void SlurmBatch::collect(BatchDisplay* shown) {
     const bool is_at_end = !is_active(lent, shown);  // asked first: what comes after it is all there is
     lent.collect(journal_);
     if (is_at_end) {
-      lent.take_back(journal_, folder_, batch_.force, losses_);
+      lent.take_back(journal_, folder_, batch_.force, losses_, credits_);
     } else {
       active.push_back(std::move(lent));
     }
@@ -132,7 +133,7 @@ std::optional<std::string> SlurmBatch::submit() {
     lent_.push_back(std::move(*lent));
     return number;
   } catch (const Error&) {
-    lent->take_back(journal_, folder_, false, losses_);
+    lent->take_back(journal_, folder_, false, losses_, credits_);
     throw;
   }
 }
@@ -145,6 +146,11 @@ bool SlurmBatch::wait_for_arrays(BatchDisplay& shown) {
       const ClusterTurn turn(folder_);
       collect(&shown);
     }
+    std::vector<Job> under_way;
+    for (const LentJobs& lent : lent_) {
+      for (auto& [id, job] : lent.under_way()) under_way.push_back(std::move(job));
+    }
+    shown.under_way(under_way);
     if (lent_.empty()) return true;
     if (!batch_.keep_going && !is_cancelled && journal_.counts({.batch = name_}).failed > 0) {
       for (const LentJobs& lent : lent_) cancel_in_slurm(lent.name());

@@ -15,7 +15,7 @@ namespace sora::cli {
 class SlurmBatch {
  public:
   // All must outlive it. `name`: the batch's in the journal; empty: all jobs.
-  SlurmBatch(const RunBatch& batch, const std::string& name, JobStore& journal, const OutputFolder& folder);
+  SlurmBatch(const RunBatch& batch, const std::string& name, JobStore& journal, const OutputFolder& folder, JobCredits& credits);
 
   // Brings what arrays of earlier commands have made into the journal, and takes back what those that are gone have left.
   // Throws Error(Io) where there are any and Slurm does not answer.
@@ -38,6 +38,7 @@ class SlurmBatch {
   const std::string& name_;
   JobStore& journal_;
   const OutputFolder& folder_;
+  JobCredits& credits_;
   std::vector<LentJobs> lent_;
   std::map<int64_t, int> losses_;
   int64_t told_ = 0;  // the finish number up to which jobs were shown

@@ -31,6 +31,16 @@ void use_directory(const Job& job) {
   if (error) fail(ErrorKind::NotFound, "the folder {}, where this job was added, is gone", job.details.at("directory").get<std::string>());
 }
 
+// What the ledger calls the making of a job.
+std::string work_of(const std::filesystem::path& store, const Job& job) {
+  return fmt::format("{}#{}", std::filesystem::weakly_canonical(store).string(), job.id);
+}
+
+// Its result says whether credits hang on it.
+bool is_paid(const Job& job) {
+  return job.result.is_array() && !job.result.empty() && job.result.front().contains("credits");
+}
+
 }  // namespace
 
 MakeClips parse_job(const std::vector<std::string>& command) {
@@ -53,8 +63,8 @@ class EngineMaker::Payment : public Admission {
   Payment& operator=(const Payment&) = delete;
 
   void planned(const ClipShape& shape) override {
-    if (is_reserved()) account_.refund(maker_.work_of(job_), "planned anew");  // its latents were of no use
-    if (!account_.reserve(maker_.work_of(job_), work_text(job_.command.front(), shape), shape, job_.lane, &observer_)) return;
+    if (is_reserved()) account_.refund(work_of(maker_.store_, job_), "planned anew");  // its latents were of no use
+    if (!account_.reserve(work_of(maker_.store_, job_), work_text(job_.command.front(), shape), shape, job_.lane, &observer_)) return;
     maker_.open_.insert(job_.id);
     credits_of_clip_ = account_.price(shape, job_.lane) / shape.variations;
   }
@@ -88,18 +98,17 @@ Account& EngineMaker::account_of(const Job& job) {
   return account_of(job.details.value("plan", plan_), job.owner);
 }
 
-std::string EngineMaker::work_of(const Job& job) const { return fmt::format("{}#{}", store_.string(), job.id); }
-
-void EngineMaker::settle(const Job& job) {
-  // Also what another process made: its result says that credits hang on it.
-  if (job.result.is_array() && !job.result.empty() && job.result.front().contains("credits"))
-    account_of(job).ledger().settle(work_of(job));
+void EngineMaker::settle(const JobStore& store, const Job& job) {
+  if (is_paid(job)) account_of(job).ledger().settle(work_of(store.path(), job));  // also what another process made
   open_.erase(job.id);
 }
 
-void EngineMaker::refund(const Job& job) {
-  const bool is_paid = job.result.is_array() && !job.result.empty() && job.result.front().contains("credits");
-  if (open_.erase(job.id) > 0 || is_paid) account_of(job).ledger().refund(work_of(job), "it was not made");
+void EngineMaker::refund(const JobStore& store, const Job& job) {
+  if (open_.erase(job.id) > 0 || is_paid(job)) account_of(job).ledger().refund(work_of(store.path(), job), "it was not made");
+}
+
+void EngineMaker::lost(const JobStore& store, const Job& job) {
+  account_of(job).refund_open(work_of(store.path(), job), "its process ended");
 }
 
 // A job that was cut off after sampling goes on from its latents.

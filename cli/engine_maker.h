@@ -28,8 +28,9 @@ class EngineMaker : public JobMaker, public JobCredits {
     return engine_->sha256(path.string());
   }
 
-  void settle(const Job& job) override;
-  void refund(const Job& job) override;
+  void settle(const JobStore& store, const Job& job) override;
+  void refund(const JobStore& store, const Job& job) override;
+  void lost(const JobStore& store, const Job& job) override;
 
   Engine& engine() { return *engine_; }
   // Throws as load_plan.
@@ -40,7 +41,6 @@ class EngineMaker : public JobMaker, public JobCredits {
 
   class Payment;
   Account& account_of(const Job& job);
-  std::string work_of(const Job& job) const;
 
   std::filesystem::path store_;
   std::string plan_;

@@ -7,27 +7,15 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/progress_text.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 
 namespace sora::cli {
 namespace {
 
-constexpr int kBarWidth = 28;
 constexpr double kBarInterval_s = 0.1;
 constexpr double kLineInterval_s = 5.0;
-
-ProgressStyle resolve(const Display& display) {
-  if (display.quiet) return ProgressStyle::None;
-  if (display.progress != ProgressStyle::Auto) return display.progress;
-  return stderr_is_animated() ? ProgressStyle::Bar : ProgressStyle::Plain;
-}
-
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<int64_t>(std::max(0.0, seconds + 0.5));
-  return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
-                      : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
-}
 
 double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
@@ -35,7 +23,13 @@ double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::
 
 }  // namespace
 
-ProgressDisplay::ProgressDisplay(const Display& display) : style_(resolve(display)) {}
+ProgressStyle progress_style(const Display& display) {
+  if (display.quiet) return ProgressStyle::None;
+  if (display.progress != ProgressStyle::Auto) return display.progress;
+  return stderr_is_animated() ? ProgressStyle::Bar : ProgressStyle::Plain;
+}
+
+ProgressDisplay::ProgressDisplay(const Display& display) : style_(progress_style(display)) {}
 
 ProgressDisplay::~ProgressDisplay() { clear(); }
 
@@ -100,11 +94,8 @@ void ProgressDisplay::show(Phase phase, bool force) {
 }
 
 void ProgressDisplay::show_bar(Phase phase, double share, double elapsed_s) {
-  const int filled = static_cast<int>(share * kBarWidth + 0.5);
-  std::string bar;
-  for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "█" : "░";
   const std::string left = share > 0 ? clock_text(elapsed_s / share - elapsed_s) + " left" : "";
-  fmt::print(stderr, "\r\x1b[K{:<8} {} {:>4.0f}% {}", to_string(phase), bar, share * 100, left);
+  fmt::print(stderr, "\r\x1b[K{:<8} {} {:>4.0f}% {}", to_string(phase), bar_text(share), share * 100, left);
   std::fflush(stderr);
   bar_on_screen_ = true;
 }

@@ -11,6 +11,9 @@
 
 namespace sora::cli {
 
+// How progress is to be shown here; never Auto.
+ProgressStyle progress_style(const Display& display);
+
 class ProgressDisplay : public Observer {
  public:
   explicit ProgressDisplay(const Display& display);

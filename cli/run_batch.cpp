@@ -15,12 +15,11 @@
 #include "cli/batch_display.h"
 #include "cli/batch_jobs.h"
 #include "cli/batch_on_slurm.h"
+#include "cli/batch_plan.h"
+#include "cli/batch_worker.h"
 #include "cli/engine_maker.h"
-#include "cli/payment.h"
 #include "cli/results.h"
-#include "cli/run.h"
 #include "cli/signals.h"
-#include "cli/terminal.h"
 #include "cli/worker_processes.h"
 #include "lib/core/error.h"
 #include "lib/jobs/job_store.h"
@@ -31,12 +30,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// How a worker process is told that it may make any job of the journal.
-constexpr const char* kAnyBatch = "*";
-
 constexpr auto kBatchPoll = std::chrono::milliseconds(200);
 constexpr auto kWatchInterval = std::chrono::seconds(1);
-constexpr double kBytesPerMiB = 1024.0 * 1024.0;
 
 std::string read_text(const RunBatch& batch) {
   if (batch.file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
@@ -53,12 +48,6 @@ std::string read_text(const RunBatch& batch) {
 std::string today() {
   const std::time_t now = std::time(nullptr);
   return fmt::format("{:%Y-%m-%d}", fmt::localtime(now));
-}
-
-fs::path folder_of(const RunBatch& batch) {
-  if (!batch.folder.empty()) return batch.folder;
-  return batch.file == "-" ? fs::path("clips")
-                           : fs::path(fs::path(batch.file).stem().string() + "-clips");
 }
 
 // What the journal calls this batch.
@@ -96,129 +85,6 @@ JobList read_jobs(const RunBatch& batch, std::string text) {
   return list;
 }
 
-struct Totals {
-  int64_t frames = 0;
-  double seconds = 0;
-  int64_t memory_bytes = 0;
-  int64_t credits = 0;
-};
-
-// What a job is to become, by the engine's own plan; faults and, for `strict`, what the plan would
-// change.
-class PlanCheck {
- public:
-  PlanCheck(const RunBatch& batch, EngineMaker& maker, const std::string& file)
-      : batch_(batch), engine_(maker.engine()), account_(maker.account_of(batch.plan, "")), file_(file) {}
-
-  // A job that is done already costs nothing.
-  void check(const PlannedJob& planned, bool is_done = false) {
-    try {
-      Request request = with_recipe(planned.make, engine_);
-      request.output.path = planned.job.output;
-      const PlanReport plan = engine_.plan(request);
-      totals.frames += plan.json.at("output").at("num_frames").get<int64_t>();
-      totals.seconds += plan.json.at("seconds").get<double>();
-      totals.memory_bytes =
-          std::max(totals.memory_bytes, plan.json.at("memory_bytes").get<int64_t>());
-      const int64_t credits = account_.price(plan.shape);
-      if (!is_done) totals.credits += credits;
-      if (!is_done) running_totals_.push_back(totals.credits);
-      for (const nlohmann::json& notice : plan.json.at("notices")) {
-        Fault fault{file_, planned.at, ErrorKind::Usage, notice.get<std::string>()};
-        if (batch_.strict)
-          faults.push_back(std::move(fault));
-        else
-          notices.push_back(std::move(fault));
-      }
-    } catch (const Error& error) {
-      faults.push_back({file_, place_of_fault(planned, error.what()), error.kind(), error.what()});
-    }
-  }
-
-  // What the whole costs, and what there is. Too few credits are a fault.
-  Quote check_credits() {
-    Quote quote{totals.credits, {}, ""};
-    if (!account_.is_counted()) return quote;
-    const Balance balance = account_.balance();
-    quote.left = *account_.plan().credits_per_month - balance.used;
-    quote.month = balance.month;
-    if (totals.credits <= *quote.left) return quote;
-    const auto num_fitting = std::upper_bound(running_totals_.begin(), running_totals_.end(), *quote.left) - running_totals_.begin();
-    faults.push_back({file_, {}, ErrorKind::Refused,
-                      fmt::format("the batch costs {} credits, and {} of the plan {}'s {} for {} are left; its first {} jobs would fit; "
-                                  "new credits come on {}",
-                                  totals.credits, *quote.left, account_.plan().name, *account_.plan().credits_per_month,
-                                  month_name(quote.month), num_fitting, next_month_day(quote.month))});
-    return quote;
-  }
-
-  const Account& account() const { return account_; }
-
-  Totals totals;
-  std::vector<Fault> faults;
-  std::vector<Fault> notices;
-
- private:
-  const RunBatch& batch_;
-  Engine& engine_;
-  Account& account_;
-  std::string file_;
-  std::vector<int64_t> running_totals_;  // of credits, after each job
-};
-
-void show_faults(const std::vector<Fault>& faults, const Display& display) {
-  for (const Fault& fault : faults) {
-    fmt::print(stderr, "{}\n", printable(to_string(fault)));
-    if (display.json) {
-      write_json({{"fault",
-                   {{"file", fault.file},
-                    {"line", fault.at.line},
-                    {"column", fault.at.column},
-                    {"kind", to_string(fault.kind)},
-                    {"message", fault.message}}}});
-    }
-  }
-}
-
-[[noreturn]] void fail_with_faults(const std::vector<Fault>& faults, const Display& display) {
-  show_faults(faults, display);
-  fail(faults.front().kind, "{} {} in the batch; nothing was made", faults.size(),
-       faults.size() == 1 ? "fault" : "faults");
-}
-
-void print_plan(const JobList& list, const PlanCheck& check, const Quote& quote, int64_t num_done,
-                const Display& display) {
-  if (display.json) {
-    nlohmann::json jobs = nlohmann::json::array();
-    for (const PlannedJob& planned : list.jobs)
-      jobs.push_back({{"place", planned.job.place},
-                      {"command", planned.job.command},
-                      {"output", planned.job.output}});
-    return write_json({{"schema", 1},
-                       {"jobs", jobs},
-                       {"done", num_done},
-                       {"frames", check.totals.frames},
-                       {"seconds", check.totals.seconds},
-                       {"memory_bytes", check.totals.memory_bytes},
-                       {"credits", credits_json(check.account(), quote)}});
-  }
-  for (const PlannedJob& planned : list.jobs) {
-    std::string words;
-    for (const std::string& word : planned.job.command) words += (words.empty() ? "" : " ") + word;
-    write_result(
-        printable(fmt::format("{}: {} <- {}", planned.job.place, planned.job.output, words)) +
-        "\n");
-  }
-  for (const Fault& notice : check.notices)
-    write_result("note: " + printable(to_string(notice)) + "\n");
-  write_result(
-      fmt::format("jobs      {}, {} of them done\nframes    {}\nwork      about {} here\nmemory    "
-                  "about {:.0f} MiB\ncredits   {}\n",
-                  list.jobs.size(), num_done, check.totals.frames, clock_text(check.totals.seconds),
-                  static_cast<double>(check.totals.memory_bytes) / kBytesPerMiB,
-                  credits_line(check.account(), quote)));
-}
-
 // A batch whose jobs are in the journal.
 class BatchRun {
  public:
@@ -229,7 +95,7 @@ class BatchRun {
         name_(batch.file.empty() ? "" : name_of(batch)),
         folder_(folder_of(batch)),
         store_(folder_.journal()),
-        cluster_(batch, name_, store_, folder_) {
+        cluster_(batch, name_, store_, folder_, maker) {
     cluster_.look_at_earlier();
   }
 
@@ -418,6 +284,7 @@ class BatchRun {
         told = job.finish_number;
         shown.job_ended(job);
       }
+      if (workers.num_running() > 0) shown.under_way(store_.list({.batch = name_, .state = JobState::Running}));
       const bool failed = worst_code != 0 && !stopping;
       if (failed) {
         stopping = true;
@@ -449,57 +316,6 @@ class BatchRun {
   fs::file_time_type last_change_ = {};
 };
 
-// One of the processes of a batch: works on its jobs until there are none, and says nothing. A task of a cluster alone has
-// its store, so what an earlier process left there is its own; what it says goes into its log.
-void run_as_worker(const RunBatch& batch, const Display& display) {
-  class Silent : public WorkerDisplay {
-    bool stop_requested() const override { return stop_signalled(); }
-  } silent;
-  const OutputFolder folder(batch.folder);
-  const bool is_task = !batch.store.empty();
-  if (is_task && !fs::exists(batch.store)) fail(ErrorKind::NotFound, "{} is gone; its jobs were taken back", batch.store);
-  JobStore store(is_task ? fs::path(batch.store) : folder.journal());
-  const JobCounts counts = store.counts({});
-  BatchDisplay log(display, folder.root(), counts.total(), counts.done);
-  WorkerDisplay& shown = is_task ? static_cast<WorkerDisplay&>(log) : silent;
-  EngineMaker maker(store.path(), batch.plan);
-  if (is_task) recover(store, folder, shown, batch.force, nullptr, JobStore::Recover::AllLeases, &maker);
-  WorkerOptions options;
-  options.batch = batch.worker_of == kAnyBatch ? "" : batch.worker_of;
-  options.keep_going = batch.keep_going;
-  options.force = batch.force;
-  options.wait_for_more = [&] {
-    return !stop_signalled() && (batch.watch || store.counts({.batch = options.batch}).pending > 0);
-  };
-  options.stop_now = [] { ::_exit(exit_code(ErrorKind::Stopped)); };
-  options.credits = &maker;
-  const WorkerEnd end = work(store, folder, maker, shown, options);
-  if (end == WorkerEnd::Failed)
-    ::_exit(exit_code(ErrorKind::BatchFailed));  // the first process tells
-  if (end == WorkerEnd::Stopped) ::_exit(exit_code(ErrorKind::Stopped));
-}
-
-// A dry run looks at a journal that is there and makes none.
-void plan_only(const RunBatch& batch, JobList& list, EngineMaker& maker, const Display& display) {
-  PlanCheck check(batch, maker, batch.file == "-" ? "stdin" : batch.file);
-  int64_t num_done = 0;
-  const fs::path folder = folder_of(batch);
-  const bool has_journal = fs::exists(folder / ".sora" / "journal.sqlite");
-  std::optional<JobStore> store;
-  if (has_journal) store.emplace(folder / ".sora" / "journal.sqlite");
-  for (const PlannedJob& planned : list.jobs) {
-    const std::optional<Job> known = store ? store->find_by_key(planned.job.key) : std::nullopt;
-    const bool is_done = known && known->state == JobState::Done;
-    if (is_done) ++num_done;
-    check.check(planned, is_done);
-  }
-  const Quote quote = check.check_credits();
-  std::vector<Fault> faults = list.faults;
-  faults.insert(faults.end(), check.faults.begin(), check.faults.end());
-  if (!faults.empty()) fail_with_faults(faults, display);
-  print_plan(list, check, quote, num_done, display);
-}
-
 }  // namespace
 
 void run_action(const RunBatch& batch, const Display& display) {
@@ -528,43 +344,6 @@ void run_action(const RunBatch& batch, const Display& display) {
     fail_with_faults(faults, display);
   }
   run.run();
-}
-
-void run_action(const ShowBatch& show, const Display& display) {
-  const fs::path journal = fs::path(show.folder) / ".sora" / "journal.sqlite";
-  if (!fs::exists(journal))
-    fail(ErrorKind::NotFound, "{} has no batch in it; there is no {}", show.folder,
-         journal.string());
-  JobStore store(journal);
-  std::map<int64_t, Job> on_cluster;
-  for (LentJobs& lent : LentJobs::all(OutputFolder(show.folder))) {
-    lent.collect(store);
-    on_cluster.merge(lent.under_way());
-  }
-  std::vector<Job> jobs = store.list({});
-  for (Job& job : jobs) {
-    if (const auto found = on_cluster.find(job.id); found != on_cluster.end()) job = found->second;
-  }
-  if (display.json) {
-    for (const Job& job : jobs) write_json({{"job", to_json(job, show.folder)}});
-    return write_json({{"summary", to_json(store.counts({}))}});
-  }
-  for (const Job& job : jobs) {
-    std::string note;
-    if (job.state == JobState::Running)
-      note = fmt::format("{:.0f} % {}", job.progress * 100, job.phase);
-    if (job.state == JobState::Failed || job.state == JobState::Pending) note = job.error;
-    if (on_cluster.count(job.id) > 0) note += note.empty() ? "with Slurm" : ", with Slurm";
-    write_result(printable(fmt::format("{:<9} {} ({}) {}", to_string(job.state), job.output,
-                                       job.place, note)) +
-                 "\n");
-  }
-  for (const auto& [name, counts] : store.counts_by_batch()) {
-    write_result(printable(fmt::format("{}: {} of {} done, {} running, {} to do, {} failed", name,
-                                       counts.done, counts.total(), counts.running, counts.pending,
-                                       counts.failed)) +
-                 "\n");
-  }
 }
 
 }  // namespace sora::cli

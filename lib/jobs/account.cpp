@@ -135,6 +135,10 @@ void Account::refund(const std::string& work, const std::string& reason, std::op
   if (is_counted() || plan_.max_concurrent > 0) ledger().refund(work, reason, variation);
 }
 
+void Account::refund_open(const std::string& work, const std::string& reason) {
+  if (is_counted() || plan_.max_concurrent > 0) ledger().refund_open(work, reason);
+}
+
 Balance Account::balance() { return ledger().balance(owner_); }
 
 }  // namespace sora

@@ -46,6 +46,7 @@ class Account {
                const Observer* waits_for);
   void settle(const std::string& work, std::optional<int64_t> variation = {});
   void refund(const std::string& work, const std::string& reason, std::optional<int64_t> variation = {});
+  void refund_open(const std::string& work, const std::string& reason);  // what is not settled of it
 
   Balance balance();
   Ledger& ledger();

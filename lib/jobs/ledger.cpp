@@ -181,8 +181,8 @@ Ledger::Answer Ledger::reserve(const Wish& wish) {
 }
 
 bool Ledger::close(const std::string& work, const char* kind, const std::string& text,
-                   std::optional<int64_t> variation) {
-  struct Open {
+                   std::optional<int64_t> variation, Reservations which) {
+  struct Reserved {
     int64_t id;
     int64_t credits;  // of the reserve row
     std::string last_kind;
@@ -197,12 +197,13 @@ bool Ledger::close(const std::string& work, const char* kind, const std::string&
             "WHERE work = :work) AND (:variation < 0 OR r.variation = :variation)");
         rows.bind(":work", work);
         rows.bind(":variation", variation.value_or(-1));
-        std::vector<Open> reservations;
+        std::vector<Reserved> reservations;
         while (rows.executeStep())
           reservations.push_back({rows.getColumn(0).getInt64(), rows.getColumn(1).getInt64(), rows.getColumn(2).getString()});
         rows.reset();
         const bool gives_back = std::string_view(kind) == "refund";
-        for (const Open& reservation : reservations) {
+        for (const Reserved& reservation : reservations) {
+          if (which == Reservations::Open && reservation.last_kind != "reserve") continue;
           found = true;
           if (reservation.last_kind == kind) continue;
           const bool was_given_back = reservation.last_kind == "refund";
@@ -220,6 +221,10 @@ bool Ledger::settle(const std::string& work, std::optional<int64_t> variation) {
 
 bool Ledger::refund(const std::string& work, const std::string& reason, std::optional<int64_t> variation) {
   return close(work, "refund", reason, variation);
+}
+
+bool Ledger::refund_open(const std::string& work, const std::string& reason) {
+  return close(work, "refund", reason, {}, Reservations::Open);
 }
 
 Balance Ledger::balance(const std::string& account) {

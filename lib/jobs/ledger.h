@@ -68,6 +68,8 @@ class Ledger {
   // there is none.
   bool settle(const std::string& work, std::optional<int64_t> variation = {});
   bool refund(const std::string& work, const std::string& reason, std::optional<int64_t> variation = {});
+  // Only what is still set aside: for a process that is known to have ended, on whatever machine it ran.
+  bool refund_open(const std::string& work, const std::string& reason);
 
   // Gives back what dead processes held.
   Balance balance(const std::string& account);
@@ -82,7 +84,9 @@ class Ledger {
   std::string month(SQLite::Database& database) const;
   Balance balance_now(SQLite::Database& database, const std::string& account);
   void refund_dead(SQLite::Database& database);
-  bool close(const std::string& work, const char* kind, const std::string& text, std::optional<int64_t> variation);
+  enum class Reservations { All, Open };
+  bool close(const std::string& work, const char* kind, const std::string& text, std::optional<int64_t> variation,
+             Reservations which = Reservations::All);
 
   JobDatabase database_;
   Clock clock_;

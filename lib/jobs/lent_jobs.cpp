@@ -8,7 +8,6 @@
 #include <random>
 
 #include "lib/core/error.h"
-#include "lib/jobs/worker.h"
 
 namespace sora {
 namespace {
@@ -102,11 +101,15 @@ std::map<int64_t, Job> LentJobs::under_way() const {
   return jobs;
 }
 
-std::vector<Job> LentJobs::take_back(JobStore& journal, const OutputFolder& folder, bool force, std::map<int64_t, int>& losses) {
+std::vector<Job> LentJobs::take_back(JobStore& journal, const OutputFolder& folder, bool force, std::map<int64_t, int>& losses,
+                                     JobCredits& credits) {
   WorkerDisplay unheard;
   for (int task = 0; fs::exists(store_of(task)); ++task) {
     JobStore store(store_of(task));
-    recover(store, folder, unheard, force, &losses, JobStore::Recover::AllLeases);
+    recover(store, folder, unheard, force, &losses, JobStore::Recover::AllLeases, &credits);
+    for (const Job& job : store.list({})) {
+      if (job.state != JobState::Done) credits.lost(store, job);
+    }
   }
   std::vector<Job> ended = collect(journal);
   journal.take_back(name_);

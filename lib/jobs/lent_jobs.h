@@ -11,6 +11,7 @@
 
 #include "lib/jobs/job_store.h"
 #include "lib/jobs/output_folder.h"
+#include "lib/jobs/worker.h"
 
 namespace sora {
 
@@ -32,8 +33,10 @@ class LentJobs {
   // How far the tasks are with a job that has not ended.
   std::map<int64_t, Job> under_way() const;
   // When no task of the array is left: what was made gets its name, what was not is pending again. `losses` counts how often
-  // a job lost its process; one that did so more than kMaxLosses times has failed. Returns what collect() would.
-  std::vector<Job> take_back(JobStore& journal, const OutputFolder& folder, bool force, std::map<int64_t, int>& losses);
+  // a job lost its process; one that did so more than kMaxLosses times has failed. Credits of what was made are settled, what
+  // the others had set aside comes back. Returns what collect() would.
+  std::vector<Job> take_back(JobStore& journal, const OutputFolder& folder, bool force, std::map<int64_t, int>& losses,
+                             JobCredits& credits);
 
  private:
   explicit LentJobs(std::filesystem::path folder);

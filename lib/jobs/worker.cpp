@@ -181,10 +181,10 @@ class Worker {
       const std::vector<JobFile> files =
           folder_.staged_files(job.id, [&](const auto& path) { return maker_.sha256(path); });
       if (!store_.mark_made(job.id, files, result)) {
-        if (options_.credits != nullptr) options_.credits->refund(job);
+        if (options_.credits != nullptr) options_.credits->refund(store_, job);
         return JobState::Cancelled;  // the lease was lost: another makes it
       }
-      if (options_.credits != nullptr) options_.credits->settle(with_result(job, result));
+      if (options_.credits != nullptr) options_.credits->settle(store_, with_result(job, result));
       store_.mark_done(job.id, folder_.publish(job.id, files, options_.force));
       return JobState::Done;
     } catch (const Error& error) {
@@ -206,7 +206,7 @@ class Worker {
   JobState end_without_clip(const Job& job, const Error& error) {
     const bool is_full = error.kind() == ErrorKind::Io && !folder_.takes_files();  // as the job left it
     folder_.clear_stage(job.id);
-    if (options_.credits != nullptr) options_.credits->refund(job);
+    if (options_.credits != nullptr) options_.credits->refund(store_, job);
     if (error.kind() == ErrorKind::Cancelled && !display_.stop_requested() && lease_.cancelled()) {
       folder_.forget_latents(job.id);
       store_.mark_cancelled(job.id);
@@ -261,11 +261,11 @@ void recover(JobStore& store, const OutputFolder& folder, WorkerDisplay& display
              std::map<int64_t, int>* losses, JobStore::Recover which, JobCredits* credits) {
   for (const Job& job : store.recover(losses, which)) {
     try {
-      if (credits != nullptr) credits->settle(job);
+      if (credits != nullptr) credits->settle(store, job);
       store.mark_done(job.id, folder.publish(job.id, job.files, force));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::Io && !folder.takes_files()) throw;
-      if (credits != nullptr) credits->refund(job);
+      if (credits != nullptr) credits->refund(store, job);
       store.mark_failed(job.id, error.kind(), error.what(), false);
     }
     if (const std::optional<Job> ended = store.find(job.id)) display.job_ended(*ended);

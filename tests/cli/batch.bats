@@ -2,26 +2,14 @@
 # sora batch as a script sees it, with the real program on a tiny model that diffusers wrote.
 
 bats_require_minimum_version 1.5.0
+load jobs
 
-setup_file() {
-  export ROOT="$BATS_TEST_DIRNAME/../.."
-  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
-  MODEL=$(realpath "$ROOT/tests/data/pipelines/t2v_unipc")
-  export MODEL
-}
+setup_file() { use_tiny_model; }
 
 setup() {
-  mkdir "$BATS_TEST_TMPDIR/work"
-  cd "$BATS_TEST_TMPDIR/work" || return 1
-  echo "--size 48x32 --frames 5 --steps 2 --dtype f32 --model $MODEL --codec ffv1" >prompts.txt
+  enter_work_folder
+  begin_prompts
 }
-
-# prompts N: N lines, each with its seed in its name.
-prompts() {
-  for ((i = 1; i <= $1; i++)); do echo "a red ball -- --seed $i --output clip-$i.mkv"; done >>prompts.txt
-}
-
-state_count() { "$SORA" batch status clips --json | jq -s "[.[] | .job // empty | select(.state == \"$1\")] | length"; }
 
 @test "every line becomes a file, and the same command again makes none" {
   prompts 3
@@ -99,14 +87,7 @@ END
 
 @test "a failing job is exit 7; the others are made with --keep-going" {
   prompts 1
-  cp -r "$MODEL" broken
-  python3 - <<'END'
-path = "broken/transformer/diffusion_pytorch_model.safetensors"
-data = bytearray(open(path, "rb").read())
-data[-4000:] = b"\xff" * 4000
-open(path, "wb").write(data)
-END
-  echo "a bad one -- --model broken --output bad.mkv --seed 1" >>prompts.txt
+  bad_prompt
   echo "a good one -- --seed 9 --output good.mkv" >>prompts.txt
   run --separate-stderr "$SORA" batch prompts.txt -o clips --keep-going --json
   [ "$status" -eq 7 ]
@@ -115,6 +96,33 @@ END
   [ ! -e clips/bad.mkv ]
   [ "$(jq -s '[.[] | .job // empty | select(.state == "failed")] | length' <<<"$output")" -eq 1 ]
   [ "$(jq -s '[.[] | .summary // empty][0].failed' <<<"$output")" -eq 1 ]
+}
+
+@test "with --retries what may heal is tried again, and what may not is not" {
+  sed -i 's/--steps 2/--steps 400/' prompts.txt
+  prompts 1
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32 -frames:v 1 first.png
+  cp first.png kept.png
+  echo "a blue star -- --image first.png --steps 2 --seed 2 --output star.mkv --model $(realpath "$ROOT/tests/data/pipelines/i2v")" >>prompts.txt
+  bad_prompt
+  "$SORA" batch prompts.txt -o clips --keep-going --retries 6 --json --quiet >out.txt &
+  pid=$!
+  some_job_runs() { [ "$(state_count running)" -ge 1 ]; }
+  until_true 60 some_job_runs
+  rm first.png
+  ln -s first.png first.png # cannot be opened, which is no lack of the file
+  status_of() { "$SORA" batch status clips --json | jq -r ".job // empty | select(.output | endswith(\"$1\")) | .$2"; }
+  star_was_tried() { [ -n "$(status_of star.mkv error.kind)" ] && [ "$(status_of star.mkv error.kind)" != null ]; }
+  until_true 120 star_was_tried
+  rm first.png
+  mv kept.png first.png
+  status=0
+  wait $pid || status=$?
+  [ "$status" -eq 7 ]
+  [ "$(status_of star.mkv state)" = 'done' ]
+  [ "$(status_of star.mkv tries)" -ge 2 ]
+  [ "$(status_of bad.mkv state)" = failed ]
+  [ "$(status_of bad.mkv tries)" -eq 1 ]
 }
 
 @test "a clip that was deleted is made again, one that was altered is a fault" {
@@ -247,10 +255,10 @@ END
   prompts 1
   "$SORA" batch prompts.txt -o clips --watch --quiet >/dev/null &
   pid=$!
-  for _ in $(seq 100); do [ -e clips/clip-1.mkv ] && break; sleep 0.1; done
+  until_true 60 test -e clips/clip-1.mkv
   sleep 1.5
   echo "a blue star -- --seed 2 --output later.mkv" >>prompts.txt
-  for _ in $(seq 100); do [ -e clips/later.mkv ] && break; sleep 0.1; done
+  until_true 60 test -e clips/later.mkv
   kill -TERM $pid
   status=0
   wait $pid || status=$?

@@ -3,17 +3,11 @@
 # is the real program on a tiny model that diffusers wrote (tests/data/pipelines).
 
 bats_require_minimum_version 1.5.0
+load jobs
 
-setup_file() {
-  export ROOT="$BATS_TEST_DIRNAME/../.."
-  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
-  export MODEL="$ROOT/tests/data/pipelines/t2v_unipc"
-}
+setup_file() { use_tiny_model; }
 
-setup() {
-  mkdir "$BATS_TEST_TMPDIR/work"
-  cd "$BATS_TEST_TMPDIR/work" || return 1
-}
+setup() { enter_work_folder; }
 
 # generate on the tiny model, small and short.
 tiny() {

@@ -3,17 +3,12 @@
 # clip of 5 frames at 4 a second is 1 s long and costs 4 credits.
 
 bats_require_minimum_version 1.5.0
+load jobs
 
-setup_file() {
-  export ROOT="$BATS_TEST_DIRNAME/../.."
-  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
-  MODEL=$(realpath "$ROOT/tests/data/pipelines/t2v_unipc")
-  export MODEL
-}
+setup_file() { use_tiny_model; }
 
 setup() {
-  mkdir "$BATS_TEST_TMPDIR/work"
-  cd "$BATS_TEST_TMPDIR/work" || return 1
+  enter_work_folder
   export SORA_LEDGER="$PWD/ledger.sqlite" XDG_CONFIG_HOME="$PWD/config" SORA_QUEUE="$PWD/queue"
   unset SORA_PLAN
   printf 'name = "small"\ncredits_per_month = 10\nmax_concurrent = 1\nrelaxed = true\n' >small.toml
@@ -22,6 +17,7 @@ setup() {
 options=(--size 48x32 --frames 5 --fps 4 --steps 2 --dtype f32)
 make() { "$SORA" generate "a red ball" -m "$MODEL" "${options[@]}" --quiet "$@"; }
 left() { "$SORA" credits --plan small.toml --json | jq .left; }
+one_is_reserved() { [ "$(used)" = "4 4 1" ]; }
 used() { "$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved) \(.running)"'; }
 
 @test "without a plan nothing is counted and no ledger is made" {
@@ -59,8 +55,7 @@ used() { "$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved
 @test "a killed process gives back what it held" {
   "$SORA" generate "a red ball" -m "$MODEL" --size 160x96 --frames 5 --fps 4 --steps 900 --dtype f32 --plan small.toml -o long.mp4 --quiet &
   pid=$!
-  for _ in $(seq 600); do [ "$(used)" = "4 4 1" ] && break; sleep 0.1; done
-  [ "$(used)" = "4 4 1" ]
+  until_true 60 one_is_reserved
   run make --plan small.toml -o next.mp4
   [ "$status" -eq 8 ]
   [[ "$output" == *"1 jobs run, as many as the plan small makes at a time"* ]]
@@ -136,8 +131,7 @@ used() { "$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved
   "$SORA" queue add generate "a red ball" -m "$MODEL" --size 160x96 --frames 5 --fps 4 --steps 60 --dtype f32 --plan small.toml
   "$SORA" queue run --quiet &
   pid=$!
-  for _ in $(seq 600); do [ "$(used)" = "4 4 1" ] && break; sleep 0.1; done
-  [ "$(used)" = "4 4 1" ]
+  until_true 60 one_is_reserved
   kill -9 $pid
   wait $pid || true
   [ "$(used)" = "0 0 0" ]
@@ -152,6 +146,14 @@ used() { "$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved
   [ "$made" -ge 1 ]
   [ "$made" -le 2 ]
   [ "$(used)" = "$((4 * made)) 0 0" ]
+}
+
+@test "a clock that is set back gives nothing, the next month everything" {
+  faketime '2030-11-20 12:00:00' "$SORA" generate "a red ball" -m "$MODEL" "${options[@]}" --quiet --plan small.toml -o first.mp4
+  month_and_left() { faketime "$1" "$SORA" credits --plan small.toml --json | jq -r '"\(.month) \(.left)"'; }
+  [ "$(month_and_left '2030-11-20 13:00:00')" = "2030-11 6" ]
+  [ "$(month_and_left '2030-10-05 00:00:00')" = "2030-11 6" ]
+  [ "$(month_and_left '2030-12-01 00:00:01')" = "2030-12 10" ]
 }
 
 @test "credits answer without loading libtorch" {

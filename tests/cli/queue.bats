@@ -2,17 +2,12 @@
 # sora queue, with the real program on a tiny model that diffusers wrote.
 
 bats_require_minimum_version 1.5.0
+load jobs
 
-setup_file() {
-  export ROOT="$BATS_TEST_DIRNAME/../.."
-  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
-  MODEL=$(realpath "$ROOT/tests/data/pipelines/t2v_unipc")
-  export MODEL
-}
+setup_file() { use_tiny_model; }
 
 setup() {
-  mkdir "$BATS_TEST_TMPDIR/work"
-  cd "$BATS_TEST_TMPDIR/work" || return 1
+  enter_work_folder
   export SORA_QUEUE="$PWD/queue"
 }
 

@@ -3,12 +3,10 @@
 # diffusers wrote.
 
 bats_require_minimum_version 1.5.0
+load jobs
 
 setup_file() {
-  export ROOT="$BATS_TEST_DIRNAME/../.."
-  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
-  MODEL=$(realpath "$ROOT/tests/data/pipelines/t2v_unipc")
-  export MODEL
+  use_tiny_model
   command -v slurmctld slurmd munged >/dev/null || { export NO_SLURM="Slurm is not installed"; return; }
   [ "$(id -u)" -eq 0 ] || { export NO_SLURM="starting Slurm needs root"; return; }
   SLURM_CONF=$(MAX_ARRAY_SIZE=5 "$BATS_TEST_DIRNAME/slurm_cluster" start "$BATS_FILE_TMPDIR/slurm" 2 3>&-)
@@ -19,40 +17,24 @@ teardown_file() { "$BATS_TEST_DIRNAME/slurm_cluster" stop "$BATS_FILE_TMPDIR/slu
 
 setup() {
   [ -z "${NO_SLURM:-}" ] || skip "$NO_SLURM"
-  mkdir "$BATS_TEST_TMPDIR/work folder"
-  cd "$BATS_TEST_TMPDIR/work folder" || return 1
+  enter_work_folder "work folder"
   export OMP_NUM_THREADS=1
-  echo "--size 48x32 --frames 5 --steps 2 --dtype f32 --model $MODEL --codec ffv1" >prompts.txt
+  begin_prompts
 }
 
 teardown() { [ -n "${NO_SLURM:-}" ] || scancel --user "$(id -un)" 2>/dev/null || true; }
-
-# prompts N [FIRST]: N lines, each with its seed in its name.
-prompts() {
-  local first=${2:-1}
-  for ((i = first; i < first + $1; i++)); do echo "a red ball -- --seed $i --output clip-$i.mkv"; done >>prompts.txt
-}
-
-state_count() { "$SORA" batch status clips --json | jq -s "[.[] | .job // empty | select(.state == \"$1\")] | length"; }
-
-# until_true SECONDS COMMAND...
-until_true() {
-  local end=$((SECONDS + $1))
-  while ! "${@:2}"; do
-    ((SECONDS < end)) || return 1
-    sleep 0.2
-  done
-}
 
 some_job_runs() { [ "$(state_count running)" -ge 1 ] && [ "$(find clips -maxdepth 1 -name '*.mkv' | wc -l)" -ge "$1" ]; }
 
 # The processes of array tasks, by the store that each was given.
 task_processes() { pgrep -f -- "--store $PWD/clips/.sora/slurm/.*/$1.sqlite"; }
 
-@test "24 jobs on two workers, one of which is killed in the middle: 24 files, none made twice" {
-  sed -i 's/--steps 2/--steps 20/' prompts.txt
+@test "24 jobs on two workers, one of which is killed in the middle: 24 files, none made twice, each paid once" {
+  export SORA_LEDGER="$PWD/ledger.sqlite"
+  printf 'name = "small"\ncredits_per_month = 1000\n' >small.toml
+  sed -i 's/--steps 2/--steps 20 --fps 4/' prompts.txt # a second, 4 credits
   prompts 24
-  "$SORA" batch prompts.txt -o clips --on slurm --jobs 2 --wait >out.txt 2>err.txt &
+  "$SORA" batch prompts.txt -o clips --on slurm --jobs 2 --wait --plan small.toml --progress plain >out.txt 2>err.txt &
   pid=$!
   until_true 300 some_job_runs 2
   victim=$(task_processes 0 | head -1)
@@ -62,7 +44,9 @@ task_processes() { pgrep -f -- "--store $PWD/clips/.sora/slurm/.*/$1.sqlite"; }
   wait $pid || status=$?
   cat err.txt
   [ "$status" -eq 0 ]
+  [ "$("$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved) \(.running)"')" = "96 0 0" ]
   [ "$(grep -c 'Slurm has array' err.txt)" -ge 2 ]
+  grep -q ' of 24 ended, clip-[0-9]*.mkv [0-9]* % ' err.txt
   [ "$(find clips -maxdepth 1 -type f | wc -l)" -eq 24 ]
   [ "$(sort -u out.txt | wc -l)" -eq 24 ]
   [ "$(wc -l <out.txt)" -eq 24 ]
@@ -70,7 +54,7 @@ task_processes() { pgrep -f -- "--store $PWD/clips/.sora/slurm/.*/$1.sqlite"; }
   [ "$(state_count 'done')" -eq 24 ]
   [ -z "$(find clips/.sora/work -type f)" ]
   for file in clips/*.mkv; do ffprobe -v error "$file"; done
-  "$SORA" generate "a red ball" --size 48x32 --frames 5 --steps 20 --dtype f32 --model "$MODEL" --codec ffv1 --seed 7 -o alone.mkv --quiet
+  "$SORA" generate "a red ball" --size 48x32 --frames 5 --steps 20 --fps 4 --dtype f32 --model "$MODEL" --codec ffv1 --seed 7 -o alone.mkv --quiet
   cmp alone.mkv clips/clip-7.mkv
 }
 
@@ -98,14 +82,7 @@ task_processes() { pgrep -f -- "--store $PWD/clips/.sora/slurm/.*/$1.sqlite"; }
 
 @test "a job that fails is exit 7, the others are made with --keep-going" {
   prompts 3
-  cp -r "$MODEL" broken
-  python3 - <<'END'
-path = "broken/transformer/diffusion_pytorch_model.safetensors"
-data = bytearray(open(path, "rb").read())
-data[-4000:] = b"\xff" * 4000
-open(path, "wb").write(data)
-END
-  echo "a bad one -- --model broken --output bad.mkv --seed 1" >>prompts.txt
+  bad_prompt
   run --separate-stderr "$SORA" batch prompts.txt -o clips --on slurm --jobs 2 --keep-going --wait --json
   echo "$stderr"
   [ "$status" -eq 7 ]

@@ -3,13 +3,11 @@
 # model that diffusers wrote; the pictures that are marked come from ffmpeg.
 
 bats_require_minimum_version 1.5.0
+load jobs
 
 setup_file() {
-  export ROOT="$BATS_TEST_DIRNAME/../.."
-  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
+  use_tiny_model
   export OMP_NUM_THREADS=1
-  MODEL=$(realpath "$ROOT/tests/data/pipelines/t2v_unipc")
-  export MODEL
   export XDG_CONFIG_HOME="$BATS_FILE_TMPDIR/config"
   unset SORA_PLAN SORA_WATERMARK_KEY
   "$ROOT/scripts/get-c2pa"
@@ -21,8 +19,7 @@ setup_file() {
 }
 
 setup() {
-  mkdir "$BATS_TEST_TMPDIR/work"
-  cd "$BATS_TEST_TMPDIR/work" || return 1
+  enter_work_folder
   export S="$BATS_FILE_TMPDIR"
 }
 

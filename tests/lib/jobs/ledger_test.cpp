@@ -68,6 +68,17 @@ TEST_F(LedgerTest, ReservationsAreSettledOrGivenBackOnce) {
   EXPECT_EQ(used(), 100);
 }
 
+TEST_F(LedgerTest, WhatIsOpenComesBackAndWhatIsSettledStays) {
+  Ledger ledger = open();
+  ledger.reserve(wish("a", 10, 100, 2));
+  ledger.settle("a", 0);
+  EXPECT_TRUE(ledger.refund_open("a", "its process ended"));
+  EXPECT_EQ(used(), 10);
+  EXPECT_EQ(ledger.balance("").running, 0);
+  EXPECT_FALSE(ledger.refund_open("a", "its process ended")) << "nothing is open any more";
+  EXPECT_EQ(used(), 10);
+}
+
 TEST_F(LedgerTest, VariationsAreReservedTogetherAndEndAlone) {
   Ledger ledger = open();
   EXPECT_EQ(ledger.reserve(wish("a", 30, 100, 4)), Ledger::Answer::TooFew) << "all or none";

@@ -12,6 +12,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Writes down what it is told: "settle 0#1", store and job.
+class ToldCredits : public JobCredits {
+ public:
+  void settle(const JobStore& store, const Job& job) override { tell("settle", store, job); }
+  void refund(const JobStore& store, const Job& job) override { tell("refund", store, job); }
+  void lost(const JobStore& store, const Job& job) override { tell("lost", store, job); }
+
+  std::vector<std::string> told;
+
+ private:
+  void tell(const std::string& what, const JobStore& store, const Job& job) {
+    told.push_back(what + " " + store.path().stem().string() + "#" + std::to_string(job.id));
+  }
+};
+
 class LentJobsTest : public ::testing::Test {
  protected:
   LentJobsTest() : folder_(scratch_ / "clips"), journal_(folder_.journal()) {
@@ -40,6 +55,7 @@ class LentJobsTest : public ::testing::Test {
   OutputFolder folder_;
   JobStore journal_;
   std::map<int64_t, int> losses_;
+  ToldCredits credits_;
 };
 
 TEST_F(LentJobsTest, EveryJobIsLentOnceAndNoRecoveryFreesIt) {
@@ -72,7 +88,7 @@ TEST_F(LentJobsTest, WhatWasMadeGetsItsNameAndTheRestIsPendingAgain) {
   JobStore task(lent->store_of(0));
   const Job made = make(task, false);
   const Job cut_off = *task.claim({});
-  const std::vector<Job> ended = lent->take_back(journal_, folder_, false, losses_);
+  const std::vector<Job> ended = lent->take_back(journal_, folder_, false, losses_, credits_);
   ASSERT_EQ(ended.size(), 1u);
   EXPECT_EQ(ended[0].id, made.id);
   EXPECT_TRUE(folder_.exists(made.output));
@@ -81,12 +97,23 @@ TEST_F(LentJobsTest, WhatWasMadeGetsItsNameAndTheRestIsPendingAgain) {
   EXPECT_TRUE(LentJobs::all(folder_).empty());
 }
 
+TEST_F(LentJobsTest, CreditsOfWhatWasMadeAreSettledAndTheRestComeBackFromTheTasksStores) {
+  auto lent = LentJobs::lend(journal_, folder_, "b", 2);  // tasks 0: jobs 1, 3, 5; 1: jobs 2, 4
+  JobStore first(lent->store_of(0));
+  JobStore second(lent->store_of(1));
+  make(first, true);
+  make(second, false);
+  ASSERT_TRUE(second.claim({}));
+  lent->take_back(journal_, folder_, false, losses_, credits_);
+  EXPECT_THAT(credits_.told, ::testing::UnorderedElementsAre("lost 0#3", "lost 0#5", "settle 1#2", "lost 1#4"));
+}
+
 TEST_F(LentJobsTest, AJobThatLosesItsProcessAgainAndAgainHasFailed) {
   int64_t unlucky = 0;
   for (int round = 0; round <= kMaxLosses; ++round) {
     auto lent = LentJobs::lend(journal_, folder_, "b", 1);
     unlucky = JobStore(lent->store_of(0)).claim({})->id;
-    lent->take_back(journal_, folder_, false, losses_);
+    lent->take_back(journal_, folder_, false, losses_, credits_);
   }
   EXPECT_EQ(journal_.find(unlucky)->state, JobState::Failed);
   EXPECT_EQ(journal_.counts({}).pending, 4);
