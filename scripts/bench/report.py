@@ -94,9 +94,7 @@ def phases_table(results):
 def mappings_table(results):
     """Where resident memory lay before the last denoising step, medians."""
     programs = by_program(results)
-    kinds = []
-    for runs in programs.values():
-        kinds += [kind for run in runs for kind in run.mappings if kind not in kinds]
+    kinds = {kind for runs in programs.values() for run in runs for kind in run.mappings}
     rows = [
         [kind, *(number(median(run.mappings.get(kind, 0) / GIB for run in runs)) for runs in programs.values())]
         for kind in sorted(kinds)
