@@ -1,5 +1,5 @@
-// cpp-httplib. A browser's page must not reach a server that is meant for this machine: foreign Host and Origin headers
-// are refused before anything is looked at.
+// cpp-httplib. A browser's page must not reach a server that is meant for this machine: foreign
+// Host and Origin headers are refused before anything is looked at.
 #include "lib/serve/http_server.h"
 
 #include <fmt/format.h>
@@ -35,7 +35,9 @@ constexpr const char* kId = R"(/v1/videos/(video_[0-9a-f]{32}))";
 // "localhost:8000" -> "localhost"; brackets of an IPv6 address stay.
 std::string name_of_host(const std::string& host) {
   const size_t colon = host.rfind(':');
-  return colon != std::string::npos && host.find(']', colon) == std::string::npos ? host.substr(0, colon) : host;
+  return colon != std::string::npos && host.find(']', colon) == std::string::npos
+             ? host.substr(0, colon)
+             : host;
 }
 
 std::string name_of_origin(const std::string& origin) {
@@ -49,7 +51,8 @@ bool is_loopback(const std::string& address) {
 
 void answer(Response& response, const nlohmann::json& object, int status = 200) {
   response.status = status;
-  response.set_content(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "application/json");
+  response.set_content(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                       "application/json");
 }
 
 void answer(Response& response, const ApiError& error) {
@@ -62,7 +65,8 @@ void answer(Response& response, const ApiError& error) {
 ApiFields fields_of(const Request& request) {
   if (!request.is_multipart_form_data()) return fields_of_json(request.body);
   ApiFields fields;
-  for (const auto& [name, part] : request.files) fields[name] = {part.content, !part.filename.empty()};
+  for (const auto& [name, part] : request.files)
+    fields[name] = {part.content, !part.filename.empty()};
   return fields;
 }
 
@@ -72,14 +76,16 @@ int64_t limit_of(const Request& request) {
   int64_t limit = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
   if (error != std::errc() || end != text.data() + text.size() || limit < 1 || limit > kMaxListed)
-    throw ApiError(400, "invalid_request_error", "invalid_value", fmt::format("'limit' goes from 1 to {}.", kMaxListed), "limit");
+    throw ApiError(400, "invalid_request_error", "invalid_value",
+                   fmt::format("'limit' goes from 1 to {}.", kMaxListed), "limit");
   return limit;
 }
 
 bool is_ascending(const Request& request) {
   const std::string order = request.has_param("order") ? request.get_param_value("order") : "desc";
   if (order != "asc" && order != "desc")
-    throw ApiError(400, "invalid_request_error", "invalid_value", "'order' is asc or desc.", "order");
+    throw ApiError(400, "invalid_request_error", "invalid_value", "'order' is asc or desc.",
+                   "order");
   return order == "asc";
 }
 
@@ -88,28 +94,33 @@ void send_file(const std::string& path, Response& response) {
   const auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
-  if (!*file || error) throw ApiError(404, "invalid_request_error", "not_found", "The file of this video is gone.");
-  response.set_content_provider(size, "video/mp4", [file](size_t offset, size_t length, httplib::DataSink& sink) {
-    constexpr size_t kPiece = 1 << 16;
-    std::string piece(std::min(length, kPiece), '\0');
-    file->clear();
-    file->seekg(static_cast<std::streamoff>(offset));
-    file->read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    return file->gcount() > 0 && sink.write(piece.data(), static_cast<size_t>(file->gcount()));
-  });
+  if (!*file || error)
+    throw ApiError(404, "invalid_request_error", "not_found", "The file of this video is gone.");
+  response.set_content_provider(
+      size, "video/mp4", [file](size_t offset, size_t length, httplib::DataSink& sink) {
+        constexpr size_t kPiece = 1 << 16;
+        std::string piece(std::min(length, kPiece), '\0');
+        file->clear();
+        file->seekg(static_cast<std::streamoff>(offset));
+        file->read(piece.data(), static_cast<std::streamsize>(piece.size()));
+        return file->gcount() > 0 && sink.write(piece.data(), static_cast<size_t>(file->gcount()));
+      });
 }
 
 void send_content(const Request& request, const std::string& path, Response& response) {
-  const std::string variant = request.has_param("variant") ? request.get_param_value("variant") : "video";
+  const std::string variant =
+      request.has_param("variant") ? request.get_param_value("variant") : "video";
   if (variant == "video") return send_file(path, response);
   if (variant == "thumbnail") return response.set_content(thumbnail_of(path), "image/webp");
   if (variant == "spritesheet") return response.set_content(spritesheet_of(path), "image/webp");
-  throw ApiError(400, "invalid_request_error", "invalid_value", "'variant' is video, thumbnail or spritesheet.", "variant");
+  throw ApiError(400, "invalid_request_error", "invalid_value",
+                 "'variant' is video, thumbnail or spritesheet.", "variant");
 }
 
 class VideoServer {
  public:
-  VideoServer(const ServeOptions& options, VideoService& service) : options_(options), service_(service) {
+  VideoServer(const ServeOptions& options, VideoService& service)
+      : options_(options), service_(service) {
     if (!options.token_file.empty()) tokens_ = std::make_unique<TokenFile>(options.token_file);
     server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     // A port that is taken is taken: the library's own options would share it with another server.
@@ -119,14 +130,19 @@ class VideoServer {
     });
     server_.set_payload_max_length(static_cast<size_t>(options.max_body_bytes));
     server_.set_read_timeout(kReadTimeout_s, 0);
-    server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});
-    server_.set_pre_routing_handler([this](const Request& request, Response& response) { return admit(request, response); });
+    server_.set_default_headers(
+        {{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});
+    server_.set_pre_routing_handler(
+        [this](const Request& request, Response& response) { return admit(request, response); });
     server_.set_error_handler([](const Request&, Response& response) {
       if (!response.body.empty()) return;
       const int status = response.status;
-      answer(response, status == 413 ? ApiError(413, "invalid_request_error", "request_too_large", "The body is too large.")
-                       : status == 404 ? ApiError(404, "invalid_request_error", "not_found", "There is nothing at this address.")
-                                       : ApiError(status, "invalid_request_error", "bad_request", "The request is not understood."));
+      answer(response, status == 413   ? ApiError(413, "invalid_request_error", "request_too_large",
+                                                  "The body is too large.")
+                       : status == 404 ? ApiError(404, "invalid_request_error", "not_found",
+                                                  "There is nothing at this address.")
+                                       : ApiError(status, "invalid_request_error", "bad_request",
+                                                  "The request is not understood."));
     });
     add_routes();
   }
@@ -137,13 +153,16 @@ class VideoServer {
                      : server_.bind_to_port(options_.address.c_str(), options_.port) ? options_.port
                                                                                      : -1;
     if (port < 0)
-      fail(ErrorKind::Io, "port {} of {} is taken or not allowed; give another with --port, or 0 for any", options_.port, options_.address);
+      fail(ErrorKind::Io,
+           "port {} of {} is taken or not allowed; give another with --port, or 0 for any",
+           options_.port, options_.address);
     return fmt::format("http://{}:{}/v1", options_.address, port);
   }
 
   void listen(Observer& observer) {
     std::thread stopper([&] {
-      while (!observer.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      while (!observer.stop_requested())
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
       server_.stop();
     });
     server_.listen_after_bind();
@@ -156,13 +175,15 @@ class VideoServer {
   httplib::Server::HandlerResponse admit(const Request& request, Response& response) {
     const auto is_ours = [&](const std::string& name) {
       return is_loopback(name) || name == "[::1]" || name == options_.address ||
-             std::find(options_.host_names.begin(), options_.host_names.end(), name) != options_.host_names.end();
+             std::find(options_.host_names.begin(), options_.host_names.end(), name) !=
+                 options_.host_names.end();
     };
     const bool has_origin = request.has_header("Origin");
     if (is_ours(name_of_host(request.get_header_value("Host"))) &&
         (!has_origin || is_ours(name_of_origin(request.get_header_value("Origin")))))
       return httplib::Server::HandlerResponse::Unhandled;
-    answer(response, ApiError(403, "invalid_request_error", "forbidden_host", "This server does not answer to that host or origin."));
+    answer(response, ApiError(403, "invalid_request_error", "forbidden_host",
+                              "This server does not answer to that host or origin."));
     return httplib::Server::HandlerResponse::Handled;
   }
 
@@ -171,9 +192,12 @@ class VideoServer {
     constexpr std::string_view kBearer = "Bearer ";
     const std::string header = request.get_header_value("Authorization");
     if (header.rfind(kBearer, 0) != 0)
-      throw ApiError(401, "invalid_request_error", "invalid_api_key", "A token is needed: Authorization: Bearer TOKEN.");
+      throw ApiError(401, "invalid_request_error", "invalid_api_key",
+                     "A token is needed: Authorization: Bearer TOKEN.");
     const std::optional<ApiCaller> caller = tokens_->caller_of(header.substr(kBearer.size()));
-    if (!caller) throw ApiError(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.");
+    if (!caller)
+      throw ApiError(401, "invalid_request_error", "invalid_api_key",
+                     "Incorrect API key provided.");
     return *caller;
   }
 
@@ -210,18 +234,21 @@ class VideoServer {
   }
   void list(const Request& request, const ApiCaller& caller, Response& response) {
     const std::string after = request.has_param("after") ? request.get_param_value("after") : "";
-    answer(response, to_json(service_.list(caller, after, limit_of(request), is_ascending(request))));
+    answer(response,
+           to_json(service_.list(caller, after, limit_of(request), is_ascending(request))));
   }
   void retrieve(const Request& request, const ApiCaller& caller, Response& response) {
     const VideoRecord video = service_.find(caller, request.matches[1]);
-    if (video.status == "queued" || video.status == "in_progress") response.set_header("openai-poll-after-ms", kPollAfter_ms);
+    if (video.status == "queued" || video.status == "in_progress")
+      response.set_header("openai-poll-after-ms", kPollAfter_ms);
     answer(response, to_json(video));
   }
   void content(const Request& request, const ApiCaller& caller, Response& response) {
     send_content(request, service_.file(caller, request.matches[1]), response);
   }
   void remix(const Request& request, const ApiCaller& caller, Response& response) {
-    answer(response, to_json(service_.remix(caller, request.matches[1], remix_prompt_of(fields_of(request)))));
+    answer(response, to_json(service_.remix(caller, request.matches[1],
+                                            remix_prompt_of(fields_of(request)))));
   }
   void remove(const Request& request, const ApiCaller& caller, Response& response) {
     const std::string id = request.matches[1];
@@ -235,7 +262,8 @@ class VideoServer {
     answer(response, {{"object", "list"}, {"data", data}});
   }
   void no_video(const Request&, const ApiCaller&, Response&) {
-    throw ApiError(404, "invalid_request_error", "not_found", "There is no video with this id.", "video_id");
+    throw ApiError(404, "invalid_request_error", "not_found", "There is no video with this id.",
+                   "video_id");
   }
 
   const ServeOptions& options_;
@@ -247,9 +275,12 @@ class VideoServer {
 }  // namespace
 
 void serve_videos(const ServeOptions& options, VideoService& service,
-                  const std::function<void(const std::string& base_url)>& on_ready, Observer& observer) {
+                  const std::function<void(const std::string& base_url)>& on_ready,
+                  Observer& observer) {
   if (options.token_file.empty() && !is_loopback(options.address)) {
-    fail(ErrorKind::Usage, "the address {} is reached from other machines; give --token-file, so that not everyone may ask",
+    fail(ErrorKind::Usage,
+         "the address {} is reached from other machines; give --token-file, so that not everyone "
+         "may ask",
          options.address);
   }
   VideoServer server(options, service);

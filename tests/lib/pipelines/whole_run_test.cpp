@@ -1,5 +1,5 @@
-// Whole runs against diffusers' own, from prompt to frames: tests/data/pipelines, and of the built-in model
-// tests/data/nano, made by scripts/reference.
+// Whole runs against diffusers' own, from prompt to frames: tests/data/pipelines, and of the
+// built-in model tests/data/nano, made by scripts/reference.
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
@@ -127,7 +127,8 @@ class WholeRun : public ::testing::TestWithParam<Case> {
       generate.references.push_back(image_path(fmt::format("reference.{}", index)));
     }
     if (has("control")) generate.control = video_path("control");
-    if (description_.contains("conditioning_scale")) generate.control_scale = description_["conditioning_scale"].get<double>();
+    if (description_.contains("conditioning_scale"))
+      generate.control_scale = description_["conditioning_scale"].get<double>();
     Request request;
     request.operation = generate;
     request.video.size = Size{settings_["width"], settings_["height"]};
@@ -137,7 +138,9 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     if (settings_.contains("guidance_scale_2") && !settings_["guidance_scale_2"].is_null()) {
       request.sampling.guidance_scale_2 = settings_["guidance_scale_2"].get<double>();
     }
-    request.sampling.negative_prompt = settings_["negative_prompt"].is_null() ? "" : settings_["negative_prompt"].get<std::string>();
+    request.sampling.negative_prompt = settings_["negative_prompt"].is_null()
+                                           ? ""
+                                           : settings_["negative_prompt"].get<std::string>();
     request.sampling.seed = settings_["seed"].get<uint64_t>();
     request.runtime.dtype = dtype;
     return request;
@@ -170,7 +173,9 @@ TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
   const at::Tensor frames = made.frames;
   ASSERT_EQ(frames.sizes(), reference_->get("frames").sizes());
   const at::Tensor error =
-      (decoded_only(frames).to(at::kInt) - decoded_only(reference_->get("frames")).to(at::kInt)).abs().flatten();
+      (decoded_only(frames).to(at::kInt) - decoded_only(reference_->get("frames")).to(at::kInt))
+          .abs()
+          .flatten();
   if (error.numel() > 0) {
     EXPECT_LE(at::quantile(error.to(at::kDouble), 0.999).item<double>(), kFrameError999);
   }
@@ -185,7 +190,8 @@ TEST_P(WholeRun, TheControlBranchIsToldWhatDiffusersTellsIt) {
   Observer observer;
   SourceEncoder encoder(model, plan);
   const Canvas canvas = make_canvas(plan);
-  const Conditioning told = make_conditioning(model, plan, canvas, encode_texts_of(model, plan, observer), encoder, observer);
+  const Conditioning told = make_conditioning(
+      model, plan, canvas, encode_texts_of(model, plan, observer), encoder, observer);
   const at::Tensor wanted = reference_->get("control_hidden_states");
   ASSERT_EQ(told.control_1CFHW.sizes(), wanted.sizes());
   EXPECT_LE(relative_error(told.control_1CFHW, wanted), 1e-5);
@@ -201,7 +207,8 @@ TEST_P(WholeRun, KnownFramesComeOutAsTheyWere) {
   Observer observer;
   ClipMaker maker(wish, model, plan, observer);
   const at::Tensor places = reference_->get("known_frames");
-  EXPECT_TRUE(at::equal(make(maker, plan).frames.index_select(0, places), reference_->get("known")));
+  EXPECT_TRUE(
+      at::equal(make(maker, plan).frames.index_select(0, places), reference_->get("known")));
 }
 
 TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
@@ -213,12 +220,14 @@ TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
   Observer observer;
   ClipMaker maker(wish, model, plan, observer);
   const double ours = relative_error(make(maker, plan).latents, reference_->get("latents"));
-  const double diffusers = relative_error(reference_->get("latents_bf16"), reference_->get("latents"));
+  const double diffusers =
+      relative_error(reference_->get("latents_bf16"), reference_->get("latents"));
   EXPECT_LE(ours, diffusers);
 }
 
 TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
-  if (!GetParam().name().starts_with("t2v")) GTEST_SKIP() << "the text to video models are enough for it";
+  if (!GetParam().name().starts_with("t2v"))
+    GTEST_SKIP() << "the text to video models are enough for it";
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const auto error_in = [&](const std::string& dtype) {
@@ -228,12 +237,14 @@ TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
     ClipMaker maker(wish, model, plan, observer);
     return relative_error(make(maker, plan).latents, reference_->get("latents"));
   };
-  // Beyond bf16's own distance: a step of 8 bits is 1/254 of a row's largest number, about 1 % of its size, in each product.
+  // Beyond bf16's own distance: a step of 8 bits is 1/254 of a row's largest number, about 1 % of
+  // its size, in each product.
   EXPECT_LE(error_in("int8"), error_in("bf16") + 0.1);
 }
 
 TEST_P(WholeRun, OutsideOfItsIntervalGuidanceIsOff) {
-  if (!GetParam().name().starts_with("t2v")) GTEST_SKIP() << "the text to video models are enough for it";
+  if (!GetParam().name().starts_with("t2v"))
+    GTEST_SKIP() << "the text to video models are enough for it";
   const c10::InferenceMode inference;
   const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const auto latents_of = [&](const auto& change) {
@@ -244,8 +255,11 @@ TEST_P(WholeRun, OutsideOfItsIntervalGuidanceIsOff) {
     ClipMaker maker(wish, model, plan, observer);
     return make(maker, plan).latents;
   };
-  const at::Tensor outside = latents_of([](Sampling& sampling) { sampling.guidance_interval = GuidanceInterval{0, 0}; });
-  const at::Tensor off = latents_of([](Sampling& sampling) { sampling.guidance_scale = sampling.guidance_scale_2 = 1.0; });
+  const at::Tensor outside = latents_of([](Sampling& sampling) {
+    sampling.guidance_interval = GuidanceInterval{0, 0};
+  });
+  const at::Tensor off = latents_of(
+      [](Sampling& sampling) { sampling.guidance_scale = sampling.guidance_scale_2 = 1.0; });
   EXPECT_TRUE(at::equal(outside, off));
 }
 
@@ -259,11 +273,12 @@ TEST_P(WholeRun, SameRequestTwiceGivesTheSameBytes) {
   EXPECT_TRUE(at::equal(make(first, plan).latents, make(second, plan).latents));
 }
 
-INSTANTIATE_TEST_SUITE_P(Diffusers, WholeRun, ::testing::ValuesIn(all_cases()), [](const auto& info) {
-  std::string name = info.param.name();
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Diffusers, WholeRun, ::testing::ValuesIn(all_cases()),
+                         [](const auto& info) {
+                           std::string name = info.param.name();
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace sora
