@@ -8,16 +8,10 @@
 // Queries of a group take turns with each chunk of keys, so that the chunk is read from the
 // second-level cache.
 
-// gcc 12 takes the undefined pass-through operands of its own intrinsics for a mistake of the
-// caller (bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include "kernels/cpu/attention_group.h"
 #include "kernels/cpu/attention_softmax_avx512bf16.h"
+#include "kernels/cpu/intrinsics.h"
+#include "kernels/cpu/query_blocks_avx512bf16.h"
 #include "kernels/cpu/tile_config_amx.h"
 
 namespace sora::kernels::cpu {
@@ -25,34 +19,16 @@ namespace {
 
 constexpr int64_t kRows = 32;         // of queries
 constexpr int64_t kTilesInChunk = 8;  // of keys
-constexpr int64_t kLanes = 16;
 constexpr int64_t kScores = kRows * kKeysInTile;
-constexpr int64_t kRowBytes = 64;          // of a tile register, and of a row of 32 probabilities
-constexpr int64_t kHalf = 16 * kRowBytes;  // a tile register
 
-// The state of 32 queries between chunks.
-struct Block {
-  uint16_t* q;  // [32][whole width]
-  float* sums;  // [whole width / 32][32][32]
-  SoftmaxRows softmax;
-};
-
-struct Layout {
-  explicit Layout(int64_t width) : whole(whole_width(width)) {}
-  int64_t q_bytes() const { return kRows * whole * 2; }
-  int64_t sum_bytes() const { return kRows * whole * 4; }
-  int64_t block_bytes() const {
-    return q_bytes() + sum_bytes() + static_cast<int64_t>(sizeof(SoftmaxState));
-  }
-  static constexpr int64_t kScoreBytes = kTilesInChunk * kScores * 4;
-  static constexpr int64_t kProbabilityBytes = kTilesInChunk * kScores * 2;
-  static constexpr int64_t kSharedBytes = kScoreBytes + 2 * kProbabilityBytes;
-  int64_t whole;
-};
+// Scratch memory: scores, probabilities of the present step and the one before, and the blocks.
+constexpr int64_t kScoreBytes = kTilesInChunk * kScores * 4;
+constexpr int64_t kProbabilityBytes = kTilesInChunk * kScores * 2;
+constexpr int64_t kSharedBytes = kScoreBytes + 2 * kProbabilityBytes;
 
 // What a step multiplies with the values in the next one.
 struct Pending {
-  Block* block = nullptr;
+  QueryBlock* block = nullptr;
   const uint16_t* probabilities = nullptr;
   const int32_t* tiles = nullptr;
   int64_t num_tiles = 0;
@@ -64,34 +40,31 @@ using SoftmaxWork = TileSoftmax<kRows>;
 class Group {
  public:
   Group(const AttentionGroup& group, void* scratch)
-      : group_(group), whole_(whole_width(group.width)), pieces_(whole_ / 32) {
-    const Layout layout(group.width);
+      : group_(group),
+        whole_(whole_width(group.width)),
+        pieces_(whole_ / 32),
+        blocks_(group, static_cast<char*>(scratch) + kSharedBytes) {
     char* memory = static_cast<char*>(scratch);
     scores_ = reinterpret_cast<float*>(memory);
-    memory += Layout::kScoreBytes;
+    memory += kScoreBytes;
     for (uint16_t*& probabilities : probabilities_) {
       probabilities = reinterpret_cast<uint16_t*>(memory);
-      memory += Layout::kProbabilityBytes;
+      memory += kProbabilityBytes;
     }
-    blocks_ = memory;
-    block_bytes_ = layout.block_bytes();
-    sum_offset_ = layout.q_bytes();
-    softmax_offset_ = layout.q_bytes() + layout.sum_bytes();
   }
 
   void run() {
-    const int64_t num_blocks = (group_.num_rows + kRows - 1) / kRows;
-    for (int64_t b = 0; b < num_blocks; ++b) begin(b);
+    blocks_.begin();
     const TileConfig config;
     _tile_loadconfig(&config);
     Pending pending;
     int64_t parity = 0;
-    Block block[2];
+    QueryBlock block[2];
     for (int64_t first = 0; first < group_.num_tiles; first += kTilesInChunk) {
       const int64_t left = group_.num_tiles - first;
       const int64_t count = left < kTilesInChunk ? left : kTilesInChunk;
-      for (int64_t b = 0; b < num_blocks; ++b) {
-        block[parity] = at(b);
+      for (int64_t b = 0; b < blocks_.count(); ++b) {
+        block[parity] = blocks_.at(b);
         step(block[parity], b * kRows, group_.tiles + first, count, probabilities_[parity],
              pending);
         pending = {&block[parity], probabilities_[parity], group_.tiles + first, count, first == 0};
@@ -100,53 +73,12 @@ class Group {
     }
     finish(pending);
     _tile_release();
-    for (int64_t b = 0; b < num_blocks; ++b) end(b);
+    blocks_.end();
   }
 
  private:
-  Block at(int64_t b) const {
-    char* const memory = blocks_ + b * block_bytes_;
-    return {reinterpret_cast<uint16_t*>(memory), reinterpret_cast<float*>(memory + sum_offset_),
-            SoftmaxRows(reinterpret_cast<SoftmaxState*>(memory + softmax_offset_))};
-  }
-
-  int64_t rows_of(int64_t b) const {
-    const int64_t left = group_.num_rows - b * kRows;
-    return left < kRows ? left : kRows;
-  }
-
-  void begin(int64_t b) const {
-    const Block block = at(b);
-    const auto* q = static_cast<const uint16_t*>(group_.q) + b * kRows * group_.q_stride;
-    const int64_t rows = rows_of(b);
-    for (int64_t row = 0; row < kRows; ++row) {
-      for (int64_t k = 0; k < whole_; k += 32) {
-        const int64_t left = row < rows ? group_.width - k : 0;
-        const __mmask32 mask = left >= 32 ? 0xffffffffU : (1U << left) - 1;
-        _mm512_store_si512(block.q + row * whole_ + k,
-                           _mm512_maskz_loadu_epi16(mask, q + row * group_.q_stride + k));
-      }
-    }
-    block.softmax.begin();
-  }
-
-  void end(int64_t b) const {
-    const Block block = at(b);
-    auto* out = static_cast<uint16_t*>(group_.out) + b * kRows * group_.out_stride;
-    for (int64_t row = 0; row < rows_of(b); ++row) {
-      const __m512 inverse = _mm512_set1_ps(1.0F / block.softmax.sum(row));
-      for (int64_t k = 0; k < group_.width; k += kLanes) {
-        const float* sums = block.sums + k / 32 * kScores + row * 32 + k % 32;
-        const __m512 all = group_.num_tiles == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums);
-        const __m512 y = _mm512_mul_ps(all, inverse);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + row * group_.out_stride + k),
-                            reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(y)));
-      }
-    }
-  }
-
   // Scores of 32 queries and a tile of keys, with `rows` of the softmax after each four products.
-  void multiply_keys(const Block& block, int32_t tile, float* scores, SoftmaxWork& work,
+  void multiply_keys(const QueryBlock& block, int32_t tile, float* scores, SoftmaxWork& work,
                      int64_t rows) const {
     const uint16_t* keys = static_cast<const uint16_t*>(group_.keys) + tile * whole_ * kKeysInTile;
     const int64_t q_bytes = whole_ * 2;
@@ -208,21 +140,9 @@ class Group {
     _tile_stored(3, sums + 16 * 32 + 16, 128);
   }
 
-  void apply_rescaling(const Pending& pending) const {
-    if (pending.block == nullptr || !pending.block->softmax.take_rescaling()) return;
-    for (int64_t row = 0; row < kRows; ++row) {
-      const __m512 factor = _mm512_set1_ps(pending.block->softmax.take_rescaling(row));
-      if (pending.first_chunk) continue;  // nothing was summed yet
-      for (int64_t k = 0; k < whole_; k += kLanes) {
-        float* sums = pending.block->sums + k / 32 * kScores + row * 32 + k % 32;
-        _mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
-      }
-    }
-  }
-
-  void step(Block& block, int64_t first_row, const int32_t* tiles, int64_t count,
+  void step(QueryBlock& block, int64_t first_row, const int32_t* tiles, int64_t count,
             uint16_t* probabilities, const Pending& pending) {
-    apply_rescaling(pending);
+    if (pending.block != nullptr) blocks_.rescale(*pending.block, pending.first_chunk);
     const int64_t products = count * pieces_ + pieces_ * pending.num_tiles - pieces_;
     const int64_t rows = products > 0 ? (count * kRows + products - 1) / products : 0;
     SoftmaxWork work(group_, block.softmax, first_row, tiles, scores_, probabilities);
@@ -239,7 +159,7 @@ class Group {
 
   void finish(const Pending& pending) const {
     if (pending.block == nullptr) return;
-    apply_rescaling(pending);
+    blocks_.rescale(*pending.block, pending.first_chunk);
     SoftmaxState state;
     SoftmaxWork none(group_, SoftmaxRows(&state), 0, nullptr, nullptr, nullptr);
     for (int64_t piece = 0; piece < pieces_; ++piece) multiply_values(pending, piece, none, 0);
@@ -249,14 +169,13 @@ class Group {
   int64_t whole_, pieces_;
   float* scores_;
   uint16_t* probabilities_[2];
-  char* blocks_;
-  int64_t block_bytes_, sum_offset_, softmax_offset_;
+  QueryBlocks<kRows> blocks_;
 };
 
 }  // namespace
 
 int64_t attention_scratch_amx(int64_t num_rows, int64_t width) {
-  return Layout::kSharedBytes + (num_rows + kRows - 1) / kRows * Layout(width).block_bytes();
+  return kSharedBytes + QueryBlocks<kRows>::bytes(num_rows, width);
 }
 
 void attend_amx(const AttentionGroup& group, void* scratch) { Group(group, scratch).run(); }

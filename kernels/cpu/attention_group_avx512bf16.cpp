@@ -1,16 +1,11 @@
 // Packing for bf16 attention, and the attention itself on processors without a tile unit: products
 // in registers of 12 queries by 32 keys or columns.
 
-// gcc 12 takes the undefined pass-through operands of its own intrinsics for a mistake of the
-// caller (bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include "kernels/cpu/attention_group.h"
 #include "kernels/cpu/attention_softmax_avx512bf16.h"
+#include "kernels/cpu/intrinsics.h"
+#include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/query_blocks_avx512bf16.h"
 
 namespace sora::kernels::cpu {
 namespace {
@@ -18,37 +13,8 @@ namespace {
 constexpr int64_t kRows = 48;  // of queries
 constexpr int64_t kRowsInRegisters = 12;
 constexpr int64_t kTilesInChunk = 8;  // of keys
-constexpr int64_t kLanes = 16;
 constexpr int64_t kPairs = kKeysInTile / 2;
 constexpr int64_t kTile = kKeysInTile * 32;  // numbers
-
-// 16 x 16 numbers of 32 bits: r[j][i] <- r[i][j].
-inline void transpose(__m512i (&r)[kLanes]) {
-  __m512i t[kLanes];
-  for (int i = 0; i < kLanes; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-  }
-  for (int i = 0; i < kLanes; i += 4) {
-    r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  constexpr int kEven = 0x88, kOdd = 0xdd;  // 128-bit lanes 0 and 2, 1 and 3, of both operands
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], kEven);
-    t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], kOdd);
-    t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], kEven);
-    t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], kOdd);
-  }
-  for (int i = 0; i < 4; ++i) {
-    r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], kEven);
-    r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], kOdd);
-    r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], kEven);
-    r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], kOdd);
-  }
-}
 
 inline __m512bh pair_of_all(const uint16_t* pair) {
   int bits;
@@ -96,78 +62,34 @@ struct Registers {
   }
 };
 
-struct Layout {
-  explicit Layout(int64_t width) : whole(whole_width(width)) {}
-  int64_t q_bytes() const { return kRows * whole * 2; }
-  int64_t sum_bytes() const { return kRows * whole * 4; }
-  int64_t block_bytes() const {
-    return q_bytes() + sum_bytes() + static_cast<int64_t>(sizeof(SoftmaxState));
-  }
-  static constexpr int64_t kScoreBytes = kTilesInChunk * kRows * kKeysInTile * 4;
-  static constexpr int64_t kProbabilityBytes = kTilesInChunk * kRows * kKeysInTile * 2;
-  int64_t whole;
-};
-
-// The state of 48 queries between chunks.
-struct Block {
-  uint16_t* q;  // [48][whole width]
-  float* sums;  // [whole width / 32][48][32]
-  SoftmaxRows softmax;
-};
+// Scratch memory: scores, probabilities, and the blocks.
+constexpr int64_t kScoreBytes = kTilesInChunk * kRows * kKeysInTile * 4;
+constexpr int64_t kProbabilityBytes = kTilesInChunk * kRows * kKeysInTile * 2;
 
 class Group {
  public:
   Group(const AttentionGroup& group, void* scratch)
       : group_(group),
-        layout_(group.width),
+        whole_(whole_width(group.width)),
         scores_(static_cast<float*>(scratch)),
-        probabilities_(
-            reinterpret_cast<uint16_t*>(static_cast<char*>(scratch) + Layout::kScoreBytes)),
-        blocks_(static_cast<char*>(scratch) + Layout::kScoreBytes + Layout::kProbabilityBytes) {}
+        probabilities_(reinterpret_cast<uint16_t*>(static_cast<char*>(scratch) + kScoreBytes)),
+        blocks_(group, static_cast<char*>(scratch) + kScoreBytes + kProbabilityBytes) {}
 
   void run() const {
-    const int64_t num_blocks = (group_.num_rows + kRows - 1) / kRows;
-    for (int64_t b = 0; b < num_blocks; ++b) begin(b);
+    blocks_.begin();
     for (int64_t first = 0; first < group_.num_tiles; first += kTilesInChunk) {
       const int64_t left = group_.num_tiles - first;
       const int64_t count = left < kTilesInChunk ? left : kTilesInChunk;
-      for (int64_t b = 0; b < num_blocks; ++b) step(b, group_.tiles + first, count, first == 0);
+      for (int64_t b = 0; b < blocks_.count(); ++b)
+        step(b, group_.tiles + first, count, first == 0);
     }
-    for (int64_t b = 0; b < num_blocks; ++b) end(b);
+    blocks_.end();
   }
 
  private:
-  Block at(int64_t b) const {
-    char* const memory = blocks_ + b * layout_.block_bytes();
-    return {reinterpret_cast<uint16_t*>(memory),
-            reinterpret_cast<float*>(memory + layout_.q_bytes()),
-            SoftmaxRows(
-                reinterpret_cast<SoftmaxState*>(memory + layout_.q_bytes() + layout_.sum_bytes()))};
-  }
-
-  int64_t rows_of(int64_t b) const {
-    const int64_t left = group_.num_rows - b * kRows;
-    return left < kRows ? left : kRows;
-  }
-
-  void begin(int64_t b) const {
-    const Block block = at(b);
-    const auto* q = static_cast<const uint16_t*>(group_.q) + b * kRows * group_.q_stride;
-    const int64_t rows = rows_of(b);
-    for (int64_t row = 0; row < kRows; ++row) {
-      for (int64_t k = 0; k < layout_.whole; k += 32) {
-        const int64_t left = row < rows ? group_.width - k : 0;
-        const __mmask32 mask = left >= 32 ? 0xffffffffU : (1U << left) - 1;
-        _mm512_store_si512(block.q + row * layout_.whole + k,
-                           _mm512_maskz_loadu_epi16(mask, q + row * group_.q_stride + k));
-      }
-    }
-    block.softmax.begin();
-  }
-
   void step(int64_t b, const int32_t* tiles, int64_t count, bool first_chunk) const {
-    const Block block = at(b);
-    const int64_t whole = layout_.whole;
+    const QueryBlock block = blocks_.at(b);
+    const int64_t whole = whole_;
     TileSoftmax<kRows> softmax(group_, block.softmax, b * kRows, tiles, scores_, probabilities_);
     Registers registers;
     for (int64_t t = 0; t < count; ++t) {
@@ -180,7 +102,7 @@ class Group {
       softmax.add_tile();
       softmax.run(kRows);
     }
-    if (block.softmax.take_rescaling()) rescale(block, first_chunk);
+    blocks_.rescale(block, first_chunk);
     for (int64_t piece = 0; piece < whole / 32; ++piece) {
       for (int64_t row = 0; row < kRows; row += kRowsInRegisters) {
         float* sums = block.sums + (piece * kRows + row) * 32;
@@ -196,44 +118,17 @@ class Group {
     }
   }
 
-  void rescale(const Block& block, bool first_chunk) const {
-    for (int64_t row = 0; row < kRows; ++row) {
-      const __m512 factor = _mm512_set1_ps(block.softmax.take_rescaling(row));
-      if (first_chunk) continue;  // nothing was summed yet
-      for (int64_t k = 0; k < layout_.whole; k += kLanes) {
-        float* sums = block.sums + (k / 32 * kRows + row) * 32 + k % 32;
-        _mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
-      }
-    }
-  }
-
-  void end(int64_t b) const {
-    const Block block = at(b);
-    auto* out = static_cast<uint16_t*>(group_.out) + b * kRows * group_.out_stride;
-    for (int64_t row = 0; row < rows_of(b); ++row) {
-      const __m512 inverse = _mm512_set1_ps(1.0F / block.softmax.sum(row));
-      for (int64_t k = 0; k < group_.width; k += kLanes) {
-        const float* sums = block.sums + (k / 32 * kRows + row) * 32 + k % 32;
-        const __m512 all = group_.num_tiles == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums);
-        _mm256_storeu_si256(
-            reinterpret_cast<__m256i*>(out + row * group_.out_stride + k),
-            reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_mul_ps(all, inverse))));
-      }
-    }
-  }
-
   const AttentionGroup& group_;
-  Layout layout_;
+  int64_t whole_;
   float* scores_;
   uint16_t* probabilities_;
-  char* blocks_;
+  QueryBlocks<kRows> blocks_;
 };
 
 }  // namespace
 
 int64_t attention_scratch_avx512bf16(int64_t num_rows, int64_t width) {
-  return Layout::kScoreBytes + Layout::kProbabilityBytes +
-         (num_rows + kRows - 1) / kRows * Layout(width).block_bytes();
+  return kScoreBytes + kProbabilityBytes + QueryBlocks<kRows>::bytes(num_rows, width);
 }
 
 void attend_avx512bf16(const AttentionGroup& group, void* scratch) { Group(group, scratch).run(); }
@@ -243,8 +138,7 @@ void pack_keys_avx512bf16(const uint16_t* keys, int64_t stride, int64_t count, i
   const int64_t whole = whole_width(width);
   for (int64_t s = 0; s < kKeysInTile; s += kLanes) {
     for (int64_t k = 0; k < whole; k += 2 * kLanes) {
-      const int64_t left = width - k;
-      const __mmask32 mask = left >= 32 ? 0xffffffffU : (1U << left) - 1;
+      const __mmask32 mask = first_of_32(width - k);
       __m512i rows[kLanes];
       for (int64_t i = 0; i < kLanes; ++i) {
         rows[i] = s + i < count ? _mm512_maskz_loadu_epi16(mask, keys + (s + i) * stride + k)

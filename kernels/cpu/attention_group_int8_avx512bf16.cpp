@@ -9,15 +9,11 @@
 // The dot products of VNNI multiply unsigned numbers with signed ones: queries have 128 added, and
 // sums of scores begin with what that adds, taken away.
 
-// gcc 12 takes the undefined pass-through operands of its own intrinsics for a mistake of the
-// caller (bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include "kernels/cpu/attention_group.h"
+#include "kernels/cpu/far_scores_avx512.h"
+#include "kernels/cpu/int8_step.h"
+#include "kernels/cpu/intrinsics.h"
+#include "kernels/cpu/lanes_avx512.h"
 #include "kernels/cpu/power_of_two_avx512.h"
 
 namespace sora::kernels::cpu {
@@ -25,17 +21,9 @@ namespace {
 
 constexpr int64_t kRows = 48;  // of queries
 constexpr int64_t kTilesInChunk = 4;
-constexpr int64_t kLanes = 16;
 constexpr int64_t kKeys = kKeysInInt8Tile;
 constexpr int64_t kQuads = kKeys / 4;
-constexpr float kMost = 127.0F, kLeast = 1e-30F;
 constexpr float kMinusInfinity = -__builtin_inff();
-
-inline __m512 widened(const uint16_t* x, int64_t left) {
-  const __mmask16 mask = left >= kLanes ? 0xffff : left <= 0 ? 0 : (1U << left) - 1;
-  return _mm512_castsi512_ps(
-      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, x)), 16));
-}
 
 // x [rows of kStep dwords apart] times `right` [count][32 or 64 columns][4], to int32 sums.
 template <int kNumRows, int kNumVectors>
@@ -47,8 +35,8 @@ struct Registers {
     for (int i = 0; i < kNumRows; ++i) {
 #pragma GCC unroll 4
       for (int v = 0; v < kNumVectors; ++v)
-        sums[i][v] = first == nullptr ? _mm512_setzero_si512()
-                                      : _mm512_loadu_si512(first + v * kLanes);
+        sums[i][v] =
+            first == nullptr ? _mm512_setzero_si512() : _mm512_loadu_si512(first + v * kLanes);
     }
   }
   __attribute__((always_inline)) void add(const uint8_t* x, int64_t stride, const int8_t* right,
@@ -126,9 +114,9 @@ class Group {
     return left < kRows ? left : kRows;
   }
   Int8KeyTile key_tile(int32_t tile) const {
-    return int8_key_tile(
-        static_cast<char*>(const_cast<void*>(group_.keys)) + tile * int8_key_tile_bytes(group_.width),
-        group_.width);
+    return int8_key_tile(static_cast<char*>(const_cast<void*>(group_.keys)) +
+                             tile * int8_key_tile_bytes(group_.width),
+                         group_.width);
   }
 
   void begin(int64_t b) const {
@@ -141,16 +129,14 @@ class Group {
       __m512 top = _mm512_setzero_ps();
       for (int64_t k = 0; k < width; k += kLanes)
         top = _mm512_max_ps(top, _mm512_abs_ps(widened(from + k, width - k)));
-      const float most = _mm512_reduce_max_ps(top);
-      const bool is_zero = most < kLeast;
-      block.state->q_scale[row] = is_zero ? 0.0F : most / kMost;
-      const __m512 inverse = _mm512_set1_ps(is_zero ? 0.0F : kMost / most);
+      const Int8Step step = int8_step(_mm512_reduce_max_ps(top));
+      block.state->q_scale[row] = step.size;
+      const __m512 inverse = _mm512_set1_ps(step.inverse);
       for (int64_t k = 0; k < whole; k += kLanes) {
         const __m512 x = k < width ? widened(from + k, width - k) : _mm512_setzero_ps();
         const __m512i number = _mm512_cvtps_epi32(_mm512_mul_ps(x, inverse));
-        _mm_storeu_si128(
-            reinterpret_cast<__m128i*>(block.q + row * whole + k),
-            _mm512_cvtusepi32_epi8(_mm512_add_epi32(number, _mm512_set1_epi32(128))));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(block.q + row * whole + k),
+                         _mm512_cvtusepi32_epi8(_mm512_add_epi32(number, _mm512_set1_epi32(128))));
       }
     }
     for (int64_t row = 0; row < kRows; ++row) {
@@ -210,7 +196,7 @@ class Group {
     for (int64_t row = 0; row < kRows; ++row) tops[row] = kMinusInfinity;
     for (int64_t t = 0; t < count; ++t) {
       const Int8KeyTile keys = key_tile(tiles[t]);
-      const float* bias = group_.bias != nullptr            ? group_.bias + tiles[t] * kKeys
+      const float* bias = group_.bias != nullptr         ? group_.bias + tiles[t] * kKeys
                           : tiles[t] == group_.last_tile ? group_.last_bias
                                                          : nullptr;
       for (int64_t row = 0; row < kRows; ++row) {
@@ -221,7 +207,8 @@ class Group {
           __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(scores + i)),
                                    _mm512_mul_ps(_mm512_loadu_ps(keys.scale + i), scale));
           if (group_.scales_far)
-            x = scaled_if_far(x, tiles[t] * kKeys + i - group_.first_token - first_row - row);
+            x = scaled_if_far(group_, x,
+                              tiles[t] * kKeys + i - group_.first_token - first_row - row);
           if (bias != nullptr) x = _mm512_add_ps(x, _mm512_loadu_ps(bias + i));
           top = _mm512_max_ps(top, x);
           _mm512_storeu_ps(scores + i, x);
@@ -254,10 +241,9 @@ class Group {
     for (int64_t row = 0; row < kRows; row += kLanes) {
       const __m512 top = _mm512_load_ps(tops + row), before = _mm512_load_ps(state.m + row);
       const __m512 m = _mm512_max_ps(before, top);
-      const __mmask16 hidden =
-          _mm512_cmp_ps_mask(m, _mm512_set1_ps(kMinusInfinity), _CMP_EQ_OQ);
-      const __m512 old = _mm512_mask_mov_ps(power_of_two(_mm512_sub_ps(before, m)), hidden,
-                                            _mm512_setzero_ps());
+      const __mmask16 hidden = _mm512_cmp_ps_mask(m, _mm512_set1_ps(kMinusInfinity), _CMP_EQ_OQ);
+      const __m512 old =
+          _mm512_mask_mov_ps(power_of_two(_mm512_sub_ps(before, m)), hidden, _mm512_setzero_ps());
       const __m512 now =
           _mm512_mask_mov_ps(power_of_two(_mm512_sub_ps(top, m)), hidden, _mm512_setzero_ps());
       _mm512_store_ps(kept + row, old);
@@ -266,17 +252,6 @@ class Group {
       const __m512 sum = _mm512_mul_ps(_mm512_load_ps(sums + row), now);
       _mm512_store_ps(state.sum + row, _mm512_fmadd_ps(_mm512_load_ps(state.sum + row), old, sum));
     }
-  }
-
-  // `distance`: of the first key's token from the query's.
-  __m512 scaled_if_far(__m512 scores, int64_t distance) const {
-    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i away =
-        _mm512_abs_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(distance))));
-    __mmask16 mask =
-        _mm512_cmpgt_epi32_mask(away, _mm512_set1_epi32(static_cast<int>(group_.window)));
-    mask = _mm512_mask_cmp_ps_mask(mask, scores, _mm512_setzero_ps(), _CMP_GT_OQ);
-    return _mm512_mask_mul_ps(scores, mask, scores, _mm512_set1_ps(group_.far_factor));
   }
 
   void end(int64_t b) const {
@@ -336,11 +311,11 @@ void int8_value_scales_avx512bf16(const uint16_t* values, int64_t stride, int64_
   for (int64_t k = 0; k < whole_width(width); k += kLanes) {
     __m512 top = _mm512_setzero_ps();
     for (int64_t s = 0; s < count && k < width; ++s) {
-      const __m512 value = _mm512_sub_ps(widened(values + s * stride + k, width - k),
-                                         _mm512_loadu_ps(mean + k));
+      const __m512 value =
+          _mm512_sub_ps(widened(values + s * stride + k, width - k), _mm512_loadu_ps(mean + k));
       top = _mm512_max_ps(top, _mm512_abs_ps(value));
     }
-    _mm512_storeu_ps(scale + k, _mm512_div_ps(top, _mm512_set1_ps(kMost)));
+    _mm512_storeu_ps(scale + k, _mm512_div_ps(top, _mm512_set1_ps(kInt8Most)));
   }
 }
 
@@ -357,44 +332,42 @@ void pack_keys_int8_avx512bf16(const uint16_t* keys, int64_t stride, int64_t cou
       const __m512 value = _mm512_sub_ps(widened(from + k, width - k), _mm512_loadu_ps(mean + k));
       top = _mm512_max_ps(top, _mm512_abs_ps(value));
     }
-    const float most = _mm512_reduce_max_ps(top);
-    const bool is_zero = most < kLeast;
-    to.scale[s] = is_zero ? 0.0F : most / kMost;
-    const __m512 inverse = _mm512_set1_ps(is_zero ? 0.0F : kMost / most);
+    const Int8Step step = int8_step(_mm512_reduce_max_ps(top));
+    to.scale[s] = step.size;
+    const __m512 inverse = _mm512_set1_ps(step.inverse);
     __m512i sum = _mm512_setzero_si512();
     for (int64_t k = 0; k < whole; k += kLanes) {
-      const __m128i numbers = k < width && s < count ? rounded(from + k, mean + k, width - k, inverse)
-                                                     : _mm_setzero_si128();
+      const __m128i numbers = k < width && s < count
+                                  ? rounded(from + k, mean + k, width - k, inverse)
+                                  : _mm_setzero_si128();
       _mm_storeu_si128(reinterpret_cast<__m128i*>(rows[s] + k), numbers);
       sum = _mm512_add_epi32(sum, _mm512_cvtepi8_epi32(numbers));
     }
     to.first[s] = -128 * _mm512_reduce_add_epi32(sum);
   }
-  // Four numbers of each key side by side: transposed 4 x 4 at a time.
-  for (int64_t s = 0; s < kKeys; s += 4) {
-    for (int64_t k = 0; k < whole; k += kLanes) {
-      const auto row = [&](int64_t i) {
-        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[s + i] + k));
-      };
-      const __m128i a = _mm_unpacklo_epi32(row(0), row(1)), b = _mm_unpacklo_epi32(row(2), row(3)),
-                    c = _mm_unpackhi_epi32(row(0), row(1)), d = _mm_unpackhi_epi32(row(2), row(3));
-      const __m128i quads[4] = {_mm_unpacklo_epi64(a, b), _mm_unpackhi_epi64(a, b),
-                                _mm_unpacklo_epi64(c, d), _mm_unpackhi_epi64(c, d)};
-      for (int64_t q = 0; q < 4; ++q)
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to.numbers + (k / 4 + q) * kKeys * 4 + s * 4),
-                         quads[q]);
+  // Four numbers of each key side by side.
+  for (int64_t s = 0; s < kKeys; s += kLanes) {
+    for (int64_t k = 0; k < whole; k += 4 * kLanes) {
+      const int64_t quads = (whole - k) / 4 < kLanes ? (whole - k) / 4 : kLanes;
+      __m512i keys_by_quads[kLanes];
+      for (int64_t i = 0; i < kLanes; ++i)
+        keys_by_quads[i] = _mm512_maskz_loadu_epi32(first_of_16(quads), rows[s + i] + k);
+      transpose(keys_by_quads);
+      for (int64_t q = 0; q < quads; ++q)
+        _mm512_storeu_si512(to.numbers + (k / 4 + q) * kKeys * 4 + s * 4, keys_by_quads[q]);
     }
   }
 }
 
 void pack_values_int8_avx512bf16(const uint16_t* values, int64_t stride, int64_t count,
-                                 int64_t width, const float* mean, const float* scale, int8_t* tile) {
+                                 int64_t width, const float* mean, const float* scale,
+                                 int8_t* tile) {
   for (int64_t quad = 0; quad < kQuads; ++quad) {
     // In the order in which 32-bit numbers are packed to bytes: Group::softmax().
     const int64_t s = 16 * (quad % 4) + 4 * (quad / 4);
     for (int64_t k = 0; k < whole_width(width); k += kLanes) {
       const __m512 step = _mm512_loadu_ps(scale + k);
-      const __mmask16 any = _mm512_cmp_ps_mask(step, _mm512_set1_ps(kLeast), _CMP_GE_OQ);
+      const __mmask16 any = _mm512_cmp_ps_mask(step, _mm512_set1_ps(kInt8Least), _CMP_GE_OQ);
       const __m512 inverse = _mm512_maskz_div_ps(any, _mm512_set1_ps(1.0F), step);
       const auto row = [&](int64_t i) {
         return s + i < count && k < width

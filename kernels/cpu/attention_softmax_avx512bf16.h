@@ -3,11 +3,12 @@
 // units for such processors only, each of which keeps its own copy.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstdint>
 
 #include "kernels/cpu/attention_group.h"
+#include "kernels/cpu/far_scores_avx512.h"
+#include "kernels/cpu/intrinsics.h"
+#include "kernels/cpu/lanes_avx512.h"
 #include "kernels/cpu/power_of_two_avx512.h"
 
 namespace sora::kernels::cpu {
@@ -71,8 +72,7 @@ class TileSoftmax {
         tiles_(tiles),
         scores_(scores),
         probabilities_(probabilities),
-        scale_(_mm512_set1_ps(group.scale)),
-        far_factor_(_mm512_set1_ps(group.far_factor)) {}
+        scale_(_mm512_set1_ps(group.scale)) {}
 
   void add_tile() { end_ += kRows; }
 
@@ -140,8 +140,8 @@ class TileSoftmax {
     __m512 low = _mm512_load_ps(scores), high = _mm512_load_ps(scores + 16);
     if (kFar) {
       const int64_t token = first_row_ + row;
-      low = scaled_if_far(low, first_key_ - token);
-      high = scaled_if_far(high, first_key_ + 16 - token);
+      low = scaled_if_far(group_, low, first_key_ - token);
+      high = scaled_if_far(group_, high, first_key_ + kLanes - token);
     }
     __m512 add_low = minus_m, add_high = minus_m;
     if (kBiased) {
@@ -149,17 +149,6 @@ class TileSoftmax {
       add_high = _mm512_add_ps(minus_m, _mm512_loadu_ps(bias_ + 16));
     }
     return {_mm512_fmadd_ps(low, scale_, add_low), _mm512_fmadd_ps(high, scale_, add_high)};
-  }
-
-  // `distance`: of the first key's token from the query's.
-  __m512 scaled_if_far(__m512 scores, int64_t distance) const {
-    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i away =
-        _mm512_abs_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(distance))));
-    __mmask16 mask =
-        _mm512_cmpgt_epi32_mask(away, _mm512_set1_epi32(static_cast<int>(group_.window)));
-    mask = _mm512_mask_cmp_ps_mask(mask, scores, _mm512_setzero_ps(), _CMP_GT_OQ);
-    return _mm512_mask_mul_ps(scores, mask, scores, far_factor_);
   }
 
   __attribute__((always_inline)) void put(int64_t row, Logits x) {
@@ -207,8 +196,7 @@ class TileSoftmax {
     for (int64_t t = 0; t < tile_; ++t) {
       uint16_t* p = probabilities_ + (t * kRows + row) * kKeysInTile;
       for (int64_t i = 0; i < kKeysInTile; i += 16) {
-        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<__m256i*>(p + i));
-        const __m512 wide = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+        const __m512 wide = widened(_mm256_loadu_si256(reinterpret_cast<__m256i*>(p + i)));
         _mm256_storeu_si256(
             reinterpret_cast<__m256i*>(p + i),
             reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_mul_ps(wide, factor))));
@@ -226,7 +214,7 @@ class TileSoftmax {
   const int32_t* tiles_;
   const float* scores_;
   uint16_t* probabilities_;
-  __m512 scale_, far_factor_, highest_;
+  __m512 scale_, highest_;
   int64_t next_ = 0, end_ = 0, tile_ = 0;
   Form form_ = nullptr;
   const float* bias_ = nullptr;

@@ -2,7 +2,7 @@
 // keeps its own copy.
 #pragma once
 
-#include <immintrin.h>
+#include "kernels/cpu/intrinsics.h"
 
 namespace sora::kernels::cpu {
 namespace {

@@ -3,17 +3,11 @@
 // flags must not be merged by the linker.
 #pragma once
 
-// GCC 12 takes the deliberately undefined operands of its own intrinsics for mistakes.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/cpu/intrinsics.h"
 #include "kernels/cpu/rms_norm_silu.h"
 
 namespace sora::kernels::cpu {

@@ -3,21 +3,14 @@
 // its own copy.
 #pragma once
 
-// gcc 12 takes the undefined pass-through operands of its own intrinsics for a mistake of the
-// caller (bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
+#include "kernels/cpu/intrinsics.h"
+#include "kernels/cpu/lanes_avx512.h"
 #include "kernels/cpu/power_of_two_avx512.h"
 #include "kernels/cpu/tile_product.h"
 
 namespace sora::kernels::cpu {
 namespace {
 
-constexpr int64_t kLanes = 16;
 constexpr int64_t kSums = kPieceRows * kPieceRows;
 
 inline __m512 gated(__m512 z, SigmoidGate gate) {
@@ -81,8 +74,7 @@ class Finish {
       _mm512_storeu_si512(product_.packed_y + piece * kSums + place % kPieceRows * kPieceRows, y);
       return;
     }
-    const int64_t left = product_.columns - panel_ * kPieceRows;
-    const __mmask32 mask = left >= 32 ? 0xffffffffU : (1U << left) - 1;
+    const __mmask32 mask = first_of_32(product_.columns - panel_ * kPieceRows);
     _mm512_mask_storeu_epi16(product_.y + place * product_.columns + panel_ * kPieceRows, mask, y);
   }
 

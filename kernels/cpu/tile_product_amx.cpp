@@ -1,11 +1,4 @@
-// gcc 12 takes the undefined pass-through operands of its own intrinsics for a mistake of the
-// caller (bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
+#include "kernels/cpu/intrinsics.h"
 #include "kernels/cpu/tile_config_amx.h"
 #include "kernels/cpu/tile_finish_avx512bf16.h"
 #include "kernels/cpu/tile_product.h"

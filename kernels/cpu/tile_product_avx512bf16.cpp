@@ -1,13 +1,6 @@
 // Note [Tile products] on the vector units.
 
-// gcc 12 takes the undefined pass-through operands of its own intrinsics for a mistake of the
-// caller (bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
+#include "kernels/cpu/intrinsics.h"
 #include "kernels/cpu/tile_finish_avx512bf16.h"
 #include "kernels/cpu/tile_product.h"
 
@@ -22,8 +15,7 @@ constexpr int64_t kSteps = kPieceBytes / 4;
 // sum + four bytes of x, the same for all columns, times those of 16 columns.
 template <bool kInt8>
 inline __attribute__((always_inline)) __m512 add_product(__m512 sum, __m512i x, __m512i weight) {
-  if (kInt8)
-    return _mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(sum), x, weight));
+  if (kInt8) return _mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(sum), x, weight));
   return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(weight));
 }
 
@@ -79,9 +71,9 @@ void multiply(const TileProduct& product, int64_t first_block, int64_t num_block
         const char* const right = weight + (panel * product.pieces + begin) * kPieceSize;
         for (int64_t row = 0; row < rows; row += kRows) {
           const int64_t block = first_block + row / kPieceRows;
-          multiply_rows<kInt8>(x + (block * product.pieces + begin) * kPieceSize +
-                                   row % kPieceRows * kPieceBytes,
-                               right, end - begin, begin == 0, sums + row * kPieceRows);
+          multiply_rows<kInt8>(
+              x + (block * product.pieces + begin) * kPieceSize + row % kPieceRows * kPieceBytes,
+              right, end - begin, begin == 0, sums + row * kPieceRows);
         }
       }
       if (pass_end == product.pieces) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/cpu/int8_step.h"
 #include "kernels/cpu/tile_product.h"
 
 namespace sora::kernels::cpu {
@@ -31,19 +32,18 @@ float gated(float z, SigmoidGate gate) {
 }
 
 void quantise_row(const uint16_t* x, int64_t depth, bool biased, int8_t* to, float* scale) {
-  constexpr float kMost = 127.0F, kLeast = 1e-30F;
   float top = 0.0F;
   for (int64_t k = 0; k < depth; ++k) {
     const float size = std::abs(from_bf16(x[k]));
     if (size > top || std::isnan(size)) top = size;
     if (std::isnan(top)) break;
   }
-  const bool is_zero = top < kLeast;
-  *scale = is_zero ? 0.0F : top / kMost;
-  const float inverse = is_zero ? 0.0F : kMost / top;
+  const Int8Step step = int8_step(top);
+  *scale = step.size;
   for (int64_t k = 0; k < depth; ++k) {
-    const float value = std::nearbyint(from_bf16(x[k]) * inverse);
-    const int whole = std::isfinite(value) ? static_cast<int>(std::clamp(value, -128.0F, 127.0F)) : 0;
+    const float value = std::nearbyint(from_bf16(x[k]) * step.inverse);
+    const int whole =
+        std::isfinite(value) ? static_cast<int>(std::clamp(value, -128.0F, 127.0F)) : 0;
     to[k / kPieceBytes * kPieceSize + k % kPieceBytes] =
         static_cast<int8_t>(biased ? whole ^ 0x80 : whole);
   }
@@ -103,7 +103,8 @@ void multiply_tiles_int8(const TileProduct& product, int64_t first_block, int64_
       }
       for (int64_t i = 0; i < width; ++i) {
         const int64_t column = first_column + i;
-        float z = static_cast<float>(sums[i]) * (product.column_scale[column] * product.row_scale[row]);
+        float z =
+            static_cast<float>(sums[i]) * (product.column_scale[column] * product.row_scale[row]);
         if (product.bias != nullptr) z += product.bias[column];
         product.y[row * product.columns + column] = to_bf16(gated(z, product.gate));
       }
