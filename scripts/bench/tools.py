@@ -82,18 +82,22 @@ def joint_ratio(clip, first_new):
     return float(all_steps[first_new - 1] / max(np.median(all_steps), 0.5))
 
 
-def path_of(clip, place, colour):
-    """The object's middle in each frame, in widths: [F, 2], NaN where it is not seen."""
+def parts_of(clip, place, colour):
+    """The largest part of each frame that has the colour and not the place's: masks [F, h, w]."""
     small = _shrink(clip)
     size = (clip.shape[0], clip.shape[1], clip.shape[2])
     far = _distance_to(place, small, size, ROWS) > FAR
     mine = far & (_named_colour(small) == _NAMES.index(colour))
+    return np.stack([_largest_component(mask)[0] for mask in mine])
+
+
+def path_of(clip, place, colour):
+    """The object's middle in each frame, in widths: [F, 2], NaN where it is not seen."""
     path = np.full((len(clip), 2), np.nan)
-    for frame, mask in enumerate(mine):
-        part, _ = _largest_component(mask)
+    for frame, part in enumerate(parts_of(clip, place, colour)):
         if part.sum() >= 8:
             ys, xs = np.nonzero(part)
-            path[frame] = xs.mean() / mask.shape[1], ys.mean() / mask.shape[1]
+            path[frame] = xs.mean() / part.shape[1], ys.mean() / part.shape[1]
     return path
 
 
@@ -273,11 +277,13 @@ def measure_storyboard(runner, cases):
         board = runner.folder / f"board-{seed}.json"
         board.write_text(json.dumps({"duration": 2, "cards": [{"at": 0, "text": text}, {"at": 1, "text": new_text}]}))
         made = runner.run("generate", "--storyboard", board, "--size", f"{WIDTH}x{HEIGHT}", "--seed", seed)
-        old, new = (np.nan_to_num(~np.isnan(path_of(made, scene.place, c)).any(1)) for c in (scene.things[0].colour, colour))
-        # The frame that best parts "the old colour is seen" from "the new one is".
-        scores = [old[:f].sum() - new[:f].sum() + new[f:].sum() - old[f:].sum() for f in range(len(made) + 1)]
+        old, new = (parts_of(made, scene.place, c).sum((1, 2)) for c in (scene.things[0].colour, colour))
+        # +1 where the object has the old colour, -1 the new one: by the larger part, as edges and moons have colours too.
+        has = np.sign(np.where(np.maximum(old, new) >= 8, old - new, 0))
+        # The frame that best parts the old colour from the new one.
+        scores = [has[:f].sum() - has[f:].sum() for f in range(len(made) + 1)]
         change = int(np.argmax(scores))
-        hits.append(bool(old[:change].any() and new[change:].any() and abs(change / FPS - 1) <= 0.4))
+        hits.append(bool((has[:change] > 0).any() and (has[change:] < 0).any() and abs(change / FPS - 1) <= 0.4))
     return {"change within 0.4 s": share(hits)}
 
 

@@ -153,7 +153,7 @@ psnr() {
   [ "$status" -eq 0 ]
   [[ "$output" == *"frames 0-4 known"*"frames 4-8 free: a cat"*"frames 8-16 known"* ]]
   run tool remix "$S/a.mkv" "a cat" --strength subtle -n
-  [[ "$output" == *"guided to 0.35: a cat"* ]]
+  [[ "$output" == *"guided to 0.75: a cat"* ]]
 }
 
 @test "what a tool made is made again from its recipe" {
