@@ -86,6 +86,9 @@ void add_runtime_options(CLI::App& app, Runtime& runtime) {
       {"--tiny-vae", &runtime.files.tiny_vae, "FILE",
        "A tiny decoder (TAEHV: taew2_1, taew2_2) to decode with instead of the VAE, for previews"},
       {"--low-noise", &runtime.files.transformer_2, "FILE", "Likewise the low-noise expert of Wan 2.2 A14B"},
+      {"--vace", &runtime.files.vace, "FILE",
+       "A VACE module, the control branch in a file of its own, to run a text-to-video transformer with; a path or the name of "
+       "one among the transformers"},
   };
   for (const auto& file : files) {
     app.add_option(file.option, *file.value, file.help)->type_name(file.type)->group(group);

@@ -71,7 +71,10 @@ bool is_same_model(const Runtime& a, const Runtime& b) { return a.model == b.mod
 bool fits_in_memory(const ModelInfo& model) {
   const int64_t memory = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
   int64_t weights = Checkpoint::open(model.parts.transformer).num_bytes() + Checkpoint::open(model.parts.vae).num_bytes();
-  if (model.has_two_experts()) weights += Checkpoint::open(model.parts.transformer_2).num_bytes();
+  for (const std::filesystem::path& path :
+       {model.parts.transformer_2, model.parts.control, model.parts.control_2}) {
+    if (!path.empty()) weights += Checkpoint::open(path).num_bytes();
+  }
   return weights < memory / 2;
 }
 

@@ -23,6 +23,8 @@ SORA_EXPORT LoraChoice parse_lora_choice(std::string_view text);  // throws Erro
 // Paths; empty: found beside the model or among those of `models_dir`.
 struct ModelFiles {
   std::string transformer_2;  // the low-noise expert
+  std::string
+      vace;  // a control branch in a file of its own, or its name among those of `models_dir`
   std::string vae;
   std::string text_encoder;
   std::string tokenizer;

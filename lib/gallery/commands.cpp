@@ -34,6 +34,7 @@ constexpr Flag kGenerateFlags[] = {
     {"/model", "--model"},
     {"/dtype", "--dtype"},
     {"/files/transformer_2", "--low-noise"},
+    {"/files/vace", "--vace"},
     {"/files/vae", "--vae"},
     {"/files/text_encoder", "--text-encoder"},
     {"/files/tokenizer", "--tokenizer"},

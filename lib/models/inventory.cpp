@@ -115,11 +115,21 @@ json entry(const std::string& name, const char* kind, const fs::path& path) {
   }
 }
 
+// For --vace; null where the file is none.
+json module_entry(const std::string& name, const fs::path& path, const Checkpoint& checkpoint) {
+  if (!find_part(checkpoint, kWanControlPart)) return nullptr;
+  return {{"name", name},
+          {"kind", "VACE module"},
+          {"path", path.string()},
+          {"family", ""},
+          {"bytes", checkpoint.num_bytes()}};
+}
+
 // A transformer's file alone; its companions may be missing.
 json file_entry(const std::string& name, const fs::path& path) {
   try {
     const Checkpoint checkpoint = Checkpoint::open(path);
-    if (!find_part(checkpoint, kWanTransformerPart)) return nullptr;
+    if (!find_part(checkpoint, kWanTransformerPart)) return module_entry(name, path, checkpoint);
     const auto wan = WanTransformerConfig::from_config(read_config(WanPart::Transformer, path));
     const WanForm form = form_of(wan, wan.out_channels, wan.in_channels == 48);
     const Family& family = nearest_family(form, form == WanForm::Mask, wan.inner_dim());
@@ -184,6 +194,8 @@ json describe_model(const ModelInfo& model) {
   const std::pair<const char*, const fs::path&> kParts[] = {
       {"transformer", model.parts.transformer},
       {"transformer_2", model.parts.transformer_2},
+      {"control", model.parts.control},
+      {"control_2", model.parts.control_2},
       {"text_encoder", model.parts.text_encoder},
       {"image_encoder", model.parts.image_encoder},
       {"vae", model.parts.vae}};

@@ -270,6 +270,21 @@ std::optional<fs::path> find_in_models_dir(const std::string& name, const fs::pa
   return std::nullopt;
 }
 
+// ORG/NAME[@REVISION]/FILE, a single file of a repository; empty where the name is none.
+std::optional<fs::path> find_hub_file(const std::string& name) {
+  const size_t slash = name.find('/', name.find('/') + 1);
+  if (slash == std::string::npos) return std::nullopt;
+  const auto hub_name = parse_hub_name(name.substr(0, slash));
+  const fs::path inside = name.substr(slash + 1);
+  const bool stays = std::none_of(inside.begin(), inside.end(),
+                                  [](const fs::path& part) { return part == ".."; });
+  if (!hub_name || !stays || inside.is_absolute()) return std::nullopt;
+  const fs::path file = find_in_hub_cache(*hub_name) / inside;
+  if (fs::exists(file)) return file;
+  fail(ErrorKind::NotFound, "{}: is not in the snapshot of {} in the Hugging Face cache",
+       inside.string(), hub_name->repository);
+}
+
 }  // namespace
 
 fs::path find_model(const std::string& name, const fs::path& built_in, const ModelFiles& files) {
@@ -285,20 +300,7 @@ fs::path find_model(const std::string& name, const fs::path& built_in, const Mod
   }
   if (fs::exists(name)) return name;
   if (const auto hub_name = parse_hub_name(name)) return find_in_hub_cache(*hub_name);
-  // ORG/NAME[@REVISION]/FILE, a single file of a repository
-  const size_t slash = name.find('/', name.find('/') + 1);
-  if (slash != std::string::npos) {
-    const auto hub_name = parse_hub_name(name.substr(0, slash));
-    const fs::path inside = name.substr(slash + 1);
-    const bool stays = std::none_of(inside.begin(), inside.end(),
-                                    [](const fs::path& part) { return part == ".."; });
-    if (hub_name && stays && inside.is_relative()) {
-      const fs::path file = find_in_hub_cache(*hub_name) / inside;
-      if (fs::exists(file)) return file;
-      fail(ErrorKind::NotFound, "{}: is not in the snapshot of {} in the Hugging Face cache",
-           inside.string(), hub_name->repository);
-    }
-  }
+  if (const auto file = find_hub_file(name)) return *file;
   fail(
       ErrorKind::NotFound,
       "there is no model '{}': neither built in (looked in {}) nor a directory or file{}; see sora "
@@ -315,6 +317,7 @@ ModelPaths find_companions(const fs::path& transformer, const ModelFiles& files,
 
   const auto wan =
       WanTransformerConfig::from_config(read_config(WanPart::Transformer, parts.transformer));
+  find_control(files, parts.transformer, parts, notices);
   parts.vae = find_part_file(
       {"VAE", "--vae", kWanVaePart, kVaeFolders, files.vae}, search,
       [&](const Checkpoint& checkpoint) {
@@ -339,6 +342,37 @@ ModelPaths find_companions(const fs::path& transformer, const ModelFiles& files,
         transformer, notices);
   }
   return parts;
+}
+
+void find_control(const ModelFiles& files, const fs::path& model, ModelPaths& parts,
+                  std::vector<std::string>& notices) {
+  if (files.vace.empty()) return;
+  std::optional<fs::path> named;
+  if (fs::exists(files.vace)) named = files.vace;
+  for (const fs::path& root : roots_of(model, files)) {
+    if (!named) named = find_in_models_dir(files.vace, root);
+  }
+  if (!named) named = find_hub_file(files.vace);
+  if (!named) fail(ErrorKind::NotFound, "--vace {}: there is no such file", files.vace);
+  if (!fs::is_regular_file(*named))
+    fail(ErrorKind::Input, "--vace {}: is no file; a VACE module is one", named->string());
+  parts.control = *named;
+  if (parts.transformer_2.empty()) return;
+
+  parts.control_2 = *named;
+  const std::string name = lower(named->filename().string());
+  const bool is_high = name.find("high") != std::string::npos;
+  if (!is_high && name.find("low") == std::string::npos) return;
+  const char* from = is_high ? "high" : "low";
+  const char* to = is_high ? "low" : "high";
+  const fs::path other = other_expert(*named, from, to);
+  if (other.empty()) {
+    fail(ErrorKind::NotFound,
+         "{}: is by its name the VACE module of the {}-noise expert of two, and {} is not there",
+         named->string(), from, swap_expert(named->filename().string(), from, to));
+  }
+  (is_high ? parts.control_2 : parts.control) = other;
+  notices.push_back(fmt::format("VACE module of the {}-noise expert: {}", to, other.string()));
 }
 
 std::vector<fs::path> transformer_files(const fs::path& models_dir) {

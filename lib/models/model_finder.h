@@ -26,6 +26,14 @@ std::filesystem::path find_model(const std::string& name, const std::filesystem:
 ModelPaths find_companions(const std::filesystem::path& transformer, const ModelFiles& files,
                            std::vector<std::string>& notices);
 
+// Sets parts.control to the VACE module that `files` names: a path, the name of a file among the
+// transformers of `files.models_dir` or of the tree that the model at `model` lies in, or
+// org/name[@revision]/file in the Hugging Face cache. Of two experts each gets its own, told apart
+// by "high" and "low" in their names, or both the same where the name says neither. Throws
+// Error(NotFound) where one is missing.
+void find_control(const ModelFiles& files, const std::filesystem::path& model, ModelPaths& parts,
+                  std::vector<std::string>& notices);
+
 // The weight files in the folders of `models_dir` that hold transformers, sorted.
 std::vector<std::filesystem::path> transformer_files(const std::filesystem::path& models_dir);
 

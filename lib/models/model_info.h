@@ -14,6 +14,7 @@
 #include "lib/models/kept_parts.h"
 #include "lib/models/latents.h"
 #include "lib/models/wan/config.h"
+#include "lib/models/wan/parts.h"
 #include "lib/models/wan/vae_config.h"
 
 namespace sora {
@@ -47,12 +48,20 @@ struct ModelDefaults {
 struct ModelPaths {
   std::filesystem::path transformer;
   std::filesystem::path transformer_2;  // empty: there is one expert
+  std::filesystem::path
+      control;  // VACE's branch, empty where it lies in the transformer's own file
+  std::filesystem::path control_2;  // of the second expert
   std::filesystem::path vae;
   std::filesystem::path text_encoder;
   std::filesystem::path tokenizer;
   std::filesystem::path image_encoder;    // empty where the model has none
   std::filesystem::path tiny_vae;         // decodes instead of the VAE; empty: none was chosen
   std::filesystem::path image_processor;  // empty: CLIP's own
+
+  TransformerFiles expert(bool low_noise) const {
+    return low_noise ? TransformerFiles{transformer_2, control_2}
+                     : TransformerFiles{transformer, control};
+  }
 };
 
 // What of the model is in memory at a time (lib/pipelines/memory_plan.h decides).

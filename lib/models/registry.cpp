@@ -136,9 +136,8 @@ void check_loras(ModelInfo& model) {
   if (model.loras.empty()) return;
   for (const bool low_noise : {false, true}) {
     if (low_noise && !model.has_two_experts()) break;
-    const auto& path = low_noise ? model.parts.transformer_2 : model.parts.transformer;
-    const WanLoras loras =
-        read_wan_loras(model.loras, low_noise, *open_weights(WanPart::Transformer, path));
+    const auto weights = open_transformer(model.parts.expert(low_noise));
+    const WanLoras loras = read_wan_loras(model.loras, low_noise, *weights);
     const char* expert = !model.has_two_experts() ? "" : low_noise ? "low noise, " : "high noise, ";
     for (const std::string& line : loras.report) model.notices.push_back(expert + line);
   }
@@ -159,9 +158,21 @@ void replace_parts(const ModelFiles& files, ModelPaths& parts) {
   replace(files.image_encoder, "--image-encoder", parts.image_encoder);
 }
 
+// Modules of two experts are for transformers of one config, and have one themselves.
+void check_second_control(const ModelInfo& model) {
+  if (model.parts.control_2.empty()) return;
+  const WanTransformerConfig second = read_transformer_config(model.parts.expert(true));
+  if (second.vace_layers != model.transformer.vace_layers ||
+      second.vace_in_channels != model.transformer.vace_in_channels) {
+    fail(ErrorKind::Input,
+         "{}: its control blocks differ from those of {}; two experts have the same",
+         model.parts.control_2.string(), model.parts.control.string());
+  }
+}
+
 void read_part_configs(ModelInfo& model) {
-  model.transformer =
-      WanTransformerConfig::from_config(read_config(WanPart::Transformer, model.parts.transformer));
+  model.transformer = read_transformer_config(model.parts.expert(false));
+  check_second_control(model);
   model.vae = WanVaeConfig::from_config(read_config(WanPart::Vae, model.parts.vae));
   model.wants_image_embeds = model.transformer.image_dim.has_value();
 }
@@ -212,6 +223,7 @@ ModelInfo read_directory(const std::string& name, const std::filesystem::path& p
   }
   directory.check_all_used();
   replace_parts(files, model.parts);
+  find_control(files, model.path, model.parts, model.notices);
 
   read_part_configs(model);
   if (model.wants_image_embeds && model.parts.image_encoder.empty()) {

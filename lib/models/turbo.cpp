@@ -81,8 +81,7 @@ void apply_turbo(const ModelFiles& files, ModelInfo& model) {
   const DistillationRow* chosen = nullptr;
   for (const bool low_noise : {false, true}) {
     if (low_noise && !model.has_two_experts()) break;
-    const auto weights = open_weights(
-        WanPart::Transformer, low_noise ? model.parts.transformer_2 : model.parts.transformer);
+    const auto weights = open_transformer(model.parts.expert(low_noise));
     // One made for this expert comes before one that says nothing.
     const auto says = [](const fs::path& file, const char* word) {
       return lower_name(file).find(word) != std::string::npos;

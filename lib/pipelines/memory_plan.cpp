@@ -184,9 +184,9 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   MemoryPlan memory;
   memory.limit = limit.value_or(free_memory());
   PartBytes transformer;
-  for (const auto& path : {model.parts.transformer, model.parts.transformer_2}) {
-    if (path.empty()) continue;
-    const auto checkpoint = open_weights(WanPart::Transformer, path);
+  for (const bool low_noise : {false, true}) {
+    if (low_noise && !model.has_two_experts()) break;
+    const auto checkpoint = open_transformer(model.parts.expert(low_noise));
     const PartBytes expert =
         measure(*checkpoint, scalar_type(plan), arithmetic_of(plan).int8_products);
     if (expert.layers > transformer.layers) transformer = expert;

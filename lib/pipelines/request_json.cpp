@@ -19,7 +19,7 @@ constexpr ModelFileRow kModelFiles[] = {
     {"transformer_2", &ModelFiles::transformer_2}, {"vae", &ModelFiles::vae},
     {"text_encoder", &ModelFiles::text_encoder},   {"tokenizer", &ModelFiles::tokenizer},
     {"image_encoder", &ModelFiles::image_encoder}, {"models_dir", &ModelFiles::models_dir},
-    {"tiny_vae", &ModelFiles::tiny_vae},
+    {"tiny_vae", &ModelFiles::tiny_vae},           {"vace", &ModelFiles::vace},
 };
 
 json to_json(const ModelFiles& files) {

@@ -17,9 +17,14 @@ bool lies_in(const fs::path& part, const fs::path& directory) {
 std::vector<FileDigest> digest_model(const ModelInfo& model, const DigestCache& cache,
                                      const Observer& observer) {
   const std::pair<const char*, const fs::path&> parts[] = {
-      {"image_encoder", model.parts.image_encoder}, {"text_encoder", model.parts.text_encoder},
-      {"tokenizer", model.parts.tokenizer},         {"transformer", model.parts.transformer},
-      {"transformer_2", model.parts.transformer_2}, {"tiny_vae", model.parts.tiny_vae},
+      {"control", model.parts.control},
+      {"control_2", model.parts.control_2},
+      {"image_encoder", model.parts.image_encoder},
+      {"text_encoder", model.parts.text_encoder},
+      {"tokenizer", model.parts.tokenizer},
+      {"transformer", model.parts.transformer},
+      {"transformer_2", model.parts.transformer_2},
+      {"tiny_vae", model.parts.tiny_vae},
       {"vae", model.parts.vae}};
   bool is_whole = fs::is_directory(model.path);
   for (const auto& [name, path] : parts)

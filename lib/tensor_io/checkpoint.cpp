@@ -307,6 +307,20 @@ Checkpoint Checkpoint::renamed(const std::function<std::string(const std::string
   return result;
 }
 
+Checkpoint Checkpoint::with(const Checkpoint& other) const {
+  Checkpoint result = *this;
+  result.description_ = fmt::format("{} with {}", description_, other.description_);
+  result.files_.insert(result.files_.end(), other.files_.begin(), other.files_.end());
+  for (const auto& [name, entry] : other.index_) {
+    if (!result.index_.emplace(name, entry).second) {
+      fail(ErrorKind::Input, "{}: holds tensor \"{}\", which is also in {}", other.description_,
+           name, description_);
+    }
+  }
+  result.scales_.insert(other.scales_.begin(), other.scales_.end());
+  return result;
+}
+
 const TensorInfo& Checkpoint::info(const std::string& name) const {
   const auto found = index_.find(name);
   if (found == index_.end()) fail(ErrorKind::Input, "{}: has no tensor \"{}\"", description_, name);

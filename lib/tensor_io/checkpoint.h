@@ -30,6 +30,9 @@ class Checkpoint {
   // Throws Error(Input) where two get the same name.
   Checkpoint renamed(const std::function<std::string(const std::string&)>& rename) const;
 
+  // The tensors of both. Throws Error(Input) where a name is in both.
+  Checkpoint with(const Checkpoint& other) const;
+
   // Of the first file; see TensorFile::metadata().
   const std::map<std::string, std::string>& metadata() const { return files_.front()->metadata(); }
 

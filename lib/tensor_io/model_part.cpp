@@ -10,6 +10,11 @@ const ModelPart kWanTransformerPart = {
     {"blocks.0.self_attn.q.weight", "blocks.0.attn1.to_q.weight"},
     {"", "model.diffusion_model.", "diffusion_model.", "transformer.", "model.", "module."}};
 
+const ModelPart kWanControlPart = {
+    "VACE control branch",
+    {"vace_blocks.0.self_attn.q.weight", "vace_blocks.0.attn1.to_q.weight"},
+    kWanTransformerPart.prefixes};
+
 const ModelPart kWanVaePart = {
     "Wan VAE",
     {"decoder.middle.0.residual.0.gamma", "decoder.mid_block.resnets.0.norm1.gamma"},

@@ -19,6 +19,7 @@ struct ModelPart {
 };
 
 extern const ModelPart kWanTransformerPart;
+extern const ModelPart kWanControlPart;  // of VACE; in the transformer's file or alone
 extern const ModelPart kWanVaePart;
 extern const ModelPart kClipVisionPart;
 extern const ModelPart kUmt5Part;

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 
@@ -86,6 +87,17 @@ def test_a_single_file_becomes_a_directory_again(sora, tmp_path):
     assert tensors(tmp_path / "again" / "diffusion_pytorch_model.safetensors") == tensors(original)
 
 
+def write_tensors(path, tensors, metadata=None):
+    """A safetensors file of what tensors() gives."""
+    header = {"__metadata__": metadata} if metadata else {}
+    end = 0
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + len(data)]}
+        end += len(data)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values()))
+
+
 def tensors(path):
     data = path.read_bytes()
     length = struct.unpack("<Q", data[:8])[0]
@@ -117,6 +129,121 @@ def test_vace_keeps_its_control_branch_through_a_conversion(sora, tmp_path):
     companions = ["--vae", model / "vae", "--text-encoder", model / "text_encoder", "--tokenizer", model / "tokenizer"]
     one = clip(sora, tmp_path, "vace.safetensors", *companions, "--shift", 16)
     assert one == clip(sora, tmp_path, model)
+
+
+def without_control(config):
+    base = {key: value for key, value in config.items() if not key.startswith("vace_")}
+    return {**base, "_class_name": "WanTransformer3DModel"}
+
+
+def split_vace(model, base, part="transformer", module="vace_module.safetensors"):
+    """The model's transformer without its control branch, in the directory `base`, and the branch as a file of its own, as
+    ComfyUI's wrappers publish it. Returns the file."""
+    whole = tensors(model / part / "diffusion_pytorch_model.safetensors")
+    control = {name: tensor for name, tensor in whole.items() if name.startswith("vace_")}
+    rest = {name: tensor for name, tensor in whole.items() if name not in control}
+    assert control and rest
+    write_tensors(base / part / "diffusion_pytorch_model.safetensors", rest)
+    config = json.loads((model / part / "config.json").read_text())
+    (base / part / "config.json").write_text(json.dumps(without_control(config)))
+    write_tensors(base.parent / module, control)
+    return base.parent / module
+
+
+@pytest.fixture
+def vace(tmp_path):
+    """The small VACE model as a text-to-video model and a module."""
+    base = tmp_path / "base"
+    shutil.copytree(PIPELINES / "vace", base)
+    module = split_vace(PIPELINES / "vace", base)
+    index = json.loads((base / "model_index.json").read_text())
+    index |= {"_class_name": "WanPipeline", "transformer": ["diffusers", "WanTransformer3DModel"]}
+    (base / "model_index.json").write_text(json.dumps(index))
+    return base, module
+
+
+def test_a_base_with_a_vace_module_makes_the_clip_of_the_whole(sora, tmp_path, vace):
+    base, module = vace
+    whole = clip(sora, tmp_path, PIPELINES / "vace")
+    assert clip(sora, tmp_path, base, "--vace", module) == whole
+    assert clip(sora, tmp_path, base) != whole
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_single_files_of_base_and_module_make_the_clip_of_the_whole(sora, tmp_path, prefix):
+    model = PIPELINES / "vace"
+    sora("models", "convert", model, "whole.safetensors")  # under the names of Wan's own code
+    whole = tensors(tmp_path / "whole.safetensors")
+    config = json.loads((model / "transformer" / "config.json").read_text())
+    folder = tmp_path / "models" / "diffusion_models"
+    folder.mkdir(parents=True)
+    rest = {name: tensor for name, tensor in whole.items() if not name.startswith("vace_")}
+    control = {prefix + name: tensor for name, tensor in whole.items() if name.startswith("vace_")}
+    write_tensors(folder / "base.safetensors", rest, {"config": json.dumps(without_control(config))})
+    write_tensors(folder / "module.safetensors", control)
+    companions = ["--vae", model / "vae", "--text-encoder", model / "text_encoder", "--tokenizer", model / "tokenizer",
+                  "--shift", 16]  # fmt: skip
+    listed = json.loads(sora("models", "list", "--models-dir", tmp_path / "models", "--json").stdout)["models"]
+    assert {entry["name"]: entry["kind"] for entry in listed if "odule" in entry["kind"]} == {"module": "VACE module"}
+    one = clip(sora, tmp_path, "base", "--models-dir", tmp_path / "models", "--vace", "module", *companions)
+    assert one == clip(sora, tmp_path, model)
+
+
+def test_two_experts_take_the_modules_that_are_named_after_them(sora, tmp_path):
+    model, base = PIPELINES / "vace_two_experts", tmp_path / "base"
+    shutil.copytree(model, base)
+    high = split_vace(model, base, "transformer", "Fun_VACE_module_A14B_HIGH.safetensors")
+    low = split_vace(model, base, "transformer_2", "Fun_VACE_module_A14B_LOW.safetensors")
+    index = json.loads((base / "model_index.json").read_text())
+    plain = ["diffusers", "WanTransformer3DModel"]
+    index |= {"_class_name": "WanPipeline", "transformer": plain, "transformer_2": plain}
+    (base / "model_index.json").write_text(json.dumps(index))
+    both = ["--shift", 1]  # so that two steps meet both experts
+    whole = clip(sora, tmp_path, model, *both)
+    assert clip(sora, tmp_path, base, "--vace", high, *both) == whole
+    assert clip(sora, tmp_path, base, "--vace", low, *both) == whole
+    same = tmp_path / "for_both.safetensors"
+    shutil.copy(high, same)
+    assert clip(sora, tmp_path, base, "--vace", same, *both) != whole
+    low.unlink()
+    sentence = fault(sora, base, "--vace", high, status=4)
+    assert "Fun_VACE_module_A14B_LOW.safetensors is not there" in sentence
+
+
+def fault(sora, model, *arguments, status):
+    """The one sentence that a clip of the model is refused with."""
+    lines = sora("generate", "a red ball", "-m", model, *arguments, "-o", "no.mp4", status=status).stderr.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_a_module_that_does_not_fit_is_refused_in_one_sentence(sora, tmp_path, vace):
+    base, module = vace
+    control = tensors(module)
+    wide, deep = tmp_path / "wide.safetensors", tmp_path / "deep.safetensors"
+    write_tensors(wide, {name: (dtype, [2 * shape[0], *shape[1:]], 2 * data) for name, (dtype, shape, data) in control.items()})
+    sentence = fault(sora, base, "--vace", wide, status=3)
+    width = control["vace_patch_embedding.weight"][1][0]
+    assert f"{2 * width} wide" in sentence and f"{width} wide" in sentence and "wide.safetensors" in sentence
+    third = {name.replace("blocks.1.", "blocks.2."): each for name, each in control.items() if "blocks.1." in name}
+    write_tensors(deep, control | third)
+    sentence = fault(sora, base, "--vace", deep, status=3)
+    assert "3 control blocks" in sentence and "4 layers" in sentence and "deep.safetensors" in sentence
+
+
+def test_a_module_in_the_wrong_place_is_told_where_it_belongs(sora, tmp_path, vace):
+    base, module = vace
+    assert "--vace" in fault(sora, module, status=3)
+    assert "control branch of its own" in fault(sora, PIPELINES / "vace", "--vace", module, status=2)
+    assert "no such file" in fault(sora, base, "--vace", tmp_path / "none.safetensors", status=4)
+    assert "VACE control branch" in fault(sora, base, "--vace", MODEL / "vae" / "diffusion_pytorch_model.safetensors", status=3)
+
+
+def test_a_clip_of_a_module_is_made_again_from_its_recipe(sora, tmp_path, vace):
+    base, module = vace
+    made = clip(sora, tmp_path, base, "--vace", module)
+    sora("generate", "--recipe", "clip.y4m.json", "-o", "again.y4m")
+    assert (tmp_path / "again.y4m").read_bytes() == made
 
 
 def test_a_reference_on_another_model_is_a_usage_error(sora, tmp_path):

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "lib/core/error.h"
 #include "lib/tensor_io/model_part.h"
 
 namespace sora {
@@ -185,7 +186,20 @@ std::string original_transformer_name(std::string_view diffusers) {
 }
 
 Checkpoint with_transformer_names(const Checkpoint& checkpoint) {
+  if (!find_part(checkpoint, kWanTransformerPart) && find_part(checkpoint, kWanControlPart)) {
+    fail(
+        ErrorKind::Input,
+        "{}: holds a VACE control branch without a transformer; run a text-to-video transformer of "
+        "its width with it: -m TRANSFORMER --vace {}",
+        checkpoint.description(), checkpoint.description());
+  }
   return take_part(checkpoint, kWanTransformerPart, diffusers_transformer_name);
+}
+
+Checkpoint with_control_names(const Checkpoint& checkpoint) {
+  return take_part(checkpoint, kWanControlPart, [](std::string_view name) {
+    return name.starts_with("vace_") ? diffusers_transformer_name(name) : std::string();
+  });
 }
 
 Checkpoint with_vae_names(const Checkpoint& checkpoint) {

@@ -21,6 +21,8 @@ std::string original_transformer_name(std::string_view diffusers);
 // The tensors of one part in diffusers' names. The file may hold other parts too, and have prefixes
 // such as "model.diffusion_model.". Throws Error(Input) where it does not hold the part.
 Checkpoint with_transformer_names(const Checkpoint& checkpoint);
+// Of the control branch (VACE) alone, whether the file holds the rest of a transformer or not.
+Checkpoint with_control_names(const Checkpoint& checkpoint);
 Checkpoint with_vae_names(const Checkpoint& checkpoint);
 Checkpoint with_image_encoder_names(const Checkpoint& checkpoint);
 

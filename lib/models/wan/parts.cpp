@@ -1,5 +1,6 @@
 #include "lib/models/wan/parts.h"
 
+#include "lib/core/error.h"
 #include "lib/core/json_file.h"
 #include "lib/models/wan/names.h"
 #include "lib/models/wan/shapes.h"
@@ -35,16 +36,20 @@ bool has_diffusers_names(const std::filesystem::path& path) {
   return std::filesystem::is_directory(path) && !is_wans_own(path);
 }
 
+// What a file says of itself in its metadata, if it does.
+std::optional<ConfigReader> own_config(const Checkpoint& checkpoint) {
+  const auto found = checkpoint.metadata().find(kConfigEntry);
+  if (found == checkpoint.metadata().end()) return std::nullopt;
+  const std::string description = checkpoint.description() + ": config in its metadata";
+  return ConfigReader(parse_json(found->second, description), description);
+}
+
 }  // namespace
 
 ConfigReader read_config(WanPart part, const std::filesystem::path& path) {
   if (has_diffusers_names(path)) return ConfigReader::open(path / "config.json");
   const Checkpoint checkpoint = row_of(part).with_names(Checkpoint::open(path));
-  const auto own = checkpoint.metadata().find(kConfigEntry);
-  if (own != checkpoint.metadata().end()) {
-    const std::string description = path.string() + ": config in its metadata";
-    return {parse_json(own->second, description), description};
-  }
+  if (const auto own = own_config(checkpoint)) return *own;
   return {row_of(part).config_from_shapes(checkpoint), path.string()};
 }
 
@@ -52,6 +57,30 @@ std::shared_ptr<const Checkpoint> open_weights(WanPart part, const std::filesyst
   Checkpoint checkpoint = Checkpoint::open(path);
   if (has_diffusers_names(path)) return std::make_shared<Checkpoint>(std::move(checkpoint));
   return std::make_shared<Checkpoint>(row_of(part).with_names(checkpoint));
+}
+
+WanTransformerConfig read_transformer_config(const TransformerFiles& files) {
+  const ConfigReader config = read_config(WanPart::Transformer, files.transformer);
+  WanTransformerConfig wan = WanTransformerConfig::from_config(config);
+  if (files.control.empty()) return wan;
+  if (wan.has_control()) {
+    fail(ErrorKind::Usage,
+         "--vace {}: {} has a control branch of its own; --vace is for one without",
+         files.control.string(), files.transformer.string());
+  }
+  const Checkpoint control = with_control_names(Checkpoint::open(files.control));
+  const auto own = own_config(control);
+  add_control_branch(
+      control, own ? WanTransformerConfig::from_config(*own).vace_layers : std::vector<int64_t>(),
+      wan);
+  return wan;
+}
+
+std::shared_ptr<const Checkpoint> open_transformer(const TransformerFiles& files) {
+  auto transformer = open_weights(WanPart::Transformer, files.transformer);
+  if (files.control.empty()) return transformer;
+  const Checkpoint control = with_control_names(Checkpoint::open(files.control));
+  return std::make_shared<Checkpoint>(transformer->with(control));
 }
 
 }  // namespace sora

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "lib/core/config_reader.h"
+#include "lib/models/wan/config.h"
 #include "lib/tensor_io/checkpoint.h"
 
 namespace sora {
@@ -18,5 +19,17 @@ ConfigReader read_config(WanPart part, const std::filesystem::path& path);
 
 // Its tensors, in diffusers' names.
 std::shared_ptr<const Checkpoint> open_weights(WanPart part, const std::filesystem::path& path);
+
+// A transformer, and the file its control branch (VACE) lies in where that is another; empty: it
+// has none, or in its own file.
+struct TransformerFiles {
+  std::filesystem::path transformer;
+  std::filesystem::path control;
+};
+
+// Its config with that branch, and the tensors of both files. Throws Error(Input) where the branch
+// is not for this transformer, Error(Usage) where the transformer has one already.
+WanTransformerConfig read_transformer_config(const TransformerFiles& files);
+std::shared_ptr<const Checkpoint> open_transformer(const TransformerFiles& files);
 
 }  // namespace sora

@@ -1,5 +1,7 @@
 #include "lib/models/wan/shapes.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -14,6 +16,8 @@ using nlohmann::json;
 
 constexpr int64_t kHeadWidth = 128;  // of every published transformer
 constexpr int64_t kMaxLayers = 1024;
+constexpr const char* kControlPatch = "vace_patch_embedding.weight";
+constexpr const char* kControlBlock = "vace_blocks.{}.attn1.to_q.weight";
 
 int64_t extent(const Checkpoint& checkpoint, const std::string& name, size_t rank, size_t axis) {
   const TensorInfo& info = checkpoint.info(name);
@@ -129,15 +133,38 @@ json transformer_config_from_shapes(const Checkpoint& checkpoint) {
        or_null(has_positions, has_positions ? extent(checkpoint, image + "pos_embed", 3, 1) : 0)},
       {"rope_max_seq_len", 1024},
   };
-  const std::string control_patch = "vace_patch_embedding.weight";
-  if (checkpoint.has(control_patch)) {
+  if (checkpoint.has(kControlPatch)) {
     config["_class_name"] = "WanVACETransformer3DModel";
-    config["vace_in_channels"] = extent(checkpoint, control_patch, 5, 1);
-    config["vace_layers"] =
-        vace_layers(checkpoint, count(checkpoint, "vace_blocks.{}.attn1.to_q.weight"),
-                    config["num_layers"].get<int64_t>());
+    config["vace_in_channels"] = extent(checkpoint, kControlPatch, 5, 1);
+    config["vace_layers"] = vace_layers(checkpoint, count(checkpoint, kControlBlock),
+                                        config["num_layers"].get<int64_t>());
   }
   return config;
+}
+
+void add_control_branch(const Checkpoint& control, const std::vector<int64_t>& layers,
+                        WanTransformerConfig& transformer) {
+  const int64_t width = extent(control, kControlPatch, 5, 0);
+  const int64_t ffn = extent(control, "vace_blocks.0.ffn.net.0.proj.weight", 2, 0);
+  if (width != transformer.inner_dim() || ffn != transformer.ffn_dim) {
+    fail(ErrorKind::Input,
+         "{}: is the control branch of a transformer {} wide with feed-forward layers of {}, but "
+         "this one is {} wide with {}; published are modules for 1.3B (1536 wide) and 14B (5120)",
+         control.description(), width, ffn, transformer.inner_dim(), transformer.ffn_dim);
+  }
+  const int64_t num_blocks = count(control, kControlBlock);
+  transformer.vace_layers =
+      layers.empty() ? vace_layers(control, num_blocks, transformer.num_layers) : layers;
+  if (static_cast<int64_t>(transformer.vace_layers.size()) != num_blocks ||
+      transformer.vace_layers.back() >= transformer.num_layers) {
+    fail(
+        ErrorKind::Input,
+        "{}: its {} control blocks are for the layers [{}] by its config, which do not belong to a "
+        "transformer of {} layers",
+        control.description(), num_blocks, fmt::join(transformer.vace_layers, ", "),
+        transformer.num_layers);
+  }
+  transformer.vace_in_channels = extent(control, kControlPatch, 5, 1);
 }
 
 json vae_config_from_shapes(const Checkpoint& checkpoint) {

@@ -66,11 +66,13 @@ void WanDenoiser::use_expert(bool low_noise) {
   contexts_.clear();
   transformer_.reset();
   release_tensor_memory();  // of the expert that was
-  const std::filesystem::path& path = low_noise ? model_.parts.transformer_2 : model_.parts.transformer;
-  const std::string part = fmt::format("{} {} {} {} {} {}", path.string(), low_noise, model_.placement.stream_blocks,
-                                       c10::toString(dtype_), arithmetic_.int8_products, arithmetic_.int8_attention);
+  const TransformerFiles files = model_.parts.expert(low_noise);
+  const std::string part =
+      fmt::format("{} {} {} {} {} {} {}", files.transformer.string(), files.control.string(),
+                  low_noise, model_.placement.stream_blocks, c10::toString(dtype_),
+                  arithmetic_.int8_products, arithmetic_.int8_attention);
   transformer_ = model_.part<WanTransformer>(part, [&] {
-    const auto checkpoint = open_weights(WanPart::Transformer, path);
+    const auto checkpoint = open_transformer(files);
     const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
     const Weights weights(checkpoint, dtype_, at::kCPU, loras.changes);
     auto transformer = std::make_shared<const WanTransformer>(model_.transformer, weights, model_.placement.stream_blocks, arithmetic_);

@@ -26,6 +26,74 @@ const fs::path kData = SORA_TEST_DATA;
 
 class PublishedFiles : public testing::Test {
  protected:
+  // Calls with the name and shape of each of the model's tensors.
+  template <typename Call>
+  void for_each_tensor(const std::string& model, const Call& call) const {
+    for (const nlohmann::json& row : shapes_.at(model)) {
+      const std::string name = row[0];
+      const int64_t count = row[2];
+      if (count == 0) call(name, row[1]);
+      for (int64_t i = 0; i < count; ++i) {
+        std::string block = name;
+        call(block.replace(block.find("{}"), 2, std::to_string(i)), row[1]);
+      }
+    }
+  }
+
+  // Rows of a model's tensors that are in its control branch, or that are not, as a model of their
+  // own.
+  void split_control(const std::string& model) {
+    auto& shapes = const_cast<nlohmann::json&>(shapes_);
+    nlohmann::json base = nlohmann::json::array(), module = nlohmann::json::array();
+    for (const nlohmann::json& row : shapes_.at(model))
+      (row[0].get<std::string>().starts_with("vace_") ? module : base).push_back(row);
+    shapes[model + " base"] = base;
+    shapes[model + " module"] = module;
+  }
+
+  // A GGUF as collections publish it: matrices in Q8_0, the patches in F16 with four dimensions and
+  // their true shape beside, the rest in F32. No data, likewise.
+  fs::path write_sparse_gguf(const std::string& place, const std::string& model) {
+    constexpr uint32_t kF32 = 0, kF16 = 1, kQ8_0 = 8, kInt32 = 5, kString = 8, kArray = 9,
+                       kAlignment = 32;
+    std::string values, tensors;
+    uint64_t num_values = 0, num_tensors = 0, end = 0;
+    const auto number = [](std::string& out, auto value) {
+      out.append(reinterpret_cast<const char*>(&value), sizeof value);
+    };
+    const auto text = [&](std::string& out, const std::string& bytes) {
+      number(out, uint64_t{bytes.size()});
+      out += bytes;
+    };
+    text(values, "general.architecture"), number(values, kString), text(values, "wan"),
+        ++num_values;
+    for_each_tensor(model, [&](const std::string& name, std::vector<int64_t> shape) {
+      if (shape.size() == 5) {
+        text(values, "comfy.gguf.orig_shape." + name), number(values, kArray),
+            number(values, kInt32);
+        number(values, uint64_t{shape.size()}), ++num_values;
+        for (const int64_t side : shape) number(values, static_cast<int32_t>(side));
+        shape = {shape[0] * shape[1], shape[2], shape[3], shape[4]};
+      }
+      const uint32_t type = shape.size() == 2 ? kQ8_0 : shape.size() == 4 ? kF16 : kF32;
+      uint64_t count = 1;
+      for (const int64_t side : shape) count *= static_cast<uint64_t>(side);
+      text(tensors, name), number(tensors, static_cast<uint32_t>(shape.size())), ++num_tensors;
+      for (size_t i = shape.size(); i > 0; --i)
+        number(tensors, static_cast<uint64_t>(shape[i - 1]));
+      number(tensors, type), number(tensors, end);
+      end += type == kQ8_0 ? count / 32 * 34 : type == kF16 ? count * 2 : count * 4;
+      end = (end + kAlignment - 1) / kAlignment * kAlignment;
+    });
+    std::string header = "GGUF";
+    number(header, uint32_t{3}), number(header, num_tensors), number(header, num_values);
+    header += values + tensors;
+    header.resize((header.size() + kAlignment - 1) / kAlignment * kAlignment);
+    const fs::path path = scratch_.write(place, header);
+    fs::resize_file(path, header.size() + end);
+    return path;
+  }
+
   // A safetensors file with these tensors in BF16, of which only the header takes room on the disk.
   fs::path write_sparse(const std::string& place, const std::string& model,
                         const std::string& prefix = "") {
@@ -38,15 +106,7 @@ class PublishedFiles : public testing::Test {
           {"dtype", "BF16"}, {"shape", shape}, {"data_offsets", {end, end + bytes}}};
       end += bytes;
     };
-    for (const nlohmann::json& row : shapes_.at(model)) {
-      const std::string name = row[0];
-      const int64_t count = row[2];
-      if (count == 0) add(name, row[1]);
-      for (int64_t i = 0; i < count; ++i) {
-        std::string block = name;
-        add(block.replace(block.find("{}"), 2, std::to_string(i)), row[1]);
-      }
-    }
+    for_each_tensor(model, add);
     const std::string text = header.dump();
     const fs::path path = scratch_ / place;
     fs::create_directories(path.parent_path());
@@ -136,6 +196,57 @@ TEST_F(PublishedFiles, TwoExpertsFindEachOtherByName) {
       EXPECT_EQ(model.parts.transformer_2.stem(), each.low);
       EXPECT_DOUBLE_EQ(*model.boundary_timestep, each.boundary);
     }
+  }
+}
+
+TEST_F(PublishedFiles, AVaceModuleMakesAVaceModelOfItsBase) {
+  write_companions();
+  split_control("vace-1.3b");
+  split_control("vace-14b");
+  write_sparse("diffusion_models/wan2.1_t2v_1.3B.safetensors", "vace-1.3b base");
+  write_sparse("diffusion_models/wan2.1_t2v_14B.safetensors", "vace-14b base");
+  write_sparse("diffusion_models/Wan2_1-VACE_module_1_3B.safetensors", "vace-1.3b module");
+  write_sparse_gguf("diffusion_models/Wan2_1-VACE_module_14B.gguf", "vace-14b module");
+  ModelFiles files;
+  files.models_dir = scratch_.path().string();
+  const auto read = [&](const std::string& base, const std::string& module) {
+    files.vace = module;
+    return read_model_info(base, find_model(base, "no_built_in_models", files), files);
+  };
+  const ModelInfo small = read("wan2.1_t2v_1.3B", "Wan2_1-VACE_module_1_3B");
+  EXPECT_EQ(small.family, "wan2.1-vace-1.3b");
+  EXPECT_EQ(small.known_frames, KnownFrames::ControlBranch);
+  EXPECT_EQ(small.transformer.vace_layers.size(), 15u);
+  EXPECT_EQ(small.scheduler["flow_shift"], 16.0);
+  const ModelInfo large = read("wan2.1_t2v_14B", "Wan2_1-VACE_module_14B");
+  EXPECT_EQ(large.family, "wan2.1-vace-14b");
+  EXPECT_EQ(large.transformer.vace_layers, (std::vector<int64_t>{0, 5, 10, 15, 20, 25, 30, 35}));
+  const Error error = error_of([&] { read("wan2.1_t2v_1.3B", "Wan2_1-VACE_module_14B"); });
+  EXPECT_EQ(error.kind(), ErrorKind::Input);
+  EXPECT_THAT(error.what(), HasSubstr("5120 wide"));
+  EXPECT_THAT(error.what(), HasSubstr("1536 wide"));
+}
+
+TEST_F(PublishedFiles, OfTwoExpertsEachTakesTheVaceModuleNamedAfterIt) {
+  write_companions();
+  split_control("vace-fun-a14b");
+  for (const char* name : {"wan2.2_t2v_high_noise_14B", "wan2.2_t2v_low_noise_14B"})
+    write_sparse(std::string("diffusion_models/") + name + ".safetensors", "vace-fun-a14b base");
+  for (const char* name : {"Wan2_2_Fun_VACE_module_A14B_HIGH", "Wan2_2_Fun_VACE_module_A14B_LOW",
+                           "Wan2_1-VACE_module_14B"})
+    write_sparse(std::string("diffusion_models/") + name + ".safetensors", "vace-fun-a14b module");
+  ModelFiles files;
+  for (const char* module : {"Wan2_2_Fun_VACE_module_A14B_HIGH", "Wan2_2_Fun_VACE_module_A14B_LOW",
+                             "Wan2_1-VACE_module_14B"}) {
+    files.vace = module;  // in the folder of the transformer, which is one of ComfyUI's
+    const ModelInfo model = read_model_info(
+        "wan", scratch_ / "diffusion_models/wan2.2_t2v_high_noise_14B.safetensors", files);
+    EXPECT_EQ(model.family, "wan2.2-vace-fun-a14b");
+    const bool is_for_both = module == std::string("Wan2_1-VACE_module_14B");
+    EXPECT_EQ(model.parts.control.stem(),
+              is_for_both ? module : "Wan2_2_Fun_VACE_module_A14B_HIGH");
+    EXPECT_EQ(model.parts.control_2.stem(),
+              is_for_both ? module : "Wan2_2_Fun_VACE_module_A14B_LOW");
   }
 }
 
