@@ -199,6 +199,30 @@ TEST_F(PublishedFiles, TwoExpertsFindEachOtherByName) {
   }
 }
 
+TEST_F(PublishedFiles, GgufOfVaceIsRecognised) {
+  write_companions();
+  for (const char* model : {"vace-1.3b", "vace-14b"}) {
+    const fs::path path = write_sparse_gguf("diffusion_models/wan.gguf", model);
+    const ModelInfo found = find("wan");
+    EXPECT_EQ(found.parts.transformer, path);
+    EXPECT_EQ(found.family, std::string("wan2.1-") + model);
+    EXPECT_EQ(found.known_frames, KnownFrames::ControlBranch);
+    EXPECT_EQ(found.transformer.vace_in_channels, 96);
+    EXPECT_EQ(found.transformer.vace_layers.size(), model == std::string("vace-14b") ? 8u : 15u);
+    EXPECT_EQ(found.scheduler["flow_shift"], 16.0);
+    const auto weights = open_transformer(found.parts.expert(false));
+    EXPECT_EQ(weights->info("vace_blocks.1.attn1.to_q.weight").blocks->name, "Q8_0");
+    EXPECT_EQ(weights->info("vace_patch_embedding.weight").shape.size(), 5u);
+  }
+  for (const char* name :
+       {"Wan2.2-VACE-Fun-A14B-high-noise-Q8_0", "Wan2.2-VACE-Fun-A14B-low-noise-Q8_0"})
+    write_sparse_gguf(std::string("diffusion_models/") + name + ".gguf", "vace-fun-a14b");
+  const ModelInfo two = find("Wan2.2-VACE-Fun-A14B-low-noise-Q8_0");
+  EXPECT_EQ(two.family, "wan2.2-vace-fun-a14b");
+  EXPECT_EQ(two.parts.transformer.stem(), "Wan2.2-VACE-Fun-A14B-high-noise-Q8_0");
+  EXPECT_DOUBLE_EQ(*two.boundary_timestep, 875);
+}
+
 TEST_F(PublishedFiles, AVaceModuleMakesAVaceModelOfItsBase) {
   write_companions();
   split_control("vace-1.3b");
