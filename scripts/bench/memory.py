@@ -58,6 +58,8 @@ def run(arguments, command):
             if not line.startswith("{"):
                 continue
             event = json.loads(line)
+            if "phase" not in event:
+                continue  # a notice
             is_over = event["done"] == event["total"]
             if event["phase"] in PHASES:
                 phase[0] = NEXT[event["phase"]] if is_over else PHASES[event["phase"]]
