@@ -81,14 +81,12 @@ def main():
         pipeline = reference_run.as_pipeline(reference_run.load(arguments.model, dtype, vae_dtype=dtype), WanPipeline)
         with_channels_last(pipeline.vae, torch)
         noise = reference_run.starting_noise(pipeline, arguments)
-        if pipeline.transformer.config.in_channels != noise.shape[1]:
-            reference_run.with_empty_mask(pipeline.transformer)
     guided = arguments.guidance > 1
     with Phase("text"):
         embeds, negative_embeds = pipeline.encode_prompt(
             arguments.prompt, "", guided, max_sequence_length=arguments.text_length
         )
-    with Phase("denoise", arguments.steps) as phase:
+    with Phase("denoise", arguments.steps) as phase, reference_run.with_empty_masks(pipeline):
 
         def after_step(_, step, timestep, tensors):
             if step + 1 < arguments.steps:

@@ -1,5 +1,6 @@
 """One whole run of a Wan pipeline with diffusers: what each stage gave, from the prompt to the 8-bit frames."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -64,18 +65,40 @@ def as_pipeline(pipeline, wanted):
     return converted
 
 
-def with_empty_mask(transformer):
-    """Lets WanPipeline drive a transformer of the masked form: mask and condition channels are zero, which says that
-    no frame is known."""
-    forward = transformer.forward
+@contextlib.contextmanager
+def with_empty_masks(pipeline):
+    """Lets WanPipeline drive transformers of the masked form: mask and condition channels are zero, which says that
+    no frame is known. Others are left as they are."""
 
-    def padded(hidden_states, **arguments):
-        batch, channels, *size = hidden_states.shape
-        zeros = hidden_states.new_zeros(batch, transformer.config.in_channels - channels, *size)
-        return forward(hidden_states=torch.cat([hidden_states, zeros], dim=1), **arguments)
+    def padded(transformer, args, kwargs):
+        latents = kwargs["hidden_states"]
+        batch, channels, *size = latents.shape
+        zeros = latents.new_zeros(batch, transformer.config.in_channels - channels, *size)
+        return args, kwargs | {"hidden_states": torch.cat([latents, zeros], dim=1)}
 
-    transformer.forward = padded
-    return lambda: setattr(transformer, "forward", forward)
+    hooks = [
+        each.register_forward_pre_hook(padded, with_kwargs=True)
+        for each in (pipeline.transformer, pipeline.transformer_2)
+        if each is not None and each.config.in_channels != pipeline.vae.config.z_dim
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextlib.contextmanager
+def control_overheard(transformer):
+    """A list that fills with what each call's control branch is told, in float32."""
+    told = []
+    hook = transformer.register_forward_pre_hook(
+        lambda module, args, kwargs: told.append(kwargs["control_hidden_states"].float().clone()), with_kwargs=True
+    )
+    try:
+        yield told
+    finally:
+        hook.remove()
 
 
 def starting_noise(pipeline, settings, num_references=0):
@@ -111,69 +134,53 @@ def real_tokens(embeds):
     return embeds[: int(filled.max()) + 1] if len(filled) else embeds[:0]
 
 
-def observer():
-    """What a run's steps leave behind, and the callback that collects it."""
-    seen = {"latents": []}
+def whole_run(pipeline, settings, num_references=0, **arguments):
+    """Calls the pipeline with arguments besides the settings; references, which lead the latents, are cut off the
+    finished ones."""
+    noise = starting_noise(pipeline, settings, num_references)
+    if pipeline.config.boundary_ratio is not None:
+        arguments["guidance_scale_2"] = settings.guidance_scale_2
+    latents_after_step = []
+    text = {}
 
     def after_step(_, step, timestep, tensors):
-        seen["latents"].append(tensors["latents"][0].float().clone())
-        seen["text"] = (tensors["prompt_embeds"], tensors["negative_prompt_embeds"])
+        latents_after_step.append(tensors["latents"][0].float().clone())
+        text.update(tensors)
         return {}
 
-    return seen, after_step
+    latents = pipeline(
+        prompt=settings.prompt,
+        negative_prompt=settings.negative_prompt,
+        height=settings.height,
+        width=settings.width,
+        num_frames=settings.num_frames,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance_scale,
+        max_sequence_length=settings.max_sequence_length,
+        latents=noise.clone(),
+        output_type="latent",
+        callback_on_step_end=after_step,
+        callback_on_step_end_tensor_inputs=["latents", "prompt_embeds", "negative_prompt_embeds"],
+        **arguments,
+    ).frames[:, :, num_references:]
+    return Run(
+        noise=noise,
+        timesteps=pipeline.scheduler.timesteps,
+        prompt_embeds=real_tokens(text["prompt_embeds"]),
+        negative_prompt_embeds=real_tokens(text["negative_prompt_embeds"]),
+        latents_after_step=torch.stack(latents_after_step),
+        latents=latents,
+        frames=decode(pipeline, latents),
+    )
 
 
 def run(pipeline, settings, image=None, last_image=None):
     """image and last_image: uint8 [H, W, 3] tensors of the video's size, or None for text to video."""
     pipeline = as_pipeline(pipeline, WanPipeline if image is None else WanImageToVideoPipeline)
-    noise = starting_noise(pipeline, settings)
-    arguments = {}
-    if image is not None:
-        arguments["image"] = Image.fromarray(image.numpy())
-    if last_image is not None:
-        arguments["last_image"] = Image.fromarray(last_image.numpy())
-    if pipeline.config.boundary_ratio is not None:
-        arguments["guidance_scale_2"] = settings.guidance_scale_2
-
-    restore = []
-    if image is None:
-        for transformer in (pipeline.transformer, pipeline.transformer_2):
-            if transformer is not None and transformer.config.in_channels != noise.shape[1]:
-                restore.append(with_empty_mask(transformer))
-
-    seen, after_step = observer()
-    try:
-        latents = pipeline(
-            prompt=settings.prompt,
-            negative_prompt=settings.negative_prompt,
-            height=settings.height,
-            width=settings.width,
-            num_frames=settings.num_frames,
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance_scale,
-            max_sequence_length=settings.max_sequence_length,
-            latents=noise.clone(),
-            output_type="latent",
-            callback_on_step_end=after_step,
-            callback_on_step_end_tensor_inputs=["latents", "prompt_embeds", "negative_prompt_embeds"],
-            **arguments,
-        ).frames
-    finally:
-        for undo in restore:
-            undo()
-    return outcome(pipeline, noise, seen, latents)
-
-
-def outcome(pipeline, noise, seen, latents):
-    return Run(
-        noise=noise,
-        timesteps=pipeline.scheduler.timesteps,
-        prompt_embeds=real_tokens(seen["text"][0]),
-        negative_prompt_embeds=real_tokens(seen["text"][1]),
-        latents_after_step=torch.stack(seen["latents"]),
-        latents=latents,
-        frames=decode(pipeline, latents),
-    )
+    pictures = {"image": image, "last_image": last_image}
+    arguments = {name: Image.fromarray(each.numpy()) for name, each in pictures.items() if each is not None}
+    with with_empty_masks(pipeline) if image is None else contextlib.nullcontext():
+        return whole_run(pipeline, settings, **arguments)
 
 
 def take_single_arrays(processor):
@@ -192,8 +199,7 @@ def run_vace(pipeline, settings, known=None, control=None, references=(), condit
     the frames to be drawn are told, or None; references: uint8 [H, W, 3] of any size."""
     known = known or {}
     take_single_arrays(pipeline.video_processor)
-    noise = starting_noise(pipeline, settings, len(references))
-    arguments = {}
+    arguments = {"conditioning_scale": conditioning_scale}
     if known or control is not None:
         # Wan's grey, 0 in [-1, 1], lies between two bytes: pictures are floats in [0, 1].
         grey = numpy.full((settings.height, settings.width, 3), 0.5, dtype=numpy.float32)
@@ -206,31 +212,5 @@ def run_vace(pipeline, settings, known=None, control=None, references=(), condit
         arguments |= {"video": video, "mask": mask}
     if references:
         arguments["reference_images"] = [Image.fromarray(each.numpy()) for each in references]
-    if pipeline.config.boundary_ratio is not None:
-        arguments["guidance_scale_2"] = settings.guidance_scale_2
-
-    seen, after_step = observer()
-    told = []
-    hook = pipeline.transformer.register_forward_pre_hook(
-        lambda module, args, kwargs: told.append(kwargs["control_hidden_states"].float().clone()), with_kwargs=True
-    )
-    try:
-        latents = pipeline(
-            prompt=settings.prompt,
-            negative_prompt=settings.negative_prompt,
-            height=settings.height,
-            width=settings.width,
-            num_frames=settings.num_frames,
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance_scale,
-            max_sequence_length=settings.max_sequence_length,
-            latents=noise.clone(),
-            output_type="latent",
-            conditioning_scale=conditioning_scale,
-            callback_on_step_end=after_step,
-            callback_on_step_end_tensor_inputs=["latents", "prompt_embeds", "negative_prompt_embeds"],
-            **arguments,
-        ).frames
-    finally:
-        hook.remove()
-    return outcome(pipeline, noise, seen, latents[:, :, len(references) :]), told[0]
+    with control_overheard(pipeline.transformer) as told:
+        return whole_run(pipeline, settings, len(references), **arguments), told[0]
