@@ -57,16 +57,6 @@ struct Made {
   at::Tensor frames;
 };
 
-Made make(ClipMaker& maker, const Plan& plan) {
-  Made made;
-  std::vector<at::Tensor> chunks;
-  maker.make(
-      {.seed = plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
-      [&](size_t, const at::Tensor& latents) { made.latents = latents; });
-  made.frames = at::cat(chunks);
-  return made;
-}
-
 class WholeRun : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
@@ -75,6 +65,7 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     settings_ = description_["settings"];
     folder_ = std::filesystem::temp_directory_path() / ("sora_whole_run_" + GetParam().name());
     std::filesystem::create_directories(folder_);
+    model_ = read_model_info(GetParam().name(), GetParam().model);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
@@ -82,6 +73,8 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     return std::any_of(reference_->tensors().begin(), reference_->tensors().end(),
                        [&](const TensorInfo& info) { return info.name == name; });
   }
+
+  static bool is_text_to_video() { return GetParam().name().starts_with("t2v"); }
 
   std::string image_path(const std::string& name) const {
     if (!has(name)) return "";
@@ -106,8 +99,8 @@ class WholeRun : public ::testing::TestWithParam<Case> {
   }
 
   // The plan of a request, with the known frames that no option of the request can place.
-  Plan plan_of(const Request& wish, const ModelInfo& model) const {
-    Plan plan = make_plan(wish, model);
+  Plan plan_of(const Request& wish) const {
+    Plan plan = make_plan(wish, model_);
     if (!has("known")) return plan;
     const at::Tensor pictures = reference_->get("known"), frames = reference_->get("known_frames");
     for (int64_t index = 0; index < frames.size(0); ++index) {
@@ -146,6 +139,24 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     return request;
   }
 
+  Made make(const Request& wish) const {
+    const Plan plan = plan_of(wish);
+    Observer observer;
+    ClipMaker maker(wish, model_, plan, observer);
+    Made made;
+    std::vector<at::Tensor> chunks;
+    maker.make(
+        {.seed = plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
+        [&](size_t, const at::Tensor& latents) { made.latents = latents; });
+    made.frames = at::cat(chunks);
+    return made;
+  }
+
+  // Of the run's latents from the reference's in f32.
+  double latents_error(const std::string& dtype) const {
+    return relative_error(make(request(dtype)).latents, reference_->get("latents"));
+  }
+
   // The frames that the VAE made: known ones are the source's own and not compared.
   at::Tensor decoded_only(const at::Tensor& frames) const {
     at::Tensor is_decoded = at::ones({frames.size(0)}, at::kBool);
@@ -158,24 +169,19 @@ class WholeRun : public ::testing::TestWithParam<Case> {
   std::shared_ptr<const SafetensorsFile> reference_;
   nlohmann::json description_, settings_;
   std::filesystem::path folder_;
+  ModelInfo model_;
+
+ private:
+  c10::InferenceMode inference_;
 };
 
 TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
-  const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
-  const Request wish = request("f32");
-  const Plan plan = plan_of(wish, model);
-  Observer observer;
-  ClipMaker maker(wish, model, plan, observer);
-
-  const Made made = make(maker, plan);
+  const Made made = make(request("f32"));
   EXPECT_LE(relative_error(made.latents, reference_->get("latents")), kLatentsRelativeError);
-  const at::Tensor frames = made.frames;
-  ASSERT_EQ(frames.sizes(), reference_->get("frames").sizes());
+  const at::Tensor wanted = reference_->get("frames");
+  ASSERT_EQ(made.frames.sizes(), wanted.sizes());
   const at::Tensor error =
-      (decoded_only(frames).to(at::kInt) - decoded_only(reference_->get("frames")).to(at::kInt))
-          .abs()
-          .flatten();
+      (decoded_only(made.frames).to(at::kInt) - decoded_only(wanted).to(at::kInt)).abs().flatten();
   if (error.numel() > 0) {
     EXPECT_LE(at::quantile(error.to(at::kDouble), 0.999).item<double>(), kFrameError999);
   }
@@ -183,15 +189,11 @@ TEST_P(WholeRun, F32LatentsAndFramesAreDiffusersOwn) {
 
 TEST_P(WholeRun, TheControlBranchIsToldWhatDiffusersTellsIt) {
   if (!has("control_hidden_states")) GTEST_SKIP() << "a model without a control branch";
-  const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
-  const Request wish = request("f32");
-  const Plan plan = plan_of(wish, model);
+  const Plan plan = plan_of(request("f32"));
   Observer observer;
-  SourceEncoder encoder(model, plan);
-  const Canvas canvas = make_canvas(plan);
+  SourceEncoder encoder(model_, plan);
   const Conditioning told = make_conditioning(
-      model, plan, canvas, encode_texts_of(model, plan, observer), encoder, observer);
+      model_, plan, make_canvas(plan), encode_texts_of(model_, plan, observer), encoder, observer);
   const at::Tensor wanted = reference_->get("control_hidden_states");
   ASSERT_EQ(told.control_1CFHW.sizes(), wanted.sizes());
   EXPECT_LE(relative_error(told.control_1CFHW, wanted), 1e-5);
@@ -200,77 +202,35 @@ TEST_P(WholeRun, TheControlBranchIsToldWhatDiffusersTellsIt) {
 
 TEST_P(WholeRun, KnownFramesComeOutAsTheyWere) {
   if (!has("known")) GTEST_SKIP() << "no frames are known";
-  const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
-  const Request wish = request("f32");
-  const Plan plan = plan_of(wish, model);
-  Observer observer;
-  ClipMaker maker(wish, model, plan, observer);
-  const at::Tensor places = reference_->get("known_frames");
+  const at::Tensor frames = make(request("f32")).frames;
   EXPECT_TRUE(
-      at::equal(make(maker, plan).frames.index_select(0, places), reference_->get("known")));
+      at::equal(frames.index_select(0, reference_->get("known_frames")), reference_->get("known")));
 }
 
 TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
   if (!has("latents_bf16")) GTEST_SKIP() << "diffusers ran this one in f32 only";
-  const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
-  const Request wish = request("bf16");
-  const Plan plan = plan_of(wish, model);
-  Observer observer;
-  ClipMaker maker(wish, model, plan, observer);
-  const double ours = relative_error(make(maker, plan).latents, reference_->get("latents"));
-  const double diffusers =
-      relative_error(reference_->get("latents_bf16"), reference_->get("latents"));
-  EXPECT_LE(ours, diffusers);
+  EXPECT_LE(latents_error("bf16"),
+            relative_error(reference_->get("latents_bf16"), reference_->get("latents")));
 }
 
 TEST_P(WholeRun, Int8LatentsAreNearTheOnesInF32) {
-  if (!GetParam().name().starts_with("t2v"))
-    GTEST_SKIP() << "the text to video models are enough for it";
-  const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
-  const auto error_in = [&](const std::string& dtype) {
-    const Request wish = request(dtype);
-    const Plan plan = plan_of(wish, model);
-    Observer observer;
-    ClipMaker maker(wish, model, plan, observer);
-    return relative_error(make(maker, plan).latents, reference_->get("latents"));
-  };
+  if (!is_text_to_video()) GTEST_SKIP() << "the text to video models are enough for it";
   // Beyond bf16's own distance: a step of 8 bits is 1/254 of a row's largest number, about 1 % of
   // its size, in each product.
-  EXPECT_LE(error_in("int8"), error_in("bf16") + 0.1);
+  EXPECT_LE(latents_error("int8"), latents_error("bf16") + 0.1);
 }
 
 TEST_P(WholeRun, OutsideOfItsIntervalGuidanceIsOff) {
-  if (!GetParam().name().starts_with("t2v"))
-    GTEST_SKIP() << "the text to video models are enough for it";
-  const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
-  const auto latents_of = [&](const auto& change) {
-    Request wish = request("f32");
-    change(wish.sampling);
-    const Plan plan = plan_of(wish, model);
-    Observer observer;
-    ClipMaker maker(wish, model, plan, observer);
-    return make(maker, plan).latents;
-  };
-  const at::Tensor outside = latents_of([](Sampling& sampling) {
-    sampling.guidance_interval = GuidanceInterval{0, 0};
-  });
-  const at::Tensor off = latents_of(
-      [](Sampling& sampling) { sampling.guidance_scale = sampling.guidance_scale_2 = 1.0; });
-  EXPECT_TRUE(at::equal(outside, off));
+  if (!is_text_to_video()) GTEST_SKIP() << "the text to video models are enough for it";
+  Request outside = request("f32"), off = request("f32");
+  outside.sampling.guidance_interval = GuidanceInterval{0, 0};
+  off.sampling.guidance_scale = off.sampling.guidance_scale_2 = 1.0;
+  EXPECT_TRUE(at::equal(make(outside).latents, make(off).latents));
 }
 
 TEST_P(WholeRun, SameRequestTwiceGivesTheSameBytes) {
-  const c10::InferenceMode inference;
-  const ModelInfo model = read_model_info(GetParam().name(), GetParam().model);
   const Request wish = request("f32");
-  const Plan plan = plan_of(wish, model);
-  Observer observer;
-  ClipMaker first(wish, model, plan, observer), second(wish, model, plan, observer);
-  EXPECT_TRUE(at::equal(make(first, plan).latents, make(second, plan).latents));
+  EXPECT_TRUE(at::equal(make(wish).latents, make(wish).latents));
 }
 
 INSTANTIATE_TEST_SUITE_P(Diffusers, WholeRun, ::testing::ValuesIn(all_cases()),
