@@ -16,6 +16,7 @@ constexpr uint64_t kMaxNameBytes = 1 << 16;
 constexpr uint64_t kMaxStringBytes = 1 << 26;
 constexpr int64_t kMaxAlignment = 1 << 16;
 constexpr int64_t kDefaultAlignment = 32;
+const std::string kAlignmentKey = "general.alignment";
 constexpr std::string_view kOriginalShape = "comfy.gguf.orig_shape.";
 
 enum ValueType : uint32_t {
@@ -221,6 +222,8 @@ void set_type(Reader& reader, uint32_t type, GgufTensor& tensor) {
 GgufTensor read_tensor(Reader& reader) {
   GgufTensor tensor;
   tensor.name = reader.text(kMaxNameBytes);
+  if (tensor.name.find('\0') != std::string::npos)
+    reader.refuse("has a tensor whose name holds a zero byte");
   const auto num_dims = reader.number<uint32_t>();
   if (num_dims > kMaxDims) {
     reader.refuse("has tensor \"{}\" with {} dimensions, at most {} are read", tensor.name,
@@ -241,13 +244,13 @@ GgufTensor read_tensor(Reader& reader) {
 }
 
 int64_t alignment_of(const Reader& reader, const GgufHeader& header) {
-  const auto found = header.metadata.find("general.alignment");
+  const auto found = header.metadata.find(kAlignmentKey);
   if (found == header.metadata.end()) return kDefaultAlignment;
-  const auto* value = std::get_if<int64_t>(&found->second);
-  if (!value || *value < 1 || *value > kMaxAlignment || (*value & (*value - 1)) != 0) {
-    reader.refuse("has a general.alignment that is no power of two up to {}", kMaxAlignment);
+  const auto value = std::get<int64_t>(found->second);
+  if (value < 1 || value > kMaxAlignment || (value & (value - 1)) != 0) {
+    reader.refuse("has a {} that is no power of two up to {}", kAlignmentKey, kMaxAlignment);
   }
-  return *value;
+  return value;
 }
 
 int64_t padded(int64_t position, int64_t alignment) {
@@ -319,6 +322,7 @@ GgufHeader parse_gguf_header(std::string_view file, const std::string& descripti
   for (uint64_t i = 0; i < num_values; ++i) {
     std::string key = reader.text(kMaxNameBytes);
     const auto type = reader.number<uint32_t>();
+    if (key == kAlignmentKey && type != kUint32) reader.refuse("has a {} that is no u32", key);
     GgufValue value = reader.value(type);
     if (key.empty() || !header.metadata.emplace(std::move(key), std::move(value)).second)
       reader.refuse("has a metadata key that is empty or there twice");
