@@ -1,4 +1,4 @@
-// The server is for this machine only: it listens on the loopback address and answers no other
+// The server is for this machine only: it listens on the loopback address and answers to no other
 // name, so that no page on the web reaches it under a name of its own.
 #include "lib/gallery/server.h"
 
@@ -10,26 +10,21 @@
 #include <exception>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 
-#include "lib/core/error.h"
+#include "lib/http/listening.h"
 
 namespace sora {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr char kAddress[] = "127.0.0.1";
 constexpr char kServedPolicy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
     "connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 constexpr std::chrono::seconds kRefresh(2);
-
-bool is_this_machine(const std::string& host) {
-  const std::string name = host.substr(0, host.rfind(':'));
-  return name == "127.0.0.1" || name == "localhost";
-}
 
 // What the index page shows now; empty until the gallery was first looked at.
 class Version {
@@ -48,25 +43,31 @@ class Version {
   std::string version_;
 };
 
-// Looks for new clips until asked to stop. A folder that changes while it is read, or cannot be
-// read for a while, must not end the server.
-void refresh(const GalleryRequest& request, Observer& observer, httplib::Server& server,
-             Version& version) {
-  Observer unheard;
-  auto next = Clock::now() + kRefresh;
-  while (!observer.stop_requested()) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    if (Clock::now() < next) continue;
+// Looks for new clips, each time that it is called and the last look is some time ago. A folder
+// that changes while it is read, or cannot be read for a while, must not end the server.
+class Refresh {
+ public:
+  Refresh(const GalleryRequest& request, Observer& observer, Version& version)
+      : request_(request), observer_(observer), version_(version) {}
+
+  void operator()() {
     const auto start = Clock::now();
+    if (start < next_) return;
+    Observer unheard;
     try {
-      version.set(make_gallery(request, unheard).version);
+      version_.set(make_gallery(request_, unheard).version);
     } catch (const std::exception& error) {
-      observer.notice(error.what());
+      observer_.notice(error.what());
     }
-    next = Clock::now() + std::max<Clock::duration>(kRefresh, 4 * (Clock::now() - start));
+    next_ = Clock::now() + std::max<Clock::duration>(kRefresh, 4 * (Clock::now() - start));
   }
-  server.stop();
-}
+
+ private:
+  const GalleryRequest& request_;
+  Observer& observer_;
+  Version& version_;
+  Clock::time_point next_ = Clock::now() + kRefresh;
+};
 
 }  // namespace
 
@@ -84,7 +85,7 @@ void serve_gallery(const GalleryRequest& request, int port,
                               {"Referrer-Policy", "no-referrer"},
                               {"Cache-Control", "no-cache"}});
   server.set_pre_routing_handler([&](const httplib::Request& asked, httplib::Response& response) {
-    if (!is_this_machine(asked.get_header_value("Host"))) {
+    if (!is_loopback(name_of_host(asked.get_header_value("Host")))) {
       response.status = 403;
       return httplib::Server::HandlerResponse::Handled;
     }
@@ -97,15 +98,9 @@ void serve_gallery(const GalleryRequest& request, int port,
     }
     return httplib::Server::HandlerResponse::Handled;
   });
-  const int bound = port == 0                                ? server.bind_to_any_port("127.0.0.1")
-                    : server.bind_to_port("127.0.0.1", port) ? port
-                                                             : -1;
-  if (bound < 0)
-    fail(ErrorKind::Io, "port {} is taken; give another with --port, or 0 for any", port);
-  on_ready(fmt::format("http://127.0.0.1:{}/", bound));
-  std::thread refresher([&] { refresh(request, observer, server, version); });
-  server.listen_after_bind();
-  refresher.join();
+  on_ready(fmt::format("http://{}:{}/", kAddress, take_port(server, kAddress, port)));
+  Refresh refresh(request, observer, version);
+  answer_until_stopped(server, observer, [&] { refresh(); });
 }
 
 }  // namespace sora

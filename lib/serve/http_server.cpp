@@ -4,17 +4,15 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <thread>
 
 #include "lib/core/error.h"
+#include "lib/http/listening.h"
 #include "lib/serve/tokens.h"
 #include "lib/serve/video_json.h"
 #include "lib/serve/video_pictures.h"
@@ -32,21 +30,9 @@ constexpr int64_t kMaxListed = 100;
 constexpr int64_t kListed = 20;
 constexpr const char* kId = R"(/v1/videos/(video_[0-9a-f]{32}))";
 
-// "localhost:8000" -> "localhost"; brackets of an IPv6 address stay.
-std::string name_of_host(const std::string& host) {
-  const size_t colon = host.rfind(':');
-  return colon != std::string::npos && host.find(']', colon) == std::string::npos
-             ? host.substr(0, colon)
-             : host;
-}
-
 std::string name_of_origin(const std::string& origin) {
   const size_t slashes = origin.find("://");
   return slashes == std::string::npos ? origin : name_of_host(origin.substr(slashes + 3));
-}
-
-bool is_loopback(const std::string& address) {
-  return address == "127.0.0.1" || address == "localhost" || address == "::1";
 }
 
 void answer(Response& response, const nlohmann::json& object, int status = 200) {
@@ -123,11 +109,6 @@ class VideoServer {
       : options_(options), service_(service) {
     if (!options.token_file.empty()) tokens_ = std::make_unique<TokenFile>(options.token_file);
     server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    // A port that is taken is taken: the library's own options would share it with another server.
-    server_.set_socket_options([](socket_t socket) {
-      const int yes = 1;
-      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    });
     server_.set_payload_max_length(static_cast<size_t>(options.max_body_bytes));
     server_.set_read_timeout(kReadTimeout_s, 0);
     server_.set_default_headers(
@@ -149,32 +130,18 @@ class VideoServer {
 
   // The base URL.
   std::string bind() {
-    const int port = options_.port == 0 ? server_.bind_to_any_port(options_.address.c_str())
-                     : server_.bind_to_port(options_.address.c_str(), options_.port) ? options_.port
-                                                                                     : -1;
-    if (port < 0)
-      fail(ErrorKind::Io,
-           "port {} of {} is taken or not allowed; give another with --port, or 0 for any",
-           options_.port, options_.address);
-    return fmt::format("http://{}:{}/v1", options_.address, port);
+    return fmt::format("http://{}:{}/v1", options_.address,
+                       take_port(server_, options_.address, options_.port));
   }
 
-  void listen(Observer& observer) {
-    std::thread stopper([&] {
-      while (!observer.stop_requested())
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      server_.stop();
-    });
-    server_.listen_after_bind();
-    stopper.join();
-  }
+  void listen(const Observer& observer) { answer_until_stopped(server_, observer); }
 
  private:
   using Action = void (VideoServer::*)(const Request&, const ApiCaller&, Response&);
 
   httplib::Server::HandlerResponse admit(const Request& request, Response& response) {
     const auto is_ours = [&](const std::string& name) {
-      return is_loopback(name) || name == "[::1]" || name == options_.address ||
+      return is_loopback(name) || name == options_.address ||
              std::find(options_.host_names.begin(), options_.host_names.end(), name) !=
                  options_.host_names.end();
     };

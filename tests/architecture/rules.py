@@ -15,8 +15,8 @@ STEPS_DOWN = {
     "cli": ["lib"],
     "lib": ["jobs", "gallery", "serve", "hub", "provenance"],  # lib/sora.h and the engine behind it
     "jobs": ["provenance"],
-    "gallery": ["provenance"],
-    "serve": ["provenance"],
+    "gallery": ["provenance", "http"],
+    "serve": ["provenance", "http"],
     "hub": ["provenance"],
     "provenance": ["pipelines"],
     "pipelines": ["text", "models", "schedulers", "media"],
@@ -26,6 +26,7 @@ STEPS_DOWN = {
     "tensor_io": ["core"],
     "schedulers": ["core"],
     "media": ["core"],
+    "http": ["core"],
     "kernels": [],
     "core": [],
 }
@@ -45,7 +46,7 @@ DOORS = [
     ("libcurl", re.compile(r"^curl/"), re.compile(r"^lib/hub/http_client")),
     ("RE2", re.compile(r"^re2/"), re.compile(r"^lib/provenance/")),
     ("toml++", re.compile(r"^toml\+\+/"), re.compile(r"^lib/(provenance|jobs)/")),
-    ("cpp-httplib", re.compile(r"^httplib"), re.compile(r"^lib/(gallery|serve)/")),
+    ("cpp-httplib", re.compile(r"^httplib"), re.compile(r"^lib/(gallery|serve|http)/")),
     ("libarchive", re.compile(r"^archive(_entry)?\.h$"), re.compile(r"^lib/gallery/archive\.")),
     ("chafa", re.compile(r"^chafa"), re.compile(r"^lib/media/terminal_picture")),
     ("OpenSSL", re.compile(r"^openssl/"), re.compile(r"^lib/provenance/")),

@@ -292,6 +292,9 @@ def test_the_server_shows_clips_as_they_land_and_to_this_machine_only(browser, p
     server = subprocess.Popen([SORA, "explore", landing, "-o", site, "--serve", "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:
         address = server.stdout.readline().strip()
+        taken = subprocess.run([SORA, "explore", landing, "-o", place[0] / "other", "--serve", "--port", address.split(":")[2].strip("/")],
+                               capture_output=True, text=True, timeout=120)
+        assert taken.returncode == 6 and "is taken" in taken.stderr
         with urllib.request.urlopen(address) as response:
             assert "default-src 'none'" in response.headers["Content-Security-Policy"]
         with pytest.raises(urllib.error.HTTPError, match="403"):

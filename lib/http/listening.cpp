@@ -1,0 +1,59 @@
+#include "lib/http/listening.h"
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "lib/core/error.h"
+
+namespace sora {
+
+std::string name_of_host(const std::string& header) {
+  const size_t colon = header.rfind(':');
+  const bool has_port = colon != std::string::npos && header.find(']', colon) == std::string::npos;
+  return has_port ? header.substr(0, colon) : header;
+}
+
+bool is_loopback(const std::string& name) {
+  return name == "127.0.0.1" || name == "localhost" || name == "::1" || name == "[::1]";
+}
+
+int take_port(httplib::Server& server, const std::string& address, int port) {
+  // A port that is taken is taken: the library's own options would share it with another server.
+  server.set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  });
+  const int taken = port == 0                            ? server.bind_to_any_port(address)
+                    : server.bind_to_port(address, port) ? port
+                                                         : -1;
+  if (taken < 0)
+    fail(ErrorKind::Io,
+         "port {} of {} is taken or not allowed; give another with --port, or 0 for any", port,
+         address);
+  return taken;
+}
+
+void answer_until_stopped(httplib::Server& server, const Observer& observer,
+                          const std::function<void()>& meanwhile) {
+  constexpr std::chrono::milliseconds kPoll(100);
+  std::atomic<bool> has_ended = false;
+  std::thread beside([&] {
+    while (!has_ended) {
+      if (!observer.stop_requested()) {
+        meanwhile();
+      } else if (server.is_running()) {  // stop() before that would be lost
+        return server.stop();
+      }
+      std::this_thread::sleep_for(kPoll);
+    }
+  });
+  const bool was_stopped = server.listen_after_bind();
+  has_ended = true;
+  beside.join();
+  if (!was_stopped) fail(ErrorKind::Io, "the system took the server's port away; start it again");
+}
+
+}  // namespace sora

@@ -1,0 +1,31 @@
+// What the HTTP servers have in common (lib/gallery/server.h, lib/serve/http_server.h): the names
+// of this machine, the port they listen at, and their end.
+#pragma once
+
+#include <httplib.h>
+
+#include <functional>
+#include <string>
+
+#include "lib/core/observer.h"
+
+namespace sora {
+
+// The host of a Host header: "localhost:8000" -> "localhost"; brackets of an IPv6 address stay.
+std::string name_of_host(const std::string& header);
+
+// Whether nobody but this machine is reached under the name: 127.0.0.1, localhost, ::1 or [::1].
+bool is_loopback(const std::string& name);
+
+// Has the server listen at `port` of `address`, or at any free one for 0; returns the port. Throws
+// Error(Io) where it is taken, by another server of this program too.
+int take_port(httplib::Server& server, const std::string& address, int port);
+
+// Answers at the port taken until the observer asks to stop. `meanwhile` is called ten times a
+// second on a thread of its own, and must not throw. Throws Error(Io) where the system ends the
+// listening.
+void answer_until_stopped(
+    httplib::Server& server, const Observer& observer,
+    const std::function<void()>& meanwhile = [] {});
+
+}  // namespace sora

@@ -1,0 +1,86 @@
+#include "lib/http/listening.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/error_of.h"
+
+namespace sora {
+namespace {
+
+class Stopper : public Observer {
+ public:
+  bool stop_requested() const override { return stopped_; }
+  void stop() { stopped_ = true; }
+
+ private:
+  std::atomic<bool> stopped_ = false;
+};
+
+TEST(HostName, LeavesThePortOut) {
+  EXPECT_EQ(name_of_host("localhost:8000"), "localhost");
+  EXPECT_EQ(name_of_host("localhost"), "localhost");
+  EXPECT_EQ(name_of_host("[::1]:8000"), "[::1]");
+  EXPECT_EQ(name_of_host("[::1]"), "[::1]");
+  EXPECT_EQ(name_of_host(""), "");
+}
+
+TEST(Loopback, IsTheMachineItselfAndNoNameThatLooksLikeIt) {
+  for (const char* name : {"127.0.0.1", "localhost", "::1", "[::1]"})
+    EXPECT_TRUE(is_loopback(name)) << name;
+  for (const char* name :
+       {"", "0.0.0.0", "localhost.evil.example", "evil.example", "127.0.0.1.evil"})
+    EXPECT_FALSE(is_loopback(name)) << name;
+}
+
+TEST(Port, ZeroTakesAFreeOne) {
+  httplib::Server first, second;
+  const int port = take_port(first, "127.0.0.1", 0);
+  EXPECT_GT(port, 0);
+  EXPECT_NE(take_port(second, "127.0.0.1", 0), port);
+}
+
+TEST(Port, IsNotSharedWithAnotherServer) {
+  httplib::Server first, second;
+  const int port = take_port(first, "127.0.0.1", 0);
+  const Error error = error_of([&] { take_port(second, "127.0.0.1", port); });
+  EXPECT_EQ(error.kind(), ErrorKind::Io);
+  EXPECT_THAT(error.what(), testing::HasSubstr(std::to_string(port)));
+}
+
+TEST(Listening, AnswersUntilTheObserverAsksToStop) {
+  httplib::Server server;
+  server.Get("/", [](const httplib::Request&, httplib::Response& response) {
+    response.set_content("here", "text/plain");
+  });
+  const int port = take_port(server, "127.0.0.1", 0);
+  Stopper observer;
+  std::atomic<int> calls = 0;
+  std::thread listener([&] { answer_until_stopped(server, observer, [&] { ++calls; }); });
+  httplib::Client client("127.0.0.1", port);
+  const httplib::Result here = client.Get("/");
+  while (calls < 2) std::this_thread::yield();
+  observer.stop();
+  listener.join();
+  ASSERT_TRUE(here);
+  EXPECT_EQ(here->body, "here");
+  EXPECT_FALSE(client.Get("/"));
+}
+
+TEST(Listening, EndsWhereAStopCameBeforeIt) {
+  Stopper observer;
+  observer.stop();
+  bool was_called = false;
+  for (int round = 0; round < 1000; ++round) {  // which of two threads comes first is chance
+    httplib::Server server;
+    take_port(server, "127.0.0.1", 0);
+    answer_until_stopped(server, observer, [&] { was_called = true; });
+  }
+  EXPECT_FALSE(was_called);
+}
+
+}  // namespace
+}  // namespace sora
