@@ -62,13 +62,19 @@ json run(const ConvertModel& task, const fs::path&, Observer& observer) {
 }
 
 json run(const PullModel& task, const fs::path&, Observer& observer) {
-  const auto name = parse_hub_name(task.model);
+  // ORG/NAME[@REVISION]/FILE is one file, as it is for --model.
+  const size_t slash = task.model.find('/', task.model.find('/') + 1);
+  const bool is_file =
+      slash != std::string::npos && !task.model.ends_with('/') && !parse_hub_name(task.model);
+  const auto name = parse_hub_name(is_file ? task.model.substr(0, slash) : task.model);
   if (!name)
-    fail(ErrorKind::Usage, "{}: is no name of a model on a hub; write org/name[@revision]",
+    fail(ErrorKind::Usage, "{}: is no name of a model on a hub; write org/name[@revision][/file]",
          task.model);
-  const PullResult result =
-      pull_model(*name, {task.include, task.connections, task.offline}, observer);
-  return {{"path", result.snapshot.string()},
+  const std::string file = is_file ? task.model.substr(slash + 1) : "";
+  std::vector<std::string> include = task.include;
+  if (is_file) include.push_back(file);
+  const PullResult result = pull_model(*name, {include, task.connections, task.offline}, observer);
+  return {{"path", (is_file ? result.snapshot / file : result.snapshot).string()},
           {"commit", result.commit},
           {"files", result.num_files},
           {"bytes", result.num_bytes},

@@ -5,6 +5,7 @@
 #include "lib/hub/pull.h"
 
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <fnmatch.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
@@ -36,6 +37,7 @@ constexpr const char* kPublicHub = "https://huggingface.co";
 constexpr int kMaxAttempts = 6;
 constexpr size_t kShaDigits = 64, kGitDigits = 40;
 constexpr int64_t kMaxFiles = 100'000;
+constexpr size_t kMaxNamed = 8;  // of them in a message
 
 // Pickles are never read, pictures and examples are no part of a model.
 constexpr const char* kNeeded[] = {"*.safetensors", "*.gguf",    "*.json",  "*.model",
@@ -132,7 +134,8 @@ auto with_retries(const Observer& observer, const Call& call) {
 
 struct Listing {
   std::string commit;
-  std::vector<std::string> paths;
+  std::vector<std::string> paths;      // that are wanted
+  std::vector<std::string> all_paths;  // of the repository
 };
 
 Listing list_files(HttpClient& client, const HubName& name, const PullOptions& options,
@@ -161,6 +164,7 @@ Listing list_files(HttpClient& client, const HubName& name, const PullOptions& o
             ? file["rfilename"].get<std::string>()
             : "";
     if (!is_plain_path(path)) fail(ErrorKind::Input, "{}: lists a file named \"{}\"", url, path);
+    listing.all_paths.push_back(path);
     const auto matches = [&](const std::string& glob) {
       return fnmatch(glob.c_str(), path.c_str(), 0) == 0;
     };
@@ -414,7 +418,13 @@ PullResult pull_model(const HubName& name, const PullOptions& options, Observer&
   HttpClient client(token());
   const Listing listing = list_files(client, name, options, observer);
   if (listing.paths.empty()) {
-    fail(ErrorKind::NotFound, "{}@{}: has no file that is wanted", name.repository, name.revision);
+    std::vector<std::string> there = listing.all_paths;
+    const bool are_more = there.size() > kMaxNamed;
+    if (are_more) there.resize(kMaxNamed);
+    fail(ErrorKind::NotFound, "{}@{}: has no file {}; it has: {}{}", name.repository, name.revision,
+         options.include.empty() ? "of a model"
+                                 : fmt::format("that is {}", fmt::join(options.include, " or ")),
+         fmt::join(there, ", "), are_more ? ", ..." : "");
   }
   std::vector<HubFile> files;
   PullResult result;

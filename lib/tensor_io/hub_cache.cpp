@@ -97,7 +97,7 @@ fs::path find_in_hub_cache(const HubName& name, const fs::path& cache) {
   const fs::path model = cache / folder;
   if (!fs::is_directory(model)) {
     fail(ErrorKind::NotFound,
-         "{}: is not in the Hugging Face cache {}; download it with `hf download {}`",
+         "{}: is not in the Hugging Face cache {}; load it with `sora models pull {}`",
          name.repository, cache.string(), name.repository);
   }
 
@@ -110,9 +110,9 @@ fs::path find_in_hub_cache(const HubName& name, const fs::path& cache) {
   const fs::path snapshot = model / "snapshots" / commit;
   if (is_commit(commit) && fs::is_directory(snapshot)) return snapshot;
   fail(ErrorKind::NotFound,
-       "{}@{}: this revision is not in the Hugging Face cache (there: {}); download it with `hf "
-       "download {} "
-       "--revision {}`",
+       "{}@{}: this revision is not in the Hugging Face cache (there: {}); load it with `sora "
+       "models "
+       "pull {}@{}`",
        name.repository, name.revision, fmt::join(revisions(model / "refs"), ", "), name.repository,
        name.revision);
 }

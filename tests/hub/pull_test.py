@@ -13,6 +13,9 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SORA = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build")) / "sora"
+_cache = os.environ.get("SORA_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "sora")
+REFERENCE_PYTHON = pathlib.Path(_cache) / "python" / "bin" / "python"  # of scripts/python-env
+SMALL_MODEL = ROOT / "tests" / "data" / "pipelines" / "t2v_unipc"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 BIG = bytes(range(256)) * 4096  # 1 MiB, stored as a large file
 FILES = {
@@ -143,6 +146,21 @@ def pull(hub, tmp_path):
             env=settings, capture_output=True, text=True, timeout=120)  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def small_model(monkeypatch):
+    """The hub holds a small model that diffusers wrote, instead of the files above."""
+    files = {str(path.relative_to(SMALL_MODEL)): path.read_bytes() for path in SMALL_MODEL.rglob("*") if path.is_file()}
+    assert len(files) > 5
+    monkeypatch.setitem(globals(), "FILES", files)
+
+
+def run_offline(tmp_path, *command):
+    """With the cache that was pulled into, and no hub to ask."""
+    environment = {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9",
+                   "HOME": str(tmp_path), "SORA_CACHE": str(tmp_path / "sora"), "PATH": os.environ["PATH"]}  # fmt: skip
+    return subprocess.run([*map(str, command)], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
 
 
 def wanted():
@@ -277,6 +295,21 @@ def test_include_chooses_files(pull, tmp_path):
     assert {path.name for path in snapshot.iterdir()} == {"vae", "model_index.json"}
 
 
+def test_one_file_is_pulled_by_the_name_that_runs_it(pull, tmp_path):
+    result = pull(model="org/name/vae/diffusion_pytorch_model.safetensors")
+    snapshot = tmp_path / "cache" / "models--org--name" / "snapshots" / COMMIT
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == str(snapshot / "vae" / "diffusion_pytorch_model.safetensors")
+    assert [path for path in snapshot.rglob("*") if path.is_file()] == [pathlib.Path(result.stdout.strip())]
+
+
+def test_what_is_there_is_told_where_nothing_matches(pull):
+    for arguments, model in ((["--include", "*.gguf"], "org/name"), ([], "org/name/wan.gguf")):
+        result = pull(*arguments, model=model)
+        assert result.returncode == 4
+        assert "vae/diffusion_pytorch_model.safetensors" in result.stderr and ".gguf" in result.stderr
+
+
 @pytest.mark.parametrize("path", ["../escape.json", "/etc/escape.json", "a/../../escape.json"])
 def test_a_listed_path_that_leads_out_is_refused(pull, monkeypatch, path):
     monkeypatch.setitem(FILES, path, b"{}")
@@ -303,3 +336,58 @@ def test_verify_tells_a_damaged_file(pull, tmp_path):
     blob.write_bytes(BIG[:-1] + b"!")
     damaged = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert damaged.returncode == 3 and "transformer/diffusion_pytorch_model.safetensors" in damaged.stderr
+
+
+OPEN_IN_PYTHON = """
+import json, sys
+from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download, try_to_load_from_cache
+folder = snapshot_download("org/name")
+files = {path: hf_hub_download("org/name", path) for path in sys.argv[1:]}
+cached = {path: try_to_load_from_cache("org/name", path) for path in sys.argv[1:]}
+scan = scan_cache_dir()
+(model,) = scan.repos
+(revision,) = model.revisions
+print(json.dumps({"folder": folder, "files": files, "cached": cached, "repository": model.repo_id, "refs": sorted(revision.refs),
+                  "commit": revision.commit_hash, "bytes": model.size_on_disk, "warnings": [str(each) for each in scan.warnings]}))
+"""
+
+
+@pytest.mark.skipif(not REFERENCE_PYTHON.exists(), reason="needs the Python of scripts/python-env")
+def test_a_pulled_model_is_opened_by_huggingface_hub_offline(small_model, pull, tmp_path):
+    result = pull()
+    assert result.returncode == 0, result.stderr
+    opened = run_offline(tmp_path, REFERENCE_PYTHON, "-c", OPEN_IN_PYTHON, *FILES)
+    assert opened.returncode == 0, opened.stderr
+    told = json.loads(opened.stdout)
+    assert told["folder"] == result.stdout.strip()
+    assert told["files"] == told["cached"] == {path: f"{told['folder']}/{path}" for path in FILES}
+    assert {path: pathlib.Path(file).read_bytes() for path, file in told["files"].items()} == FILES
+    assert (told["repository"], told["refs"], told["commit"]) == ("org/name", ["main"], COMMIT)
+    assert told["bytes"] == sum(len(data) for data in {data: data for data in FILES.values()}) and told["warnings"] == []
+
+
+def test_a_pulled_model_is_run_by_its_name_offline(small_model, pull, tmp_path):
+    assert pull().returncode == 0
+
+    def clip(model, output):
+        made = run_offline(tmp_path, SORA, "generate", "a red ball", "-m", model, "--size", "48x32", "--frames", 5, "--steps", 2,
+                           "--seed", 1, "--dtype", "f32", "-o", output)  # fmt: skip
+        assert made.returncode == 0, made.stderr
+        return (tmp_path / output).read_bytes()
+
+    assert clip("org/name", "pulled.y4m") == clip(SMALL_MODEL, "directory.y4m")
+    assert clip(f"org/name@{COMMIT}", "commit.y4m") == clip(SMALL_MODEL, "again.y4m")
+
+
+def test_list_and_show_know_a_pulled_model(small_model, pull, tmp_path):
+    assert pull().returncode == 0
+    listed = json.loads(run_offline(tmp_path, SORA, "models", "list", "--json").stdout)["models"]
+    assert ["org/name", "hub cache"] in [[entry["name"], entry["kind"]] for entry in listed]
+    shown = run_offline(tmp_path, SORA, "models", "show", "org/name", "--json")
+    assert shown.returncode == 0 and json.loads(shown.stdout)["path"].endswith(COMMIT)
+
+
+def test_a_model_that_was_not_pulled_is_told_how_to_be(tmp_path):
+    result = run_offline(tmp_path, SORA, "generate", "a red ball", "-m", "org/name", "-o", "clip.y4m")
+    assert result.returncode == 4
+    assert "sora models pull org/name" in result.stderr and len(result.stderr.strip().splitlines()) == 1

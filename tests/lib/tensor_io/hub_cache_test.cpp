@@ -47,7 +47,7 @@ TEST(HubCache, SaysHowToDownloadWhatIsNotThere) {
   ScratchDirectory cache;
   const Error absent = error_of([&] { find_in_hub_cache({"org/name"}, cache.path()); });
   EXPECT_EQ(absent.kind(), ErrorKind::NotFound);
-  EXPECT_THAT(absent.what(), HasSubstr("hf download org/name"));
+  EXPECT_THAT(absent.what(), HasSubstr("sora models pull org/name"));
   cache.write("models--org--name/refs/main", kCommit);
   const Error other = error_of([&] { find_in_hub_cache({"org/name", "v2"}, cache.path()); });
   EXPECT_EQ(other.kind(), ErrorKind::NotFound);
