@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <cctype>
-#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/core/error.h"
@@ -17,96 +18,177 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct DistillationRow {
-  std::string_view name;  // in the file's name, lower case
+struct Distillation {
+  std::string_view name;  // of the file or a folder around it, of which letters and digits count
   int steps;
   double shift;
+  std::vector<double>
+      levels;  // before the shift; empty: as FlowMatchEulerDiscreteScheduler lays them out
 };
 
-// As the authors' own workflows run them. The last is the built-in model's, from scripts/train/stage_turbo.py.
-constexpr DistillationRow kDistillations[] = {
-    {"lightx2v", 4, 5.0},     {"lightning", 4, 5.0},    {"step_distill", 4, 5.0},
-    {"self_forcing", 4, 5.0}, {"self-forcing", 4, 5.0}, {"selfforcing", 4, 5.0},
-    {"causvid", 6, 8.0},      {"fastwan", 3, 8.0},      {"sora-turbo", 4, 8.0},
+// lightx2v: denoising_step_list and sample_shift of its configs for Wan 2.1 and 2.2, which
+// Self-Forcing's are too. CausVid: as ComfyUI's wrapper runs its LoRAs. FastWan:
+// dmd_denoising_steps of FastVideo, with no shift to come. The last is the built-in model's, from
+// scripts/train/stage_turbo.py.
+const Distillation kDistillations[] = {
+    {"lightx2v", 4, 5.0, {1, 0.75, 0.5, 0.25}},
+    {"lightning", 4, 5.0, {1, 0.75, 0.5, 0.25}},
+    {"stepdistill", 4, 5.0, {1, 0.75, 0.5, 0.25}},
+    {"4stepslora", 4, 5.0, {1, 0.75, 0.5, 0.25}},
+    {"selfforcing", 4, 5.0, {1, 0.75, 0.5, 0.25}},
+    {"causvid", 6, 8.0, {1, 5 / 6.0, 4 / 6.0, 3 / 6.0, 2 / 6.0, 1 / 6.0}},
+    {"fastwan", 3, 1.0, {1, 0.757, 0.522}},
+    {"soraturbo", 4, 8.0, {}},
 };
+constexpr const char* kKnownNames =
+    "lightx2v, Lightning, step_distill, self-forcing, CausVid, FastWan and sora-turbo";
 
-std::string lower_name(const fs::path& path) {
-  std::string name = path.filename().string();
+std::string in_lower_case(std::string name) {
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return name;
 }
 
-const DistillationRow* row_of(const fs::path& path) {
-  const std::string name = lower_name(path);
-  for (const DistillationRow& row : kDistillations) {
-    if (name.find(row.name) != std::string::npos) return &row;
+const Distillation* find_distillation(const fs::path& name) {
+  std::string plain = in_lower_case(name.string());
+  std::erase_if(plain, [](unsigned char c) { return std::isalnum(c) == 0; });
+  for (const Distillation& each : kDistillations) {
+    if (plain.find(each.name) != std::string::npos) return &each;
   }
   return nullptr;
 }
 
-bool fits(const fs::path& lora, bool low_noise, const Checkpoint& model) {
+struct Candidate {
+  fs::path file;
+  std::string name;  // with the folders below the one that is searched, lower case
+  const Distillation* distillation;
+
+  bool says(const char* word) const { return name.find(word) != std::string::npos; }
+};
+
+// The LoRAs that lie among the model's files.
+struct Shelf {
+  std::vector<fs::path> folders;
+  std::vector<Candidate> known;
+  std::vector<std::string> others;  // names that mean nothing here
+};
+
+Shelf look_around(const fs::path& model, const ModelFiles& files) {
+  Shelf shelf;
+  shelf.folders = lora_folders(model, files);
+  for (const fs::path& folder : shelf.folders) {
+    for (const fs::path& file : weight_files_in(folder)) {
+      const fs::path name = file.lexically_relative(folder);
+      if (const Distillation* distillation = find_distillation(name)) {
+        shelf.known.push_back({file, in_lower_case(name.string()), distillation});
+      } else if (folder.filename() == "loras") {
+        shelf.others.push_back(name.string());
+      }
+    }
+  }
+  return shelf;
+}
+
+// Why the LoRA is not for this model, empty where it is.
+std::string misfit(const fs::path& lora, bool low_noise, const Checkpoint& model) {
   try {
     read_wan_loras({{lora.string(), 1.0, ""}}, low_noise, model);
-    return true;
-  } catch (const Error&) {
-    return false;  // for a model of another size, or no LoRA at all
+    return "";
+  } catch (const Error& error) {
+    return error.what();
   }
 }
 
-void take_schedule(const DistillationRow& row, ModelInfo& model) {
-  model.defaults.steps = row.steps;
+[[noreturn]] void fail_without(const Shelf& shelf, const ModelInfo& model,
+                               const std::string& reason) {
+  constexpr size_t kMaxNamed = 3;
+  std::vector<std::string> places;
+  for (const fs::path& folder : shelf.folders) places.push_back(folder.string());
+  std::string found = "there is none";
+  if (!reason.empty()) {
+    found = fmt::format("there is none that fits (\"{}\")", reason);
+  } else if (!shelf.others.empty()) {
+    const size_t count = std::min(shelf.others.size(), kMaxNamed);
+    found = fmt::format(
+        "of {}{} none has a known name",
+        fmt::join(shelf.others.begin(), shelf.others.begin() + static_cast<int64_t>(count), ", "),
+        shelf.others.size() > count ? ", ..." : "");
+  }
+  fail(
+      ErrorKind::NotFound,
+      "--turbo needs a LoRA that distils {}, and {} in {}; known by name are {}; another is run by "
+      "--lora FILE --steps N --guidance 1",
+      model.name, found, fmt::join(places, ", "), kKnownNames);
+}
+
+// Of two experts, one made for this expert comes before one that says nothing.
+const Candidate& choose(const Shelf& shelf, bool low_noise, const ModelInfo& model) {
+  const auto weights = open_transformer(model.parts.expert(low_noise));
+  const char* own = low_noise ? "low" : "high";
+  const char* other = low_noise ? "high" : "low";
+  const Candidate* best = nullptr;
+  std::string reason;
+  for (const Candidate& candidate : shelf.known) {
+    if (model.has_two_experts() && candidate.says(other) && !candidate.says(own)) continue;
+    if (best && !(candidate.says(own) && !best->says(own))) continue;
+    const std::string why = misfit(candidate.file, low_noise, *weights);
+    if (why.empty()) best = &candidate;
+    if (reason.empty()) reason = why;
+  }
+  if (!best) fail_without(shelf, model, reason);
+  return *best;
+}
+
+struct Found {
+  fs::path file;
+  const Distillation* distillation = nullptr;
+};
+
+// The one that the user has given, if any.
+Found given_distillation(const std::vector<LoraChoice>& loras, bool low_noise) {
+  for (const LoraChoice& lora : loras) {
+    if (!lora.expert.empty() && (lora.expert == "low") != low_noise) continue;
+    const fs::path path = lora.path;
+    const Distillation* known = find_distillation(path.parent_path().filename() / path.filename());
+    if (known) return {path, known};
+  }
+  return {};
+}
+
+void take_schedule(const Found& found, ModelInfo& model) {
+  const Distillation& distillation = *found.distillation;
+  model.defaults.steps = distillation.steps;
   model.defaults.guidance_scale = 1.0;
   if (model.has_two_experts()) model.defaults.guidance_scale_2 = 1.0;
   model.scheduler = {{"_class_name", "FlowMatchEulerDiscreteScheduler"},
                      {"num_train_timesteps", 1000},
-                     {"shift", row.shift}};
+                     {"shift", distillation.shift}};
+  if (!distillation.levels.empty()) model.scheduler["sigmas"] = distillation.levels;
+  model.notices.push_back(
+      fmt::format("turbo: {} is made for {} steps without guidance (Euler, shift {})",
+                  found.file.filename().string(), distillation.steps, distillation.shift));
 }
 
 }  // namespace
 
 void apply_turbo(const ModelFiles& files, ModelInfo& model) {
-  if (const DistillationRow* row = row_of(model.path); row && fs::is_regular_file(model.path)) {
-    model.notices.push_back(
-        fmt::format("{} is a distilled model by its name", model.path.string()));
-    return take_schedule(*row, model);
-  }
-  const std::vector<fs::path> folders = lora_folders(model.path, files);
-  std::vector<fs::path> candidates;
-  for (const fs::path& folder : folders) {
-    for (const fs::path& file : weight_files_in(folder)) {
-      if (row_of(file)) candidates.push_back(file);
-    }
-  }
-  const DistillationRow* chosen = nullptr;
+  const Distillation* own = find_distillation(model.path.filename());
+  if (own && fs::is_regular_file(model.path)) return take_schedule({model.path, own}, model);
+
+  const Shelf shelf = look_around(model.path, files);
+  Found first;  // whose schedule both experts share
   for (const bool low_noise : {false, true}) {
     if (low_noise && !model.has_two_experts()) break;
-    const auto weights = open_transformer(model.parts.expert(low_noise));
-    // One made for this expert comes before one that says nothing.
-    const auto says = [](const fs::path& file, const char* word) {
-      return lower_name(file).find(word) != std::string::npos;
-    };
-    const fs::path* best = nullptr;
-    for (const fs::path& file : candidates) {
-      if (says(file, low_noise ? "high" : "low") && model.has_two_experts()) continue;
-      if (!fits(file, low_noise, *weights)) continue;
-      if (!best ||
-          (says(file, low_noise ? "low" : "high") && !says(*best, low_noise ? "low" : "high")))
-        best = &file;
+    Found found = given_distillation(files.loras, low_noise);
+    if (!found.distillation) {
+      const Candidate& best = choose(shelf, low_noise, model);
+      const char* expert = !model.has_two_experts() ? "" : low_noise ? "low" : "high";
+      model.loras.push_back({best.file.string(), 1.0, expert});
+      found = {best.file, best.distillation};
     }
-    if (!best) {
-      std::vector<std::string> places;
-      for (const fs::path& folder : folders) places.push_back(folder.string());
-      fail(ErrorKind::NotFound,
-           "--turbo needs a LoRA that distils {}, and there is none that fits in {}; known are "
-           "lightx2v, Lightning, CausVid, self-forcing, FastWan and sora-turbo",
-           model.name, fmt::join(places, ", "));
-    }
-    const char* expert = !model.has_two_experts() ? "" : low_noise ? "low" : "high";
-    model.loras.push_back({best->string(), 1.0, expert});
-    if (!chosen) chosen = row_of(*best);
+    if (!first.distillation) first = found;
   }
-  take_schedule(*chosen, model);
+  take_schedule(first, model);
 }
 
 }  // namespace sora

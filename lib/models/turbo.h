@@ -8,10 +8,11 @@
 namespace sora {
 
 // Adds the distillation that fits the model to model.loras and takes its schedule over as the
-// model's own: steps, no guidance, shift, Euler. Where the model's file is itself distilled, by its
-// name, only the schedule changes. Looks into the "loras" folder of a model that is a directory,
-// into those of the tree it lies in and of `files.models_dir`, and beside the model. Throws Error(NotFound) saying where was
-// looked.
+// model's own: steps, no guidance, noise levels, Euler; a notice tells them. Where the model's file
+// is itself distilled, by its name, or one of `files.loras` is a known distillation, only the
+// schedule changes. Looks into the "loras" folder of a model that is a directory, into those of the
+// tree it lies in and of `files.models_dir`, and beside the model. Throws Error(NotFound) saying
+// where was looked and what was found.
 void apply_turbo(const ModelFiles& files, ModelInfo& model);
 
 }  // namespace sora

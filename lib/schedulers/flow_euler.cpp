@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "lib/core/error.h"
 #include "lib/schedulers/flow_config.h"
 
@@ -15,6 +17,7 @@ struct EulerConfig {
   bool invert_sigmas = false;
   bool karras = false;
   bool exponential = false;
+  std::vector<double> sigmas;  // before the shift, of a model distilled for these steps; empty: any
 };
 
 class FlowEuler final : public Scheduler {
@@ -28,7 +31,9 @@ class FlowEuler final : public Scheduler {
     const double highest = trained_sigma(1.0f);
     const double lowest = trained_sigma(1.0f / static_cast<float>(config_.num_train_timesteps));
     std::vector<double> sigmas = linspace(highest * last, lowest * last, num_steps);
-    for (double& sigma : sigmas) sigma = shifted(sigma / last, config_.shift);
+    for (double& sigma : sigmas) sigma /= last;
+    if (!config_.sigmas.empty()) sigmas = distilled_sigmas(num_steps);
+    for (double& sigma : sigmas) sigma = shifted(sigma, config_.shift);
     if (config_.shift_terminal != 0) stretch_to_terminal(sigmas, config_.shift_terminal);
     if (config_.karras) sigmas = karras_sigmas(sigmas.front(), sigmas.back(), num_steps);
     if (config_.exponential) sigmas = exponential_sigmas(sigmas.front(), sigmas.back(), num_steps);
@@ -42,6 +47,13 @@ class FlowEuler final : public Scheduler {
     round_to_f32(timesteps);
     sigmas.push_back(config_.invert_sigmas ? 1.0 : 0.0);
     return {std::move(timesteps), std::move(sigmas)};
+  }
+
+  // What the reference's set_timesteps(sigmas=...) is given. For another number of steps than the
+  // model was distilled for, evenly spaced ones that end a step above zero.
+  std::vector<double> distilled_sigmas(int num_steps) const {
+    if (config_.sigmas.size() == static_cast<size_t>(num_steps)) return config_.sigmas;
+    return linspace(1, 1.0 / num_steps, num_steps);
   }
 
   // The ends of the training schedule are already shifted, in f32, and lay_out shifts once more: so
@@ -75,6 +87,15 @@ std::unique_ptr<Scheduler> make_flow_euler(const ConfigReader& reader) {
          "{}: both use_karras_sigmas and use_exponential_sigmas are true; only "
          "one of them can place the noise levels",
          reader.description());
+  }
+  config.sigmas = reader.get<std::vector<double>>("sigmas", {});
+  double last = std::nextafter(1.0, 2.0);
+  for (const double sigma : config.sigmas) {
+    if (!(sigma > 0 && sigma < last)) {
+      fail(ErrorKind::Input, "{}: field \"sigmas\" does not fall from 1 or less towards 0",
+           reader.description());
+    }
+    last = sigma;
   }
   refuse_dynamic_shifting(reader);
   reader.require<bool>("use_beta_sigmas", false);

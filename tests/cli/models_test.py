@@ -131,6 +131,20 @@ def test_vace_keeps_its_control_branch_through_a_conversion(sora, tmp_path):
     assert one == clip(sora, tmp_path, model)
 
 
+def test_turbo_tells_the_schedule_that_it_runs(sora, tmp_path):
+    shutil.copytree(MODEL, tmp_path / "model")
+    (tmp_path / "model" / "loras").mkdir()
+    module, values = "diffusion_model.blocks.0.self_attn.q.", struct.pack("<48f", *(0.1 * (i % 7) for i in range(48)))
+    lora = {"lora_down.weight": ("F32", [2, 24], values), "lora_up.weight": ("F32", [24, 2], values)}
+    name = "Wan21_T2V_14B_lightx2v_cfg_step_distill_lora_rank32.safetensors"
+    write_tensors(tmp_path / "model" / "loras" / name, {module + part: tensor for part, tensor in lora.items()})
+    arguments = ["--turbo", "--size", "48x32", "--frames", 5, "--seed", 1, "-o", "turbo.mp4"]
+    told = sora("generate", "a red ball", "-m", "model", *arguments).stderr
+    assert f"{name} is made for 4 steps without guidance" in told and "2 of 2 tensors matched" in told
+    manifest = sora("info", "turbo.mp4", "--json").stdout
+    assert "[1.0,0.9375,0.8333333,0.625,0.0]" in "".join(manifest.split())
+
+
 def without_control(config):
     base = {key: value for key, value in config.items() if not key.startswith("vace_")}
     return {**base, "_class_name": "WanTransformer3DModel"}

@@ -364,7 +364,7 @@ TEST_F(PublishedFiles, TurboFindsTheDistillationThatFits) {
   files.turbo = true;
   const fs::path path = scratch_ / "diffusion_models/wan.safetensors";
   EXPECT_THAT(error_of([&] { read_model_info("wan", path, files); }).what(),
-              HasSubstr("there is none that fits in"));
+              HasSubstr("there is none that fits ("));
 }
 
 TEST_F(PublishedFiles, TurboFindsTheLoraInTheModelsOwnDirectory) {

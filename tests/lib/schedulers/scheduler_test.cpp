@@ -57,6 +57,23 @@ TEST(MakeScheduler, ReadsTheFewFieldsOfAnOldConfig) {
   EXPECT_EQ(sigmas_of(config, {}, 20), sigmas_of(config_of("euler_shift3"), {}, 20));
 }
 
+TEST(MakeScheduler, TakesTheLevelsThatAModelWasDistilledFor) {
+  json config = {{"_class_name", "FlowMatchEulerDiscreteScheduler"},
+                 {"num_train_timesteps", 1000},
+                 {"shift", 5.0}};
+  config["sigmas"] = {1, 0.75, 0.5, 0.25};
+  const std::vector<double> sigmas = sigmas_of(config, {}, 4);
+  const std::vector<double> expected = {1, 0.9375, 5 / 6.0, 0.625, 0};
+  ASSERT_EQ(sigmas.size(), expected.size());
+  for (size_t i = 0; i < sigmas.size(); ++i) EXPECT_NEAR(sigmas[i], expected[i], 1e-7) << i;
+  EXPECT_NEAR(sigmas_of(config, {}, 2)[1], 5 * 0.5 / 3,
+              1e-7);  // another number of steps: even ones
+  for (const std::vector<double>& wrong : {std::vector<double>{1, 0.5, 0.5}, {1.5, 1}, {1, 0}}) {
+    config["sigmas"] = wrong;
+    EXPECT_THAT(error_of(config), HasSubstr("\"sigmas\" does not fall"));
+  }
+}
+
 TEST(MakeScheduler, AShiftReplacesTheDirectorys) {
   for (const char* kind : {"unipc", "euler"}) {
     const std::string name = kind;
