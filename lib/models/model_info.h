@@ -68,6 +68,7 @@ struct ModelPaths {
 struct Placement {
   bool stream_blocks = false;  // one layer of the transformer instead of all
   bool tile_frames = false;    // the VAE works on tiles of the frames
+  int64_t kept_bytes = 0;  // of tensors that were let go, kept for the next ones of their size
 };
 
 struct ModelInfo {

@@ -48,13 +48,10 @@ class WindowObserver : public Observer {
 // While it lives, the large tensors of a step or chunk are made where those of the one before were.
 class KeptMemory {
  public:
-  KeptMemory() { keep_tensor_memory(std::min<int64_t>(free_memory() / 8, kMost)); }
+  explicit KeptMemory(int64_t bytes) { keep_tensor_memory(bytes); }
   ~KeptMemory() { keep_tensor_memory(0); }
   KeptMemory(const KeptMemory&) = delete;
   KeptMemory& operator=(const KeptMemory&) = delete;
-
- private:
-  static constexpr int64_t kMost = int64_t{4} << 30;
 };
 
 }  // namespace
@@ -106,7 +103,7 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
     const Canvas unknown(canvas.size(), canvas.num_frames(), canvas.prompts());
     BorderMatch match(matches ? canvas : unknown, take_drawn);
     int64_t decoded = 0;
-    const KeptMemory kept;
+    const KeptMemory kept(model_.placement.kept_bytes);
     decode(*decoder_, latents, [&](const at::Tensor& frames_FHWC) {
       check_stop(observer_);
       match.push(frames_FHWC);
@@ -168,7 +165,7 @@ at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer&
   const std::unique_ptr<Scheduler> scheduler =
       make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
-  const KeptMemory kept;
+  const KeptMemory kept(model_.placement.kept_bytes);
   const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()), plan_, observer,
                                            preview_ ? preview_->watch() : WatchStep{});
   return drawn.slice(2, static_cast<int64_t>(plan_.layout.references.size()));
@@ -186,7 +183,7 @@ void ClipMaker::make_circle(const Making& making, OutputShaper& shaper, const Ta
   observer_.begin(Phase::Decode, plan_.canvas_frames);
   int64_t frame = 0;
   at::Tensor first;
-  const KeptMemory kept;
+  const KeptMemory kept(model_.placement.kept_bytes);
   decode_circle(*decoder_, latents, [&](const at::Tensor& frames_FHWC) {
     check_stop(observer_);
     if (!first.defined()) first = frames_FHWC;

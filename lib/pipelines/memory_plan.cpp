@@ -22,6 +22,7 @@ namespace {
 
 constexpr int64_t kProgram = 256 << 20;  // libtorch, FFmpeg and the encoder's buffers
 constexpr double kMiB = 1024.0 * 1024.0;
+constexpr int64_t kMostKept = int64_t{4} << 30;
 constexpr int64_t kMaxBatchedTokens = 4096;  // both guidance passes at once, wan_denoiser.cpp
 
 int64_t element_size(const Plan& plan) { return plan.dtype == "f32" ? 4 : 2; }
@@ -78,7 +79,7 @@ PartBytes measure(const Checkpoint& checkpoint, at::ScalarType dtype, bool int8_
     const std::string layer = layer_of(name, {"blocks.", "vace_blocks."});
     const TensorBytes tensor = bytes_of(checkpoint, name, dtype, int8_products && !layer.empty());
     if (layer.empty()) {
-      bytes.rest += tensor.while_loading();
+      bytes.rest += tensor.held();
       continue;
     }
     bytes.layers += tensor.held();
@@ -95,14 +96,14 @@ int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
   std::map<std::string, int64_t> layers;
   for (const std::string& name : stored.names()) {
     const std::string layer = layer_of(name, {"encoder.block.", "blocks.", "enc.blk."});
-    if (!layer.empty()) layers[layer] += bytes_of(stored, name, scalar_type(plan)).while_loading();
+    if (!layer.empty()) layers[layer] += bytes_of(stored, name, scalar_type(plan)).held();
   }
   for (const auto& [name, size] : layers) largest = std::max(largest, size);
   return kProgram + largest;
 }
 
-// Hidden state in f32, its norm, q, k, v and the attention's output; the keys and values of the
-// text in every layer; the latents of the sampler and of guidance.
+// Hidden state in f32, its norm in both types, and the widest of what follows: q, k, v and the attention's output, or the
+// feed-forward's inner rows; the keys and values of the text in every layer; the latents of the sampler and of guidance.
 int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const WanTransformerConfig& config = model.transformer;
   const int64_t element = element_size(plan), width = config.inner_dim();
@@ -112,7 +113,8 @@ int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const bool batched = guided && tokens <= kMaxBatchedTokens && !config.image_dim;
   const int64_t rows = tokens * (batched ? 2 : 1);
   // The control branch has a hidden state of its own, and its hint.
-  const int64_t hidden = rows * width * (4 + 5 * element + (config.has_control() ? 4 + element : 0));
+  const int64_t inner = std::max(3 * width, config.ffn_dim);
+  const int64_t hidden = rows * (width * (4 + 2 * element + (config.has_control() ? 4 + element : 0)) + inner * element);
   const auto num_layers = config.num_layers + static_cast<int64_t>(config.vace_layers.size());
   const int64_t text = num_layers * (guided ? 2 : 1) * model.defaults.max_sequence_length * width * 2 * element;
   const int64_t latents = 12 * grid.frames * grid.height * grid.width * grid.strides.channels * 4;
@@ -126,9 +128,10 @@ int64_t tiny_decode_activations(const Plan& plan) {
          element_size(plan);
 }
 
-// At its widest the decoder holds, of the frame at full size, the inputs of a residual block (six
-// frames with those remembered), its two convolutions' outputs (four each) and the caches of the
-// level.
+// At its widest the decoder holds, of the frame at full size, the inputs of a residual block, its two
+// convolutions' outputs, the caches of the level, the frames that are enlarged for it, and what the
+// convolutions copy for themselves: as much as 60 frames of the level, measured at 128x128 to 832x480
+// (scripts/bench/memory).
 int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled) {
   if (!model.parts.tiny_vae.empty()) return tiny_decode_activations(plan);
   const WanVaeConfig& vae = model.vae;
@@ -140,8 +143,9 @@ int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
       tiled ? std::min(tile.tile_height, plan.canvas_size.height) : plan.canvas_size.height;
   const int64_t pixels = width * height / (patch * patch);
   const int64_t channels = vae.decoder_base_dim * vae.dim_mult.front();
-  constexpr int64_t kLiveFrames = 6 + 4 + 4 + 12;
-  const int64_t working = pixels * channels * kLiveFrames * element_size(plan);
+  constexpr int64_t kLiveFrames = 60;
+  int64_t working = pixels * channels * kLiveFrames * element_size(plan);
+  if (tiled) working += working / 4;  // tiles at the rims have other sizes: what is free of one does not fit the other
   // Tiles wait for their neighbours over the whole length.
   const int64_t waiting = tiled ? plan.canvas_frames * plan.canvas_size.width *
                                       plan.canvas_size.height * 4 * element_size(plan)
@@ -194,7 +198,7 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   const auto vae = open_weights(WanPart::Vae, model.parts.vae);
   int64_t decoder = 0;
   for (const std::string& name : vae->names()) {
-    if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, scalar_type(plan)).while_loading();
+    if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, scalar_type(plan)).held();
   }
 
   const int64_t activations = kProgram + transformer.rest + sample_activations(model, plan);
@@ -224,6 +228,9 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   if (memory.decode > memory.limit)
     refuse("decoding", memory.decode,
            "make the clip smaller or shorter, or allow more with --memory");
+  // Without a limit an eighth of what is free; of a limit what the plan leaves, as far as the plan still tells the truth.
+  memory.placement.kept_bytes =
+      std::min(kMostKept, limit ? std::min(memory.limit - memory.peak(), memory.peak() / 20) : memory.limit / 8);
   return memory;
 }
 

@@ -15,7 +15,6 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIB = 1 << 20
 PHASES = {"text": "text", "denoise": "sample", "decode": "decode"}  # of the progress lines, of the plan
-NEXT = {"text": "sample", "denoise": "decode", "decode": "decode"}  # loading is part of what it is for
 
 
 def parse():
@@ -60,9 +59,9 @@ def run(arguments, command):
             event = json.loads(line)
             if "phase" not in event:
                 continue  # a notice
-            is_over = event["done"] == event["total"]
             if event["phase"] in PHASES:
-                phase[0] = NEXT[event["phase"]] if is_over else PHASES[event["phase"]]
+                is_loading = event["phase"] == "text" and event["done"] == event["total"]  # the transformer
+                phase[0] = "sample" if is_loading else PHASES[event["phase"]]
         watcher.join()
         if process.wait() != 0:
             sys.exit(f"{command}: exit code {process.returncode}")
