@@ -42,9 +42,9 @@ struct TensorBytes {
   int64_t stored = 0;
   int64_t copied = 0;
 
-  // Pages of what was copied are let go.
+  // Pages of what was copied are let go, tensor by tensor.
   int64_t held() const { return copied > 0 ? copied : stored; }
-  int64_t while_loading() const { return stored + copied; }
+  int64_t let_go() const { return copied > 0 ? stored : 0; }
 };
 
 // Matrices that are computed in 8 bits are copied into them.
@@ -75,6 +75,7 @@ struct PartBytes {
 PartBytes measure(const Checkpoint& checkpoint, at::ScalarType dtype, bool int8_products = false) {
   PartBytes bytes;
   std::map<std::string, int64_t> layers;
+  int64_t largest_let_go = 0;
   for (const std::string& name : checkpoint.names()) {
     const std::string layer = layer_of(name, {"blocks.", "vace_blocks."});
     const TensorBytes tensor = bytes_of(checkpoint, name, dtype, int8_products && !layer.empty());
@@ -83,9 +84,10 @@ PartBytes measure(const Checkpoint& checkpoint, at::ScalarType dtype, bool int8_
       continue;
     }
     bytes.layers += tensor.held();
-    layers[layer] += tensor.while_loading();
+    layers[layer] += tensor.held();
+    largest_let_go = std::max(largest_let_go, tensor.let_go());
   }
-  for (const auto& [name, size] : layers) bytes.largest = std::max(bytes.largest, size);
+  for (const auto& [name, size] : layers) bytes.largest = std::max(bytes.largest, size + largest_let_go);
   return bytes;
 }
 
