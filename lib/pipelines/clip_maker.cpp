@@ -98,10 +98,10 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
       const bool is_drawn = frame >= window.draws.start && frame < window.draws.stop && is_known[frame] == 0;
       if (is_drawn) reel.put(frame, frame_HWC);
     };
-    // A clip that begins from a picture alone stays what diffusers makes of it, frame by frame.
-    const bool matches = !plan_.layout.kept.empty() || plan_.windows.size() > 1;
+    // Where no frame is a source's own there is nothing to match: windows matched to the ones before add to their errors, more
+    // and more. A clip that begins from a picture stays what diffusers makes of it.
     const Canvas unknown(canvas.size(), canvas.num_frames(), canvas.prompts());
-    BorderMatch match(matches ? canvas : unknown, take_drawn);
+    BorderMatch match(plan_.layout.kept.empty() ? unknown : canvas, take_drawn);
     int64_t decoded = 0;
     const KeptMemory kept(model_.placement.kept_bytes);
     decode(*decoder_, latents, [&](const at::Tensor& frames_FHWC) {

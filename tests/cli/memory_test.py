@@ -43,7 +43,7 @@ def test_a_plan_within_the_limit_keeps_everything_whole(sora):
 
 def test_what_does_not_fit_whole_is_streamed_and_gives_the_same_frames(sora, tmp_path):
     model = MODEL.parent / "t2v_unipc"  # of two layers
-    long = ["generate", "a red ball", "-m", model, "--size", "48x32", "--frames", 161, "--steps", 1, "--seed", 1,
+    long = ["generate", "a red ball", "-m", model, "--size", "16x16", "--frames", 161, "--steps", 1, "--seed", 1,
             "--dtype", "f32"]  # fmt: skip
 
     def plan(limit):
