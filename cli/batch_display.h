@@ -27,7 +27,9 @@ class BatchDisplay : public WorkerDisplay {
   void notice(std::string_view sentence) override;
   bool stop_requested() const override { return inner_.stop_requested(); }
 
-  // How far jobs are that others make, as often as there is news; `jobs` may hold such that wait.
+  // How far jobs are that others make, as often as there is news; `jobs` may hold such that wait. Nobody need ask the
+  // journal for them where it is not shown.
+  bool shows_under_way() const { return bars_.are_shown(); }
   void under_way(const std::vector<Job>& jobs);
   void set_num_jobs(int64_t num_jobs) { num_jobs_ = num_jobs; }
   void summary(const JobCounts& counts);

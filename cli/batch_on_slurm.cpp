@@ -138,6 +138,14 @@ std::optional<std::string> SlurmBatch::submit() {
   }
 }
 
+void SlurmBatch::show_under_way(BatchDisplay& shown) const {
+  std::vector<Job> jobs;
+  for (const LentJobs& lent : lent_) {
+    for (auto& [id, job] : lent.under_way()) jobs.push_back(std::move(job));
+  }
+  shown.under_way(jobs);
+}
+
 bool SlurmBatch::wait_for_arrays(BatchDisplay& shown) {
   bool is_cancelled = false;
   auto pause = kFirstPoll;
@@ -146,11 +154,7 @@ bool SlurmBatch::wait_for_arrays(BatchDisplay& shown) {
       const ClusterTurn turn(folder_);
       collect(&shown);
     }
-    std::vector<Job> under_way;
-    for (const LentJobs& lent : lent_) {
-      for (auto& [id, job] : lent.under_way()) under_way.push_back(std::move(job));
-    }
-    shown.under_way(under_way);
+    if (shown.shows_under_way()) show_under_way(shown);
     if (lent_.empty()) return true;
     if (!batch_.keep_going && !is_cancelled && journal_.counts({.batch = name_}).failed > 0) {
       for (const LentJobs& lent : lent_) cancel_in_slurm(lent.name());

@@ -1,6 +1,7 @@
 #include "cli/batch_plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
@@ -38,11 +39,9 @@ void print_plan(const JobList& list, const PlanCheck& check, const Quote& quote,
                        {"credits", credits_json(check.account(), quote)}});
   }
   for (const PlannedJob& planned : list.jobs) {
-    std::string words;
-    for (const std::string& word : planned.job.command) words += (words.empty() ? "" : " ") + word;
-    write_result(
-        printable(fmt::format("{}: {} <- {}", planned.job.place, planned.job.output, words)) +
-        "\n");
+    write_result(printable(fmt::format("{}: {} <- {}", planned.job.place, planned.job.output,
+                                       fmt::join(planned.job.command, " "))) +
+                 "\n");
   }
   for (const Fault& notice : check.notices)
     write_result("note: " + printable(to_string(notice)) + "\n");

@@ -27,6 +27,7 @@ class JobBars {
   JobBars(const JobBars&) = delete;
   JobBars& operator=(const JobBars&) = delete;
 
+  bool are_shown() const { return style_ != ProgressStyle::None; }
   void show(const std::vector<Job>& running, const WholeProgress& whole);
   void clear();  // takes the bars off the terminal before something else is printed
 

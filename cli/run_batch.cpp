@@ -284,7 +284,8 @@ class BatchRun {
         told = job.finish_number;
         shown.job_ended(job);
       }
-      if (workers.num_running() > 0) shown.under_way(store_.list({.batch = name_, .state = JobState::Running}));
+      if (shown.shows_under_way() && workers.num_running() > 0)
+        shown.under_way(store_.list({.batch = name_, .state = JobState::Running}));
       const bool failed = worst_code != 0 && !stopping;
       if (failed) {
         stopping = true;

@@ -1,5 +1,6 @@
 // A queue is a folder with a journal, as a batch has one; its jobs come one by one and belong to no prompt file.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -81,11 +82,9 @@ void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const
 
 void show(const Job& job, const fs::path& folder, const Display& display) {
   if (display.json) return write_json({{"job", to_json(job, folder)}});
-  std::string words;
-  for (const std::string& word : job.command) words += (words.empty() ? "" : " ") + word;
   std::string note = job.state == JobState::Done ? (folder / job.output).string() : job.error;
   if (job.state == JobState::Running) note = fmt::format("{:.0f} % {}", job.progress * 100, job.phase);
-  write_result(printable(fmt::format("{:>4} {:<9} {:<8} {} {}", job.id, to_string(job.state), to_string(job.lane), words, note)) + "\n");
+  write_result(printable(fmt::format("{:>4} {:<9} {:<8} {} {}", job.id, to_string(job.state), to_string(job.lane), fmt::join(job.command, " "), note)) + "\n");
 }
 
 void make_jobs(const UseQueue& use, const OutputFolder& folder, JobStore& store, const Display& display) {

@@ -62,19 +62,19 @@ json run(const ConvertModel& task, const fs::path&, Observer& observer) {
 }
 
 json run(const PullModel& task, const fs::path&, Observer& observer) {
-  // ORG/NAME[@REVISION]/FILE is one file, as it is for --model.
-  const size_t slash = task.model.find('/', task.model.find('/') + 1);
-  const bool is_file =
-      slash != std::string::npos && !task.model.ends_with('/') && !parse_hub_name(task.model);
-  const auto name = parse_hub_name(is_file ? task.model.substr(0, slash) : task.model);
+  auto name = parse_hub_name(task.model);
+  std::vector<std::string> include = task.include;
+  std::string file;
+  if (const auto one = name ? std::nullopt : parse_hub_file_name(task.model)) {  // as for --model
+    name = one->repository;
+    file = one->file;
+    include.push_back(file);
+  }
   if (!name)
     fail(ErrorKind::Usage, "{}: is no name of a model on a hub; write org/name[@revision][/file]",
          task.model);
-  const std::string file = is_file ? task.model.substr(slash + 1) : "";
-  std::vector<std::string> include = task.include;
-  if (is_file) include.push_back(file);
   const PullResult result = pull_model(*name, {include, task.connections, task.offline}, observer);
-  return {{"path", (is_file ? result.snapshot / file : result.snapshot).string()},
+  return {{"path", (file.empty() ? result.snapshot : result.snapshot / file).string()},
           {"commit", result.commit},
           {"files", result.num_files},
           {"bytes", result.num_bytes},

@@ -10,6 +10,7 @@
 #include "lib/core/json_file.h"
 #include "lib/models/families.h"
 #include "lib/models/model_finder.h"
+#include "lib/models/named_parts.h"
 #include "lib/models/registry.h"
 #include "lib/models/wan/parts.h"
 #include "lib/tensor_io/checkpoint.h"
@@ -191,16 +192,8 @@ json list_models(const fs::path& built_in, const std::string& models_dir) {
 
 json describe_model(const ModelInfo& model) {
   json parts = json::object();
-  const std::pair<const char*, const fs::path&> kParts[] = {
-      {"transformer", model.parts.transformer},
-      {"transformer_2", model.parts.transformer_2},
-      {"control", model.parts.control},
-      {"control_2", model.parts.control_2},
-      {"text_encoder", model.parts.text_encoder},
-      {"image_encoder", model.parts.image_encoder},
-      {"vae", model.parts.vae}};
-  for (const auto& [name, path] : kParts) {
-    if (!path.empty()) parts[name] = describe_part(path);
+  for (const auto& [name, path] : named_parts(model.parts)) {
+    if (name != "tokenizer" && name != "tiny_vae") parts[std::string(name)] = describe_part(path);
   }
   json object = {
       {"name", model.name},

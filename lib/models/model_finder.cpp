@@ -272,17 +272,16 @@ std::optional<fs::path> find_in_models_dir(const std::string& name, const fs::pa
 
 // ORG/NAME[@REVISION]/FILE, a single file of a repository; empty where the name is none.
 std::optional<fs::path> find_hub_file(const std::string& name) {
-  const size_t slash = name.find('/', name.find('/') + 1);
-  if (slash == std::string::npos) return std::nullopt;
-  const auto hub_name = parse_hub_name(name.substr(0, slash));
-  const fs::path inside = name.substr(slash + 1);
+  const auto hub_file = parse_hub_file_name(name);
+  if (!hub_file) return std::nullopt;
+  const fs::path inside = hub_file->file;
   const bool stays = std::none_of(inside.begin(), inside.end(),
                                   [](const fs::path& part) { return part == ".."; });
-  if (!hub_name || !stays || inside.is_absolute()) return std::nullopt;
-  const fs::path file = find_in_hub_cache(*hub_name) / inside;
+  if (!stays || inside.is_absolute()) return std::nullopt;
+  const fs::path file = find_in_hub_cache(hub_file->repository) / inside;
   if (fs::exists(file)) return file;
   fail(ErrorKind::NotFound, "{}: is not in the snapshot of {} in the Hugging Face cache",
-       inside.string(), hub_name->repository);
+       inside.string(), hub_file->repository.repository);
 }
 
 }  // namespace

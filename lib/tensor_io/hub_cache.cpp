@@ -83,6 +83,14 @@ std::optional<HubName> parse_hub_name(std::string_view text) {
   return name;
 }
 
+std::optional<HubFileName> parse_hub_file_name(std::string_view text) {
+  const size_t slash = text.find('/', text.find('/') + 1);
+  if (slash == std::string_view::npos || slash + 1 == text.size()) return std::nullopt;
+  const auto repository = parse_hub_name(text.substr(0, slash));
+  if (!repository) return std::nullopt;
+  return HubFileName{*repository, std::string(text.substr(slash + 1))};
+}
+
 fs::path hub_cache_directory() {
   if (const auto cache = environment_path("HF_HUB_CACHE")) return *cache;
   if (const auto home = environment_path("HF_HOME")) return *home / "hub";

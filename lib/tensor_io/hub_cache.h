@@ -19,6 +19,13 @@ struct HubName {
 // "org/name" or "org/name@revision"; empty when `text` cannot be one.
 std::optional<HubName> parse_hub_name(std::string_view text);
 
+// One file of a repository: "org/name[@revision]/path/in/it". Empty where the text is none.
+struct HubFileName {
+  HubName repository;
+  std::string file;
+};
+std::optional<HubFileName> parse_hub_file_name(std::string_view text);
+
 // Where the cache is: HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub or
 // ~/.cache/huggingface/hub.
 std::filesystem::path hub_cache_directory();

@@ -3,10 +3,10 @@
 # random one that diffusers wrote; sources are made by ffmpeg.
 
 bats_require_minimum_version 1.5.0
+load jobs
 
 setup_file() {
-  export ROOT="$BATS_TEST_DIRNAME/../.."
-  export SORA="${SORA_BUILD_DIR:-$ROOT/build}/sora"
+  use_tiny_model
   export OMP_NUM_THREADS=1
   cd "$BATS_FILE_TMPDIR" || return 1
   ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=16 -frames:v 16 -c:v ffv1 -pix_fmt bgr0 a.mkv
@@ -25,8 +25,7 @@ END
 }
 
 setup() {
-  mkdir "$BATS_TEST_TMPDIR/work"
-  cd "$BATS_TEST_TMPDIR/work" || return 1
+  enter_work_folder
   export S="$BATS_FILE_TMPDIR"
 }
 
