@@ -50,12 +50,12 @@ verified() {  # verified STATUS FILE: what verify says of it, as JSON in the fir
   [[ "$output" == *'valid, by "Studio Ltd", a name that only its own certificate vouches for; it says that the picture was generated.'* ]]
 }
 
-# The file with one bit changed a little behind the last MARK in it, which is in its pictures.
+# The file with one bit changed a little behind the first MARK in it, where its first picture is: later ones may be a few bytes.
 tamper() {  # tamper FROM TO MARK
   python3 - "$@" <<'EOF'
 import sys
 data = bytearray(open(sys.argv[1], "rb").read())
-data[data.rindex(sys.argv[3].encode()) + 60] ^= 1
+data[data.index(sys.argv[3].encode()) + 60] ^= 1
 open(sys.argv[2], "wb").write(data)
 EOF
 }
