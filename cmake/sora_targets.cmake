@@ -2,9 +2,10 @@
 # share.
 #
 #   sora_library(<folder> [TORCH] [SOURCES ...] DEPENDS ...)   the target sora_<folder>
-#   sora_tests(<folder> [TORCH] DIRECTORY <dir> LINKS ...)     the program test_<folder>, one CTest test, of the
-#                                                              *.cpp below tests/<dir>; *_bench.cpp there make the
-#                                                              program bench_<folder>
+#   sora_tests(<folder> [TORCH] DIRECTORY <dir> [SHARDS n] LINKS ...)
+#                                                              the program test_<folder>, one CTest test or n of them with
+#                                                              a share each, of the *.cpp below tests/<dir>;
+#                                                              *_bench.cpp there make the program bench_<folder>
 #
 # A folder without sources is an empty library, so that those who depend on it still build.
 
@@ -79,7 +80,7 @@ function(sora_test_program target torch sources links)
 endfunction()
 
 function(sora_tests folder)
-  cmake_parse_arguments(PARSE_ARGV 1 ARG "TORCH" "DIRECTORY" "LINKS")
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "TORCH" "DIRECTORY;SHARDS" "LINKS")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/${ARG_DIRECTORY}/*.cpp")
   set(benches "${sources}")
   list(FILTER sources EXCLUDE REGEX "_bench\\.cpp$")
@@ -92,8 +93,19 @@ function(sora_tests folder)
   endif()
   set(target test_${folder})
   sora_test_program(${target} ${ARG_TORCH} "${sources}" "${ARG_LINKS};GTest::gmock;GTest::gtest_main")
-  add_test(NAME ${folder}
-    COMMAND ${target} --gtest_brief=1 "--gtest_output=xml:${CMAKE_BINARY_DIR}/tests/results/${folder}.xml"
-    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
-  set_tests_properties(${folder} PROPERTIES TIMEOUT 900 ENVIRONMENT "GOMP_SPINCOUNT=1000")  # tests share the processors
+  if(NOT ARG_SHARDS)
+    set(ARG_SHARDS 1)
+  endif()
+  foreach(shard RANGE 1 ${ARG_SHARDS})
+    set(name ${folder})
+    if(ARG_SHARDS GREATER 1)
+      string(APPEND name "_${shard}")
+    endif()
+    math(EXPR shard_index "${shard} - 1")
+    add_test(NAME ${name}
+      COMMAND ${target} --gtest_brief=1 "--gtest_output=xml:${CMAKE_BINARY_DIR}/tests/results/${name}.xml"
+      WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900 ENVIRONMENT  # tests share the processors
+      "GOMP_SPINCOUNT=1000;GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${shard_index}")
+  endforeach()
 endfunction()
