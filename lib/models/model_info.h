@@ -36,6 +36,7 @@ struct ModelDefaults {
   int steps = 50;
   double guidance_scale = 5.0;
   std::optional<double> guidance_scale_2;
+  double align_guidance = 2.7;  // FlowAlign's scale over guidance_scale: 13.5 and 5 on Wan 2.1
   std::string negative_prompt;
   int64_t max_sequence_length = 512;  // text tokens, zero-padded
   int64_t max_pixels =

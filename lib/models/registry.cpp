@@ -71,6 +71,7 @@ void read_own_defaults(const std::filesystem::path& path, ModelDefaults& default
   defaults.fps = Rational(config.get<int64_t>("fps", 16));
   defaults.steps = static_cast<int>(config.get<int64_t>("steps", defaults.steps));
   defaults.guidance_scale = config.get<double>("guidance_scale", defaults.guidance_scale);
+  defaults.align_guidance = config.get<double>("align_guidance", defaults.align_guidance);
   defaults.negative_prompt = config.get<std::string>("negative_prompt", defaults.negative_prompt);
   defaults.max_sequence_length =
       config.get<int64_t>("max_sequence_length", defaults.max_sequence_length);

@@ -13,6 +13,9 @@
 namespace sora {
 namespace {
 
+// FlowEdit's scale towards the new text over the one away from the old: 13.5 and 5 on Wan 2.1.
+constexpr double kEditGuidance = 2.7;
+
 Size on_grid(const LatentStrides& strides, double width, double height) {
   const auto snap = [](double side, int64_t grid) {
     return std::max<int64_t>(1, std::llround(side / static_cast<double>(grid))) * grid;
@@ -187,6 +190,8 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
                               ? *sampling.guidance_scale_2
                               : (sampling.guidance_scale ? plan.guidance_scale
                                                          : model.defaults.guidance_scale_2.value_or(plan.guidance_scale));
+  plan.edit_guidance_scale =
+      plan.guidance_scale * (plan.layout.edit == EditMethod::FlowAlign ? model.defaults.align_guidance : kEditGuidance);
   plan.guidance_interval = sampling.guidance_interval.value_or(GuidanceInterval{});
   plan.cache_threshold = sampling.cache_threshold.value_or(0);
   if (model.has_two_experts()) plan.boundary_timestep = model.boundary_timestep;

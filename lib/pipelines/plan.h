@@ -32,6 +32,7 @@ struct Plan {
   int steps = 0;
   double guidance_scale = 1.0;
   double guidance_scale_2 = 1.0;
+  double edit_guidance_scale = 1.0;  // of FlowEdit and FlowAlign, towards the new text
   GuidanceInterval guidance_interval;
   double cache_threshold = 0;                // step_cache.h; 0: no cache
   std::optional<double> boundary_timestep;   // between two experts

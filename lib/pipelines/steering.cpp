@@ -14,8 +14,6 @@
 namespace sora {
 namespace {
 
-// The reference's proportion of the two guidance scales on Wan 2.1 (5 and 13.5), of which a model's own is the first.
-constexpr double kTargetGuidance = 2.7;
 // FlowAlign's pull towards the source.
 constexpr double kAlignment = 0.01;
 
@@ -68,17 +66,16 @@ class EditDenoiser : public Denoiser {
     const at::Tensor on_target = edited_1CFHW + on_line - source_;
     const auto of_target = [&](Text text) { return inner_.velocity_of(on_target, step, text); };
     const auto of_source = [&](Text text) { return inner_.velocity_of(on_line, step, text); };
-    const double scale = plan_.guidance_scale;
     at::Tensor result;
     if (plan_.layout.edit == EditMethod::FlowEdit) {
       const auto guided = [](const at::Tensor& negative, const at::Tensor& positive, double by) {
         return negative + by * (positive - negative);
       };
-      result = guided(of_target(Text::Negative), of_target(Text::Prompt), kTargetGuidance * scale) -
-               guided(of_source(Text::Negative), of_source(Text::Source), scale);
+      result = guided(of_target(Text::Negative), of_target(Text::Prompt), plan_.edit_guidance_scale) -
+               guided(of_source(Text::Negative), of_source(Text::Source), plan_.guidance_scale);
     } else {
       const at::Tensor plain = of_target(Text::Source);
-      const at::Tensor towards = plain + kTargetGuidance * scale * (of_target(Text::Prompt) - plain);
+      const at::Tensor towards = plain + plan_.edit_guidance_scale * (of_target(Text::Prompt) - plain);
       const at::Tensor along = of_source(Text::Source);
       const at::Tensor pull = (on_line - t * along) - (on_target - t * towards);
       result = towards - along + kAlignment * pull / (step.next_sigma - t);
