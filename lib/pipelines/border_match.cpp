@@ -6,8 +6,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "lib/pipelines/motion_search.h"
-
 namespace sora {
 namespace {
 
@@ -19,6 +17,9 @@ constexpr int64_t kNeighbourhood = 5;
 // Frames over which what the drawing changes in things that stay the same is let in: a VAE flickers
 // most from one of its chunks to the next, and a border often lies there.
 constexpr double kHeldFrames = 9;
+// Frames over which detail that is carried along with what moves wears off: it is right for a
+// while, and where it is not, it would be in the next border's detail too.
+constexpr double kMovedFrames = 8;
 // Frames over which the drawing takes over from the known frames' own motion.
 constexpr double kOnwardFrames = 6;
 // Places of a picture, a side, whose colours are compared.
@@ -35,6 +36,13 @@ at::Tensor likeness(const at::Tensor& a_HWC, const at::Tensor& b_HWC) {
                      kNeighbourhood / 2,
                      /*ceil_mode=*/false, /*count_include_pad=*/false)[0][0];
   return (-(around_HW / kSameWithin).square()).exp().unsqueeze(-1);
+}
+
+// The shift of colour that the picture has as a whole, [3]: the middle of the quartiles, so that
+// what the VAE makes of one object does not tint all the rest.
+at::Tensor common_shift(const at::Tensor& missing_HWC) {
+  const at::Tensor quartiles = at::tensor({0.25F, 0.75F});
+  return at::quantile(missing_HWC.reshape({-1, 3}), quartiles, 0).mean(0);
 }
 
 // By how much each place of `drawn_HWC` has other colours than the same thing had at the border,
@@ -57,9 +65,10 @@ at::Tensor colour_drift(const at::Tensor& border_HWC, const at::Tensor& drawn_HW
 
 }  // namespace
 
-BorderMatch::BorderMatch(const Canvas& window, TakeFrame take_free)
+BorderMatch::BorderMatch(const Canvas& window, TakeFrame take_free, int64_t reach)
     : window_(window),
       take_free_(std::move(take_free)),
+      reach_(reach),
       known_(static_cast<size_t>(window.num_frames()), false) {
   for (const Canvas::Known& known : window.known()) {
     for (int64_t frame = known.frames.start; frame < known.frames.stop; ++frame)
@@ -82,7 +91,7 @@ BorderMatch::Border BorderMatch::border_at(int64_t frame, int64_t before,
   border.known_HWC = read(frame);
   border.decoded_HWC = decoded_HWC.to(at::kFloat);
   const at::Tensor missing_HWC = border.known_HWC - border.decoded_HWC;
-  border.shift_3 = missing_HWC.mean(at::IntArrayRef{0, 1});
+  border.shift_3 = common_shift(missing_HWC);
   border.detail_HWC = missing_HWC - border.shift_3;
   if (is_known(before)) {
     border.onward_HWC =
@@ -91,41 +100,55 @@ BorderMatch::Border BorderMatch::border_at(int64_t frame, int64_t before,
   return border;
 }
 
+BorderMatch::Correction BorderMatch::correction_at(const Border& border,
+                                                   const at::Tensor& drawn_HWC,
+                                                   double distance) const {
+  Correction found;
+  found.motion = find_motion(border.decoded_HWC, drawn_HWC);
+  const at::Tensor carried_HWC = found.motion.carry(border.decoded_HWC);
+  const at::Tensor drift_HWC = colour_drift(carried_HWC, drawn_HWC);
+  found.like_HW1 = likeness(drawn_HWC + drift_HWC, carried_HWC);
+  const double held = std::max(0.0, 1 - distance / kHeldFrames);
+  const double fresh = std::max(0.0, 1 - (distance - 1) / kMovedFrames);
+  const double lasting =
+      reach_ > 0 ? std::max(0.0, 1 - (distance - 1) / static_cast<double>(reach_)) : 1;
+  const at::Tensor detail_HWC = found.motion.carry(border.detail_HWC) *
+                                at::where(found.motion.moved(), fresh, 1.0).unsqueeze(-1);
+  found.missing_HWC = lasting * (detail_HWC + held * (carried_HWC - drawn_HWC - drift_HWC));
+  found.colour_HWC = lasting * (border.shift_3 + drift_HWC);
+  return found;
+}
+
 at::Tensor BorderMatch::matched(const Drawn& drawn, const Border* after) const {
   const Border* before = before_ ? &*before_ : nullptr;
   if (!before && !after) return drawn.frame_HWC;
+  if (!after && reach_ > 0 && drawn.frame - before->frame > reach_) return drawn.frame_HWC;
   const at::Tensor drawn_HWC = drawn.frame_HWC.to(at::kFloat);
   const double length = before && after ? static_cast<double>(after->frame - before->frame) : 0;
   // In a short gap the drawing still has its own middle.
-  const double onward_frames =
-      length > 0 ? std::min(kOnwardFrames, (length + 1) / 2) : kOnwardFrames;
-  at::Tensor sum_HWC = at::zeros({1}, at::kFloat), total_HW1 = sum_HWC, most_HW1 = sum_HWC,
-             colour_HWC = sum_HWC;
-  at::Tensor onward_HWC = sum_HWC;
+  double onward_frames = length > 0 ? std::min(kOnwardFrames, (length + 1) / 2) : kOnwardFrames;
+  if (reach_ > 0) onward_frames = std::min(onward_frames, static_cast<double>(reach_ + 1));
+  const at::Tensor none = at::zeros({1}, at::kFloat);
+  at::Tensor sum_HWC = none, total_HW1 = none, most_HW1 = none, colour_HWC = none;
+  at::Tensor onward_HWC = none;
   double onward_share = 0;
   for (const Border* border : {before, after}) {
     if (!border) continue;
     const int64_t frames_away = std::abs(drawn.frame - border->frame);
     const auto distance = static_cast<double>(frames_away);
     const double share = length > 0 ? 1 - distance / length : 1;
-    const Motion motion = find_motion(border->decoded_HWC, drawn_HWC);
-    const at::Tensor carried_HWC = motion.carry(border->decoded_HWC);
-    const at::Tensor drift_HWC = colour_drift(carried_HWC, drawn_HWC);
-    const at::Tensor like_HW1 = likeness(drawn_HWC + drift_HWC, carried_HWC);
-    const double held = std::max(0.0, 1 - distance / kHeldFrames);
-    const at::Tensor missing_HWC =
-        motion.carry(border->detail_HWC) + held * (carried_HWC - drawn_HWC - drift_HWC);
-    const at::Tensor weight_HW1 = like_HW1 * (share * share);
-    sum_HWC = sum_HWC + weight_HW1 * missing_HWC;
+    const Correction correction = correction_at(*border, drawn_HWC, distance);
+    const at::Tensor weight_HW1 = correction.like_HW1 * (share * share);
+    sum_HWC = sum_HWC + weight_HW1 * correction.missing_HWC;
     total_HW1 = total_HW1 + weight_HW1;
-    most_HW1 = at::maximum(most_HW1, like_HW1);
-    colour_HWC = colour_HWC + share * (border->shift_3 + drift_HWC);
+    most_HW1 = at::maximum(most_HW1, correction.like_HW1);
+    colour_HWC = colour_HWC + share * correction.colour_HWC;
     if (distance < onward_frames && !border->onward_HWC.empty()) {
       const double early = (1 + std::cos(std::numbers::pi * distance / onward_frames)) / 2;
       // On the way to where the drawing has the things.
       const at::Tensor& gone_on_HWC = border->onward_HWC[static_cast<size_t>(frames_away - 1)];
-      onward_HWC =
-          onward_HWC + early * at::lerp(motion.carry(border->known_HWC), gone_on_HWC, early);
+      onward_HWC = onward_HWC +
+                   early * at::lerp(correction.motion.carry(border->known_HWC), gone_on_HWC, early);
       onward_share += early;
     }
   }

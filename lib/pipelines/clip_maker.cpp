@@ -54,6 +54,12 @@ class KeptMemory {
   KeptMemory& operator=(const KeptMemory&) = delete;
 };
 
+// Tells a canvas of this window the frames that earlier ones drew.
+void keep_drawn(Canvas& canvas, const Window& window, const Reel& reel) {
+  const Stretch seen{std::max(window.frames.start, window.sees.start), std::min(window.frames.stop, window.sees.stop)};
+  for (const Stretch& drawn : reel.stretches(seen)) canvas.keep(reel.read(drawn), drawn.start - window.frames.start);
+}
+
 }  // namespace
 
 ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer,
@@ -84,6 +90,8 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
     const bool is_last_window = index + 1 == plan_.windows.size();
     WindowObserver observer(observer_, index, plan_.windows.size());
     const Canvas canvas = cut_window(window, reel);
+    Canvas drawn_before(canvas.size(), canvas.num_frames(), canvas.prompts());
+    keep_drawn(drawn_before, window, reel);
     const at::Tensor latents = making.known_latents_1CFHW.defined()
                                    ? making.known_latents_1CFHW
                                    : sample(canvas, noise, plan_.windows.size() == 1 ? observer_ : observer);
@@ -98,10 +106,10 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
       const bool is_drawn = frame >= window.draws.start && frame < window.draws.stop && is_known[frame] == 0;
       if (is_drawn) reel.put(frame, frame_HWC);
     };
-    // Where no frame is a source's own there is nothing to match: windows matched to the ones before add to their errors, more
-    // and more. A clip that begins from a picture stays what diffusers makes of it.
-    const Canvas unknown(canvas.size(), canvas.num_frames(), canvas.prompts());
-    BorderMatch match(plan_.layout.kept.empty() ? unknown : canvas, take_drawn);
+    // A clip without a source's own frames is matched to what was drawn before alone: one that begins from a picture stays
+    // what diffusers makes of it.
+    BorderMatch match = plan_.layout.kept.empty() ? BorderMatch(drawn_before, take_drawn, reach_of(index))
+                                                  : BorderMatch(canvas, take_drawn);
     int64_t decoded = 0;
     const KeptMemory kept(model_.placement.kept_bytes);
     decode(*decoder_, latents, [&](const at::Tensor& frames_FHWC) {
@@ -149,9 +157,14 @@ void ClipMaker::hand_over(Reel& reel, int64_t& next, OutputShaper& shaper) const
 
 Canvas ClipMaker::cut_window(const Window& window, const Reel& reel) const {
   Canvas canvas = canvas_.cut(window.frames, window.sees);
-  const Stretch seen{std::max(window.frames.start, window.sees.start), std::min(window.frames.stop, window.sees.stop)};
-  for (const Stretch& drawn : reel.stretches(seen)) canvas.keep(reel.read(drawn), drawn.start - window.frames.start);
+  keep_drawn(canvas, window, reel);
   return canvas;
+}
+
+int64_t ClipMaker::reach_of(size_t window) const {
+  const int64_t start = plan_.windows[window].draws.start;
+  const bool is_last = window + 1 == plan_.windows.size();
+  return std::max<int64_t>(1, (is_last ? plan_.windows[window].draws.stop : plan_.windows[window + 1].frames.start) - start);
 }
 
 at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer& observer) {

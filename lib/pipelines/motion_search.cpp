@@ -193,6 +193,11 @@ at::Tensor shrunk(const at::Tensor& picture_HWC, int64_t by) {
 
 }  // namespace
 
+at::Tensor Motion::moved() const {
+  const Motion own = still(row_HW.size(0), row_HW.size(1));
+  return row_HW.ne(own.row_HW).logical_or_(column_HW.ne(own.column_HW));
+}
+
 Motion find_motion(const at::Tensor& from_HWC, const at::Tensor& to_HWC) {
   const int64_t height = to_HWC.size(0), width = to_HWC.size(1);
   const int64_t by = (std::max(height, width) + kSearchSide - 1) / kSearchSide;

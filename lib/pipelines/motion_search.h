@@ -13,6 +13,7 @@ namespace sora {
 struct Motion {
   at::Tensor row_HW, column_HW;
 
+  at::Tensor moved() const;  // [H,W] bool: whether the pixel was elsewhere
   at::Tensor carry(const at::Tensor& picture_HWC) const { return picture_HWC.index({row_HW, column_HW}); }
 };
 

@@ -19,14 +19,14 @@ at::Tensor softened(int64_t num_frames) {
   return frames;
 }
 
-at::Tensor matched(const Canvas& window, const at::Tensor& decoded_FHWC, int64_t chunk) {
+at::Tensor matched(const Canvas& window, const at::Tensor& decoded_FHWC, int64_t chunk, int64_t reach = 0) {
   at::Tensor result = at::zeros_like(decoded_FHWC);
   int64_t expected = 0;
   BorderMatch match(window, [&](int64_t frame, const at::Tensor& frame_HWC) {
     EXPECT_GE(frame, expected);
     expected = frame + 1;
     result[frame].copy_(frame_HWC);
-  });
+  }, reach);
   for (int64_t first = 0; first < decoded_FHWC.size(0); first += chunk) {
     match.push(decoded_FHWC.slice(0, first, std::min(first + chunk, decoded_FHWC.size(0))));
   }
@@ -129,6 +129,21 @@ TEST(BorderMatch, GoesOverFromOneBorderToTheOther) {
     EXPECT_EQ(made[frame].min().item<int>(), wanted);
     EXPECT_EQ(made[frame].max().item<int>(), wanted);
   }
+}
+
+TEST(BorderMatch, LeavesWhatIsDrawnAsItIsBeyondItsReach) {
+  Canvas window = window_of(9);
+  window.keep(texture(3), 0);
+  constexpr int64_t kReach = 4;
+  const at::Tensor made = matched(window, softened(9), 4, kReach);
+  EXPECT_LE(apart(made[3], texture(1)[0]), 1);
+  int64_t before = 0;
+  for (int64_t frame = 3; frame < 3 + kReach; ++frame) {
+    const int64_t gone = apart(made[frame], texture(1)[0]);
+    EXPECT_GE(gone, before) << frame;
+    before = gone;
+  }
+  EXPECT_TRUE(at::equal(made.slice(0, 3 + kReach), softened(2)));
 }
 
 TEST(BorderMatch, WithoutKnownFramesNothingChanges) {
