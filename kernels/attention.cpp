@@ -34,8 +34,11 @@ at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const a
     return x.size(0) == batch ? x : x.expand({batch, x.size(1), x.size(2), x.size(3)});
   };
   std::optional<at::Tensor> mask;
-  if (terms.bias_BS.defined())
+  if (terms.bias_BS.defined()) {
     mask = terms.bias_BS.unsqueeze(1).unsqueeze(1).expand({batch, 1, length, keys});
+    if (!q_BLHK.is_cpu())
+      mask = mask->to(q_BLHK.scalar_type());  // libtorch's forms for GPUs take no other
+  }
   const at::Tensor out_BHLK =
       at::scaled_dot_product_attention(q_BLHK.transpose(1, 2), for_batch(k_BSHK).transpose(1, 2),
                                        for_batch(v_BSHK).transpose(1, 2), mask);

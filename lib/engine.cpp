@@ -23,6 +23,7 @@
 #include "lib/media/video_writer.h"
 #include "lib/model_tasks.h"
 #include "lib/models/registry.h"
+#include "lib/nn/device.h"
 #include "lib/nn/ranks.h"
 #include "lib/pipelines/clip_maker.h"
 #include "lib/pipelines/memory_plan.h"
@@ -104,6 +105,7 @@ Request resolved(Request request, const Plan& plan, const ModelInfo& model, uint
   request.sampling.negative_prompt = plan.negative_prompt;
   request.sampling.seed = seed;
   request.runtime.dtype = plan.dtype;
+  request.runtime.device = device_name(plan.device);
   request.sampling.scheduler = plan.scheduler;
   std::visit(
       [&](auto& operation) {
@@ -212,7 +214,11 @@ void enforce_policy_on_texts_of_files(Request request, const std::string& said, 
 class LocalEngine : public Engine {
  public:
   std::vector<ClipResult> run(const Request& request, Observer& observer) override {
-    return make_clips(request, {}, observer);
+    try {
+      return make_clips(request, {}, observer);
+    } catch (const c10::OutOfMemoryError&) {
+      fail(ErrorKind::Memory, "the GPU ran out of memory; make the clip smaller or shorter, or give --memory less than it has");
+    }
   }
   std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output, const Runtime& runtime,
                                  Observer& observer) override;
@@ -275,7 +281,7 @@ class LocalEngine : public Engine {
   std::vector<ClipResult> make_clips(const Request& request, const at::Tensor& known_latents, Observer& observer);
 
   ModelInfo find(const Request& request);
-  double matrix_rate(const std::string& dtype);
+  double matrix_rate(const Plan& plan);
 
   std::optional<Preview> begin_preview(const ModelInfo& model, const Plan& plan, const Observer& observer) const;
 
@@ -301,9 +307,10 @@ ModelInfo LocalEngine::find(const Request& request) {
   return model;
 }
 
-double LocalEngine::matrix_rate(const std::string& dtype) {
-  if (!matrix_rates_.count(dtype)) matrix_rates_[dtype] = measure_matrix_rate(dtype);
-  return matrix_rates_[dtype];
+double LocalEngine::matrix_rate(const Plan& plan) {
+  const std::string key = plan.dtype + plan.device.str();
+  if (!matrix_rates_.count(key)) matrix_rates_[key] = measure_matrix_rate(plan);
+  return matrix_rates_[key];
 }
 
 Pictures LocalEngine::sheet(const SheetRequest& request, Observer& observer) {
@@ -327,14 +334,17 @@ void LocalEngine::prepare(const std::vector<Request>& requests, Observer& observ
   const c10::InferenceMode inference;
   const ModelInfo model = find(requests.front());
   if (!model.kept) return;
-  std::map<std::string, std::set<std::string>> texts_by_dtype;
+  std::map<std::string, std::pair<TextArithmetic, std::set<std::string>>> texts_by_arithmetic;
   for (const Request& request : requests) {
     if (!is_same_model(request.runtime, requests.front().runtime)) continue;
     const Plan plan = make_plan(request, model);
-    std::set<std::string>& texts = texts_by_dtype[plan.dtype];
+    auto& [arithmetic, texts] = texts_by_arithmetic[plan.dtype + plan.device.str()];
+    arithmetic = {plan.dtype, plan.device};
     for (const std::string& text : texts_of(plan)) texts.insert(text);
   }
-  for (const auto& [dtype, texts] : texts_by_dtype) keep_texts(model, dtype, {texts.begin(), texts.end()}, observer);
+  for (const auto& [name, made] : texts_by_arithmetic) {
+    keep_texts(model, made.first, {made.second.begin(), made.second.end()}, observer);
+  }
 }
 
 std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path, const OutputSpec& output,
@@ -481,7 +491,7 @@ PlanReport LocalEngine::plan(const Request& asked) {
   const std::string output_path = request.output.path.empty() ? "clip.mp4" : request.output.path;
   format_for(output_path, request.output.codec);
   if (request.output.sign) identity_for(output_path, request.output);
-  const double rate = matrix_rate(plan.dtype);
+  const double rate = matrix_rate(plan);
   return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate), shape_of(request, plan)};
 }
 
@@ -503,6 +513,7 @@ nlohmann::json LocalEngine::versions() {
           {"libtorch", TORCH_VERSION},
           {"ffmpeg", ffmpeg_version()},
           {"threads", at::get_num_threads()},
+          {"devices", device_names()},
           {"schedulers", scheduler_names()},
           {"containers", container_names()},
           {"codecs", codec_names()}};

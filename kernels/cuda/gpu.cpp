@@ -6,15 +6,28 @@
 #include "kernels/cuda/attention_problem.h"
 
 namespace sora::kernels::cuda {
+namespace {
+
+// It registers itself with libtorch; programs do not link it.
+bool has_cuda_half() {
+  static const bool loaded = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
+  return loaded;
+}
+
+}  // namespace
 
 bool gpu_is_available() {
-  static const bool available = [] {
-    if (!built_with_cuda()) return false;
-    dlopen("libtorch_cuda.so",
-           RTLD_NOW | RTLD_GLOBAL);  // registers itself; programs do not link it
-    return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
-  }();
+  static const bool available =
+      has_cuda_half() && at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
   return available;
 }
+
+std::string why_no_gpu() {
+  if (!has_cuda_half())
+    return "libtorch is here without its CUDA half (scripts/get-libtorch --cuda brings it)";
+  return "there is no NVIDIA GPU here that its driver shows";
+}
+
+bool has_own_kernels() { return built_with_cuda(); }
 
 }  // namespace sora::kernels::cuda

@@ -7,7 +7,10 @@ namespace sora::kernels::reference {
 void gated_residual_(const at::Tensor& x, const at::Tensor& y, const at::Tensor& gate_RD,
                      const at::Tensor& row_N) {
   at::Tensor change = y.to(at::kFloat);
-  if (gate_RD.defined()) change = change * gate_RD.index_select(0, row_N).view(x.sizes());
+  if (gate_RD.defined()) {
+    change = change *
+             (gate_RD.size(0) == 1 ? gate_RD[0] : gate_RD.index_select(0, row_N).view(x.sizes()));
+  }
   x.copy_(x.to(at::kFloat) + change);
 }
 

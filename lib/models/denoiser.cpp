@@ -7,8 +7,8 @@ namespace sora {
 
 Denoiser::~Denoiser() = default;
 
-std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic) {
-  return std::make_unique<WanDenoiser>(model, arithmetic);
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic, at::Device device) {
+  return std::make_unique<WanDenoiser>(model, arithmetic, device);
 }
 
 }  // namespace sora

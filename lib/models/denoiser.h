@@ -67,7 +67,8 @@ class Denoiser {
   virtual at::Tensor pin(const at::Tensor& latents_1CFHW) const { return latents_1CFHW; }
 };
 
-// Weights are loaded when the first velocity is asked for. `arithmetic` is that of the transformer. Loading throws Error(Input) where the weights do not fit the configs.
-std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic);
+// Weights are loaded when the first velocity is asked for. `arithmetic` is that of the transformer, `device` where it and
+// the latents are; a conditioning may come from any. Loading throws Error(Input) where the weights do not fit the configs.
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic, at::Device device = at::kCPU);
 
 }  // namespace sora

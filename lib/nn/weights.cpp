@@ -12,11 +12,6 @@
 namespace sora {
 namespace {
 
-// The mapped tensor itself where nothing has to change.
-at::Tensor converted(const at::Tensor& tensor, at::ScalarType dtype, at::Device device) {
-  return tensor.to(device, dtype, /*non_blocking=*/false, /*copy=*/false);
-}
-
 }  // namespace
 
 Weights::Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dtype,
@@ -74,6 +69,14 @@ std::string Weights::take(const std::string& name, at::IntArrayRef shape) const 
   return key;
 }
 
+// On a device other than the CPU every tensor is a copy, so that the pages it was read from are let go one tensor after
+// the other.
+at::Tensor Weights::placed(const at::Tensor& tensor, at::ScalarType dtype, const std::string& key) const {
+  const at::Tensor placed = tensor.to(device_, dtype, /*non_blocking=*/false, /*copy=*/false);
+  if (!device_.is_cpu()) checkpoint_->forget_pages(key);
+  return placed;
+}
+
 const TensorChange* Weights::change_of(const std::string& key) const {
   if (!changes_) return nullptr;
   const auto found = changes_->find(key);
@@ -88,7 +91,7 @@ at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
   const at::ScalarType made_in = change ? at::kFloat : dtype;
   const auto packed = checkpoint_->packed(key);
   at::Tensor value = packed ? packed->all(made_in).reshape(shape) : checkpoint_->get(key);
-  if (!change) return converted(value, dtype, device_);
+  if (!change) return placed(value, dtype, key);
   value = value.to(made_in, /*non_blocking=*/false, /*copy=*/true);
   for (const Difference& difference : change->differences)
     value.add_(difference.values.to(at::kFloat), difference.scale);
@@ -96,7 +99,7 @@ at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
     const at::Tensor product = at::matmul(each.up_NR.to(at::kFloat), each.down_RK.to(at::kFloat));
     value.add_(product.reshape(shape), each.scale);
   }
-  return converted(value, dtype, device_);
+  return placed(value, dtype, key);
 }
 
 // Low-rank changes are left to the layer, which adds them to its product: the weight stays mapped
@@ -115,11 +118,11 @@ WeightMatrix Weights::get_matrix(const std::string& name, int64_t rows, int64_t 
     return matrix;
   }
   matrix.packed = checkpoint_->packed(key);
-  if (!matrix.packed) matrix.plain_NK = converted(checkpoint_->get(key), dtype_, device_);
+  if (!matrix.packed) matrix.plain_NK = placed(checkpoint_->get(key), dtype_, key);
   if (!change) return matrix;
   for (const LowRank& each : change->low_rank) {
-    matrix.low_rank.push_back({converted(each.down_RK, dtype_, device_).contiguous(),
-                               converted(each.up_NR, dtype_, device_).contiguous(), each.scale});
+    matrix.low_rank.push_back({each.down_RK.to(device_, dtype_).contiguous(),
+                               each.up_NR.to(device_, dtype_).contiguous(), each.scale});
   }
   return matrix;
 }
@@ -133,11 +136,11 @@ at::Tensor Weights::get_rows(const std::string& name, at::IntArrayRef shape,
   const auto packed = checkpoint_->packed(key);
   if (!packed) {
     const at::Tensor index = at::tensor(ids, at::kLong);
-    return converted(checkpoint_->get(key).index_select(0, index), dtype_, device_);
+    return placed(checkpoint_->get(key).index_select(0, index), dtype_, key);
   }
   std::vector<at::Tensor> rows;
   for (const int64_t id : ids) rows.push_back(packed->rows(id, id + 1, dtype_));
-  return rows.empty() ? at::empty({0, shape[1]}, dtype_) : at::cat(rows).to(device_);
+  return (rows.empty() ? at::empty({0, shape[1]}, dtype_) : at::cat(rows)).to(device_);
 }
 
 bool Weights::has(const std::string& name) const { return checkpoint_->has(prefix_ + name); }

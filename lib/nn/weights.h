@@ -25,7 +25,7 @@ struct WeightMatrix {
 
 class Weights {
  public:
-  // `dtype` is what get() returns; a tensor stored in it is used in place (no copy of the mapped
+  // `dtype` is what get() returns; a tensor stored in it is used in place on the CPU (no copy of the mapped
   // file).
   // `changes` (of LoRA files) are part of what is handed out.
   Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dtype,
@@ -62,6 +62,8 @@ class Weights {
   at::Tensor get_as(const std::string& name, at::IntArrayRef shape, at::ScalarType dtype) const;
   // Checks the tensor and counts it as used; returns its full name.
   std::string take(const std::string& name, at::IntArrayRef shape) const;
+  // In `dtype` on the device; the mapped tensor itself where nothing has to change.
+  at::Tensor placed(const at::Tensor& tensor, at::ScalarType dtype, const std::string& key) const;
   const TensorChange* change_of(const std::string& key) const;
 
   std::shared_ptr<const Checkpoint> checkpoint_;

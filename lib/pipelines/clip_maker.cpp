@@ -171,7 +171,7 @@ at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer&
   const LatentGrid grid = drawn_grid(plan_, window.num_frames());
   if (!texts_) texts_ = encode_texts_of(model_, plan_, observer_);
   const Conditioning conditioning = make_conditioning(model_, plan_, window, *texts_, source_encoder_, observer);
-  if (!denoiser_) denoiser_ = make_denoiser(model_, arithmetic_of(plan_));
+  if (!denoiser_) denoiser_ = make_denoiser(model_, arithmetic_of(plan_), plan_.device);
   denoiser_->set_conditioning(conditioning, grid);
 
   const SchedulerOverrides overrides{plan_.scheduler, request_.sampling.shift};
@@ -179,9 +179,9 @@ at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer&
       make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
   const KeptMemory kept(model_.placement.kept_bytes);
-  const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()), plan_, observer,
+  const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()).to(plan_.device), plan_, observer,
                                            preview_ ? preview_->watch() : WatchStep{});
-  return drawn.slice(2, static_cast<int64_t>(plan_.layout.references.size()));
+  return drawn.slice(2, static_cast<int64_t>(plan_.layout.references.size())).to(at::kCPU);
 }
 
 void ClipMaker::make_circle(const Making& making, OutputShaper& shaper, const TakeLatents& take_latents) {

@@ -34,7 +34,7 @@ class ClipMaker {
   ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer,
             Preview* preview = nullptr);
 
-  // Exactly plan.output_frames frames in chunks, and on the way each window's normalised latents [1,C,F,H,W], f32. Throws
+  // Exactly plan.output_frames frames in chunks, and on the way each window's normalised latents [1,C,F,H,W], f32, on the CPU. Throws
   // Error(Input) for known latents of a clip of several windows.
   void make(const Making& making, const TakeFrames& take_frames, const TakeLatents& take_latents = {});
 

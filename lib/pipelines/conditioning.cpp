@@ -18,8 +18,9 @@ namespace {
 
 constexpr const char* kKeptTexts = "text ";
 
-std::string kept_text(const std::string& dtype, const std::string& text) { return kKeptTexts + dtype + " " + text; }
-
+std::string kept_text(const TextArithmetic& arithmetic, const std::string& text) {
+  return kKeptTexts + arithmetic.dtype + " " + arithmetic.device.str() + " " + text;
+}
 
 // Prompt Relay's own numbers: a card's text loses its hold within a latent frame of its last two.
 constexpr double kRelayEpsilon = 1e-3;
@@ -58,6 +59,11 @@ at::Tensor latent_mean(const at::Tensor& values_F, int64_t stride) {
   return at::cat({first, values_F.slice(0, 1).view({-1, stride}).mean(1)});
 }
 
+// Numbers of the latent frames, to go with latents and where they are.
+at::Tensor of_latent_frames(const at::Tensor& values_F, const at::Tensor& latents_1CFHW) {
+  return values_F.view({1, 1, -1, 1, 1}).to(latents_1CFHW.device());
+}
+
 // What free frames follow, mixed by weight in latent space.
 at::Tensor mix_followed(const Canvas& canvas, SourceEncoder& encoder, int64_t stride, Observer& observer) {
   at::Tensor sum, look;
@@ -71,10 +77,10 @@ at::Tensor mix_followed(const Canvas& canvas, SourceEncoder& encoder, int64_t st
     at::Tensor weights_F = at::zeros({canvas.num_frames()}, at::kFloat);
     weights_F.slice(0, source.frames.start, source.frames.stop).copy_(source.weights_F);
     total = total + weights_F;
-    const at::Tensor weighted = latents_1CFHW * latent_mean(weights_F, stride).view({1, 1, -1, 1, 1});
+    const at::Tensor weighted = latents_1CFHW * of_latent_frames(latent_mean(weights_F, stride), latents_1CFHW);
     sum = sum.defined() ? sum + weighted : weighted;
   }
-  const at::Tensor mixed = sum / latent_mean(total, stride).clamp_min(1e-6).view({1, 1, -1, 1, 1});
+  const at::Tensor mixed = sum / of_latent_frames(latent_mean(total, stride).clamp_min(1e-6), sum);
   return look.defined() ? with_look(mixed, look) : mixed;
 }
 
@@ -89,18 +95,18 @@ void add_followed(const ModelInfo& model, const Canvas& canvas, SourceEncoder& e
   if (!canvas.follows().empty()) latents_1CFHW = mix_followed(canvas, encoder, stride, observer);
   if (holds_known) {
     levels_F = levels_F * (1 - canvas.known_mask());
-    const at::Tensor is_known = latent_maximum(1 - canvas.known_mask(), stride).eq(0).view({1, 1, -1, 1, 1});
     const at::Tensor& known_1CFHW = conditioning.known_latents_1CFHW;
+    const at::Tensor is_known = of_latent_frames(latent_maximum(1 - canvas.known_mask(), stride).eq(0), known_1CFHW);
     latents_1CFHW = latents_1CFHW.defined() ? at::where(is_known, known_1CFHW, latents_1CFHW) : known_1CFHW;
   }
   conditioning.followed_latents_1CFHW = latents_1CFHW;
   conditioning.follow_levels_F = latent_maximum(levels_F, stride);
 }
 
-EncodedTexts encode_all(const ModelInfo& model, const std::string& dtype, const std::vector<std::string>& texts,
+EncodedTexts encode_all(const ModelInfo& model, const TextArithmetic& arithmetic, const std::vector<std::string>& texts,
                         Observer& observer) {
   const Tokenizer tokenizer = Tokenizer::open(model.parts.tokenizer);
-  const Umt5Encoder encoder = Umt5Encoder::open(model.parts.text_encoder, scalar_type(dtype));
+  const Umt5Encoder encoder = Umt5Encoder::open(model.parts.text_encoder, scalar_type(arithmetic.dtype), arithmetic.device);
   const std::vector<EncodedPrompt> made = encode_texts(tokenizer, encoder, texts, model.defaults.max_sequence_length, observer);
   EncodedTexts encoded;
   for (size_t i = 0; i < texts.size(); ++i) encoded[texts[i]] = {made[i].embeds_TD, made[i].num_tokens};
@@ -122,21 +128,22 @@ std::vector<std::string> texts_of(const Plan& plan) {
   return texts;
 }
 
-void keep_texts(const ModelInfo& model, const std::string& dtype, const std::vector<std::string>& texts,
+void keep_texts(const ModelInfo& model, const TextArithmetic& arithmetic, const std::vector<std::string>& texts,
                 Observer& observer) {
   model.kept->drop(kKeptTexts);
-  for (const auto& [text, condition] : encode_all(model, dtype, texts, observer)) {
-    model.kept->get<TextCondition>(kept_text(dtype, text),
+  for (const auto& [text, condition] : encode_all(model, arithmetic, texts, observer)) {
+    model.kept->get<TextCondition>(kept_text(arithmetic, text),
                                    [&] { return std::make_shared<const TextCondition>(condition); });
   }
 }
 
 EncodedTexts encode_texts_of(const ModelInfo& model, const Plan& plan, Observer& observer) {
   const std::vector<std::string> wanted = texts_of(plan);
+  const TextArithmetic arithmetic{plan.dtype, plan.device};
   EncodedTexts texts;
   for (const std::string& text : wanted) {
-    const auto kept = model.kept ? model.kept->find<TextCondition>(kept_text(plan.dtype, text)) : nullptr;
-    if (!kept) return encode_all(model, plan.dtype, wanted, observer);
+    const auto kept = model.kept ? model.kept->find<TextCondition>(kept_text(arithmetic, text)) : nullptr;
+    if (!kept) return encode_all(model, arithmetic, wanted, observer);
     texts[text] = *kept;
   }
   return texts;
@@ -150,7 +157,8 @@ void SourceEncoder::end_window() {
 }
 
 const WanVae& SourceEncoder::vae() {
-  if (!vae_) vae_.emplace(model_.vae, Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_.dtype)), WanVaeParts::Encoder);
+  if (!vae_) vae_.emplace(model_.vae, Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_.dtype), plan_.device),
+                 WanVaeParts::Encoder);
   return *vae_;
 }
 
@@ -221,7 +229,7 @@ at::Tensor SourceEncoder::pictures(const Canvas& canvas) const {
   std::vector<at::Tensor> pixels;
   for (size_t index = 0; index < wanted; ++index) pixels.push_back(clip_pixel_values(pictures_HWC[index], image_config));
   const ConfigReader config = read_config(WanPart::ImageEncoder, model_.parts.image_encoder);
-  const Weights weights(open_weights(WanPart::ImageEncoder, model_.parts.image_encoder), scalar_type(plan_.dtype));
+  const Weights weights(open_weights(WanPart::ImageEncoder, model_.parts.image_encoder), scalar_type(plan_.dtype), plan_.device);
   const ClipVision encoder(ClipVisionConfig::from_config(config), weights);
   return encoder(at::cat(pixels));
 }

@@ -19,12 +19,18 @@ namespace sora {
 // What the text encoder made of every text of a plan; independent of seed and size.
 using EncodedTexts = std::map<std::string, TextCondition>;
 
+// In what and where texts are encoded.
+struct TextArithmetic {
+  std::string dtype;  // as Plan::dtype
+  at::Device device = at::kCPU;
+};
+
 // Every text of a plan, each once.
 std::vector<std::string> texts_of(const Plan& plan);
 
 // Encodes these in one pass over the encoder's weights and keeps them, in place of those kept before, for
 // encode_texts_of(). `model.kept` is not null.
-void keep_texts(const ModelInfo& model, const std::string& dtype, const std::vector<std::string>& texts,
+void keep_texts(const ModelInfo& model, const TextArithmetic& arithmetic, const std::vector<std::string>& texts,
                 Observer& observer);
 
 EncodedTexts encode_texts_of(const ModelInfo& model, const Plan& plan, Observer& observer);

@@ -44,6 +44,7 @@ at::Tensor make_control(const ModelInfo& model, const Canvas& canvas, const at::
   const at::Tensor reactive = is_plain ? inactive : encoder.controlling(canvas, observer);
   at::Tensor latents = at::cat({inactive, reactive}, 1);
   at::Tensor mask = control_mask(1 - canvas.known_mask(), model.strides())
+                        .to(latents.device())
                         .expand({1, -1, latents.size(2), latents.size(3), latents.size(4)});
   for (const at::Tensor& picture : canvas.references()) {
     const at::Tensor reference = encoder.reference(picture);

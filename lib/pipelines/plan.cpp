@@ -9,6 +9,7 @@
 #include "lib/core/error.h"
 #include "lib/core/processor.h"
 #include "lib/media/resample.h"
+#include "lib/nn/device.h"
 
 namespace sora {
 namespace {
@@ -124,9 +125,12 @@ void plan_length(const ModelInfo& model, Plan& plan) {
   }
 }
 
-std::string resolve_dtype(const std::string& wish) {
+std::string resolve_dtype(const std::string& wish, at::Device device) {
+  if (wish == "int8" && !device.is_cpu()) {
+    fail(ErrorKind::Usage, "--dtype int8 is of processors; on a GPU take bf16 or f32, or --device cpu");
+  }
   if (wish == "f32" || wish == "bf16" || wish == "int8") return wish;
-  if (wish == "auto") return has_bf16_dot_products() ? "bf16" : "f32";
+  if (wish == "auto") return !device.is_cpu() || has_bf16_dot_products() ? "bf16" : "f32";
   fail(ErrorKind::Usage, "--dtype {} is unknown; it is auto, f32, bf16 or int8", wish);
 }
 
@@ -163,11 +167,8 @@ bool shows(const Shot& placement, double output_position) {
 
 Plan make_plan(const Request& request, const ModelInfo& model) {
   check(request);
-  if (request.runtime.device != "auto" && request.runtime.device != "cpu") {
-    fail(ErrorKind::Usage, "--device {} cannot be used: this build runs on the CPU; leave it out or write cpu",
-         request.runtime.device);
-  }
   Plan plan;
+  plan.device = choose_device(request.runtime.device);
   plan.layout = make_layout(request, model);
   plan.notices = plan.layout.notices;
   plan_size(request.video, model, plan);
@@ -196,7 +197,7 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   plan.cache_threshold = sampling.cache_threshold.value_or(0);
   if (model.has_two_experts()) plan.boundary_timestep = model.boundary_timestep;
   plan.negative_prompt = sampling.negative_prompt.value_or(model.defaults.negative_prompt);
-  plan.dtype = resolve_dtype(request.runtime.dtype);
+  plan.dtype = resolve_dtype(request.runtime.dtype, plan.device);
   plan.attention = request.runtime.attention;
   if (plan.attention != "exact" && plan.attention != "int8") {
     fail(ErrorKind::Usage, "--attention {} is unknown; it is exact or int8", plan.attention);

@@ -2,6 +2,8 @@
 // line each where that differs from what was asked.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,7 +39,8 @@ struct Plan {
   double cache_threshold = 0;                // step_cache.h; 0: no cache
   std::optional<double> boundary_timestep;   // between two experts
   std::string negative_prompt;
-  std::string dtype;  // f32 | bf16 | int8
+  at::Device device = at::kCPU;  // of all networks (lib/nn/device.h)
+  std::string dtype;             // f32 | bf16 | int8
   std::string attention = "exact";  // exact | int8
   uint64_t seed = 0;  // of the first variation
 

@@ -5,6 +5,8 @@
 
 #include <chrono>
 
+#include "lib/nn/device.h"
+
 namespace sora {
 namespace {
 
@@ -24,14 +26,17 @@ nlohmann::json sound_of(const Layout& layout) {
 
 }  // namespace
 
-double measure_matrix_rate(const std::string& dtype) {
+double measure_matrix_rate(const Plan& plan) {
   constexpr int64_t kSide = 1024;
   constexpr int kRepeats = 4;
-  const at::TensorOptions options = at::dtype(scalar_type(dtype));
+  const at::TensorOptions options = at::dtype(scalar_type(plan.dtype)).device(plan.device);
   const at::Tensor a = at::ones({kSide, kSide}, options);
   at::Tensor product = at::matmul(a, a);
+  const auto wait = [&] { product[0][0].item(); };  // a GPU works on while the caller goes on
+  wait();
   const auto start = std::chrono::steady_clock::now();
   for (int repeat = 0; repeat < kRepeats; ++repeat) product = at::matmul(a, a);
+  wait();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   return 2.0 * kRepeats * kSide * kSide * kSide / elapsed.count();
 }
@@ -49,7 +54,8 @@ std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, cons
   for (const Heard& heard : plan.layout.heard) {
     lines.push_back(fmt::format("sound     output frames {}-{} from {}", heard.frames.start, heard.frames.stop, heard.source->name()));
   }
-  lines.push_back(fmt::format("sampling  {} steps, guidance {}, {}", plan.steps, plan.guidance_scale, plan.dtype));
+  lines.push_back(fmt::format("sampling  {} steps, guidance {}, {} on {}", plan.steps, plan.guidance_scale, plan.dtype,
+                              device_name(plan.device)));
   lines.push_back(fmt::format("work      {:.3g} TFLOP, about {:.0f} s here", sampling_flops(model, plan) / 1e12,
                               estimated_seconds(plan, model, matrix_rate)));
   lines.push_back("memory    " + memory.describe());
@@ -72,6 +78,7 @@ nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPla
           {"steps", plan.steps},
           {"guidance_scale", plan.guidance_scale},
           {"dtype", plan.dtype},
+          {"device", device_name(plan.device)},
           {"flop", sampling_flops(model, plan)},
           {"seconds", estimated_seconds(plan, model, matrix_rate)},
           {"memory_bytes", memory.peak()},

@@ -11,8 +11,8 @@
 
 namespace sora {
 
-// FLOP/s that matrix products of this type reach here, measured for a few milliseconds.
-double measure_matrix_rate(const std::string& dtype);
+// FLOP/s that matrix products of the plan's type reach on its device, measured for a few milliseconds.
+double measure_matrix_rate(const Plan& plan);
 
 std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory,
                                   const Canvas& canvas, double matrix_rate);

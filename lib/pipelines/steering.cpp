@@ -21,7 +21,7 @@ class HeldDenoiser : public Denoiser {
  public:
   HeldDenoiser(Denoiser& inner, const Conditioning& conditioning, const at::Tensor& noise_1CFHW)
       : inner_(inner),
-        levels_11F11_(conditioning.follow_levels_F.view({1, 1, -1, 1, 1})),
+        levels_11F11_(conditioning.follow_levels_F.view({1, 1, -1, 1, 1}).to(noise_1CFHW.device())),
         line_1CFHW_(noise_1CFHW - conditioning.followed_latents_1CFHW) {}
 
   at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) override {
@@ -80,7 +80,7 @@ class EditDenoiser : public Denoiser {
       const at::Tensor pull = (on_line - t * along) - (on_target - t * towards);
       result = towards - along + kAlignment * pull / (step.next_sigma - t);
     }
-    noise_ = more_noise_.draw(noise_.sizes());
+    noise_ = more_noise_.draw(noise_.sizes()).to(noise_.device());
     return result;
   }
 

@@ -36,7 +36,7 @@ bool is_emulated(const at::Tensor& q) {
 std::vector<Form> forms(const at::Tensor& q) {
   std::vector<Form> all = {{"reference", reference::attention}, {"attention", attention}};
   if (is_emulated(q)) all.push_back({"CUDA, emulated", cuda::emulated_attention});
-  if (at::hasCUDA() && cuda::built_with_cuda() && cuda::fits_attention(q, q, q))
+  if (cuda::gpu_is_available() && cuda::has_own_kernels() && cuda::fits_attention(q, q, q))
     all.push_back({"CUDA", on_gpu});
   if (!cpu::fits_flash_attention(q, q, q)) return all;
   for (const cpu::Processor processor :

@@ -174,7 +174,7 @@ at::Tensor ClipVision::operator()(const at::Tensor& pixels_BCHW) const {
                   pixels_BCHW.size(3) == config_.image_size,
               "pixels are not of the model's size");
   const at::Tensor patches =
-      pixels_BCHW.to(patch_embedding_.dtype())
+      pixels_BCHW.to(class_embedding_D_.device(), patch_embedding_.dtype())
           .narrow(2, 0, side * patch)
           .narrow(3, 0, side * patch)
           .reshape({batch, config_.num_channels, side, patch, side, patch})

@@ -77,6 +77,7 @@ at::Tensor TinyVae::Block::operator()(const at::Tensor& x_THWC, at::Tensor& memo
 TinyVae::TinyVae(const TinyVaeConfig& config, const Weights& weights)
     : config_(config),
       dtype_(weights.dtype()),
+      device_(weights.device()),
       conv_in_(weights["decoder"][kConvIn], config.latent_channels, config.widths[0], 3),
       conv_out_(weights["decoder"][kConvOut], config.widths.back(),
                 kColours * config.patch_size * config.patch_size, 3) {
@@ -106,7 +107,7 @@ void TinyVae::decode(const at::Tensor& latents_1ZFHW,
   const int64_t patch = config_.patch_size, left_out = config_.scale_factor_temporal() - 1;
   std::vector<at::Tensor> memories(static_cast<size_t>(kNumStages * kBlocksInStage));
   for (int64_t f = 0; f < latents_1ZFHW.size(2); ++f) {
-    at::Tensor x = latents_1ZFHW[0].slice(1, f, f + 1).permute({1, 2, 3, 0}).to(dtype_);
+    at::Tensor x = latents_1ZFHW[0].slice(1, f, f + 1).permute({1, 2, 3, 0}).to(device_, dtype_);
     x = conv_in_((x / kMost).tanh().mul_(kMost).contiguous()).relu_();
     size_t memory = 0;
     for (const Stage& stage : stages_) {

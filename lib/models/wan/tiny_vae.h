@@ -40,7 +40,7 @@ class TinyVae {
 
   const TinyVaeConfig& config() const { return config_; }
 
-  // latents [1,Z,F,h,w], normalised. Hands over [1,3,f,H,W] f32 in [-1,1]: frame 0, then 4 at a
+  // latents [1,Z,F,h,w], normalised, on any device. Hands over [1,3,f,H,W] f32 in [-1,1]: frame 0, then 4 at a
   // time.
   void decode(const at::Tensor& latents_1ZFHW,
               const std::function<void(const at::Tensor& frames_1CFHW)>& take_frames) const;
@@ -59,6 +59,7 @@ class TinyVae {
 
   TinyVaeConfig config_;
   at::ScalarType dtype_;
+  at::Device device_;
   SpatialConv conv_in_;
   std::vector<Stage> stages_;
   SpatialConv conv_out_;

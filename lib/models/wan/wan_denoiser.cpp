@@ -33,10 +33,27 @@ at::Tensor free_latent_frames(const at::Tensor& known_frames, int64_t stride) {
   return 1.0 - mask_channels(known_frames, stride).amin(1, /*keepdim=*/true);
 }
 
+at::Tensor placed(const at::Tensor& tensor, at::Device device) { return tensor.defined() ? tensor.to(device) : tensor; }
+
+TextCondition placed(const TextCondition& text, at::Device device) { return {placed(text.embeds_TD, device), text.num_tokens}; }
+
+// What the model itself is told; what the loop sees to stays where it is.
+Conditioning placed(Conditioning conditioning, at::Device device) {
+  conditioning.positive = placed(conditioning.positive, device);
+  conditioning.negative = placed(conditioning.negative, device);
+  if (conditioning.source) conditioning.source = placed(*conditioning.source, device);
+  for (TextCondition& text : conditioning.timed) text = placed(text, device);
+  for (at::Tensor* tensor : {&conditioning.timed_bias_FP, &conditioning.image_embeds_BSD, &conditioning.known_latents_1CFHW,
+                             &conditioning.known_frames, &conditioning.control_1CFHW}) {
+    *tensor = placed(*tensor, device);
+  }
+  return conditioning;
+}
+
 }  // namespace
 
 void WanDenoiser::set_conditioning(const Conditioning& conditioning, const LatentGrid& grid) {
-  conditioning_ = conditioning;
+  conditioning_ = placed(conditioning, device_);
   grid_ = grid;
   both_.reset();
   contexts_.clear();
@@ -49,7 +66,8 @@ void WanDenoiser::set_conditioning(const Conditioning& conditioning, const Laten
           mask_channels(conditioning_.known_frames, temporal).expand({1, temporal, grid_.frames, grid_.height, grid_.width});
       concatenated_ = at::cat({mask, conditioning_.known_latents_1CFHW}, 1).to(dtype_);
     } else {
-      concatenated_ = at::zeros({1, temporal + grid_.strides.channels, grid_.frames, grid_.height, grid_.width}, dtype_);
+      concatenated_ = at::zeros({1, temporal + grid_.strides.channels, grid_.frames, grid_.height, grid_.width},
+                                at::dtype(dtype_).device(device_));
     }
   } else if (model_.known_frames == KnownFrames::ControlBranch) {
     control_ = {conditioning_.control_1CFHW.to(dtype_), conditioning_.control_scale};
@@ -68,13 +86,13 @@ void WanDenoiser::use_expert(bool low_noise) {
   release_tensor_memory();  // of the expert that was
   const TransformerFiles files = model_.parts.expert(low_noise);
   const std::string part =
-      fmt::format("{} {} {} {} {} {} {}", files.transformer.string(), files.control.string(),
+      fmt::format("{} {} {} {} {} {} {} {}", files.transformer.string(), files.control.string(),
                   low_noise, model_.placement.stream_blocks, c10::toString(dtype_),
-                  arithmetic_.int8_products, arithmetic_.int8_attention);
+                  arithmetic_.int8_products, arithmetic_.int8_attention, device_.str());
   transformer_ = model_.part<WanTransformer>(part, [&] {
     const auto checkpoint = open_transformer(files);
     const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
-    const Weights weights(checkpoint, dtype_, at::kCPU, loras.changes);
+    const Weights weights(checkpoint, dtype_, device_, loras.changes);
     auto transformer = std::make_shared<const WanTransformer>(model_.transformer, weights, model_.placement.stream_blocks, arithmetic_);
     weights.check_all_used();
     return transformer;

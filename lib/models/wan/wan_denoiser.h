@@ -13,8 +13,8 @@ namespace sora {
 
 class WanDenoiser : public Denoiser {
  public:
-  WanDenoiser(const ModelInfo& model, const Arithmetic& arithmetic)
-      : model_(model), arithmetic_(arithmetic), dtype_(arithmetic.dtype) {}
+  WanDenoiser(const ModelInfo& model, const Arithmetic& arithmetic, at::Device device)
+      : model_(model), arithmetic_(arithmetic), dtype_(arithmetic.dtype), device_(device) {}
 
   void set_conditioning(const Conditioning& conditioning, const LatentGrid& grid) override;
   at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) override;
@@ -37,6 +37,7 @@ class WanDenoiser : public Denoiser {
   LatentGrid grid_;
   Arithmetic arithmetic_;
   at::ScalarType dtype_;
+  at::Device device_;
   at::Tensor concatenated_;     // MaskChannels: mask and known latents, [1, temporal + C, F, H, W]
   WanControl control_;          // ControlBranch
   at::Tensor free_mask_11FHW_;  // TokenTimesteps: 1 where free, 0 where known; undefined where all is free
