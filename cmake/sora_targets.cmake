@@ -79,6 +79,30 @@ function(sora_test_program target torch sources links)
   endif()
 endfunction()
 
+# A run of a test program, of all its tests or those of FILTER, shared among SHARDS processes.
+function(sora_add_test name target)
+  cmake_parse_arguments(PARSE_ARGV 2 ARG "" "FILTER;SHARDS" "")
+  if(NOT ARG_FILTER)
+    set(ARG_FILTER "*")
+  endif()
+  if(NOT ARG_SHARDS)
+    set(ARG_SHARDS 1)
+  endif()
+  foreach(shard RANGE 1 ${ARG_SHARDS})
+    set(run ${name})
+    if(ARG_SHARDS GREATER 1)
+      string(APPEND run "_${shard}")
+    endif()
+    math(EXPR shard_index "${shard} - 1")
+    add_test(NAME ${run}
+      COMMAND ${target} --gtest_brief=1 "--gtest_filter=${ARG_FILTER}"
+        "--gtest_output=xml:${CMAKE_BINARY_DIR}/tests/results/${run}.xml"
+      WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+    set_tests_properties(${run} PROPERTIES TIMEOUT 900 ENVIRONMENT  # tests share the processors
+      "GOMP_SPINCOUNT=1000;GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${shard_index}")
+  endforeach()
+endfunction()
+
 function(sora_tests folder)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "TORCH" "DIRECTORY;SHARDS" "LINKS")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/${ARG_DIRECTORY}/*.cpp")
@@ -93,19 +117,5 @@ function(sora_tests folder)
   endif()
   set(target test_${folder})
   sora_test_program(${target} ${ARG_TORCH} "${sources}" "${ARG_LINKS};GTest::gmock;GTest::gtest_main")
-  if(NOT ARG_SHARDS)
-    set(ARG_SHARDS 1)
-  endif()
-  foreach(shard RANGE 1 ${ARG_SHARDS})
-    set(name ${folder})
-    if(ARG_SHARDS GREATER 1)
-      string(APPEND name "_${shard}")
-    endif()
-    math(EXPR shard_index "${shard} - 1")
-    add_test(NAME ${name}
-      COMMAND ${target} --gtest_brief=1 "--gtest_output=xml:${CMAKE_BINARY_DIR}/tests/results/${name}.xml"
-      WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
-    set_tests_properties(${name} PROPERTIES TIMEOUT 900 ENVIRONMENT  # tests share the processors
-      "GOMP_SPINCOUNT=1000;GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${shard_index}")
-  endforeach()
+  sora_add_test(${folder} ${target} SHARDS "${ARG_SHARDS}")
 endfunction()

@@ -13,6 +13,7 @@
 #include "lib/pipelines/clip_maker.h"
 #include "tests/error_of.h"
 #include "tests/scratch_directory.h"
+#include "tests/stand_in_device.h"
 
 namespace sora {
 namespace {
@@ -64,7 +65,8 @@ class OnVace : public ::testing::Test {
     const c10::InferenceMode inference;
     ModelInfo model = read_model_info("model", request.runtime.model);
     model.defaults.max_frames = max_frames;
-    const Plan plan = make_plan(request, model);
+    Plan plan = make_plan(request, model);
+    plan.device = test_device();
     num_windows_ = plan.windows.size();
     Observer observer;
     ClipMaker maker(request, model, plan, observer);

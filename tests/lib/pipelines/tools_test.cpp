@@ -12,6 +12,7 @@
 #include "lib/pipelines/soundtrack.h"
 #include "tests/error_of.h"
 #include "tests/scratch_directory.h"
+#include "tests/stand_in_device.h"
 
 namespace sora {
 namespace {
@@ -73,6 +74,7 @@ class ToolRun : public ::testing::Test {
     if (max_frames) model.defaults.max_frames = *max_frames;
     Made made;
     made.plan = make_plan(request, model);
+    made.plan.device = test_device();
     Observer observer;
     ClipMaker maker(request, model, made.plan, observer);
     std::vector<at::Tensor> chunks;
@@ -410,15 +412,17 @@ TEST(JoinTexts, ATextThatHoldsAloneIsThatTextAlone) {
   const c10::InferenceMode inference;
   const std::filesystem::path directory = kModels / "t2v_unipc";
   const ModelInfo model = read_model_info("model", directory);
-  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory / "transformer")), at::kFloat);
+  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory / "transformer")), at::kFloat,
+                        test_device());
   const WanTransformer transformer(model.transformer, weights);
-  const at::Tensor a = at::randn({1, 32, model.transformer.text_dim}), b = at::randn({1, 32, model.transformer.text_dim});
+  const auto numbers = [](at::IntArrayRef shape) { return at::randn(shape).to(test_device()); };
+  const at::Tensor a = numbers({1, 32, model.transformer.text_dim}), b = numbers({1, 32, model.transformer.text_dim});
   a.slice(1, 5).zero_();
   b.slice(1, 9).zero_();
   const WanTextContext of_a = transformer.prepare_text(a, {5}), of_b = transformer.prepare_text(b, {9});
-  const at::Tensor latents = at::randn({1, model.transformer.in_channels, 3, 4, 6});
+  const at::Tensor latents = numbers({1, model.transformer.in_channels, 3, 4, 6});
   const at::Tensor time = at::full({1}, 500.0);
-  const at::Tensor only_b = at::tensor({-1e9F, 0.F, -1e9F, 0.F, -1e9F, 0.F}).view({3, 2});
+  const at::Tensor only_b = at::tensor({-1e9F, 0.F, -1e9F, 0.F, -1e9F, 0.F}).view({3, 2}).to(test_device());
   const at::Tensor joined = transformer(latents, time, join_texts({of_a, of_b}, only_b));
   EXPECT_TRUE(at::allclose(joined, transformer(latents, time, of_b), 1e-4, 1e-4));
   EXPECT_FALSE(at::allclose(joined, transformer(latents, time, of_a), 1e-2, 1e-2));

@@ -9,6 +9,7 @@
 #include "lib/text/tokenizer.h"
 #include "lib/text/umt5.h"
 #include "tests/error_of.h"
+#include "tests/stand_in_device.h"
 
 namespace sora {
 namespace {
@@ -18,7 +19,7 @@ const std::filesystem::path kForms = kData / "weights" / "text_encoders";
 
 at::Tensor encode(const std::filesystem::path& path) {
   Observer observer;
-  return Umt5Encoder::open(path, at::kFloat).encode({{5, 9, 300, 7, 1}}, observer)[0];
+  return Umt5Encoder::open(path, at::kFloat, test_device()).encode({{5, 9, 300, 7, 1}}, observer)[0].cpu();
 }
 
 TEST(SingleFileUmt5, GivesTheDirectorysOutputExactly) {

@@ -10,6 +10,7 @@
 #include "lib/core/json_file.h"
 #include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
+#include "tests/stand_in_device.h"
 #include "tests/scratch_directory.h"
 
 namespace sora {
@@ -53,7 +54,7 @@ class Umt5 : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(Umt5, EqualsTransformersInF32) {
-  const Umt5Encoder encoder = Umt5Encoder::open(form_ / "model", at::kFloat);
+  const Umt5Encoder encoder = Umt5Encoder::open(form_ / "model", at::kFloat, test_device());
   Observer observer;
   for (const std::string name : {"prompt", "long", "empty", "two_padded"}) {
     const Case c = read_case(form_ / (name + ".safetensors"));
@@ -61,21 +62,22 @@ TEST_P(Umt5, EqualsTransformersInF32) {
     ASSERT_EQ(found.size(), c.ids.size());
     for (size_t i = 0; i < found.size(); ++i) {
       EXPECT_EQ(found[i].sizes(), c.wanted_TD[i].sizes());
-      EXPECT_LT(relative_error(found[i], c.wanted_TD[i]), 2e-6) << name << " " << i;
+      EXPECT_EQ(found[i].device(), test_device());
+      EXPECT_LT(relative_error(found[i].cpu(), c.wanted_TD[i]), 2e-6) << name << " " << i;
     }
   }
 }
 
 // Over all cases of a form together: the error of a single token of 20 numbers says little.
 TEST_P(Umt5, StaysWithinTransformersOwnRoundingInBf16) {
-  const Umt5Encoder encoder = Umt5Encoder::open(form_ / "model", at::kBFloat16);
+  const Umt5Encoder encoder = Umt5Encoder::open(form_ / "model", at::kBFloat16, test_device());
   Observer observer;
   std::vector<at::Tensor> found_TD, wanted_TD, reference_TD;
   for (const std::string name : {"prompt", "long", "empty", "two_padded"}) {
     const Case c = read_case(form_ / (name + ".safetensors"));
     for (const at::Tensor& x_TD : encoder.encode(c.ids, observer)) {
       EXPECT_EQ(x_TD.scalar_type(), at::kBFloat16);
-      found_TD.push_back(x_TD);
+      found_TD.push_back(x_TD.cpu());
     }
     wanted_TD.insert(wanted_TD.end(), c.wanted_TD.begin(), c.wanted_TD.end());
     reference_TD.insert(reference_TD.end(), c.wanted_bf16_TD.begin(), c.wanted_bf16_TD.end());

@@ -12,6 +12,7 @@
 #include "lib/core/json_file.h"
 #include "lib/tensor_io/checkpoint.h"
 #include "tests/error_of.h"
+#include "tests/stand_in_device.h"
 
 namespace sora {
 namespace {
@@ -21,7 +22,8 @@ namespace fs = std::filesystem;
 fs::path folder() { return fs::path(SORA_TEST_DATA) / "clip_vision"; }
 
 ClipVision open_model(const fs::path& directory, at::ScalarType dtype) {
-  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory)), dtype);
+  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory)), dtype,
+                        test_device());
   ClipVision model(ClipVisionConfig::from_config(ConfigReader::open(directory / "config.json")),
                    weights);
   weights.check_all_used();
@@ -42,7 +44,7 @@ class ClipVisionParity : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(ClipVisionParity, EqualsTransformersInF32) {
-  const at::Tensor hidden = open_model(case_ / "model", at::kFloat)(tensors_.get("pixel_values"));
+  const at::Tensor hidden = open_model(case_ / "model", at::kFloat)(tensors_.get("pixel_values")).cpu();
   const at::Tensor wanted = tensors_.get("hidden_states");
   ASSERT_EQ(hidden.sizes(), wanted.sizes());
   EXPECT_LT(relative_error(hidden, wanted), 2e-6);
@@ -50,7 +52,7 @@ TEST_P(ClipVisionParity, EqualsTransformersInF32) {
 
 TEST_P(ClipVisionParity, IsNoFurtherFromF32InBf16ThanTransformers) {
   const at::Tensor hidden =
-      open_model(case_ / "model", at::kBFloat16)(tensors_.get("pixel_values"));
+      open_model(case_ / "model", at::kBFloat16)(tensors_.get("pixel_values")).cpu();
   const double theirs =
       read_json_file(case_ / "two_images.json")["bf16_relative_error"].get<double>();
   EXPECT_LT(relative_error(hidden, tensors_.get("hidden_states")), theirs);

@@ -22,13 +22,13 @@ const fs::path kForms = fs::path(SORA_TEST_DATA) / "tiny_vae";
 TinyVae open_form(const std::string& form, at::ScalarType dtype) {
   const auto checkpoint =
       std::make_shared<const Checkpoint>(Checkpoint::open(kForms / (form + ".safetensors")));
-  return {TinyVaeConfig::from_shapes(*checkpoint), Weights(checkpoint, dtype)};
+  return {TinyVaeConfig::from_shapes(*checkpoint), Weights(checkpoint, dtype, test_device())};
 }
 
 std::vector<at::Tensor> chunks_of(const TinyVae& vae, const at::Tensor& latents_NTCHW) {
   std::vector<at::Tensor> chunks;
   vae.decode(latents_NTCHW.transpose(1, 2),
-             [&](const at::Tensor& frames) { chunks.push_back(frames); });
+             [&](const at::Tensor& frames) { chunks.push_back(frames.cpu()); });
   return chunks;
 }
 

@@ -15,6 +15,7 @@
 #include "lib/tensor_io/checkpoint.h"
 #include "lib/nn/tensor_memory.h"
 #include "tests/error_of.h"
+#include "tests/stand_in_device.h"
 
 namespace sora {
 namespace {
@@ -24,7 +25,8 @@ namespace fs = std::filesystem;
 fs::path folder() { return fs::path(SORA_TEST_DATA) / "transformer"; }
 
 WanTransformer open_model(const fs::path& directory, at::ScalarType dtype) {
-  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory)), dtype);
+  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory)), dtype,
+                        test_device());
   WanTransformer model(
       WanTransformerConfig::from_config(ConfigReader::open(directory / "config.json")), weights);
   weights.check_all_used();
@@ -53,17 +55,20 @@ struct Case {
   at::Tensor run(const WanTransformer& transformer) const { return run(transformer, num_tokens()); }
   at::Tensor run(const WanTransformer& transformer, const std::vector<int64_t>& counts) const {
     const at::Tensor image = tensors.has("encoder_hidden_states_image")
-                                 ? tensors.get("encoder_hidden_states_image")
+                                 ? placed("encoder_hidden_states_image")
                                  : at::Tensor();
     const WanTextContext context =
-        transformer.prepare_text(tensors.get("encoder_hidden_states"), counts, image);
+        transformer.prepare_text(placed("encoder_hidden_states"), counts, image);
     WanControl control;
     if (tensors.has("control_hidden_states")) {
       const at::Tensor scales = tensors.get("control_hidden_states_scale");
-      control = {tensors.get("control_hidden_states"), scales[0].item<double>()};
+      control = {placed("control_hidden_states"), scales[0].item<double>()};
     }
-    return transformer(tensors.get("hidden_states"), tensors.get("timestep"), context, control);
+    const at::Tensor output = transformer(placed("hidden_states"), tensors.get("timestep"), context, control);
+    EXPECT_EQ(output.device(), test_device());
+    return output.cpu();
   }
+  at::Tensor placed(const char* name) const { return tensors.get(name).to(test_device()); }
 
   Checkpoint tensors;
   nlohmann::json description;
@@ -249,8 +254,8 @@ TEST_P(WanTransformerStreamed, GivesTheSameBytes) {
   const WanTransformerConfig config =
       WanTransformerConfig::from_config(ConfigReader::open(each.model / "config.json"));
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const WanTransformer whole(config, Weights(checkpoint, dtype));
-    const Weights weights(checkpoint, dtype);
+    const WanTransformer whole(config, Weights(checkpoint, dtype, test_device()));
+    const Weights weights(checkpoint, dtype, test_device());
     const WanTransformer streamed(config, weights, /*streamed=*/true);
     weights.check_all_used();
     EXPECT_TRUE(at::equal(each.run(whole), each.run(streamed)));

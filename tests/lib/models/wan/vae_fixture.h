@@ -12,6 +12,7 @@
 #include "lib/core/json_file.h"
 #include "lib/models/wan/vae.h"
 #include "lib/tensor_io/checkpoint.h"
+#include "tests/stand_in_device.h"
 
 namespace sora {
 
@@ -29,7 +30,7 @@ struct VaeForm {
         checkpoint(std::make_shared<Checkpoint>(Checkpoint::open(folder / "model"))) {}
 
   WanVae load(at::ScalarType dtype, WanVaeParts parts = WanVaeParts::Both) const {
-    return WanVae(config, Weights(checkpoint, dtype), parts);
+    return WanVae(config, Weights(checkpoint, dtype, test_device()), parts);
   }
   Checkpoint tensors(const std::string& name) const {
     return Checkpoint::open(folder / (name + ".safetensors"));
@@ -55,7 +56,7 @@ struct VaeForm {
 
 inline at::Tensor decode_all(const WanVae& vae, const at::Tensor& latents) {
   std::vector<at::Tensor> chunks;
-  vae.decode(latents, [&](const at::Tensor& frames) { chunks.push_back(frames); });
+  vae.decode(latents, [&](const at::Tensor& frames) { chunks.push_back(frames.cpu()); });
   return at::cat(chunks, 2);
 }
 

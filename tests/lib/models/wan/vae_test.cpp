@@ -34,7 +34,7 @@ TEST_P(WanVaeOf, EncodesAsDiffusersDoes) {
   const at::Tensor video = expected.get("video");
   for (const int64_t frames : {1, 5, 9, 17}) {
     const at::Tensor mode = expected.get("moments." + std::to_string(frames)).chunk(2, 1)[0];
-    const at::Tensor found = vae.encode(video.narrow(2, 0, frames));
+    const at::Tensor found = vae.encode(video.narrow(2, 0, frames)).cpu();
     EXPECT_LT(greatest_difference(form_.denormalised(found), mode), kFloatTolerance) << frames;
   }
 }
@@ -58,7 +58,7 @@ TEST_P(WanVaeOf, RunsInBf16AsCloselyAsDiffusersDoes) {
   const Checkpoint encoded = form_.tensors("encode");
   const at::Tensor mode = encoded.get("moments.9").chunk(2, 1)[0];
   const at::Tensor diffusers_mode = encoded.get("moments_bf16.9").chunk(2, 1)[0];
-  const at::Tensor found = form_.denormalised(vae.encode(encoded.get("video").narrow(2, 0, 9)));
+  const at::Tensor found = form_.denormalised(vae.encode(encoded.get("video").narrow(2, 0, 9)).cpu());
   EXPECT_LT(relative_error(found, mode), kChance * relative_error(diffusers_mode, mode));
 
   const Checkpoint decoded = form_.tensors("decode");
@@ -101,7 +101,7 @@ TEST_P(WanVaeOf, TreatsEachClipOfABatchByItself) {
 
   const Checkpoint encoded = form_.tensors("encode");
   const at::Tensor video = encoded.get("video");
-  const at::Tensor modes = form_.denormalised(vae.encode(at::cat({video.flip(4), video})));
+  const at::Tensor modes = form_.denormalised(vae.encode(at::cat({video.flip(4), video})).cpu());
   EXPECT_LT(greatest_difference(modes.narrow(0, 1, 1), encoded.get("moments.17").chunk(2, 1)[0]),
             kFloatTolerance);
 }

@@ -15,6 +15,7 @@
 #include "lib/models/wan/transformer.h"
 #include "lib/models/wan/vae.h"
 #include "tests/error_of.h"
+#include "tests/stand_in_device.h"
 
 namespace sora {
 namespace {
@@ -34,7 +35,7 @@ double relative_error(const at::Tensor& value, const at::Tensor& reference) {
 
 WanTransformer open_transformer(const fs::path& path,
                                 const std::shared_ptr<const TensorChanges>& changes = nullptr) {
-  const Weights weights(open_weights(WanPart::Transformer, path), at::kFloat, at::kCPU, changes);
+  const Weights weights(open_weights(WanPart::Transformer, path), at::kFloat, test_device(), changes);
   WanTransformer model(WanTransformerConfig::from_config(read_config(WanPart::Transformer, path)),
                        weights);
   weights.check_all_used();
@@ -42,13 +43,13 @@ WanTransformer open_transformer(const fs::path& path,
 }
 
 at::Tensor run(const WanTransformer& model, const Checkpoint& given) {
-  const at::Tensor text = given.get("encoder_hidden_states");
+  const at::Tensor text = given.get("encoder_hidden_states").to(test_device());
   const at::Tensor image = given.has("encoder_hidden_states_image")
-                               ? given.get("encoder_hidden_states_image")
+                               ? given.get("encoder_hidden_states_image").to(test_device())
                                : at::Tensor();
   const WanTextContext context =
       model.prepare_text(text, std::vector<int64_t>(text.size(0), text.size(1)), image);
-  return model(given.get("hidden_states"), given.get("timestep"), context);
+  return model(given.get("hidden_states").to(test_device()), given.get("timestep"), context).cpu();
 }
 
 class WeightForms : public testing::Test {
@@ -80,12 +81,12 @@ TEST_F(WeightForms, OriginalNamesOfTheVaeAreRead) {
       EXPECT_EQ(value, expected[field]) << name << " " << field;
     }
     const WanVae vae(WanVaeConfig::from_config(config),
-                     Weights(open_weights(WanPart::Vae, file), at::kFloat));
+                     Weights(open_weights(WanPart::Vae, file), at::kFloat, test_device()));
     const Checkpoint tensors =
         Checkpoint::open(kForms / "single_files" / (name + ".decode.safetensors"));
     std::vector<at::Tensor> chunks;
     vae.decode(tensors.get("latents"),
-               [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); });
+               [&](const at::Tensor& frames) { chunks.push_back(frames.cpu().clone()); });
     EXPECT_LE(relative_error(at::cat(chunks, 2), tensors.get("frames")), kSameArithmetic) << name;
   }
 }

@@ -1,0 +1,133 @@
+// What a clip is made with besides the networks of whole_run_test.cpp and tools_test.cpp, on the
+// stand-in for a GPU: it gives what the CPU gives.
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
+
+#include "lib/models/registry.h"
+#include "lib/pipelines/clip_maker.h"
+#include "lib/pipelines/preview.h"
+#include "lib/tensor_io/safetensors.h"
+#include "tests/error_of.h"
+#include "tests/scratch_directory.h"
+#include "tests/stand_in_device.h"
+
+namespace sora {
+namespace {
+
+const std::filesystem::path kData = SORA_TEST_DATA;
+const std::filesystem::path kNano = std::filesystem::path(SORA_SOURCE_DIR) / "models/nano";
+constexpr double kRelativeError = 1e-4;  // order of sums in f32, over a few steps
+
+double relative_error(const at::Tensor& value, const at::Tensor& wanted) {
+  return ((value - wanted).norm() / wanted.norm()).item<double>();
+}
+
+class DeviceRun : public ::testing::Test {
+ protected:
+  static Request request(const std::filesystem::path& model) {
+    Request request;
+    request.operation = GenerateRequest{.prompt = "a red ball"};
+    request.video.size = Size{64, 64};
+    request.video.num_frames = 9;
+    request.runtime.model = model.string();
+    request.runtime.dtype = "f32";
+    request.sampling.steps = 6;
+    request.sampling.guidance_scale = 3.0;
+    request.sampling.seed = 5;
+    return request;
+  }
+
+  struct Made {
+    at::Tensor latents, frames;
+    std::vector<Pictures> previews;
+  };
+
+  static Made make(const Request& wish, const ModelInfo& model, at::Device device) {
+    Plan plan = make_plan(wish, model);
+    plan.device = device;
+    Observer observer;
+    Made made;
+    Preview preview({.show = [&](const Pictures& pictures) { made.previews.push_back(pictures); }},
+                    make_previewer(model, plan, "no map is kept for it", ""), plan);
+    ClipMaker maker(wish, model, plan, observer, &preview);
+    std::vector<at::Tensor> chunks;
+    maker.make(
+        {.seed = plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
+        [&](size_t, const at::Tensor& latents) { made.latents = latents; });
+    made.frames = at::cat(chunks);
+    return made;
+  }
+
+  // Runs on both devices and expects the same.
+  static void expect_same(const Request& wish, const ModelInfo& model) {
+    reset_most_stand_in_bytes();
+    const Made on_cpu = make(wish, model, at::kCPU),
+               on_device = make(wish, model, stand_in_device());
+    EXPECT_GT(most_stand_in_bytes(), on_cpu.latents.nbytes());
+    EXPECT_TRUE(on_device.latents.is_cpu() && on_device.frames.is_cpu());
+    EXPECT_LE(relative_error(on_device.latents, on_cpu.latents), kRelativeError);
+    EXPECT_LE((on_device.frames.to(at::kInt) - on_cpu.frames.to(at::kInt)).abs().max().item<int>(),
+              1);
+    ASSERT_FALSE(on_device.previews.empty());
+    const auto bytes = [](const Pictures& pictures) {
+      return at::tensor(at::ArrayRef<uint8_t>(pictures.rgb)).to(at::kInt);
+    };
+    EXPECT_LE(
+        (bytes(on_device.previews.back()) - bytes(on_cpu.previews.back())).abs().max().item<int>(),
+        1);
+  }
+
+  ScratchDirectory folder_;
+
+ private:
+  const c10::InferenceMode inference_;
+};
+
+TEST_F(DeviceRun, PreviewsByAMapMeasuredOnTheDecoder) {
+  expect_same(request(kNano), read_model_info("nano", kNano, {}));
+}
+
+TEST_F(DeviceRun, TinyDecoders) {
+  ModelInfo model = read_model_info("nano", kNano, {});
+  model.parts.tiny_vae = kData / "tiny_vae" / "taew2_2.safetensors";
+  expect_same(request(kNano), model);
+}
+
+TEST_F(DeviceRun, CachedStepsAndGuidanceInAnInterval) {
+  Request wish = request(kNano);
+  wish.sampling.steps = 10;
+  wish.sampling.cache_threshold = 0.2;
+  wish.sampling.guidance_interval = GuidanceInterval{0.2, 0.9};
+  expect_same(wish, read_model_info("nano", kNano, {}));
+}
+
+TEST_F(DeviceRun, LorasOnBothExperts) {
+  const std::filesystem::path path = kData / "pipelines" / "t2v_two_experts";
+  ModelInfo model = read_model_info("model", path, {});
+  const int64_t width = model.transformer.inner_dim();
+  const std::string name = "transformer.blocks.0.attn1.to_q.lora_";
+  write_safetensors(folder_ / "a.safetensors",
+                    {{name + "A.weight", at::linspace(-1, 1, 2 * width).view({2, width})},
+                     {name + "B.weight", at::linspace(1, -1, 2 * width).view({width, 2})}});
+  const at::Tensor plain = make(request(path), model, stand_in_device()).latents;
+  model.loras = {{(folder_ / "a.safetensors").string(), 1.0, ""}};
+  expect_same(request(path), model);
+  EXPECT_GT(relative_error(make(request(path), model, stand_in_device()).latents, plain), 1e-3);
+}
+
+TEST_F(DeviceRun, PartsThatStayLoadedAreKeptForEachDevice) {
+  ModelInfo model = read_model_info("nano", kNano, {});
+  model.kept = std::make_shared<KeptParts>();
+  expect_same(request(kNano), model);
+  expect_same(request(kNano), model);
+}
+
+TEST_F(DeviceRun, LeavesNothingOnTheDevice) {
+  const int64_t before = stand_in_bytes();
+  make(request(kNano), read_model_info("nano", kNano, {}), stand_in_device());
+  EXPECT_EQ(stand_in_bytes(), before);
+}
+
+}  // namespace
+}  // namespace sora
