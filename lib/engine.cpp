@@ -2,7 +2,6 @@
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <dlfcn.h>
-#include <fmt/ranges.h>
 #include <torch/version.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <optional>
 #include <set>
 
+#include "lib/clip_run.h"
 #include "lib/core/json_file.h"
 #include "lib/gallery/gallery_id.h"
 #include "lib/gallery/server.h"
@@ -25,20 +25,13 @@
 #include "lib/models/registry.h"
 #include "lib/nn/device.h"
 #include "lib/nn/ranks.h"
-#include "lib/pipelines/clip_maker.h"
 #include "lib/pipelines/memory_plan.h"
 #include "lib/pipelines/conditioning.h"
-#include "lib/pipelines/output_path.h"
 #include "lib/pipelines/plan_report.h"
 #include "lib/pipelines/presets.h"
 #include "lib/pipelines/preview.h"
-#include "lib/pipelines/soundtrack.h"
-#include "lib/pipelines/vocabulary.h"
-#include "lib/provenance/content_credentials.h"
 #include "lib/provenance/digest.h"
-#include "lib/provenance/image_policy.h"
 #include "lib/provenance/manifest.h"
-#include "lib/provenance/output_marks.h"
 #include "lib/provenance/policy.h"
 #include "lib/provenance/signing_identity.h"
 #include "lib/provenance/verify.h"
@@ -81,51 +74,6 @@ bool fits_in_memory(const ModelInfo& model) {
 
 std::filesystem::path built_in_presets() { return built_in_models().parent_path() / "presets"; }
 
-int variations_of(const Request& request) {
-  return std::visit([](const auto& operation) { return operation.variations; }, request.operation);
-}
-
-ClipShape shape_of(const Request& request, const Plan& plan) {
-  return {plan.output_size, plan.output_frames, plan.output_fps, variations_of(request)};
-}
-
-// The request with every wish the plan resolved, so that its recipe means the same in a later version.
-Request resolved(Request request, const Plan& plan, const ModelInfo& model, uint64_t seed) {
-  request.video.size = plan.output_size;
-  request.video.resolution.reset();
-  request.video.aspect.reset();
-  request.video.duration_s.reset();
-  const bool is_free_length = std::holds_alternative<GenerateRequest>(request.operation);
-  request.video.num_frames.reset();
-  if (is_free_length) request.video.num_frames = plan.output_frames;  // a tool's own options say how long
-  request.video.fps = plan.output_fps;
-  request.sampling.steps = plan.steps;
-  request.sampling.guidance_scale = plan.guidance_scale;
-  if (model.has_two_experts()) request.sampling.guidance_scale_2 = plan.guidance_scale_2;
-  request.sampling.negative_prompt = plan.negative_prompt;
-  request.sampling.seed = seed;
-  request.runtime.dtype = plan.dtype;
-  request.runtime.device = device_name(plan.device);
-  request.sampling.scheduler = plan.scheduler;
-  std::visit(
-      [&](auto& operation) {
-        operation.variations = 1;
-        if (plan.layout.prompts.size() == 1) operation.prompt = plan.layout.prompt();
-      },
-      request.operation);
-  return request;
-}
-
-ManifestVideo video_of(Size size, int64_t num_frames, Rational fps) { return {size.width, size.height, num_frames, fps}; }
-
-ManifestSchedule schedule_of(const Request& request, const Plan& plan, const ModelInfo& model) {
-  const std::unique_ptr<Scheduler> scheduler =
-      make_scheduler(model.scheduler, {plan.scheduler, request.sampling.shift});
-  scheduler->set_timesteps(plan.steps);
-  return {plan.scheduler.value_or(model.scheduler.value("_class_name", "")), scheduler->schedule().sigmas,
-          plan.guidance_scale, plan.guidance_scale_2};
-}
-
 std::string preset_of(const Operation& operation) {
   return std::visit(
       [](const auto& chosen) {
@@ -133,82 +81,6 @@ std::string preset_of(const Operation& operation) {
         return std::string();
       },
       operation);
-}
-
-// All of the manifest that the variations of a request share.
-Manifest describe_making(const Request& request, const std::string& preset, const Plan& plan, const ModelInfo& model,
-                         const Observer& observer) {
-  Manifest manifest;
-  manifest.created_by = std::string("sora ") + kVersion;
-  manifest.operation = operation_name(request.operation);
-  manifest.preset = preset;
-  manifest.model.name = model.name;
-  manifest.model.class_name = model.transformer.class_name();
-  manifest.model.fingerprint = *model.part<std::string>("fingerprint", [&] {
-    return std::make_shared<const std::string>(fingerprint(digest_model(model, DigestCache(), observer)));
-  });
-  manifest.model.dtype = plan.dtype;
-  for (const std::string& path : sources_of(request.operation)) {
-    if (path == "-") continue;
-    manifest.sources.push_back({path, sha256_of_file(path, observer)});
-  }
-  manifest.video = video_of(plan.output_size, plan.output_frames, plan.output_fps);
-  manifest.canvas = video_of(plan.canvas_size, plan.canvas_frames, plan.canvas_fps);
-  manifest.schedule = schedule_of(request, plan, model);
-  if (request.output.watermark != Watermark::None) manifest.watermark = to_string(request.output.watermark);
-  manifest.libraries = {{"libtorch", TORCH_VERSION}, {"ffmpeg", ffmpeg_version()}};
-  return manifest;
-}
-
-// Before any work: who signs, and that the output can hold it.
-SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output) {
-  check_can_sign(output_path);
-  return read_identity(output.identity);
-}
-
-CredentialOrder credentials_for(const std::string& output_path, const Manifest& manifest) {
-  CredentialOrder order{output_path, to_json(manifest).dump(), kVersion, {}};
-  for (const ManifestSource& source : manifest.sources)
-    order.sources.push_back({std::filesystem::path(source.name).filename().string(), source.name, source.sha256});
-  return order;
-}
-
-// What took hours to sample, where it was sampled at once, outlives a decoder that fails: `sora decode` finishes the clip.
-// Without a path they are kept elsewhere already.
-template <typename Finish>
-void keeping_latents(const std::string& clip_path, const at::Tensor& latents, const nlohmann::json& manifest,
-                     const Finish& finish) {
-  const auto keep = [&](ErrorKind kind, const std::string& reason) {
-    const std::string path = (clip_path == "-" ? "clip" : clip_path) + ".latents.safetensors";
-    write_safetensors(path, {{"latents", latents}}, {{"manifest", manifest.dump()}});
-    fail(kind, "{}; the latents are kept, finish the clip with sora decode {}", reason, path);
-  };
-  try {
-    finish();
-  } catch (const Error& error) {
-    const bool reader_left = clip_path == "-" && error.kind() == ErrorKind::Io;
-    const bool unwanted = reader_left || clip_path.empty() || error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Refused;
-    if (!latents.defined() || unwanted) throw;
-    keep(error.kind(), error.what());
-  } catch (const std::bad_alloc&) {
-    if (!latents.defined() || clip_path.empty()) throw;
-    keep(ErrorKind::Memory, "there is too little memory to decode the clip");
-  } catch (const c10::Error& error) {
-    if (!latents.defined() || clip_path.empty()) throw;
-    keep(ErrorKind::Memory, error.what_without_backtrace());
-  }
-}
-
-// Texts that come from a source's manifest or a storyboard, which nobody has looked at yet.
-void enforce_policy_on_texts_of_files(Request request, const std::string& said, Observer& observer) {
-  const bool is_new = std::visit(
-      [&](auto& operation) {
-        const bool differs = operation.prompt + "\n" != said;
-        operation.prompt = said;
-        return differs;
-      },
-      request.operation);
-  if (is_new) enforce_policy(request, observer);
 }
 
 class LocalEngine : public Engine {
@@ -367,7 +239,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   const Request request = with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
-  auto start = std::chrono::steady_clock::now();
+  const auto start = std::chrono::steady_clock::now();
 
   ModelInfo model = find(request);
   Plan plan = make_plan(request, model);
@@ -379,103 +251,12 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   if (memory.placement.stream_blocks || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
   for (const std::string& notice : model.notices) observer.notice(notice);
   for (const std::string& notice : plan.notices) observer.notice(notice);
-  std::string said;
-  for (const Said& prompt : plan.layout.prompts) said += prompt.text + "\n";
-  enforce_policy_on_texts_of_files(request, said, observer);
-  const std::vector<std::string> unknown = unknown_words(said, model.defaults.vocabulary);
-  if (!unknown.empty()) {
-    observer.notice(fmt::format("{} does not know: {}; it draws what it makes of the rest", model.name, fmt::join(unknown, ", ")));
-  }
-  ImagePolicy image_policy(Policy::in_force(), operation_name(request.operation));
-  for (const std::string& path : sources_of(request.operation)) {
-    if (path != "-") image_policy.check_file(path);  // what comes through stdin is seen in the clip
-  }
-  const int count = variations_of(request);
-  if (admission_ != nullptr) admission_->planned(shape_of(request, plan));
-  const std::string base_path =
-      request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed) : request.output.path;
 
-  std::optional<SigningIdentity> identity;
-  if (request.output.sign) identity = identity_for(base_path, request.output);
-
-  observer.begin(Phase::Load, 1);
-  Manifest manifest = describe_making(request, preset_of(asked.operation), plan, model, observer);
-  observer.advance(Phase::Load, 1);
-  const at::Tensor sound = make_soundtrack(plan.layout, observer);
-  std::vector<ClipResult> results;
+  ClipRun run(request, model, plan,
+              {preset_of(asked.operation), known_latents, latents_at_, admission_, writes, start}, observer);
   std::optional<Preview> preview =
       known_latents.defined() || !writes ? std::nullopt : begin_preview(model, plan, observer);
-  std::optional<ClipMaker> maker;
-  for (int index = 0; index < count; ++index) {
-    ClipResult result;
-    result.seed = plan.seed + static_cast<uint64_t>(index);
-    result.size = plan.output_size;
-    result.num_frames = plan.output_frames;
-    result.fps = plan.output_fps;
-    manifest.seed = result.seed;
-    manifest.request = to_json(resolved(request, plan, model, result.seed));
-    result.manifest = to_json(manifest);
-
-    WriterOptions options;
-    options.path = variation_path(base_path, index, count);
-    options.codec = request.output.codec;
-    options.width = plan.output_size.width;
-    options.height = plan.output_size.height;
-    options.fps = plan.output_fps;
-    options.quality = request.output.quality;
-    options.force = request.output.force;
-    options.metadata_json = result.manifest.dump();
-    options.expected_frames = plan.output_frames;
-    options.title = plan.layout.prompt();
-    options.sound_NC = sound;
-    if (identity) {
-      options.seal = [order = credentials_for(options.path, manifest), &identity](const std::string& path) {
-        sign_file(path, order, *identity);
-      };
-    }
-    OutputMarks marks(request.output.watermark, plan.output_size, options.metadata_json);
-    std::optional<VideoWriter> writer;  // before any work, so that what cannot be written fails at once
-    if (writes) writer.emplace(options);
-
-    if (!maker) maker.emplace(request, model, plan, observer, preview ? &*preview : nullptr);
-    at::Tensor finished;  // latents of a clip of one window
-    std::vector<std::pair<std::string, at::Tensor>> latents;
-    const bool keeps_latents =
-        writes && !latents_at_.empty() && plan.windows.size() == 1 && count == 1 && !known_latents.defined();
-    const auto take_latents = [&](size_t window, const at::Tensor& tensor) {
-      const bool is_alone = plan.windows.size() == 1;
-      if (is_alone) finished = tensor;
-      if (keeps_latents) write_safetensors(latents_at_, {{"latents", tensor}}, {{"manifest", result.manifest.dump()}});
-      if (!request.output.latents_path.empty()) {
-        latents.emplace_back(is_alone ? "latents" : fmt::format("latents.{}", window), tensor);
-      }
-    };
-    image_policy.begin_clip(plan.output_fps);
-    keeping_latents(latents_at_.empty() ? options.path : "", finished, result.manifest, [&] {
-      const auto take_frames = [&](const at::Tensor& frames) {
-        image_policy.check_frames(frames);
-          if (writer) writer->write(marks(frames));
-      };
-      maker->make({result.seed, index + 1 == count, !writes, known_latents}, take_frames, take_latents);
-      if (!latents.empty() && writes) {
-        write_safetensors(variation_path(request.output.latents_path, index, count), latents,
-                          {{"manifest", result.manifest.dump()}});
-      }
-      check_stop(observer);
-      if (writer) writer->finish();
-    });
-
-    if (admission_ != nullptr) admission_->made(index);
-    if (writer) {
-      for (const std::string& notice : writer->notices()) observer.notice(notice);
-      result.paths = writer->paths();
-    }
-    const auto now = std::chrono::steady_clock::now();
-    result.seconds = std::chrono::duration<double>(now - start).count();
-    start = now;
-    results.push_back(std::move(result));
-  }
-  return results;
+  return run.make(preview ? &*preview : nullptr);
 }
 
 PlanReport LocalEngine::plan(const Request& asked) {

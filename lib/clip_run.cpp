@@ -1,0 +1,213 @@
+#include "lib/clip_run.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <new>
+#include <utility>
+#include <variant>
+
+#include "lib/pipelines/output_path.h"
+#include "lib/pipelines/soundtrack.h"
+#include "lib/pipelines/vocabulary.h"
+#include "lib/provenance/content_credentials.h"
+#include "lib/provenance/output_marks.h"
+#include "lib/provenance/policy.h"
+#include "lib/run_manifest.h"
+#include "lib/tensor_io/safetensors.h"
+#include "sora/build_config.h"
+
+namespace sora {
+namespace {
+
+CredentialOrder credentials_for(const std::string& output_path, const Manifest& manifest) {
+  CredentialOrder order{output_path, to_json(manifest).dump(), kVersion, {}};
+  for (const ManifestSource& source : manifest.sources)
+    order.sources.push_back(
+        {std::filesystem::path(source.name).filename().string(), source.name, source.sha256});
+  return order;
+}
+
+// What took hours to sample, where it was sampled at once, outlives a decoder that fails: `sora
+// decode` finishes the clip. Without a path they are kept elsewhere already.
+template <typename Finish>
+void keeping_latents(const std::string& clip_path, const at::Tensor& latents,
+                     const nlohmann::json& manifest, const Finish& finish) {
+  const auto keep = [&](ErrorKind kind, const std::string& reason) {
+    const std::string path = (clip_path == "-" ? "clip" : clip_path) + ".latents.safetensors";
+    write_safetensors(path, {{"latents", latents}}, {{"manifest", manifest.dump()}});
+    fail(kind, "{}; the latents are kept, finish the clip with sora decode {}", reason, path);
+  };
+  try {
+    finish();
+  } catch (const Error& error) {
+    const bool reader_left = clip_path == "-" && error.kind() == ErrorKind::Io;
+    const bool unwanted = reader_left || clip_path.empty() ||
+                          error.kind() == ErrorKind::Cancelled ||
+                          error.kind() == ErrorKind::Refused;
+    if (!latents.defined() || unwanted) throw;
+    keep(error.kind(), error.what());
+  } catch (const std::bad_alloc&) {
+    if (!latents.defined() || clip_path.empty()) throw;
+    keep(ErrorKind::Memory, "there is too little memory to decode the clip");
+  } catch (const c10::Error& error) {
+    if (!latents.defined() || clip_path.empty()) throw;
+    keep(ErrorKind::Memory, error.what_without_backtrace());
+  }
+}
+
+// Texts that come from a source's manifest or a storyboard, which nobody has looked at yet.
+void enforce_policy_on_texts_of_files(Request request, const std::string& said,
+                                      Observer& observer) {
+  const bool is_new = std::visit(
+      [&](auto& operation) {
+        const bool differs = operation.prompt + "\n" != said;
+        operation.prompt = said;
+        return differs;
+      },
+      request.operation);
+  if (is_new) enforce_policy(request, observer);
+}
+
+}  // namespace
+
+int variations_of(const Request& request) {
+  return std::visit([](const auto& operation) { return operation.variations; }, request.operation);
+}
+
+ClipShape shape_of(const Request& request, const Plan& plan) {
+  return {plan.output_size, plan.output_frames, plan.output_fps, variations_of(request)};
+}
+
+SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output) {
+  check_can_sign(output_path);
+  return read_identity(output.identity);
+}
+
+ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& plan,
+                 const Terms& terms, Observer& observer)
+    : request_(request),
+      model_(model),
+      plan_(plan),
+      terms_(terms),
+      observer_(observer),
+      count_(variations_of(request)),
+      image_policy_(Policy::in_force(), operation_name(request.operation)) {
+  check_texts();
+  for (const std::string& path : sources_of(request.operation)) {
+    if (path != "-")
+      image_policy_.check_file(path);  // what comes through stdin is seen in the clip
+  }
+  if (terms.admission != nullptr) terms.admission->planned(shape_of(request, plan));
+  base_path_ = request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed)
+                                           : request.output.path;
+  if (request.output.sign) identity_ = identity_for(base_path_, request.output);
+  observer.begin(Phase::Load, 1);
+  manifest_ = describe_making(request, terms.preset, plan, model, observer);
+  observer.advance(Phase::Load, 1);
+  sound_NC_ = make_soundtrack(plan.layout, observer);
+}
+
+void ClipRun::check_texts() const {
+  std::string said;
+  for (const Said& prompt : plan_.layout.prompts) said += prompt.text + "\n";
+  enforce_policy_on_texts_of_files(request_, said, observer_);
+  const std::vector<std::string> unknown = unknown_words(said, model_.defaults.vocabulary);
+  if (unknown.empty()) return;
+  observer_.notice(fmt::format("{} does not know: {}; it draws what it makes of the rest",
+                               model_.name, fmt::join(unknown, ", ")));
+}
+
+std::vector<ClipResult> ClipRun::make(Preview* preview) {
+  preview_ = preview;
+  std::vector<ClipResult> results;
+  auto start = terms_.start;
+  for (int index = 0; index < count_; ++index) {
+    ClipResult result = make_variation(index);
+    const auto now = std::chrono::steady_clock::now();
+    result.seconds = std::chrono::duration<double>(now - start).count();
+    start = now;
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+ClipResult ClipRun::make_variation(int index) {
+  ClipResult result;
+  result.seed = plan_.seed + static_cast<uint64_t>(index);
+  result.size = plan_.output_size;
+  result.num_frames = plan_.output_frames;
+  result.fps = plan_.output_fps;
+  manifest_.seed = result.seed;
+  manifest_.request = to_json(resolved(request_, plan_, model_, result.seed));
+  result.manifest = to_json(manifest_);
+
+  const WriterOptions options = writer_options(index, result.manifest);
+  std::optional<VideoWriter>
+      writer;  // before any work, so that what cannot be written fails at once
+  if (terms_.writes) writer.emplace(options);
+  if (!maker_) maker_.emplace(request_, model_, plan_, observer_, preview_);
+  draw(index, result, options.path, writer ? &*writer : nullptr);
+
+  if (terms_.admission != nullptr) terms_.admission->made(index);
+  if (writer) {
+    for (const std::string& notice : writer->notices()) observer_.notice(notice);
+    result.paths = writer->paths();
+  }
+  return result;
+}
+
+WriterOptions ClipRun::writer_options(int index, const nlohmann::json& manifest) const {
+  WriterOptions options;
+  options.path = variation_path(base_path_, index, count_);
+  options.codec = request_.output.codec;
+  options.width = plan_.output_size.width;
+  options.height = plan_.output_size.height;
+  options.fps = plan_.output_fps;
+  options.quality = request_.output.quality;
+  options.force = request_.output.force;
+  options.metadata_json = manifest.dump();
+  options.expected_frames = plan_.output_frames;
+  options.title = plan_.layout.prompt();
+  options.sound_NC = sound_NC_;
+  if (identity_) {
+    options.seal = [order = credentials_for(options.path, manifest_),
+                    this](const std::string& path) { sign_file(path, order, *identity_); };
+  }
+  return options;
+}
+
+void ClipRun::draw(int index, const ClipResult& result, const std::string& path,
+                   VideoWriter* writer) {
+  const std::map<std::string, std::string> metadata = {{"manifest", result.manifest.dump()}};
+  const bool has_one_window = plan_.windows.size() == 1;
+  const bool keeps_latents = terms_.writes && !terms_.latents_at.empty() && has_one_window &&
+                             count_ == 1 && !terms_.known_latents_1CFHW.defined();
+  at::Tensor finished;  // latents of a clip of one window
+  std::vector<std::pair<std::string, at::Tensor>> latents;
+  const auto take_latents = [&](size_t window, const at::Tensor& tensor) {
+    if (has_one_window) finished = tensor;
+    if (keeps_latents) write_safetensors(terms_.latents_at, {{"latents", tensor}}, metadata);
+    if (!request_.output.latents_path.empty()) {
+      latents.emplace_back(has_one_window ? "latents" : fmt::format("latents.{}", window), tensor);
+    }
+  };
+  OutputMarks marks(request_.output.watermark, plan_.output_size, result.manifest.dump());
+  const auto take_frames = [&](const at::Tensor& frames) {
+    image_policy_.check_frames(frames);
+    if (writer != nullptr) writer->write(marks(frames));
+  };
+  image_policy_.begin_clip(plan_.output_fps);
+  keeping_latents(terms_.latents_at.empty() ? path : "", finished, result.manifest, [&] {
+    maker_->make({result.seed, index + 1 == count_, !terms_.writes, terms_.known_latents_1CFHW},
+                 take_frames, take_latents);
+    if (!latents.empty() && terms_.writes) {
+      write_safetensors(variation_path(request_.output.latents_path, index, count_), latents,
+                        metadata);
+    }
+    check_stop(observer_);
+    if (writer != nullptr) writer->finish();
+  });
+}
+}  // namespace sora

@@ -1,0 +1,85 @@
+#include "lib/run_manifest.h"
+
+#include <torch/version.h>
+
+#include <memory>
+#include <variant>
+
+#include "lib/media/ffmpeg_version.h"
+#include "lib/nn/device.h"
+#include "lib/provenance/digest.h"
+#include "lib/provenance/model_digest.h"
+#include "lib/schedulers/scheduler.h"
+#include "sora/build_config.h"
+
+namespace sora {
+namespace {
+
+ManifestVideo video_of(Size size, int64_t num_frames, Rational fps) {
+  return {size.width, size.height, num_frames, fps};
+}
+
+ManifestSchedule schedule_of(const Request& request, const Plan& plan, const ModelInfo& model) {
+  const std::unique_ptr<Scheduler> scheduler =
+      make_scheduler(model.scheduler, {plan.scheduler, request.sampling.shift});
+  scheduler->set_timesteps(plan.steps);
+  return {plan.scheduler.value_or(model.scheduler.value("_class_name", "")),
+          scheduler->schedule().sigmas, plan.guidance_scale, plan.guidance_scale_2};
+}
+
+}  // namespace
+
+Request resolved(Request request, const Plan& plan, const ModelInfo& model, uint64_t seed) {
+  request.video.size = plan.output_size;
+  request.video.resolution.reset();
+  request.video.aspect.reset();
+  request.video.duration_s.reset();
+  const bool is_free_length = std::holds_alternative<GenerateRequest>(request.operation);
+  request.video.num_frames.reset();
+  if (is_free_length)
+    request.video.num_frames = plan.output_frames;  // a tool's own options say how long
+  request.video.fps = plan.output_fps;
+  request.sampling.steps = plan.steps;
+  request.sampling.guidance_scale = plan.guidance_scale;
+  if (model.has_two_experts()) request.sampling.guidance_scale_2 = plan.guidance_scale_2;
+  request.sampling.negative_prompt = plan.negative_prompt;
+  request.sampling.seed = seed;
+  request.runtime.dtype = plan.dtype;
+  request.runtime.device = device_name(plan.device);
+  request.sampling.scheduler = plan.scheduler;
+  std::visit(
+      [&](auto& operation) {
+        operation.variations = 1;
+        if (plan.layout.prompts.size() == 1) operation.prompt = plan.layout.prompt();
+      },
+      request.operation);
+  return request;
+}
+
+Manifest describe_making(const Request& request, const std::string& preset, const Plan& plan,
+                         const ModelInfo& model, const Observer& observer) {
+  Manifest manifest;
+  manifest.created_by = std::string("sora ") + kVersion;
+  manifest.operation = operation_name(request.operation);
+  manifest.preset = preset;
+  manifest.model.name = model.name;
+  manifest.model.class_name = model.transformer.class_name();
+  manifest.model.fingerprint = *model.part<std::string>("fingerprint", [&] {
+    return std::make_shared<const std::string>(
+        fingerprint(digest_model(model, DigestCache(), observer)));
+  });
+  manifest.model.dtype = plan.dtype;
+  for (const std::string& path : sources_of(request.operation)) {
+    if (path == "-") continue;
+    manifest.sources.push_back({path, sha256_of_file(path, observer)});
+  }
+  manifest.video = video_of(plan.output_size, plan.output_frames, plan.output_fps);
+  manifest.canvas = video_of(plan.canvas_size, plan.canvas_frames, plan.canvas_fps);
+  manifest.schedule = schedule_of(request, plan, model);
+  if (request.output.watermark != Watermark::None)
+    manifest.watermark = to_string(request.output.watermark);
+  manifest.libraries = {{"libtorch", TORCH_VERSION}, {"ffmpeg", ffmpeg_version()}};
+  return manifest;
+}
+
+}  // namespace sora
