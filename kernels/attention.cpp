@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "kernels/cpu/flash_attention.h"
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/gpu.h"
 
 namespace sora::kernels {
 
@@ -24,11 +26,10 @@ at::Tensor range_numbers(const std::vector<int64_t>& ends, int64_t total, at::De
                        /*out_int32=*/false, /*right=*/true);
 }
 
-at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
-                     const AttentionTerms& terms) {
-  if (cpu::fits_flash_attention(q_BLHK, k_BSHK, v_BSHK))
-    return cpu::flash_attention(q_BLHK, k_BSHK, v_BSHK, terms);
-  if (terms.has_more_than_bias()) return reference::attention(q_BLHK, k_BSHK, v_BSHK, terms);
+namespace {
+
+at::Tensor torch_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
+                           const at::Tensor& v_BSHK, const AttentionTerms& terms) {
   const int64_t batch = q_BLHK.size(0), length = q_BLHK.size(1), keys = k_BSHK.size(1);
   const auto for_batch = [batch](const at::Tensor& x) {
     return x.size(0) == batch ? x : x.expand({batch, x.size(1), x.size(2), x.size(3)});
@@ -43,6 +44,19 @@ at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const a
       at::scaled_dot_product_attention(q_BLHK.transpose(1, 2), for_batch(k_BSHK).transpose(1, 2),
                                        for_batch(v_BSHK).transpose(1, 2), mask);
   return out_BHLK.transpose(1, 2).contiguous();
+}
+
+}  // namespace
+
+at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
+                     const AttentionTerms& terms, AttentionKernel kernel) {
+  if (kernel != AttentionKernel::Torch && cpu::fits_flash_attention(q_BLHK, k_BSHK, v_BSHK))
+    return cpu::flash_attention(q_BLHK, k_BSHK, v_BSHK, terms);
+  if (kernel == AttentionKernel::Own && q_BLHK.is_cuda() && cuda::has_own_kernels() &&
+      cuda::fits_attention(q_BLHK, k_BSHK, v_BSHK))
+    return cuda::attention(q_BLHK, k_BSHK, v_BSHK, terms);
+  if (terms.has_more_than_bias()) return reference::attention(q_BLHK, k_BSHK, v_BSHK, terms);
+  return torch_attention(q_BLHK, k_BSHK, v_BSHK, terms);
 }
 
 }  // namespace sora::kernels

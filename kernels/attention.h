@@ -45,8 +45,18 @@ struct AttentionTerms {
   }
 };
 
+// Whose form of it is run. This project's kernel for GPUs is taken where Own asks for it, until it
+// has run on one; where it does not fit, or more is asked than libtorch's has, another form takes
+// its place.
+enum class AttentionKernel {
+  Auto,   // on the CPU this project's, on a GPU libtorch's
+  Torch,  // libtorch's scaled_dot_product_attention
+  Own,
+};
+
 at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
-                     const AttentionTerms& terms = {});
+                     const AttentionTerms& terms = {},
+                     AttentionKernel kernel = AttentionKernel::Auto);
 
 namespace reference {
 at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/attention.h"
 #include "kernels/attention_int8.h"
 
 namespace sora {
@@ -20,9 +19,10 @@ constexpr int64_t kKeysInBlock = 16;
 
 at::Tensor multi_head_attention(const at::Tensor& q_BLD, const at::Tensor& k_BSD,
                                 const at::Tensor& v_BSD, int64_t num_heads,
-                                const at::Tensor& bias_BS) {
+                                const at::Tensor& bias_BS, kernels::AttentionKernel kernel) {
   const auto heads = [num_heads](const at::Tensor& x) { return x.unflatten(2, {num_heads, -1}); };
-  return kernels::attention(heads(q_BLD), heads(k_BSD), heads(v_BSD), {.bias_BS = bias_BS}).flatten(2);
+  return kernels::attention(heads(q_BLD), heads(k_BSD), heads(v_BSD), {.bias_BS = bias_BS}, kernel)
+      .flatten(2);
 }
 
 at::Tensor multi_head_attention_int8(const at::Tensor& q_BLD, const at::Tensor& k_BSD,

@@ -5,13 +5,16 @@
 
 #include <vector>
 
+#include "kernels/attention.h"
+
 namespace sora {
 
 // q [B, L, D]; k, v [B or 1, S, D]; bias [B or 1, S] f32 or undefined, added to all logits of a
 // key. Returns [B, L, D].
 at::Tensor multi_head_attention(const at::Tensor& q_BLD, const at::Tensor& k_BSD,
                                 const at::Tensor& v_BSD, int64_t num_heads,
-                                const at::Tensor& bias_BS = {});
+                                const at::Tensor& bias_BS = {},
+                                kernels::AttentionKernel kernel = kernels::AttentionKernel::Auto);
 
 // The same without a bias, approximately: kernels/attention_int8.h.
 at::Tensor multi_head_attention_int8(const at::Tensor& q_BLD, const at::Tensor& k_BSD,

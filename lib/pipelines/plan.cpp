@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 
+#include "kernels/cuda/gpu.h"
 #include "lib/core/error.h"
 #include "lib/core/processor.h"
 #include "lib/media/resample.h"
@@ -134,6 +135,16 @@ std::string resolve_dtype(const std::string& wish, at::Device device) {
   fail(ErrorKind::Usage, "--dtype {} is unknown; it is auto, f32, bf16 or int8", wish);
 }
 
+std::string resolve_attention(const std::string& wish, at::Device device) {
+  if (wish != "auto" && wish != "torch" && wish != "sora" && wish != "int8") {
+    fail(ErrorKind::Usage, "--attention {} is unknown; it is auto, torch, sora or int8", wish);
+  }
+  if (wish == "sora" && device.is_cuda() && !kernels::cuda::has_own_kernels()) {
+    fail(ErrorKind::Usage, "--attention sora: this build holds no kernels for GPUs; build it with -DSORA_CUDA=ON, or take torch");
+  }
+  return wish;
+}
+
 uint64_t random_seed() { return std::random_device()(); }
 
 }  // namespace
@@ -141,7 +152,13 @@ uint64_t random_seed() { return std::random_device()(); }
 at::ScalarType scalar_type(const std::string& dtype) { return dtype == "f32" ? at::kFloat : at::kBFloat16; }
 
 Arithmetic arithmetic_of(const Plan& plan) {
-  return {.dtype = scalar_type(plan.dtype), .int8_products = plan.dtype == "int8", .int8_attention = plan.attention == "int8"};
+  using kernels::AttentionKernel;
+  return {.dtype = scalar_type(plan.dtype),
+          .int8_products = plan.dtype == "int8",
+          .int8_attention = plan.attention == "int8",
+          .attention = plan.attention == "torch"  ? AttentionKernel::Torch
+                       : plan.attention == "sora" ? AttentionKernel::Own
+                                                  : AttentionKernel::Auto};
 }
 
 Layout make_layout(const Request& request, const ModelInfo& model) {
@@ -198,10 +215,7 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   if (model.has_two_experts()) plan.boundary_timestep = model.boundary_timestep;
   plan.negative_prompt = sampling.negative_prompt.value_or(model.defaults.negative_prompt);
   plan.dtype = resolve_dtype(request.runtime.dtype, plan.device);
-  plan.attention = request.runtime.attention;
-  if (plan.attention != "exact" && plan.attention != "int8") {
-    fail(ErrorKind::Usage, "--attention {} is unknown; it is exact or int8", plan.attention);
-  }
+  plan.attention = resolve_attention(request.runtime.attention, plan.device);
   plan.seed = sampling.seed ? *sampling.seed : random_seed();
   return plan;
 }

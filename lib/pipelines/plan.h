@@ -41,7 +41,7 @@ struct Plan {
   std::string negative_prompt;
   at::Device device = at::kCPU;  // of all networks (lib/nn/device.h)
   std::string dtype;             // f32 | bf16 | int8
-  std::string attention = "exact";  // exact | int8
+  std::string attention = "auto";  // auto | torch | sora | int8
   uint64_t seed = 0;  // of the first variation
 
   std::vector<std::string> notices;  // where the model's wishes changed the request

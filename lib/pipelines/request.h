@@ -73,7 +73,7 @@ struct Runtime {
   std::string model = "nano";
   ModelFiles files;
   std::string dtype = "auto";  // auto | f32 | bf16 | int8
-  std::string attention = "exact";  // exact | int8
+  std::string attention = "auto";  // auto | torch | sora | int8
   std::string device = "auto";  // auto | cpu | cuda
   int threads = 0;             // 0: one for each core
   std::optional<int64_t> memory_bytes;  // at most; empty: what the machine has

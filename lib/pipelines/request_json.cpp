@@ -89,7 +89,7 @@ json to_json(const Request& request) {
   if (!files.empty()) object["files"] = files;
   object["dtype"] = request.runtime.dtype;
   object["device"] = request.runtime.device;
-  if (request.runtime.attention != "exact") object["attention"] = request.runtime.attention;
+  if (request.runtime.attention != "auto") object["attention"] = request.runtime.attention;
   return object;
 }
 

@@ -34,7 +34,11 @@ bool is_emulated(const at::Tensor& q) {
 }
 
 std::vector<Form> forms(const at::Tensor& q) {
-  std::vector<Form> all = {{"reference", reference::attention}, {"attention", attention}};
+  std::vector<Form> all = {
+      {"reference", reference::attention},
+      {"attention", [](const auto& q, const auto& k, const auto& v, const AttentionTerms& terms) {
+         return attention(q, k, v, terms);
+       }}};
   if (is_emulated(q)) all.push_back({"CUDA, emulated", cuda::emulated_attention});
   if (cuda::gpu_is_available() && cuda::has_own_kernels() && cuda::fits_attention(q, q, q))
     all.push_back({"CUDA", on_gpu});

@@ -33,6 +33,7 @@ FeedForward feed_forward(const WanTransformerConfig& config, const Weights& net)
 WanSelfAttention::WanSelfAttention(const WanTransformerConfig& config, const Weights& weights)
     : num_heads_(config.num_attention_heads),
       in_int8_(weights.arithmetic().int8_attention),
+      kernel_(weights.arithmetic().attention),
       to_q_(weights["to_q"], config.inner_dim(), config.inner_dim()),
       to_k_(weights["to_k"], config.inner_dim(), config.inner_dim()),
       to_v_(weights["to_v"], config.inner_dim(), config.inner_dim()),
@@ -47,7 +48,7 @@ at::Tensor WanSelfAttention::operator()(const at::Tensor& x_BLD, const Rotation&
   const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           int64_t heads) {
     return in_int8_ ? multi_head_attention_int8(q, k, v, heads)
-                    : multi_head_attention(q, k, v, heads);
+                    : multi_head_attention(q, k, v, heads, {}, kernel_);
   };
   if (shared.ranks == nullptr) return to_out_(attend(q, k, v, num_heads_));
   const auto own_heads = [&](const at::Tensor& x) {
@@ -61,6 +62,7 @@ at::Tensor WanSelfAttention::operator()(const at::Tensor& x_BLD, const Rotation&
 
 WanCrossAttention::WanCrossAttention(const WanTransformerConfig& config, const Weights& weights)
     : num_heads_(config.num_attention_heads),
+      kernel_(weights.arithmetic().attention),
       to_q_(weights["to_q"], config.inner_dim(), config.inner_dim()),
       to_k_(weights["to_k"], config.inner_dim(), config.inner_dim()),
       to_v_(weights["to_v"], config.inner_dim(), config.inner_dim()),
@@ -96,8 +98,8 @@ at::Tensor WanCrossAttention::operator()(const at::Tensor& x_BLD, const WanCross
   norm_q_.apply_(q);
   if (is_timed) q = q.view({text_bias_BS.size(0), -1, q.size(2)});  // each latent frame by itself
   at::Tensor out =
-      multi_head_attention(q, keys.text_k_BSD, keys.text_v_BSD, num_heads_, text_bias_BS).view_as(x_BLD);
-  if (image_) out.add_(multi_head_attention(q, keys.image_k_BSD, keys.image_v_BSD, num_heads_));
+      multi_head_attention(q, keys.text_k_BSD, keys.text_v_BSD, num_heads_, text_bias_BS, kernel_).view_as(x_BLD);
+  if (image_) out.add_(multi_head_attention(q, keys.image_k_BSD, keys.image_v_BSD, num_heads_, {}, kernel_));
   return to_out_(out);
 }
 

@@ -37,6 +37,7 @@ class WanSelfAttention {
  private:
   int64_t num_heads_;
   bool in_int8_;
+  kernels::AttentionKernel kernel_;
   Linear to_q_, to_k_, to_v_, to_out_;
   RmsNorm norm_q_, norm_k_;
 };
@@ -55,6 +56,7 @@ class WanCrossAttention {
     RmsNorm norm_added_k;
   };
   int64_t num_heads_;
+  kernels::AttentionKernel kernel_;
   Linear to_q_, to_k_, to_v_, to_out_;
   RmsNorm norm_q_, norm_k_;
   std::optional<ImageBranch> image_;
