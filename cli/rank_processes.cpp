@@ -115,6 +115,7 @@ void run_as_ranks(int count) {
   const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / count);
   ::setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), /*overwrite=*/0);
   ::setenv("WORLD_SIZE", std::to_string(count).c_str(), 1);
+  ::setenv("LOCAL_WORLD_SIZE", std::to_string(count).c_str(), 1);
   ::setenv("MASTER_ADDR", "127.0.0.1", 1);
   ::setenv("MASTER_PORT", std::to_string(free_port()).c_str(), 1);
   std::vector<pid_t> pids;

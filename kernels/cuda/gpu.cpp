@@ -16,11 +16,13 @@ bool has_cuda_half() {
 
 }  // namespace
 
-bool gpu_is_available() {
-  static const bool available =
-      has_cuda_half() && at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
-  return available;
+int num_gpus() {
+  static const int count =
+      has_cuda_half() && at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+  return count;
 }
+
+bool gpu_is_available() { return num_gpus() > 0; }
 
 std::string why_no_gpu() {
   if (!has_cuda_half())

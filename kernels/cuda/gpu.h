@@ -10,6 +10,8 @@ namespace sora::kernels::cuda {
 // it does not look up again.
 bool gpu_is_available();
 
+int num_gpus();
+
 // What is missing, as a part of a sentence; only where gpu_is_available() is false.
 std::string why_no_gpu();
 

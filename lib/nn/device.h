@@ -12,6 +12,10 @@ namespace sora {
 // for "cuda" where no GPU can be used.
 at::Device choose_device(const std::string& wish);
 
+// Which of the machine's GPUs is that of a rank (lib/nn/ranks.h), one of several here. Throws
+// Error(Usage) where there are fewer GPUs than ranks.
+at::Device gpu_of(int local_rank, int num_local_ranks, int num_gpus);
+
 // What --device takes here.
 std::vector<std::string> device_names();
 

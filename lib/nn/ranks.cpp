@@ -1,18 +1,21 @@
-// torch/csrc/distributed/c10d: a TCPStore for the ranks to find each other, Gloo between them.
+// torch/csrc/distributed/c10d: a TCPStore for the ranks to find each other, Gloo between CPUs, NCCL between GPUs.
 #include "lib/nn/ranks.h"
 
 #include <ATen/ATen.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/core/error.h"
 #include "lib/nn/gloo_declarations.h"
+#include "lib/nn/nccl_backend.h"
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -22,6 +25,7 @@ namespace sora {
 namespace {
 
 using Store = c10::intrusive_ptr<c10d::Store>;
+using Backend = c10::intrusive_ptr<c10d::Backend>;
 using c10d::ProcessGroupGloo;
 
 // For one rank to wait for another that decodes or writes meanwhile; one that has ended is noticed at once.
@@ -44,6 +48,24 @@ int number(const char* name, int least, int most) {
   return value;
 }
 
+// Beside the library that this code is in.
+std::string nccl_path() {
+  Dl_info own = {};
+  if (dladdr(reinterpret_cast<const void*>(&variable), &own) == 0 || own.dli_fname == nullptr) return kNcclLibrary;
+  return (std::filesystem::path(own.dli_fname).parent_path() / kNcclLibrary).string();
+}
+
+Backend make_nccl(const Store& store, int rank, int size) {
+  static const auto make = [] {
+    void* const library = dlopen(nccl_path().c_str(), RTLD_NOW | RTLD_LOCAL);
+    return library == nullptr ? nullptr : reinterpret_cast<MakeNccl*>(dlsym(library, kMakeNccl));
+  }();
+  if (make == nullptr) {
+    fail(ErrorKind::Usage, "ranks on GPUs talk by NCCL, which this build is without; build it with -DSORA_CUDA=ON, or take --device cpu");
+  }
+  return Backend::reclaim(make(store, rank, size));
+}
+
 // Runs what all ranks of a group do together.
 template <typename Work>
 void together(const Work& work) {
@@ -59,25 +81,38 @@ void together(const Work& work) {
 
 class RankGroup::Connection {
  public:
-  Connection(const Store& store, const std::string& name, const std::string& address, int rank, int size) : rank(rank), size(size) {
+  Connection(const Store& store, const std::string& name, const std::string& address, int rank, int size)
+      : rank(rank), size(size), store_(c10::make_intrusive<c10d::PrefixStore>(name, store)) {
     const auto options = ProcessGroupGloo::Options::create(kPatience);
     const bool is_local = address == "127.0.0.1" || address == "localhost";
     options->devices.push_back(is_local ? ProcessGroupGloo::createDeviceForHostname("127.0.0.1") : ProcessGroupGloo::createDefaultDevice());
-    backend = c10::make_intrusive<ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>(name, store), rank, size, options);
+    gloo_ = c10::make_intrusive<ProcessGroupGloo>(store_, rank, size, options);
   }
+
+  void use_device(at::Device device) {
+    if (!device.is_cuda() || nccl_) return;
+    nccl_ = make_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), rank, size);
+  }
+
+  c10d::Backend& backend_of(const at::Tensor& tensor) const { return tensor.is_cuda() ? *nccl_ : *gloo_; }
 
   // `sent` in stretches of so many numbers to each rank, `taken` in stretches from each. c10d moves the counts away.
   void exchange(at::Tensor& taken, at::Tensor& sent, std::vector<int64_t> taken_counts, std::vector<int64_t> sent_counts) const {
-    together([&] { return backend->alltoall_base(taken, sent, taken_counts, sent_counts); });
+    together([&] { return backend_of(sent).alltoall_base(taken, sent, taken_counts, sent_counts); });
   }
 
-  int rank;
-  int size;
-  c10::intrusive_ptr<c10d::Backend> backend;
+  const int rank;
+  const int size;
+
+ private:
+  Store store_;
+  Backend gloo_, nccl_;
 };
 
-RankGroup::RankGroup(std::shared_ptr<const Connection> connection)
+RankGroup::RankGroup(std::shared_ptr<Connection> connection)
     : connection_(std::move(connection)), rank_(connection_->rank), size_(connection_->size) {}
+
+void RankGroup::use_device(at::Device device) { connection_->use_device(device); }
 
 RankGroup::Share RankGroup::share(int64_t num_tokens, int rank) const {
   const int64_t least = num_tokens / size_, larger = num_tokens % size_;
@@ -127,7 +162,7 @@ at::Tensor RankGroup::gather(const at::Tensor& x) const {
   std::vector<at::Tensor> sent = {x.contiguous()};
   std::vector<std::vector<at::Tensor>> taken(1);
   for (int r = 0; r < size_; ++r) taken[0].push_back(at::empty_like(sent[0]));
-  together([&] { return connection_->backend->allgather(taken, sent); });
+  together([&] { return connection_->backend_of(sent[0]).allgather(taken, sent); });
   return at::stack(taken[0]);
 }
 
@@ -154,7 +189,7 @@ Ranks::Ranks(int rank, int size) {
     const Store root = c10::make_intrusive<c10d::TCPStore>(address, options);
     const Store store = c10::make_intrusive<c10d::PrefixStore>("sora" + variable("TORCHELASTIC_RESTART_COUNT"), root);
     const auto group = [&](const std::string& name, int own, int count) {
-      return std::make_unique<RankGroup>(std::make_shared<const RankGroup::Connection>(store, name, address, own, count));
+      return std::make_unique<RankGroup>(std::make_shared<RankGroup::Connection>(store, name, address, own, count));
     };
     all_ = group("all", rank, size);
     if (size % 2 != 0) return;
@@ -165,6 +200,12 @@ Ranks::Ranks(int rank, int size) {
     const std::string_view reason(error.what());
     fail(ErrorKind::Io, "rank {} of {} cannot reach the others at {}:{}: {}", rank, size, address, options.port,
          reason.substr(0, reason.find('\n')));
+  }
+}
+
+void Ranks::use_device(at::Device device) const {
+  for (RankGroup* group : {all_.get(), half_.get(), pair_.get()}) {
+    if (group != nullptr) group->use_device(device);
   }
 }
 

@@ -14,7 +14,10 @@ namespace sora {
 class RankGroup {
  public:
   class Connection;  // torch's c10d
-  explicit RankGroup(std::shared_ptr<const Connection> connection);
+  explicit RankGroup(std::shared_ptr<Connection> connection);
+
+  // Tensors of this device will be exchanged, too. Those of the CPU always can be.
+  void use_device(at::Device device);
 
   int rank() const { return rank_; }
   int size() const { return size_; }
@@ -38,7 +41,7 @@ class RankGroup {
   at::Tensor gather(const at::Tensor& x) const;
 
  private:
-  std::shared_ptr<const Connection> connection_;
+  std::shared_ptr<Connection> connection_;
   int rank_;
   int size_;
 };
@@ -58,6 +61,8 @@ class Ranks {
   const RankGroup& half() const { return *half_; }
   const RankGroup& pair() const { return *pair_; }
   bool is_in_first_half() const { return pair_->rank() == 0; }
+  // Where clips are computed: between GPUs the ranks talk by NCCL. Throws Error(Usage) where this build has none.
+  void use_device(at::Device device) const;
   // Rank 0's value.
   uint64_t agree_on(uint64_t value) const;
 

@@ -52,7 +52,7 @@ DOORS = [
     ("OpenSSL", re.compile(r"^openssl/"), re.compile(r"^lib/provenance/")),
     ("libyaml", re.compile(r"^yaml"), re.compile(r"^lib/(jobs/|pipelines/yaml\.cpp)")),
     ("xxHash", re.compile(r"^xxhash"), re.compile(r"^lib/jobs/")),
-    ("torch's c10d", re.compile(r"^torch/csrc/distributed/"), re.compile(r"^lib/nn/ranks\.cpp$")),
+    ("torch's c10d", re.compile(r"^torch/csrc/distributed/"), re.compile(r"^lib/nn/(ranks\.cpp$|nccl/)")),
     ("SQLite", re.compile(r"^(SQLiteCpp/|sqlite3)"), re.compile(r"^lib/jobs/")),
 ]
 

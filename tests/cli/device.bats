@@ -37,3 +37,22 @@ has_gpu() { "$SORA" info --json | jq -e '.devices | index("cuda")' >/dev/null; }
   [ "$status" -eq 2 ]
   [[ "$stderr" == *"--device tpu is unknown; it is auto, cpu or cuda"* ]]
 }
+
+@test "ranks on GPUs that are not there are refused before any work" {
+  has_gpu && skip "there is a GPU"
+  run --separate-stderr "$SORA" generate "a red ball" --device cuda --ranks 2 -o clip.mp4
+  [ "$status" -eq 2 ]
+  [ "$(sort -u <<<"$stderr" | wc -l)" -eq 1 ] # each rank says it
+  [[ "$stderr" == *"--device cuda cannot be used: "* ]]
+  [ ! -e clip.mp4 ]
+}
+
+@test "--attention takes whose kernel is run" {
+  for kernel in auto torch sora; do
+    "$SORA" generate "a red ball" --device cpu --size 64x64 --frames 5 --steps 1 --seed 3 --attention "$kernel" -o "$kernel.mp4" --quiet
+    [ -s "$kernel.mp4" ]
+  done
+  run --separate-stderr "$SORA" generate "a red ball" --attention fast
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"it is auto, torch, sora or int8"* ]]
+}

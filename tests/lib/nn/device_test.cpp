@@ -26,6 +26,14 @@ TEST(Device, CudaWithoutAGpuSaysWhatIsMissing) {
   EXPECT_THAT(error.what(), HasSubstr(kernels::cuda::why_no_gpu()));
 }
 
+TEST(Device, EachRankOfAMachineHasAGpuOfItsOwn) {
+  EXPECT_EQ(gpu_of(0, 1, 1), at::Device(at::kCUDA, 0));
+  EXPECT_EQ(gpu_of(2, 4, 8), at::Device(at::kCUDA, 2));
+  const Error error = error_of([] { gpu_of(0, 4, 2); });
+  EXPECT_EQ(error.kind(), ErrorKind::Usage);
+  EXPECT_THAT(error.what(), HasSubstr("4 ranks on this machine want a GPU each and it has 2"));
+}
+
 TEST(Device, AnotherNameIsRefused) {
   EXPECT_THAT(error_of([] { choose_device("tpu"); }).what(), HasSubstr("auto, cpu or cuda"));
 }
