@@ -59,11 +59,14 @@ std::filesystem::path built_in_models() {
   return library / kModelPathsFromLibrary[0];
 }
 
-bool is_same_model(const Runtime& a, const Runtime& b) { return a.model == b.model && a.files == b.files; }
+bool is_same_model(const Runtime& a, const Runtime& b) {
+  return a.model == b.model && a.files == b.files && a.device == b.device;
+}
 
-// Whether the parts that are used after one another may all stay: they take less than half of the machine's memory.
-bool fits_in_memory(const ModelInfo& model) {
-  const int64_t memory = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
+// Whether the parts that are used after one another may all stay: they take less than half of the memory there.
+bool fits_in_memory(const ModelInfo& model, at::Device device) {
+  const int64_t memory =
+      device.is_cpu() ? int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE) : free_memory(device);
   int64_t weights = Checkpoint::open(model.parts.transformer).num_bytes() + Checkpoint::open(model.parts.vae).num_bytes();
   for (const std::filesystem::path& path :
        {model.parts.transformer_2, model.parts.control, model.parts.control_2}) {
@@ -172,7 +175,7 @@ ModelInfo LocalEngine::find(const Request& request) {
   kept_model_.reset();
   ModelInfo model = read_model_info(wish.model, find_model(wish.model, built_in_models(), wish.files), wish.files);
   if (keep_loaded_) {
-    if (fits_in_memory(model)) model.kept = std::make_shared<KeptParts>();
+    if (fits_in_memory(model, choose_device(wish.device))) model.kept = std::make_shared<KeptParts>();
     kept_model_ = model;
     kept_wish_ = wish;
   }
@@ -244,11 +247,14 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   ModelInfo model = find(request);
   Plan plan = make_plan(request, model);
   const Ranks* ranks = Ranks::of_process();
-  if (ranks != nullptr) plan.seed = ranks->agree_on(plan.seed);
+  if (ranks != nullptr) {
+    ranks->use_device(plan.device);
+    plan.seed = ranks->agree_on(plan.seed);
+  }
   const bool writes = ranks == nullptr || ranks->all().rank() == 0;
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   model.placement = memory.placement;
-  if (memory.placement.stream_blocks || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
+  if (memory.placement.streams_blocks() || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
   for (const std::string& notice : model.notices) observer.notice(notice);
   for (const std::string& notice : plan.notices) observer.notice(notice);
 

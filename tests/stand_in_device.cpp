@@ -8,6 +8,7 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -33,6 +34,30 @@ void* host_of(const void* device) {
   return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(device) & ~kMark);
 }
 
+// --- two streams, one after the other in truth; Note [Stand-in streams] ---
+
+struct Clock {
+  int64_t of[2] = {0, 0};  // how far along each stream this one knows the work to be done
+};
+
+struct Streams {
+  Clock known[2];
+  int current = 0;
+
+  // The next place on the current stream.
+  std::pair<int, int64_t> step() { return {current, ++known[current].of[current]}; }
+  bool knows(std::pair<int, int64_t> made) const {
+    return known[current].of[made.first] >= made.second;
+  }
+};
+
+thread_local Streams streams;
+
+c10::Stream stream_of(int index) {
+  return c10::Stream(c10::Stream::UNSAFE, c10::Device(kStandIn, 0),
+                     static_cast<c10::StreamId>(index));
+}
+
 void count(int64_t bytes) {
   const int64_t alive = alive_bytes += bytes;
   int64_t most = most_bytes;
@@ -40,16 +65,18 @@ void count(int64_t bytes) {
   }
 }
 
+struct Owner {
+  at::Tensor tensor;
+  int64_t bytes;
+  std::pair<int, int64_t> written;  // on which stream, and at which place of it
+};
+
 // The memory of a CPU tensor under an address of the device, alive as long as that is.
 c10::DataPtr adopt(at::Tensor made) {
   const auto bytes = static_cast<int64_t>(made.storage().nbytes());
   void* const address = marked(made.storage().mutable_data());
-  struct Owner {
-    at::Tensor tensor;
-    int64_t bytes;
-  };
   count(bytes);
-  return {address, new Owner{std::move(made), bytes},
+  return {address, new Owner{std::move(made), bytes, streams.step()},
           [](void* owner) {
             count(-static_cast<Owner*>(owner)->bytes);
             delete static_cast<Owner*>(owner);
@@ -110,6 +137,18 @@ void become(const at::Tensor& tensor, const at::Tensor& made) {
   impl->set_sizes_and_strides(made.sizes(), made.strides(), made.storage_offset());
 }
 
+// Throws where a tensor was last written on a stream whose work up to there the current one has not
+// waited for.
+void check_is_made(const at::Tensor& tensor) {
+  const auto* owner = static_cast<const Owner*>(tensor.storage().data_ptr().get_context());
+  TORCH_CHECK(streams.knows(owner->written),
+              "a tensor is used before the stream that makes it has been waited for");
+}
+
+void mark_as_written(const at::Tensor& tensor) {
+  static_cast<Owner*>(tensor.storage().data_ptr().get_context())->written = streams.step();
+}
+
 bool is_stand_in(const at::Tensor& tensor) { return tensor.device().type() == kStandIn; }
 
 // Operators that go element by element take a CPU number without dimensions on CUDA; others do not.
@@ -163,7 +202,10 @@ class Call {
 
   at::Tensor to_cpu(const at::Tensor& tensor) const {
     if (!tensor.defined()) return tensor;
-    if (is_stand_in(tensor)) return as_cpu(tensor);
+    if (is_stand_in(tensor)) {
+      check_is_made(tensor);
+      return as_cpu(tensor);
+    }
     TORCH_CHECK(tensor.is_cpu() && tensor.dim() == 0 && takes_cpu_numbers(schema_.name()),
                 schema_.name(), ": a tensor of ", tensor.device(), " with ", tensor.dim(),
                 " dimensions among tensors of ", stand_in_device());
@@ -190,6 +232,7 @@ class Call {
       if (!alias->isWrite())
         return source.as_strided(made.sizes(), made.strides(), made.storage_offset());
       if (made.sizes() != source.sizes()) become(source, made);
+      mark_as_written(source);
       return source;
     }
     return as_stand_in(made);
@@ -261,7 +304,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("convolution_overrideable", TORCH_FN(convolve));
 }
 
-// One device, no streams of its own.
+// One device with two streams.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   Guard() = default;
   explicit Guard(c10::DeviceType) {}
@@ -270,10 +313,25 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::Device getDevice() const override { return {kStandIn, 0}; }
   void setDevice(c10::Device) const override {}
   void uncheckedSetDevice(c10::Device) const noexcept override {}
-  c10::Stream getStream(c10::Device device) const override {
-    return c10::Stream(c10::Stream::DEFAULT, device);
+  c10::Stream getStream(c10::Device) const override { return stream_of(streams.current); }
+  c10::Stream getDefaultStream(c10::Device) const override { return stream_of(0); }
+  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return stream_of(1); }
+  c10::Stream exchangeStream(c10::Stream stream) const override {
+    return stream_of(std::exchange(streams.current, static_cast<int>(stream.id())));
   }
-  c10::Stream exchangeStream(c10::Stream stream) const override { return stream; }
+  void record(void** event, const c10::Stream& stream, c10::DeviceIndex,
+              c10::EventFlag) const override {
+    if (*event == nullptr) *event = new Clock;
+    *static_cast<Clock*>(*event) = streams.known[stream.id()];
+  }
+  void block(void* event, const c10::Stream& stream) const override {
+    Clock& known = streams.known[stream.id()];
+    for (int i = 0; i < 2; ++i)
+      known.of[i] = std::max(known.of[i], static_cast<Clock*>(event)->of[i]);
+  }
+  void destroyEvent(void* event, c10::DeviceIndex) const noexcept override {
+    delete static_cast<Clock*>(event);
+  }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
   void synchronizeDevice(c10::DeviceIndex) const override {}
 };

@@ -15,6 +15,11 @@ namespace sora {
 // CUDA's elementwise operators take. It is computed by the CPU's operator, and what it makes is of
 // this device. Its addresses cannot be read: code that reaches for the memory of its tensors ends
 // by a signal, as it would with a GPU's.
+//
+// Note [Stand-in streams]
+// It has a second stream. Work on either is done at once, but a tensor that was last written on the
+// one may be used on the other only after an event recorded behind that has been waited for, as on
+// a GPU, else the operator throws.
 at::Device stand_in_device();
 
 // The device that tests of whole networks run on: the CPU, or this one where SORA_TEST_DEVICE is

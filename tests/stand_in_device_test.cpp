@@ -5,6 +5,8 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
+#include "lib/nn/copy_stream.h"
+
 namespace sora {
 namespace {
 
@@ -73,6 +75,21 @@ TEST_F(StandIn, KeepsItsMemoryFromProgramsThatReachForIt) {
         (void)first;
       },
       "");
+}
+
+TEST_F(StandIn, RefusesATensorOfAnotherStreamThatWasNotWaitedFor) {
+  CopyStream copies(stand_in_device());
+  at::Tensor x;
+  copies.mark();
+  copies.run([&] { x = placed(); });
+  EXPECT_THROW(x + 1, c10::Error);
+  copies.join();
+  EXPECT_EQ((x + 1).sum().item<double>(), 66 + 12);
+  const at::Tensor later =
+      placed();  // not seen by the stream that was told to wait for what came before
+  EXPECT_THROW(copies.run([&] { later.sum(); }), c10::Error);
+  copies.mark();
+  copies.run([&] { later.sum(); });
 }
 
 TEST_F(StandIn, CountsItsMemory) {

@@ -67,7 +67,13 @@ struct ModelPaths {
 
 // What of the model is in memory at a time (lib/pipelines/memory_plan.h decides).
 struct Placement {
-  bool stream_blocks = false;  // one layer of the transformer instead of all
+  static constexpr int64_t kAllBlocks = INT64_MAX;
+  bool streams_blocks() const { return resident_blocks != kAllBlocks; }
+
+  // Of the transformer's layers so many stay where it computes, the first ones. The others are made when they are used, on a
+  // GPU with the next one copied meanwhile.
+  int64_t resident_blocks = kAllBlocks;
+  bool host_copies = false;    // of those others' weights, on a GPU: not read from the file again
   bool tile_frames = false;    // the VAE works on tiles of the frames
   int64_t kept_bytes = 0;  // of tensors that were let go, kept for the next ones of their size
 };

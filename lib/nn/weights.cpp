@@ -69,12 +69,29 @@ std::string Weights::take(const std::string& name, at::IntArrayRef shape) const 
   return key;
 }
 
+Weights Weights::with_host_copies() const {
+  Weights scope = *this;
+  scope.host_copies_ = std::make_shared<std::map<std::string, at::Tensor>>();
+  return scope;
+}
+
 // On a device other than the CPU every tensor is a copy, so that the pages it was read from are let go one tensor after
 // the other.
-at::Tensor Weights::placed(const at::Tensor& tensor, at::ScalarType dtype, const std::string& key) const {
-  const at::Tensor placed = tensor.to(device_, dtype, /*non_blocking=*/false, /*copy=*/false);
-  if (!device_.is_cpu()) checkpoint_->forget_pages(key);
-  return placed;
+at::Tensor Weights::placed(const std::string& key, at::ScalarType dtype, const std::function<at::Tensor()>& read) const {
+  if (!host_copies_) {
+    at::Tensor placed = read().to(device_, dtype, /*non_blocking=*/false, /*copy=*/false);
+    if (!device_.is_cpu()) checkpoint_->forget_pages(key);
+    return placed;
+  }
+  at::Tensor& copy = (*host_copies_)[key];
+  if (!copy.defined()) {
+    copy = read().to(dtype);
+    if (device_.is_cuda()) {
+      copy = copy.pin_memory();
+      checkpoint_->forget_pages(key);
+    }
+  }
+  return copy.to(device_, dtype, /*non_blocking=*/true);
 }
 
 const TensorChange* Weights::change_of(const std::string& key) const {
@@ -87,11 +104,16 @@ at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
                            at::ScalarType dtype) const {
   const std::string key = take(name, shape);
   if (device_.is_meta()) return at::empty(shape, at::dtype(dtype).device(device_));
+  return placed(key, dtype, [&] { return changed(key, shape, dtype); });
+}
+
+// A tensor of the checkpoint with what LoRA files change in it, on the CPU.
+at::Tensor Weights::changed(const std::string& key, at::IntArrayRef shape, at::ScalarType dtype) const {
   const TensorChange* change = change_of(key);
   const at::ScalarType made_in = change ? at::kFloat : dtype;
   const auto packed = checkpoint_->packed(key);
   at::Tensor value = packed ? packed->all(made_in).reshape(shape) : checkpoint_->get(key);
-  if (!change) return placed(value, dtype, key);
+  if (!change) return value;
   value = value.to(made_in, /*non_blocking=*/false, /*copy=*/true);
   for (const Difference& difference : change->differences)
     value.add_(difference.values.to(at::kFloat), difference.scale);
@@ -99,7 +121,7 @@ at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
     const at::Tensor product = at::matmul(each.up_NR.to(at::kFloat), each.down_RK.to(at::kFloat));
     value.add_(product.reshape(shape), each.scale);
   }
-  return placed(value, dtype, key);
+  return value;
 }
 
 // Low-rank changes are left to the layer, which adds them to its product: the weight stays mapped
@@ -118,7 +140,7 @@ WeightMatrix Weights::get_matrix(const std::string& name, int64_t rows, int64_t 
     return matrix;
   }
   matrix.packed = checkpoint_->packed(key);
-  if (!matrix.packed) matrix.plain_NK = placed(checkpoint_->get(key), dtype_, key);
+  if (!matrix.packed) matrix.plain_NK = placed(key, dtype_, [&] { return checkpoint_->get(key); });
   if (!change) return matrix;
   for (const LowRank& each : change->low_rank) {
     matrix.low_rank.push_back({each.down_RK.to(device_, dtype_).contiguous(),
@@ -136,7 +158,7 @@ at::Tensor Weights::get_rows(const std::string& name, at::IntArrayRef shape,
   const auto packed = checkpoint_->packed(key);
   if (!packed) {
     const at::Tensor index = at::tensor(ids, at::kLong);
-    return placed(checkpoint_->get(key).index_select(0, index), dtype_, key);
+    return placed(key, dtype_, [&] { return checkpoint_->get(key).index_select(0, index); });
   }
   std::vector<at::Tensor> rows;
   for (const int64_t id : ids) rows.push_back(packed->rows(id, id + 1, dtype_));

@@ -5,7 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -55,20 +57,27 @@ class Weights {
   const Arithmetic& arithmetic() const { return arithmetic_; }
   at::Device device() const { return device_; }
 
+  // The same with a copy of each tensor kept on the host in the type wanted, in memory that a GPU copies from by itself, for
+  // layers that are made on the device again and again.
+  Weights with_host_copies() const;
+
   // Throws Error(Input) naming up to three tensors under this prefix that no get() asked for.
   void check_all_used() const;
 
  private:
   at::Tensor get_as(const std::string& name, at::IntArrayRef shape, at::ScalarType dtype) const;
+  at::Tensor changed(const std::string& key, at::IntArrayRef shape, at::ScalarType dtype) const;
   // Checks the tensor and counts it as used; returns its full name.
   std::string take(const std::string& name, at::IntArrayRef shape) const;
-  // In `dtype` on the device; the mapped tensor itself where nothing has to change.
-  at::Tensor placed(const at::Tensor& tensor, at::ScalarType dtype, const std::string& key) const;
+  // What `read` gives, in `dtype` on the device; the mapped tensor itself where nothing has to change. With host copies
+  // `read` is called once for each key.
+  at::Tensor placed(const std::string& key, at::ScalarType dtype, const std::function<at::Tensor()>& read) const;
   const TensorChange* change_of(const std::string& key) const;
 
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<const TensorChanges> changes_;
   std::shared_ptr<std::set<std::string>> used_;
+  std::shared_ptr<std::map<std::string, at::Tensor>> host_copies_;  // by key; null: none are kept
   std::string prefix_;
   at::ScalarType dtype_;
   Arithmetic arithmetic_;

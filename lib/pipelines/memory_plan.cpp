@@ -3,6 +3,7 @@
 #include "lib/pipelines/memory_plan.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,9 +22,12 @@ namespace sora {
 namespace {
 
 constexpr int64_t kProgram = 256 << 20;  // libtorch, FFmpeg and the encoder's buffers
+constexpr int64_t kGpuLibraries = 512 << 20;  // what cuBLAS and cuDNN work in; an estimate
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int64_t kMostKept = int64_t{4} << 30;
 constexpr int64_t kMaxBatchedTokens = 4096;  // both guidance passes at once, wan_denoiser.cpp
+
+int64_t program_bytes(const Plan& plan) { return plan.device.is_cpu() ? kProgram : kGpuLibraries; }
 
 int64_t element_size(const Plan& plan) { return plan.dtype == "f32" ? 4 : 2; }
 
@@ -47,10 +51,19 @@ struct TensorBytes {
   int64_t let_go() const { return copied > 0 ? stored : 0; }
 };
 
+// On a GPU everything is a copy in the type wanted, but for packed matrices, which stay on the host.
+int64_t bytes_on_gpu(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype) {
+  const TensorInfo& info = checkpoint.info(name);
+  const bool stays = checkpoint.packed(name) && info.shape.size() == 2;
+  return stays ? 0 : info.num_values() * static_cast<int64_t>(c10::elementSize(dtype));
+}
+
 // Matrices that are computed in 8 bits are copied into them.
-TensorBytes bytes_of(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype,
+TensorBytes bytes_of(const Checkpoint& checkpoint, const std::string& name, const Plan& plan,
                      bool int8_products = false) {
   const TensorInfo& info = checkpoint.info(name);
+  const at::ScalarType dtype = scalar_type(plan);
+  if (!plan.device.is_cpu()) return {0, bytes_on_gpu(checkpoint, name, dtype)};
   if (int8_products && info.shape.size() == 2) return {info.num_bytes(), info.num_values()};
   if (checkpoint.packed(name)) return {info.num_bytes(), 0};
   const bool is_copied = info.dtype != dtype || (info.shape.size() == 2 && is_reordered(dtype));
@@ -70,15 +83,17 @@ struct PartBytes {
   int64_t rest = 0;     // outside of the layers
   int64_t layers = 0;   // all of them
   int64_t largest = 0;  // of one while it is loaded
+  int64_t num_layers = 0;
 };
 
-PartBytes measure(const Checkpoint& checkpoint, at::ScalarType dtype, bool int8_products = false) {
+PartBytes measure(const Checkpoint& checkpoint, const Plan& plan) {
+  const bool int8_products = arithmetic_of(plan).int8_products;
   PartBytes bytes;
   std::map<std::string, int64_t> layers;
   int64_t largest_let_go = 0;
   for (const std::string& name : checkpoint.names()) {
     const std::string layer = layer_of(name, {"blocks.", "vace_blocks."});
-    const TensorBytes tensor = bytes_of(checkpoint, name, dtype, int8_products && !layer.empty());
+    const TensorBytes tensor = bytes_of(checkpoint, name, plan, int8_products && !layer.empty());
     if (layer.empty()) {
       bytes.rest += tensor.held();
       continue;
@@ -88,6 +103,7 @@ PartBytes measure(const Checkpoint& checkpoint, at::ScalarType dtype, bool int8_
     largest_let_go = std::max(largest_let_go, tensor.let_go());
   }
   for (const auto& [name, size] : layers) bytes.largest = std::max(bytes.largest, size + largest_let_go);
+  bytes.num_layers = static_cast<int64_t>(layers.size());
   return bytes;
 }
 
@@ -98,10 +114,10 @@ int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
   std::map<std::string, int64_t> layers;
   for (const std::string& name : stored.names()) {
     const std::string layer = layer_of(name, {"encoder.block.", "blocks.", "enc.blk."});
-    if (!layer.empty()) layers[layer] += bytes_of(stored, name, scalar_type(plan)).held();
+    if (!layer.empty()) layers[layer] += bytes_of(stored, name, plan).held();
   }
   for (const auto& [name, size] : layers) largest = std::max(largest, size);
-  return kProgram + largest;
+  return program_bytes(plan) + largest;
 }
 
 // Hidden state in f32, its norm in both types, and the widest of what follows: q, k, v and the attention's output, or the
@@ -116,7 +132,10 @@ int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const int64_t rows = tokens * (batched ? 2 : 1);
   // The control branch has a hidden state of its own, and its hint.
   const int64_t inner = std::max(3 * width, config.ffn_dim);
-  const int64_t hidden = rows * (width * (4 + 2 * element + (config.has_control() ? 4 + element : 0)) + inner * element);
+  // On a GPU norms and rotation are made of ATen's operators, with five copies of a hidden state in f32 between them.
+  const int64_t copies = plan.device.is_cpu() ? 0 : 5 * 4;
+  const int64_t hidden =
+      rows * (width * (4 + 2 * element + copies + (config.has_control() ? 4 + element : 0)) + inner * element);
   const auto num_layers = config.num_layers + static_cast<int64_t>(config.vace_layers.size());
   const int64_t text = num_layers * (guided ? 2 : 1) * model.defaults.max_sequence_length * width * 2 * element;
   const int64_t latents = 12 * grid.frames * grid.height * grid.width * grid.strides.channels * 4;
@@ -155,6 +174,24 @@ int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
   return working + waiting;
 }
 
+// Mapped layers that do not fit would be read again at each step by the kernel, page by page; streamed they are read in
+// order. On a GPU as many as fit stay there beside the one that is computed and the next one, which is copied meanwhile;
+// the weights of the others wait in the host's memory where they take less than half of what is free.
+void stream_layers(const Plan& plan, const PartBytes& transformer, int64_t activations, MemoryPlan& memory) {
+  Placement& placement = memory.placement;
+  if (plan.device.is_cpu() || transformer.largest == 0) {
+    placement.resident_blocks = 0;
+    memory.sample = activations + transformer.largest;
+    return;
+  }
+  const int64_t moving = activations + 2 * transformer.largest;
+  placement.resident_blocks =
+      std::clamp<int64_t>((memory.limit - moving) / transformer.largest, 0, transformer.num_layers - 1);
+  memory.sample = moving + placement.resident_blocks * transformer.largest;
+  const int64_t on_host = (transformer.num_layers - placement.resident_blocks) * transformer.largest;
+  placement.host_copies = on_host < free_memory() / 2;
+}
+
 std::string in_mib(int64_t bytes) {
   return fmt::format("{:.0f} MiB", static_cast<double>(bytes) / kMiB);
 }
@@ -164,9 +201,12 @@ std::string in_mib(int64_t bytes) {
 int64_t MemoryPlan::peak() const { return std::max({text, sample, decode}); }
 
 std::string MemoryPlan::describe() const {
+  const std::string streamed = !placement.streams_blocks()       ? ""
+                               : placement.resident_blocks == 0 ? " (layers streamed)"
+                                                                : fmt::format(" (layers after the first {} streamed)", placement.resident_blocks);
   return fmt::format("{} of {}: text {}, sampling {}{}, decoding {}{}", in_mib(peak()),
                      in_mib(limit), in_mib(text), in_mib(sample),
-                     placement.stream_blocks ? " (layers streamed)" : "", in_mib(decode),
+                     streamed, in_mib(decode),
                      placement.tile_frames ? " (in tiles)" : "");
 }
 
@@ -186,36 +226,35 @@ int64_t free_memory() {
   return available;
 }
 
+int64_t free_memory(at::Device device) {
+  if (device.is_cpu()) return free_memory();
+  return static_cast<int64_t>(at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
+}
+
 MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit) {
   MemoryPlan memory;
-  memory.limit = limit.value_or(free_memory());
+  memory.limit = limit ? *limit : free_memory(plan.device);
   PartBytes transformer;
   for (const bool low_noise : {false, true}) {
     if (low_noise && !model.has_two_experts()) break;
     const auto checkpoint = open_transformer(model.parts.expert(low_noise));
-    const PartBytes expert =
-        measure(*checkpoint, scalar_type(plan), arithmetic_of(plan).int8_products);
+    const PartBytes expert = measure(*checkpoint, plan);
     if (expert.layers > transformer.layers) transformer = expert;
   }
   const auto vae = open_weights(WanPart::Vae, model.parts.vae);
   int64_t decoder = 0;
   for (const std::string& name : vae->names()) {
-    if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, scalar_type(plan)).held();
+    if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, plan).held();
   }
 
-  const int64_t activations = kProgram + transformer.rest + sample_activations(model, plan);
+  const int64_t activations = program_bytes(plan) + transformer.rest + sample_activations(model, plan);
   memory.text = text_bytes(model, plan);
   memory.sample = activations + transformer.layers;
-  memory.decode = kProgram + decoder + decode_activations(model, plan, tiles_frames(plan));
-  // Mapped layers that do not fit would be read again at each step by the kernel, page by page;
-  // streamed they are read in order.
-  if (memory.sample > memory.limit) {
-    memory.placement.stream_blocks = true;
-    memory.sample = activations + transformer.largest;
-  }
+  memory.decode = program_bytes(plan) + decoder + decode_activations(model, plan, tiles_frames(plan));
+  if (memory.sample > memory.limit) stream_layers(plan, transformer, activations, memory);
   if (memory.decode > memory.limit && !tiles_frames(plan)) {
     memory.placement.tile_frames = true;
-    memory.decode = kProgram + decoder + decode_activations(model, plan, true);
+    memory.decode = program_bytes(plan) + decoder + decode_activations(model, plan, true);
   }
   const auto refuse = [&](const char* phase, int64_t bytes, const char* help) {
     fail(ErrorKind::Memory, "{} of this clip needs {}, and {} are there; {}", phase, in_mib(bytes),
@@ -232,7 +271,7 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
            "make the clip smaller or shorter, or allow more with --memory");
   // Without a limit an eighth of what is free; of a limit what the plan leaves, as far as the plan still tells the truth.
   memory.placement.kept_bytes =
-      std::min(kMostKept, limit ? std::min(memory.limit - memory.peak(), memory.peak() / 20) : memory.limit / 8);
+      !plan.device.is_cpu() ? 0 : std::min(kMostKept, limit ? std::min(memory.limit - memory.peak(), memory.peak() / 20) : memory.limit / 8);
   return memory;
 }
 

@@ -24,13 +24,15 @@ struct MemoryPlan {
   std::string describe() const;  // "812 MiB of 8192 MiB: text 500 MiB, ..."
 };
 
-// `limit` is what the user allows; without it the machine's free memory. Whole parts are preferred;
-// where they do not fit the transformer is streamed layer by layer from the mapped file, and frames
-// are decoded in tiles. Throws Error(Memory), naming the phase and what would help, where that does
+// Of the memory of the plan's device. `limit` is what the user allows; without it what is free there. Whole parts are
+// preferred; where they do not fit the transformer is streamed layer by layer, on a GPU those layers that do not fit, and
+// frames are decoded in tiles. Throws Error(Memory), naming the phase and what would help, where that does
 // not fit either.
 MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit);
 
 // MemAvailable, or less where the control group is given less.
 int64_t free_memory();
+// The same of a device's own memory.
+int64_t free_memory(at::Device device);
 
 }  // namespace sora

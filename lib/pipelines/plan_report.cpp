@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <chrono>
+#include <cmath>
 
 #include "lib/nn/device.h"
 
@@ -27,10 +28,10 @@ nlohmann::json sound_of(const Layout& layout) {
 }  // namespace
 
 double measure_matrix_rate(const Plan& plan) {
-  constexpr int64_t kSide = 1024;
+  const int64_t side = plan.device.is_cpu() ? 1024 : 8192;  // enough work for what starts slowly
   constexpr int kRepeats = 4;
   const at::TensorOptions options = at::dtype(scalar_type(plan.dtype)).device(plan.device);
-  const at::Tensor a = at::ones({kSide, kSide}, options);
+  const at::Tensor a = at::ones({side, side}, options);
   at::Tensor product = at::matmul(a, a);
   const auto wait = [&] { product[0][0].item(); };  // a GPU works on while the caller goes on
   wait();
@@ -38,7 +39,7 @@ double measure_matrix_rate(const Plan& plan) {
   for (int repeat = 0; repeat < kRepeats; ++repeat) product = at::matmul(a, a);
   wait();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return 2.0 * kRepeats * kSide * kSide * kSide / elapsed.count();
+  return 2.0 * kRepeats * std::pow(static_cast<double>(side), 3) / elapsed.count();
 }
 
 std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory,
@@ -87,7 +88,7 @@ nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPla
             {"text", memory.text},
             {"sample", memory.sample},
             {"decode", memory.decode},
-            {"layers_streamed", memory.placement.stream_blocks},
+            {"layers_streamed", memory.placement.streams_blocks()},
             {"frames_in_tiles", memory.placement.tile_frames}}},
           {"notices", plan.notices}};
 }

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/gated_residual.h"
 #include "kernels/layer_norm.h"
@@ -36,34 +38,64 @@ Block make_block(const WanTransformerConfig& config, const Weights& weights, int
 
 template <typename Block>
 WanBlocks<Block>::WanBlocks(const WanTransformerConfig& config, const Weights& weights,
-                            int64_t count, bool streamed)
-    : config_(config), weights_(weights), count_(count), streamed_(streamed) {
-  for (int64_t i = 0; i < count; ++i) {
-    if (streamed) {
-      make_block<Block>(config, weights.without_values()[i], i);  // checks names and shapes
-    } else {
-      blocks_.push_back(make_block<Block>(config, weights[i], i));
-      weights[i].forget_pages();  // read for a copy in another order or type, or not read yet
-    }
+                            int64_t count, int64_t num_resident)
+    : config_(config), weights_(weights), count_(count) {
+  const int64_t resident = std::clamp<int64_t>(num_resident, 0, count);
+  for (int64_t i = 0; i < resident; ++i) {
+    blocks_.push_back(load(i));
+    weights[i].forget_pages();  // read for a copy in another order or type, or not read yet
   }
+  for (int64_t i = resident; i < count; ++i) {
+    make_block<Block>(config, weights.without_values()[i], i);  // checks names and shapes
+  }
+  if (resident < count && !weights.device().is_cpu()) ahead_ = std::make_unique<Ahead>(weights.device());
+}
+
+template <typename Block>
+Block WanBlocks<Block>::load(int64_t index) const {
+  return make_block<Block>(config_, weights_[index], index);
 }
 
 template <typename Block>
 void WanBlocks<Block>::use(size_t index, const std::function<void(const Block&)>& with) const {
-  if (!streamed_) return with(blocks_[index]);
+  if (index < blocks_.size()) return with(blocks_[index]);
   const auto i = static_cast<int64_t>(index);
-  with(make_block<Block>(config_, weights_[i], i));
+  if (ahead_) return use_on_device(i, with);
+  with(load(i));
   weights_[i].forget_pages();
 }
 
+// Note [One layer ahead]
+// A layer that is not resident is copied to the device on a second stream while the first one computes the layer before it.
+// Two are there at a time. The copy of layer i + 1 may be given the memory that layer i - 1 has left, so it waits until that one
+// has been computed, which is when layer i begins: mark() stands before it.
+template <typename Block>
+void WanBlocks<Block>::use_on_device(int64_t index, const std::function<void(const Block&)>& with) const {
+  if (ahead_->index != index) load_ahead(index);
+  const Block block = std::move(*ahead_->block);
+  ahead_->block.reset();
+  ahead_->index = -1;
+  ahead_->copies.join();
+  ahead_->copies.mark();
+  with(block);
+  load_ahead(index + 1 < count_ ? index + 1 : static_cast<int64_t>(blocks_.size()));
+}
+
+template <typename Block>
+void WanBlocks<Block>::load_ahead(int64_t index) const {
+  ahead_->block.reset();
+  ahead_->copies.run([&] { ahead_->block.emplace(load(index)); });
+  ahead_->index = index;
+}
+
 WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights& weights,
-                               bool streamed, const Arithmetic& arithmetic)
+                               const Arithmetic& arithmetic, int64_t num_resident)
     : config_(config),
       patch_embedding_(patch_embedding(config, weights["patch_embedding"], config.in_channels)),
       condition_embedder_(config, weights["condition_embedder"]),
-      blocks_(config, weights["blocks"].computed_in(arithmetic), config.num_layers, streamed),
+      blocks_(config, weights["blocks"].computed_in(arithmetic), config.num_layers, num_resident),
       vace_blocks_(config, weights["vace_blocks"].computed_in(arithmetic),
-                   static_cast<int64_t>(config.vace_layers.size()), streamed),
+                   static_cast<int64_t>(config.vace_layers.size()), num_resident - config.num_layers),
       proj_out_(weights["proj_out"], config.inner_dim(),
                 config.out_channels * config.patch_volume()),
       scale_shift_table_12D_(weights.get_f32("scale_shift_table", {1, 2, config.inner_dim()})) {

@@ -10,12 +10,14 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "lib/models/wan/condition_embedder.h"
 #include "lib/models/wan/config.h"
 #include "lib/models/wan/transformer_block.h"
+#include "lib/nn/copy_stream.h"
 #include "lib/nn/ranks.h"
 
 namespace sora {
@@ -31,22 +33,33 @@ struct WanTextContext {
   bool is_timed = false;
 };
 
-// A list of layers, all of them loaded, or each loaded when its turn comes and let go after it.
+// A list of layers. The first `num_resident` are loaded; each of the others is loaded when its turn comes and let go after
+// it, on a device other than the CPU one ahead (Note [One layer ahead]).
 template <typename Block>
 class WanBlocks {
  public:
   WanBlocks(const WanTransformerConfig& config, const Weights& weights, int64_t count,
-            bool streamed);
+            int64_t num_resident);
 
   size_t size() const { return static_cast<size_t>(count_); }
   void use(size_t index, const std::function<void(const Block&)>& with) const;
 
  private:
+  Block load(int64_t index) const;
+  void use_on_device(int64_t index, const std::function<void(const Block&)>& with) const;
+  void load_ahead(int64_t index) const;
+
   WanTransformerConfig config_;
   Weights weights_;
   int64_t count_;
-  bool streamed_;
-  std::vector<Block> blocks_;  // empty where streamed
+  std::vector<Block> blocks_;
+  struct Ahead {
+    explicit Ahead(at::Device device) : copies(device) {}
+    CopyStream copies;
+    int64_t index = -1;
+    std::optional<Block> block;
+  };
+  std::unique_ptr<Ahead> ahead_;  // where layers are loaded on a device as they are used
 };
 
 // What a model with a control branch is told of the clip: [B, vace_in_channels, F, H, W] as its
@@ -61,18 +74,17 @@ struct WanControl {
 // batch item and without an image.
 WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Tensor& bias_FP);
 
-// Const and safe to call from several threads after construction. Works in weights.dtype(), f32 or
+// Const, and safe to call from several threads after construction where all layers are resident. Works in weights.dtype(), f32 or
 // bf16; in bf16 the norms, the modulation, the time embedder and the rotation stay f32, as in the
 // reference.
 class WanTransformer {
  public:
   // Takes every tensor by its name in the checkpoint. Throws Error(Input) for one missing or of
   // another shape.
-  // With `streamed` at most one layer is in memory, at the cost of reading all of them at each
-  // call.
-  // `arithmetic` is that of the layers; its type is that of the weights.
-  WanTransformer(const WanTransformerConfig& config, const Weights& weights, bool streamed = false,
-                 const Arithmetic& arithmetic = {});
+  // `arithmetic` is that of the layers; its type is that of the weights. Of the layers, the control branch's after the
+  // others, the first `num_resident` stay in memory; the others are read at each call.
+  WanTransformer(const WanTransformerConfig& config, const Weights& weights,
+                 const Arithmetic& arithmetic = {}, int64_t num_resident = INT64_MAX);
 
   const WanTransformerConfig& config() const { return config_; }
 

@@ -86,14 +86,16 @@ void WanDenoiser::use_expert(bool low_noise) {
   release_tensor_memory();  // of the expert that was
   const TransformerFiles files = model_.parts.expert(low_noise);
   const std::string part =
-      fmt::format("{} {} {} {} {} {} {} {}", files.transformer.string(), files.control.string(),
-                  low_noise, model_.placement.stream_blocks, c10::toString(dtype_),
-                  arithmetic_.int8_products, arithmetic_.int8_attention, device_.str());
+      fmt::format("{} {} {} {} {} {} {} {} {}", files.transformer.string(), files.control.string(),
+                  low_noise, model_.placement.resident_blocks, c10::toString(dtype_),
+                  arithmetic_.int8_products, arithmetic_.int8_attention,
+                  static_cast<int>(arithmetic_.attention), device_.str());
   transformer_ = model_.part<WanTransformer>(part, [&] {
     const auto checkpoint = open_transformer(files);
     const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
-    const Weights weights(checkpoint, dtype_, device_, loras.changes);
-    auto transformer = std::make_shared<const WanTransformer>(model_.transformer, weights, model_.placement.stream_blocks, arithmetic_);
+    Weights weights(checkpoint, dtype_, device_, loras.changes);
+    if (model_.placement.host_copies) weights = weights.with_host_copies();
+    auto transformer = std::make_shared<const WanTransformer>(model_.transformer, weights, arithmetic_, model_.placement.resident_blocks);
     weights.check_all_used();
     return transformer;
   });

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "lib/models/registry.h"
+#include "lib/models/wan/transformer.h"
 #include "lib/pipelines/clip_maker.h"
+#include "lib/pipelines/memory_plan.h"
 #include "lib/pipelines/preview.h"
 #include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
@@ -121,6 +123,44 @@ TEST_F(DeviceRun, PartsThatStayLoadedAreKeptForEachDevice) {
   model.kept = std::make_shared<KeptParts>();
   expect_same(request(kNano), model);
   expect_same(request(kNano), model);
+}
+
+// Of nano's layers those that a small --memory has room for stay on the device.
+TEST_F(DeviceRun, LayersThatDoNotFitAreCopiedAsTheyAreUsed) {
+  ModelInfo model = read_model_info("nano", kNano, {});
+  const Request wish = request(kNano);
+  Plan plan = make_plan(wish, model);
+  plan.device = stand_in_device();
+  const MemoryPlan whole = plan_memory(model, plan, INT64_MAX);
+  EXPECT_FALSE(whole.placement.streams_blocks());
+  const MemoryPlan tight = plan_memory(model, plan, whole.sample - 1);
+  EXPECT_LE(tight.sample, whole.sample - 1);
+  EXPECT_LT(tight.placement.resident_blocks, model.transformer.num_layers);
+  EXPECT_GT(tight.placement.resident_blocks, 0);
+  EXPECT_EQ(tight.placement.kept_bytes, 0);
+  const at::Tensor wanted = make(wish, model, stand_in_device()).latents;
+  for (const int64_t resident : {tight.placement.resident_blocks, int64_t{0}}) {
+    for (const bool host_copies : {false, true}) {
+      model.placement.resident_blocks = resident;
+      model.placement.host_copies = host_copies;
+      EXPECT_TRUE(at::equal(make(wish, model, stand_in_device()).latents, wanted));
+    }
+  }
+}
+
+TEST_F(DeviceRun, FewerResidentLayersTakeLessOfTheDevice) {
+  const std::filesystem::path path = kNano / "transformer";
+  const ModelInfo model = read_model_info("nano", kNano, {});
+  const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
+  int64_t last = INT64_MAX;
+  for (const int64_t resident :
+       {Placement::kAllBlocks, model.transformer.num_layers / 2, int64_t{0}}) {
+    const int64_t before = stand_in_bytes();
+    const Weights weights(checkpoint, at::kFloat, stand_in_device());
+    const WanTransformer transformer(model.transformer, weights, {}, resident);
+    EXPECT_LT(stand_in_bytes() - before, last);
+    last = stand_in_bytes() - before;
+  }
 }
 
 TEST_F(DeviceRun, LeavesNothingOnTheDevice) {

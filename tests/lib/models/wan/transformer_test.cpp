@@ -149,7 +149,7 @@ TEST(WanTransformerMemory, AfterTheFirstStepNothingLargeComesFromTheSystem) {
     const Weights weights(checkpoint, at::kBFloat16);
     const WanTransformerConfig config =
         WanTransformerConfig::from_config(ConfigReader::open(folder() / "t2v" / "model" / "config.json"));
-    const WanTransformer model(config, weights, false, {.dtype = at::kBFloat16, .int8_products = in_int8});
+    const WanTransformer model(config, weights, {.dtype = at::kBFloat16, .int8_products = in_int8});
     const WanTextContext text = model.prepare_text(at::randn({1, 8, config.text_dim}).to(at::kBFloat16), {8});
     const at::Tensor latents = at::randn({1, config.in_channels, 6, 64, 64});  // 6144 tokens: more than 1 MiB a tensor
     const auto step = [&](double timestep) { return model(latents, at::full({1}, timestep, at::kFloat), text); };
@@ -256,9 +256,11 @@ TEST_P(WanTransformerStreamed, GivesTheSameBytes) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const WanTransformer whole(config, Weights(checkpoint, dtype, test_device()));
     const Weights weights(checkpoint, dtype, test_device());
-    const WanTransformer streamed(config, weights, /*streamed=*/true);
+    const WanTransformer streamed(config, weights, {}, /*num_resident=*/0);
     weights.check_all_used();
     EXPECT_TRUE(at::equal(each.run(whole), each.run(streamed)));
+    const WanTransformer half(config, weights.with_host_copies(), {}, config.num_layers / 2);
+    for (int pass = 0; pass < 2; ++pass) EXPECT_TRUE(at::equal(each.run(whole), each.run(half)));
   }
 }
 
@@ -276,7 +278,7 @@ TEST(WanTransformerStreaming, FindsAMissingWeightBeforeTheFirstStep) {
   const WanTransformerConfig config =
       WanTransformerConfig::from_config(ConfigReader::open(model / "config.json"));
   const Error error =
-      error_of([&] { WanTransformer(config, Weights(checkpoint, at::kFloat), /*streamed=*/true); });
+      error_of([&] { WanTransformer(config, Weights(checkpoint, at::kFloat), {}, /*num_resident=*/0); });
   EXPECT_EQ(error.kind(), ErrorKind::Input);
   EXPECT_NE(std::string(error.what()).find("blocks.2.ffn.net.2.weight"), std::string::npos);
 }
