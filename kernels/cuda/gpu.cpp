@@ -8,6 +8,12 @@
 namespace sora::kernels::cuda {
 namespace {
 
+// Asked first: libtorch's CUDA half takes a second to load.
+bool has_driver() {
+  static const bool found = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) != nullptr;
+  return found;
+}
+
 // It registers itself with libtorch; programs do not link it.
 bool has_cuda_half() {
   static const bool loaded = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
@@ -17,14 +23,16 @@ bool has_cuda_half() {
 }  // namespace
 
 int num_gpus() {
-  static const int count =
-      has_cuda_half() && at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+  static const int count = has_driver() && has_cuda_half() && at::hasCUDA()
+                               ? at::detail::getCUDAHooks().deviceCount()
+                               : 0;
   return count;
 }
 
 bool gpu_is_available() { return num_gpus() > 0; }
 
 std::string why_no_gpu() {
+  if (!has_driver()) return "there is no NVIDIA GPU here, or no driver for it (libcuda.so.1)";
   if (!has_cuda_half())
     return "libtorch is here without its CUDA half (scripts/get-libtorch --cuda brings it)";
   return "there is no NVIDIA GPU here that its driver shows";
