@@ -109,7 +109,7 @@ void add_runtime_options(CLI::App& app, Runtime& runtime) {
       ->group(group);
   app.add_option("--dtype", runtime.dtype, "auto, f32, bf16, or int8: linear layers of the transformer in 8 bits")->type_name("TYPE")->capture_default_str()->group(group);
   app.add_option("--attention", runtime.attention,
-                 "auto; libtorch's (torch) or this project's own (sora); or int8: of the tokens to each other in 8 bits, where the "
+                 "auto; torch: PyTorch's; sora: this project's own; or int8: of the tokens to each other in 8 bits, where the "
                  "processor gains by it (VNNI without AMX)")
       ->type_name("TYPE")
       ->capture_default_str()
