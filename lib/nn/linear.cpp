@@ -65,7 +65,7 @@ at::Tensor Linear::product(const at::Tensor& x, Activation activation) const {
   const int64_t num_rows = packed.num_rows();
   const auto row_bytes = packed.num_columns() * static_cast<int64_t>(c10::elementSize(dtype_));
   const int64_t step = std::max<int64_t>(1, kExpandedBytes / std::max<int64_t>(row_bytes, 1));
-  if (step >= num_rows) return kernels::linear(x, packed.all(dtype_).to(x.device()), bias_, activation);
+  if (step >= num_rows) return kernels::linear(x, packed.all(dtype_), bias_, activation);
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = num_rows;
   at::Tensor y = at::empty(shape, x.options());
@@ -73,7 +73,7 @@ at::Tensor Linear::product(const at::Tensor& x, Activation activation) const {
     const int64_t end = std::min(begin + step, num_rows);
     const at::Tensor bias = bias_.defined() ? bias_.slice(0, begin, end) : at::Tensor();
     y.narrow(-1, begin, end - begin)
-        .copy_(kernels::linear(x, packed.rows(begin, end, dtype_).to(x.device()), bias, activation));
+        .copy_(kernels::linear(x, packed.rows(begin, end, dtype_), bias, activation));
   }
   return y;
 }

@@ -139,8 +139,16 @@ WeightMatrix Weights::get_matrix(const std::string& name, int64_t rows, int64_t 
     matrix.plain_NK = at::empty({rows, columns}, at::dtype(dtype_).device(device_));
     return matrix;
   }
-  matrix.packed = checkpoint_->packed(key);
-  if (!matrix.packed) matrix.plain_NK = placed(key, dtype_, [&] { return checkpoint_->get(key); });
+  const auto packed = checkpoint_->packed(key);
+  if (packed && device_.is_cpu()) {
+    matrix.packed = packed;
+  } else if (packed && packed->is_scaled()) {
+    matrix.packed = std::make_shared<const PackedMatrix>(packed->to(device_));
+    checkpoint_->forget_pages(key);
+  } else {
+    matrix.plain_NK =
+        placed(key, dtype_, [&] { return packed ? packed->all(dtype_) : checkpoint_->get(key); });
+  }
   if (!change) return matrix;
   for (const LowRank& each : change->low_rank) {
     matrix.low_rank.push_back({each.down_RK.to(device_, dtype_).contiguous(),

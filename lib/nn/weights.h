@@ -41,7 +41,7 @@ class Weights {
   at::Tensor get(const std::string& name, at::IntArrayRef shape) const;
   at::Tensor get_f32(const std::string& name,
                      at::IntArrayRef shape) const;  // kept in f32 whatever the dtype
-  // The weight of a layer, which stays packed if it is stored so.
+  // The weight of a layer, which stays packed if it is stored so and the device can expand it.
   WeightMatrix get_matrix(const std::string& name, int64_t rows, int64_t columns) const;
   // The rows `ids` of a table of which the rest is not read, in dtype(): [ids, columns].
   at::Tensor get_rows(const std::string& name, at::IntArrayRef shape,

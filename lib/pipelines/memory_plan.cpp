@@ -51,11 +51,12 @@ struct TensorBytes {
   int64_t let_go() const { return copied > 0 ? stored : 0; }
 };
 
-// On a GPU everything is a copy in the type wanted, but for packed matrices, which stay on the host.
+// On a GPU everything is a copy in the type wanted, but for matrices with a scale, which stay packed.
 int64_t bytes_on_gpu(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype) {
   const TensorInfo& info = checkpoint.info(name);
-  const bool stays = checkpoint.packed(name) && info.shape.size() == 2;
-  return stays ? 0 : info.num_values() * static_cast<int64_t>(c10::elementSize(dtype));
+  const auto packed = info.shape.size() == 2 ? checkpoint.packed(name) : nullptr;
+  if (packed && packed->is_scaled()) return packed->num_bytes();
+  return info.num_values() * static_cast<int64_t>(c10::elementSize(dtype));
 }
 
 // Matrices that are computed in 8 bits are copied into them.

@@ -53,6 +53,11 @@ PackedMatrix::PackedMatrix(at::Tensor values_NK, at::Tensor scale)
   if (scale_.dim() == 1) scale_ = scale_.unsqueeze(1);
 }
 
+PackedMatrix PackedMatrix::to(at::Device device) const {
+  if (!is_scaled()) fail(ErrorKind::Internal, "a matrix in {} is expanded on the CPU", format_->name);
+  return {stored_.to(device), scale_.defined() ? scale_.to(device) : at::Tensor()};
+}
+
 at::Tensor PackedMatrix::rows(int64_t begin, int64_t end, at::ScalarType dtype) const {
   if (!format_) {
     at::Tensor values = stored_.slice(0, begin, end).to(at::kFloat);
@@ -62,7 +67,8 @@ at::Tensor PackedMatrix::rows(int64_t begin, int64_t end, at::ScalarType dtype) 
       if (scale_.size(0) == 1 && scale_.size(1) == 1) {
         values.mul_(scale_);
       } else {
-        const at::Tensor row = at::arange(begin, end).div(rows_each, "floor");
+        const at::Tensor row =
+            at::arange(begin, end, scale_.options().dtype(at::kLong)).div(rows_each, "floor");
         at::Tensor scale = scale_.index_select(0, row);
         if (scale.size(1) > 1) scale = scale.repeat_interleave(columns_each, 1);
         values.mul_(scale);

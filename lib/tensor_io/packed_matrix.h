@@ -20,6 +20,11 @@ class PackedMatrix {
   // for each of equal tiles [N / n, K / k]; undefined: 1. Throws Error(Internal) for another shape.
   PackedMatrix(at::Tensor values_NK, at::Tensor scale);
 
+  // Whether these are values with a scale, which any device expands; blocks are expanded on the CPU.
+  bool is_scaled() const { return format_ == nullptr; }
+  // The same on another device; is_scaled().
+  PackedMatrix to(at::Device device) const;
+
   int64_t num_rows() const { return num_rows_; }
   int64_t num_columns() const { return num_columns_; }
   int64_t num_bytes() const { return static_cast<int64_t>(stored_.nbytes()); }

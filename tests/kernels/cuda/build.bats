@@ -12,3 +12,14 @@
   library=$BATS_TEST_TMPDIR/build/libsora_kernels_cuda.so
   nm -DC "$library" | grep "launch_attention(sora::kernels::cuda::AttentionProblem const&, void\*)"
 }
+
+@test "the whole program configures for CUDA, and NCCL's part of it is among its targets" {
+  export PATH=$PATH:/usr/local/cuda/bin
+  command -v nvcc >/dev/null || skip "no nvcc on this machine"
+  root=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
+  libtorch=$("$root/scripts/get-libtorch" --cuda --find 2>/dev/null) || skip "no libtorch with its CUDA half"
+  cmake -S "$root" -B "$BATS_TEST_TMPDIR/build" -G Ninja -DSORA_CUDA=ON -DSORA_LIBTORCH="$libtorch"
+  run ninja -C "$BATS_TEST_TMPDIR/build" -t targets all
+  [[ $output == *"lib/libsora_nccl.so: "* ]]
+  [[ $output == *"kernels/cuda/libsora_kernels_cuda.a: "* ]]
+}

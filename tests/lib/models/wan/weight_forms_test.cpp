@@ -123,6 +123,24 @@ TEST_F(WeightForms, ScaledFp8EqualsDiffusersOnItsValues) {
             kSameArithmetic);
 }
 
+TEST_F(WeightForms, ScaledWeightsStayPackedOnAnyDeviceAndBlocksOnTheCpu) {
+  const auto matrix = [](const char* file, const std::string& name) {
+    const auto weights = open_weights(WanPart::Transformer, kForms / file);
+    const std::vector<int64_t> shape = weights->info(name + ".weight").shape;
+    Weights scope(weights, at::kBFloat16, stand_in_device());
+    size_t start = 0;
+    for (size_t dot; (dot = name.find('.', start)) != std::string::npos; start = dot + 1)
+      scope = scope[name.substr(start, dot - start)];
+    return scope[name.substr(start)].get_matrix("weight", shape[0], shape[1]);
+  };
+  const WeightMatrix scaled = matrix("scaled/old.safetensors", "blocks.0.attn1.to_q");
+  ASSERT_TRUE(scaled.packed);
+  EXPECT_EQ(scaled.packed->all(at::kFloat).device(), stand_in_device());
+  const WeightMatrix blocks = matrix("gguf/transformer.gguf", "blocks.0.attn1.to_q");
+  EXPECT_FALSE(blocks.packed);
+  EXPECT_EQ(blocks.plain_NK.device(), stand_in_device());
+}
+
 class Loras : public WeightForms {
  protected:
   at::Tensor run_with(const std::string& name, double weight = 0.8) {
