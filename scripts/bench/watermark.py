@@ -89,14 +89,25 @@ def lossless(arguments, path):
     ffmpeg(*arguments, "-frames:v", NUM_FRAMES, "-r", 16, "-an", "-c:v", "ffv1", "-pix_fmt", "gbrp", path)
 
 
-def measure_clip(bench, name, arguments, work, identity, attacks):
+def attack_clip(marked, encoder, folder):
+    """The attacked file, named by its frames and the attack, so that a folder that is kept spares the encoding next time."""
+    frames = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", marked, "-f", "md5", "-"],
+                            check=True, capture_output=True).stdout  # fmt: skip
+    attacked = folder / (hashlib.sha256(frames + " ".join(encoder).encode()).hexdigest()[:32] + ".mkv")
+    if not attacked.exists():
+        part = attacked.with_suffix(".part.mkv")
+        ffmpeg("-i", marked, "-map_metadata", "-1", *encoder, part)
+        part.rename(attacked)
+    return attacked
+
+
+def measure_clip(bench, name, arguments, work, identity, options):
     """What marking cost, and for each attack the bound on chance as a power of two, or None where the mark was not read."""
-    plain, marked, attacked = work / "plain.mkv", work / "marked.mkv", work / "attacked.mkv"
+    plain, marked = work / "plain.mkv", work / "marked.mkv"
     lossless(arguments, plain)
     result = {"name": name, **bench.ask("mark", plain, marked, identity), "read": {}}
-    for attack, encoder in attacks.items():
-        ffmpeg("-i", marked, "-map_metadata", "-1", *encoder, attacked)
-        reading = bench.ask("read", attacked)
+    for attack, encoder in options.attacks.items():
+        reading = bench.ask("read", attack_clip(marked, encoder, options.keep or work))
         result["read"][attack] = round(reading["log2_chance"]) if reading["id"] == identity else None
     return result
 
@@ -146,6 +157,7 @@ def parse():
     parser.add_argument("--only", default="", help="clips with this in their name")
     parser.add_argument("--attacks", default=ATTACKS, metavar="NAMES", help="only these rows of the table, parted by ;",
                         type=attacks_named)  # fmt: skip
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="keeps attacked clips there, and uses those that are")
     parser.add_argument("--false-positives", type=int, default=0, metavar="WINDOWS",
                         help="instead: how many of so many windows of unmarked clips read as marked")  # fmt: skip
     parser.add_argument("--window", type=int, default=256, help="side of a window")
@@ -153,6 +165,8 @@ def parse():
     parser.add_argument("--thorough", action="store_true", help="search all scales in each window, which takes a second")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     if not options.no_build:
         environment = dict(os.environ, SORA_BUILD_DIR=str(options.build_dir))
         subprocess.run([root / "scripts/build", "bench_watermark"], env=environment, stdout=sys.stderr, check=True)
@@ -173,7 +187,7 @@ def main():
             return
         for i, (name, arguments) in enumerate(clips):
             identity = hashlib.sha256(name.encode()).hexdigest()[:16]
-            results.append(measure_clip(bench, name, arguments, work, identity, options.attacks))
+            results.append(measure_clip(bench, name, arguments, work, identity, options))
             print(f"{i + 1}/{len(clips)} {json.dumps(results[-1])}", file=sys.stderr, flush=True)
     print(json.dumps(results) if options.json else summary(results))
 
