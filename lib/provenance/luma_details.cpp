@@ -14,8 +14,9 @@ constexpr float kGreatestDetail = 2.5f;  // in units of what is usual
 constexpr float kLeastUsual = 1.0f;      // grey levels
 
 // `sum` moves on by the row that comes in and the one that goes.
-void move_down(const float* __restrict in, const float* __restrict gone, int64_t width,
-               float* __restrict sum) {
+[[gnu::always_inline]] inline void move_down(const float* __restrict in,
+                                             const float* __restrict gone, int64_t width,
+                                             float* __restrict sum) {
   int64_t x = 0;
   for (; x + kBlock <= width; x += kBlock) {
     for (int64_t k = 0; k < kBlock; ++k) sum[x + k] += in[x + k] - gone[x + k];
@@ -24,8 +25,8 @@ void move_down(const float* __restrict in, const float* __restrict gone, int64_t
 }
 
 // out[x] = scale times the sum of in[x] to in[x + span - 1].
-void sum_along(const float* __restrict in, int64_t span, float scale, int64_t width,
-               float* __restrict out) {
+[[gnu::always_inline]] inline void sum_along(const float* __restrict in, int64_t span, float scale,
+                                             int64_t width, float* __restrict out) {
   int64_t x = 0;
   for (; x + kBlock <= width; x += kBlock) {
     float total[kBlock] = {};
@@ -43,16 +44,22 @@ void sum_along(const float* __restrict in, int64_t span, float scale, int64_t wi
 
 }  // namespace
 
-void luma_of(const uint8_t* __restrict rgb_HWC, Plane& luma) {
+SORA_WIDE_VECTORS void luma_of(const uint8_t* __restrict rgb_HWC, Plane& luma) {
+  const auto luma_at = [&](int64_t i) {
+    return 0.2126f * static_cast<float>(rgb_HWC[3 * i]) +
+           0.7152f * static_cast<float>(rgb_HWC[3 * i + 1]) +
+           0.0722f * static_cast<float>(rgb_HWC[3 * i + 2]);
+  };
   float* __restrict out = luma.values.data();
-  for (int64_t i = 0; i < luma.height * luma.width; ++i) {
-    out[i] = 0.2126f * static_cast<float>(rgb_HWC[3 * i]) +
-             0.7152f * static_cast<float>(rgb_HWC[3 * i + 1]) +
-             0.0722f * static_cast<float>(rgb_HWC[3 * i + 2]);
+  const int64_t size = luma.height * luma.width;
+  int64_t i = 0;
+  for (; i + kBlock <= size; i += kBlock) {
+    for (int64_t k = 0; k < kBlock; ++k) out[i + k] = luma_at(i + k);
   }
+  for (; i < size; ++i) out[i] = luma_at(i);
 }
 
-void box_mean(const Plane& plane, int64_t radius, Plane& mean) {
+SORA_WIDE_VECTORS void box_mean(const Plane& plane, int64_t radius, Plane& mean) {
   const int64_t height = plane.height, width = plane.width, span = 2 * radius + 1;
   const float scale = 1.0f / static_cast<float>(span * span);
   const auto at = [&](int64_t y) { return plane.row(std::clamp<int64_t>(y, 0, height - 1)); };
@@ -71,10 +78,11 @@ void box_mean(const Plane& plane, int64_t radius, Plane& mean) {
   }
 }
 
-NormalisedDetails normalised_details(const Plane& luma) {
+void normalise_details(const Plane& luma, NormalisedDetails& result) {
   const int64_t height = luma.height, width = luma.width;
-  NormalisedDetails result = {Plane(height, width), Plane(height, width)};
-  Plane square(height, width);
+  if (result.detail.height != height || result.detail.width != width)
+    result = {Plane(height, width), Plane(height, width), Plane(height, width)};
+  Plane& square = result.scratch;
   float* __restrict detail = result.detail.values.data();
   float* __restrict unit = result.unit.values.data();
   const auto size = static_cast<int64_t>(luma.values.size());
@@ -89,7 +97,6 @@ NormalisedDetails normalised_details(const Plane& luma) {
     unit[i] = std::sqrt(std::max(unit[i], 0.0f)) + kLeastUsual;
     detail[i] = std::clamp(detail[i] / unit[i], -kGreatestDetail, kGreatestDetail);
   }
-  return result;
 }
 
 }  // namespace sora

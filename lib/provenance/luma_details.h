@@ -5,6 +5,15 @@
 #include <cstdint>
 #include <vector>
 
+// A function that is compiled for wider vectors too, the widest that the processor has being taken.
+// Not for fused multiplication, so that all give the same bytes.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define SORA_WIDE_VECTORS __attribute__((target_clones("avx2", "default")))
+#else
+#define SORA_WIDE_VECTORS
+#endif
+
 namespace sora {
 
 // A plane of H x W values in rows.
@@ -34,9 +43,11 @@ inline constexpr int kDetailRadius = 4;
 // places drown the pattern.
 struct NormalisedDetails {
   Plane detail;
-  Plane unit;  // what the detail was divided by, grey levels
+  Plane unit;     // what the detail was divided by, grey levels
+  Plane scratch;  // to work in
 };
 
-NormalisedDetails normalised_details(const Plane& luma);
+// Into planes that are made anew only where their size is another.
+void normalise_details(const Plane& luma, NormalisedDetails& result);
 
 }  // namespace sora

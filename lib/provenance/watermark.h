@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lib/core/observer.h"
+#include "lib/provenance/luma_details.h"
 #include "lib/provenance/watermark_plan.h"
 
 namespace sora {
@@ -20,6 +21,13 @@ namespace sora {
 // The first 64 bits of the SHA-256 of the manifest as it is written into the file.
 uint64_t watermark_payload(const std::string& manifest_json);
 std::string watermark_id(uint64_t payload);  // 16 hexadecimal digits
+
+// What marking a frame works in: fresh memory for each would cost as much as the work.
+struct WatermarkPlanes {
+  Plane luma, smooth, mark;
+  WatermarkPlanes(int64_t height, int64_t width)
+      : luma(height, width), smooth(height, width), mark(height, width) {}
+};
 
 class WatermarkEmbedder {
  public:
@@ -34,6 +42,7 @@ class WatermarkEmbedder {
 
  private:
   WatermarkPlan plan_;
+  WatermarkPlanes planes_{0, 0};
   int64_t num_marked_ = 0;
 };
 

@@ -1,5 +1,5 @@
 // Adds up the normalised details of frames (luma_details.h): what moves averages out, the pattern
-// stays.
+// stays; or takes their differences, in which what stands still cancels.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "lib/provenance/luma_details.h"
 #include "lib/provenance/watermark.h"
 #include "lib/provenance/watermark_code.h"
+#include "lib/provenance/watermark_frames.h"
 #include "lib/provenance/watermark_search.h"
 
 namespace sora {
@@ -23,11 +24,9 @@ constexpr double kPlainScales[] = {1,       2,    0.5,    1.5,
 // Reads codes at one fit after another, and counts them: each try is one more chance to be wrong.
 class Reader {
  public:
-  explicit Reader(const WatermarkSearch& search) : search_(search) {}
-
-  bool read(const PilotFit& fit) {
+  bool read(const WatermarkSearch& search, const PilotFit& fit) {
     ++tries_;
-    const auto decoded = decode_watermark(search_.values(fit));
+    const auto decoded = decode_watermark(search.values(fit));
     if (!decoded) return false;
     const double log2_chance = decoded->log2_chance + std::log2(tries_);
     if (log2_chance > WatermarkDetector::kMaxLog2Chance) return false;
@@ -38,7 +37,6 @@ class Reader {
   std::optional<WatermarkReading> reading;
 
  private:
-  const WatermarkSearch& search_;
   double tries_ = 0;
 };
 
@@ -48,13 +46,14 @@ void WatermarkDetector::add(const at::Tensor& frames_FHWC) {
   const at::Tensor frames = frames_FHWC.contiguous();
   const int64_t height = frames.size(1), width = frames.size(2);
   Plane luma(height, width);
+  NormalisedDetails details{Plane(0, 0), Plane(0, 0), Plane(0, 0)};
   for (int64_t i = 0; i < frames.size(0); ++i) {
     luma_of(frames.const_data_ptr<uint8_t>() + i * height * width * 3, luma);
-    const Plane detail = normalised_details(luma).detail;
+    normalise_details(luma, details);
     at::Tensor& kept = details_HW_.emplace_back(at::empty({height, width}, at::kChar));
     auto* out = kept.mutable_data_ptr<int8_t>();
     for (int64_t k = 0; k < height * width; ++k)
-      out[k] = static_cast<int8_t>(std::lrint(detail.values[k] * kDetailUnits));
+      out[k] = static_cast<int8_t>(std::lrint(details.detail.values[k] * kDetailUnits));
   }
 }
 
@@ -69,21 +68,28 @@ std::optional<WatermarkReading> WatermarkDetector::read_at_plain_scales() const 
 std::optional<WatermarkReading> WatermarkDetector::read(bool also_search) const {
   if (details_HW_.empty()) return std::nullopt;
   const WatermarkPattern pattern(watermark_key());
-  const WatermarkSearch search(pattern, details_HW_);
-  Reader reader(search);
+  std::vector<WatermarkSearch> searches;
+  for (std::vector<float>& weights : frame_weights(details_HW_))
+    searches.emplace_back(pattern, details_HW_, std::move(weights));
+  Reader reader;
   for (const double scale : kPlainScales) {
-    if (reader.read(search.fit({scale, scale}))) return reader.reading;
+    for (const WatermarkSearch& search : searches) {
+      if (reader.read(search, search.fit({scale, scale}))) return reader.reading;
+    }
   }
   if (!also_search) return std::nullopt;
-  for (const PilotFit& fit : search.search()) {
-    if (reader.read(fit)) return reader.reading;
+  for (const WatermarkSearch& search : searches) {
+    for (const PilotFit& fit : search.search()) {
+      if (reader.read(search, fit)) return reader.reading;
+    }
   }
   return std::nullopt;
 }
 
 std::optional<WatermarkReading> read_watermark(const std::string& path, const Observer& observer) {
   const int64_t num_frames = probe(path).num_frames;
-  const int64_t step = std::max<int64_t>(1, num_frames / kFramesLookedAt);
+  // Odd, so that it does not keep step with the sign of a still picture's pattern.
+  const int64_t step = std::max<int64_t>(1, num_frames / kFramesLookedAt) | 1;
   VideoReader reader(path);
   WatermarkDetector detector;
   int64_t next = 0;

@@ -56,6 +56,22 @@ const std::array<std::complex<float>, kWatermarkTile>& WatermarkPattern::circle(
   return points;
 }
 
+const WatermarkWaves& WatermarkWaves::get() {
+  static const WatermarkWaves waves = [] {
+    WatermarkWaves made;
+    const auto& circle = WatermarkPattern::circle();
+    for (int frequency = 0; frequency < kSines; ++frequency) {
+      for (int x = 0; x < kWatermarkTile; ++x) {
+        const std::complex<float> wave = circle[(frequency * x) & (kWatermarkTile - 1)];
+        made.at_place[x][frequency] = made.of_wave[frequency][x] = wave.real();
+        made.at_place[x][kSines + frequency] = made.of_wave[kSines + frequency][x] = wave.imag();
+      }
+    }
+    return made;
+  }();
+  return waves;
+}
+
 WatermarkPattern::WatermarkPattern(const std::string& key) {
   for (int y = -kWatermarkMaxFrequency; y <= kWatermarkMaxFrequency; ++y) {
     for (int x = 0; x <= kWatermarkMaxFrequency; ++x) {
@@ -95,19 +111,21 @@ std::vector<std::complex<float>> WatermarkPattern::signs(const WatermarkCodeword
 
 std::vector<float> WatermarkPattern::tile(
     const std::vector<std::complex<float>>& amplitudes) const {
+  const WatermarkWaves& waves = WatermarkWaves::get();
   const auto& wave = circle();
   std::vector<float> tile(kWatermarkTile * kWatermarkTile, 0.0f);
   for (int y = 0; y < kWatermarkTile; ++y) {
-    std::array<std::complex<float>, kWatermarkMaxFrequency + 1> row =
-        {};  // amplitudes of this row's waves along x
-    for (size_t i = 0; i < bins_.size(); ++i)
-      row[bins_[i].x] += amplitudes[i] * wave[(bins_[i].y * y) & (kWatermarkTile - 1)];
-    for (int frequency = 0; frequency <= kWatermarkMaxFrequency; ++frequency) {
-      for (int x = 0; x < kWatermarkTile; ++x) {
-        const std::complex<float> at = wave[(frequency * x) & (kWatermarkTile - 1)];
-        tile[y * kWatermarkTile + x] +=
-            row[frequency].real() * at.real() - row[frequency].imag() * at.imag();
-      }
+    std::array<float, WatermarkWaves::kCount> of_row = {};  // of cosines and sines along x
+    for (size_t i = 0; i < bins_.size(); ++i) {
+      const std::complex<float> turn = wave[(bins_[i].y * y) & (kWatermarkTile - 1)];
+      const float real = amplitudes[i].real(), imaginary = amplitudes[i].imag();
+      of_row[bins_[i].x] += real * turn.real() - imaginary * turn.imag();
+      of_row[WatermarkWaves::kSines + bins_[i].x] -= real * turn.imag() + imaginary * turn.real();
+    }
+    float* __restrict row = &tile[y * kWatermarkTile];
+    for (int k = 0; k < WatermarkWaves::kCount; ++k) {
+      const float* __restrict along = waves.of_wave[k];
+      for (int x = 0; x < kWatermarkTile; ++x) row[x] += of_row[k] * along[x];
     }
   }
   return tile;

@@ -1,6 +1,6 @@
 // What the invisible watermark adds to a picture: a tile that repeats over the whole frame, whose
-// Fourier coefficients in a ring of low frequencies have signs drawn from a key, in the clip's
-// every frame alike; how large they are follows the picture (watermark_plan.h).
+// Fourier coefficients in a ring of low frequencies have signs drawn from a key. How large they are,
+// and whether all of them change their sign with time, follows the picture (watermark_plan.h).
 //
 // The ring is where codecs keep most, where halving the size loses nothing and where it is seen
 // least. A quarter of the coefficients are a pilot: their signs are fixed, and finding them tells
@@ -20,6 +20,18 @@ namespace sora {
 
 inline constexpr int kWatermarkTile = 128;         // pixels, a power of two
 inline constexpr int kWatermarkMaxFrequency = 11;  // cycles a tile; the ring's outermost
+
+// Cosines and sines of 0 to kWatermarkMaxFrequency cycles a tile, at each of its places; a table
+// for either order of loops, since the inner one is made vectors of.
+struct WatermarkWaves {
+  static constexpr int kSines = kWatermarkMaxFrequency + 1;  // the first of them
+  static constexpr int kCount = 2 * kSines;
+
+  float at_place[kWatermarkTile][kCount];
+  float of_wave[kCount][kWatermarkTile];
+
+  static const WatermarkWaves& get();
+};
 
 class WatermarkPattern {
  public:

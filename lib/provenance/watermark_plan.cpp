@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <utility>
 
 namespace sora {
@@ -14,7 +16,7 @@ using Complex = std::complex<float>;
 
 constexpr float kMemory = 0.9f;           // of the frames looked at before
 constexpr double kGreatestGivenUp = 0.3;  // of the chips
-constexpr int kBisections = 24;
+constexpr double kLeastStillness = 0.71;  // of a picture under which the pattern changes its sign
 
 std::vector<float> folded(const Plane& plane) {
   std::vector<float> tile(kWatermarkTile * kWatermarkTile, 0.0f);
@@ -31,25 +33,27 @@ std::vector<float> folded(const Plane& plane) {
 
 // The Fourier coefficients at the pattern's bins.
 std::vector<Complex> coefficients(const WatermarkPattern& pattern, const std::vector<float>& tile) {
+  const WatermarkWaves& waves = WatermarkWaves::get();
   const auto& circle = WatermarkPattern::circle();
-  std::vector<Complex> rows(kWatermarkTile * (kWatermarkMaxFrequency + 1));  // [Y, X frequency]
+  std::vector<std::array<float, WatermarkWaves::kCount>> rows(kWatermarkTile);
   for (int y = 0; y < kWatermarkTile; ++y) {
-    for (int fx = 0; fx <= kWatermarkMaxFrequency; ++fx) {
-      float real = 0, imaginary = 0;
-      for (int x = 0; x < kWatermarkTile; ++x) {
-        const Complex wave = circle[(fx * x) & (kWatermarkTile - 1)];
-        real += tile[y * kWatermarkTile + x] * wave.real();
-        imaginary -= tile[y * kWatermarkTile + x] * wave.imag();
-      }
-      rows[y * (kWatermarkMaxFrequency + 1) + fx] = {real, imaginary};
+    std::array<float, WatermarkWaves::kCount> sum = {};
+    for (int x = 0; x < kWatermarkTile; ++x) {
+      const float value = tile[y * kWatermarkTile + x];
+      for (int k = 0; k < WatermarkWaves::kCount; ++k) sum[k] += value * waves.at_place[x][k];
     }
+    rows[y] = sum;
   }
   std::vector<Complex> values;
   for (const WatermarkPattern::Bin& bin : pattern.bins()) {
-    Complex& value = values.emplace_back();
-    for (int y = 0; y < kWatermarkTile; ++y)
-      value += rows[y * (kWatermarkMaxFrequency + 1) + bin.x] *
-               std::conj(circle[(bin.y * y) & (kWatermarkTile - 1)]);
+    float real = 0, imaginary = 0;
+    for (int y = 0; y < kWatermarkTile; ++y) {
+      const Complex wave = circle[(bin.y * y) & (kWatermarkTile - 1)];
+      const float cosine = rows[y][bin.x], sine = rows[y][WatermarkWaves::kSines + bin.x];
+      real += cosine * wave.real() - sine * wave.imag();
+      imaginary -= sine * wave.real() + cosine * wave.imag();
+    }
+    values.emplace_back(real, imaginary);
   }
   return values;
 }
@@ -60,42 +64,48 @@ double box_response(int frequency) {
   return frequency == 0 ? 1 : std::sin(span * half_turn) / (span * std::sin(half_turn));
 }
 
-// The power that chips from `given_up` on need to reach `margin`. `host` is how far each lies in
-// the direction of its sign, ascending.
-double cost(const std::vector<double>& host, size_t given_up, double margin) {
-  double sum = 0;
-  for (size_t i = given_up; i < host.size() && host[i] < margin; ++i)
-    sum += (margin - host[i]) * (margin - host[i]);
-  return sum;
-}
-
 struct Margin {
   double wanted;
   double worst_taken;  // chips below it are given up
 };
 
+// Sums over a prefix of the chips.
+struct Sums {
+  double value = 0, square = 0, right = 0;
+};
+
 // The margin and the chips given up that leave the most chips right, expected after Gaussian noise
-// as strong as the mark is on average. `host` in amplitudes of chips, whose squares may sum to
-// `power`.
+// as strong as the mark is on average. `host` is how far each chip lies in the direction of its
+// sign, in amplitudes, whose squares may sum to `power`.
 Margin best_margin(std::vector<double> host, double power) {
   std::sort(host.begin(), host.end());
-  const double noise = std::sqrt(power / static_cast<double>(host.size()));
-  const auto most = static_cast<size_t>(kGreatestGivenUp * static_cast<double>(host.size()));
+  const size_t count = host.size();
+  const double noise = std::sqrt(power / static_cast<double>(count));
+  const auto right = [&](double chip) { return std::erf(chip / (noise * std::numbers::sqrt2)); };
+  std::vector<Sums> until(count + 1);
+  for (size_t i = 0; i < count; ++i)
+    until[i + 1] = {until[i].value + host[i], until[i].square + host[i] * host[i],
+                    until[i].right + right(host[i])};
+  const auto most = static_cast<size_t>(kGreatestGivenUp * static_cast<double>(count));
   Margin best = {0, 0};
   double most_right = -1;
   for (size_t given_up = 0; given_up <= most; given_up += 4) {
-    double low = host[given_up], high = host.back() + std::sqrt(power);
-    for (int i = 0; i < kBisections; ++i) {
-      const double middle = (low + high) / 2;
-      (cost(host, given_up, middle) < power ? low : high) = middle;
-    }
-    double right = 0;
-    for (size_t i = 0; i < host.size(); ++i)
-      right += std::erf((i < given_up ? host[i] : std::max(host[i], low)) /
-                        (noise * std::numbers::sqrt2));
-    if (right > most_right) {
-      most_right = right;
-      best = {low, host[given_up]};
+    // Raised to one margin are those from given_up to `end`; what that takes grows with `end`.
+    double margin = 0;
+    size_t end = given_up;
+    do {
+      ++end;
+      const auto raised = static_cast<double>(end - given_up);
+      const double sum = until[end].value - until[given_up].value;
+      const double square = until[end].square - until[given_up].square;
+      margin = (sum + std::sqrt(std::max(sum * sum - raised * (square - power), 0.0))) / raised;
+    } while (end < count && host[end] < margin);
+    const double are_right = until[given_up].right +
+                             static_cast<double>(end - given_up) * right(margin) +
+                             until[count].right - until[end].right;
+    if (are_right > most_right) {
+      most_right = are_right;
+      best = {margin, host[given_up]};
     }
   }
   return best;
@@ -107,6 +117,30 @@ double phase_correlation(const std::vector<Complex>& a, const std::vector<Comple
   for (size_t i = 0; i < a.size(); ++i)
     sum += static_cast<double>((a[i] * std::conj(b[i])).real() / (std::abs(a[i] * b[i]) + 1e-12f));
   return std::max(sum / static_cast<double>(a.size()), 0.0);
+}
+
+// Of the strength in the detector's units, and of its square.
+std::pair<double, double> strength_sums(const Plane& strength, const Plane& unit) {
+  double seen = 0, square = 0;
+  for (int64_t y = 0; y < strength.height; ++y) {
+    const float* strong = strength.row(y);
+    const float* usual = unit.row(y);
+    std::array<float, 8> seen_by_column = {}, square_by_column = {};
+    int64_t x = 0;
+    for (; x + 8 <= strength.width; x += 8) {
+      for (int64_t k = 0; k < 8; ++k) {
+        seen_by_column[k] += strong[x + k] / usual[x + k];
+        square_by_column[k] += strong[x + k] * strong[x + k];
+      }
+    }
+    for (; x < strength.width; ++x) {
+      seen_by_column[0] += strong[x] / usual[x];
+      square_by_column[0] += strong[x] * strong[x];
+    }
+    seen += std::accumulate(seen_by_column.begin(), seen_by_column.end(), 0.0);
+    square += std::accumulate(square_by_column.begin(), square_by_column.end(), 0.0);
+  }
+  return {seen, square};
 }
 
 }  // namespace
@@ -163,9 +197,17 @@ WatermarkPlan::Coefficients WatermarkPlan::amplitudes(double response) const {
   return amplitudes;
 }
 
+WatermarkPlan::Coefficients WatermarkPlan::even_amplitudes() const {
+  const float size = sign_ / std::sqrt(static_cast<float>(host_.size()));
+  Coefficients amplitudes;
+  for (size_t i = 0; i < host_.size(); ++i)
+    amplitudes.push_back(size * signs_[i] * std::conj(turns_[i]));
+  return amplitudes;
+}
+
 void WatermarkPlan::look_at(const Plane& luma, const Plane& strength, double power) {
-  NormalisedDetails details = normalised_details(luma);
-  const Coefficients now = coefficients(pattern_, folded(details.detail));
+  normalise_details(luma, details_);
+  const Coefficients now = coefficients(pattern_, folded(details_.detail));
   if (turns_.empty()) {
     place(now);
   } else {
@@ -174,14 +216,12 @@ void WatermarkPlan::look_at(const Plane& luma, const Plane& strength, double pow
   }
   for (size_t i = 0; i < now.size(); ++i) host_[i] = kMemory * host_[i] + now[i];
   weight_ = kMemory * weight_ + 1;
-  double seen = 0, square = 0;
-  for (size_t i = 0; i < strength.values.size(); ++i) {
-    seen += static_cast<double>(strength.values[i] / details.unit.values[i]);
-    square += static_cast<double>(strength.values[i] * strength.values[i]);
-  }
+  const auto [seen, square] = strength_sums(strength, details_.unit);
   const double gain = std::sqrt(power * static_cast<double>(strength.values.size()) / square);
+  turns_sign_ = stillness_ > kLeastStillness;
+  sign_ = turns_sign_ ? -sign_ : 1.0f;
   // A wave of amplitude 1 has half of it at its own frequency, the other half at its opposite.
-  tile_ = pattern_.tile(amplitudes(gain * seen / 2));
+  tile_ = pattern_.tile(turns_sign_ ? even_amplitudes() : amplitudes(gain * seen / 2));
 }
 
 }  // namespace sora

@@ -2,6 +2,9 @@
 // itself puts there. Chips that lie the right way by themselves cost nothing, and what they leave
 // goes to those that lie the wrong way (Miller, Doerr and Cox, "Applying informed coding and
 // embedding to design a robust high-capacity watermark", 2004).
+//
+// Under a picture that stands still the pattern changes its sign from plan to plan instead, all
+// chips alike: the detector's differences of frames hold nothing of the picture.
 #pragma once
 
 #include <complex>
@@ -26,6 +29,10 @@ class WatermarkPlan {
   // [kWatermarkTile * kWatermarkTile] in rows, mean 0 and mean square 1.
   const std::vector<float>& tile() const { return tile_; }
 
+  // Whether the tile has the sign opposite to that of the plan before: the picture stands still,
+  // and cancels in the difference.
+  bool turns() const { return turns_sign_; }
+
  private:
   static constexpr double kUnknownStillness = 0.7;  // of a single frame
 
@@ -33,6 +40,7 @@ class WatermarkPlan {
 
   void place(const Coefficients& host);
   Coefficients amplitudes(double response) const;
+  Coefficients even_amplitudes() const;  // all chips alike, of sign_
 
   WatermarkPattern pattern_;
   Coefficients signs_;         // of the pattern where it was placed: turned by the offset
@@ -42,6 +50,9 @@ class WatermarkPlan {
   float weight_ = 0;  // of the frames in host_
   // How much of host_ to expect in the frames that follow: what moves averages out by itself.
   double stillness_ = kUnknownStillness;
+  float sign_ = 1;  // of the tile
+  bool turns_sign_ = false;
+  NormalisedDetails details_{Plane(0, 0), Plane(0, 0), Plane(0, 0)};
   std::vector<float> tile_;
 };
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <complex>
 #include <numbers>
+#include <utility>
 
 namespace sora {
 namespace {
@@ -38,11 +39,12 @@ at::Tensor waves(int first, int last, int64_t length, double scale) {
   return at::complex(at::cos(phase).to(at::kFloat), at::sin(phase).to(at::kFloat));
 }
 
-// The coefficient at a fit's offset, turned back to offset 0.
+// The coefficient at a fit's offset, turned back to offset 0 and to the fit's sign.
 Complex turned(Complex value, const WatermarkPattern::Bin& bin, const PilotFit& fit) {
   const double phase =
       2 * std::numbers::pi * (bin.x * fit.offset_x + bin.y * fit.offset_y) / kWatermarkTile;
-  return value * Complex(static_cast<float>(std::cos(phase)), static_cast<float>(std::sin(phase)));
+  return fit.sign * value *
+         Complex(static_cast<float>(std::cos(phase)), static_cast<float>(std::sin(phase)));
 }
 
 // Makes all radii alike in size, and holds back single large values: what the picture has at a
@@ -83,11 +85,13 @@ void limit_chips(const WatermarkPattern& pattern, const PilotFit& fit,
 }  // namespace
 
 WatermarkSearch::WatermarkSearch(const WatermarkPattern& pattern,
-                                 const std::vector<at::Tensor>& details_HW)
+                                 const std::vector<at::Tensor>& details_HW,
+                                 std::vector<float> weights)
     : pattern_(pattern),
       details_HW_(details_HW),
+      weights_(std::move(weights)),
       sum_HW_(at::zeros(details_HW.front().sizes(), at::kFloat)) {
-  for (const at::Tensor& frame : details_HW) sum_HW_.add_(frame);
+  for (size_t t = 0; t < details_HW.size(); ++t) sum_HW_.add_(details_HW[t], weights_[t]);
 }
 
 WatermarkSearch::Coefficients WatermarkSearch::coefficients(const at::Tensor& details_HW,
@@ -129,10 +133,11 @@ PilotFit WatermarkSearch::fit(const Coefficients& whitened, const WatermarkScale
   // The sum over bins, without a divisor; terms of random phase have half of their power in the
   // real part, and the pilot's signs a norm of 2.
   const at::Tensor correlation = at::real(at::_fft_c2c(spectrum, {0, 1}, 0, false));
-  const auto best = correlation.reshape(-1).argmax().item<int64_t>();
-  const double highest = correlation.max().item<double>();
+  const at::Tensor signless = weighs_alike() ? correlation : correlation.abs();
+  const auto best = signless.reshape(-1).argmax().item<int64_t>();
+  const auto value = correlation.reshape(-1)[best].item<double>();
   return {scale, static_cast<double>(best % kOffsets) / 2, static_cast<double>(best / kOffsets) / 2,
-          power > 0 ? highest / std::sqrt(power) : 0};
+          value < 0 ? -1.0f : 1.0f, power > 0 ? std::abs(value) / std::sqrt(power) : 0};
 }
 
 at::Tensor WatermarkSearch::middle(int64_t side) const {
@@ -210,8 +215,14 @@ WatermarkSearch::Coefficients WatermarkSearch::weighted_by_pilot(const PilotFit&
   return total;
 }
 
+bool WatermarkSearch::weighs_alike() const {
+  return std::all_of(weights_.begin(), weights_.end(), [](float weight) { return weight == 1; });
+}
+
 std::vector<float> WatermarkSearch::values(const PilotFit& first_fit) const {
-  Coefficients whitened = weighted_by_pilot(first_fit);
+  Coefficients whitened =
+      weighs_alike() ? weighted_by_pilot(first_fit) : coefficients(sum_HW_, first_fit.scale);
+  if (!weighs_alike()) whiten(pattern_, whitened);
   const PilotFit fit = this->fit(whitened, first_fit.scale);
   limit_chips(pattern_, fit, whitened);
   std::array<double, kWatermarkMaxFrequency + 2> agreement = {}, count = {};

@@ -22,13 +22,16 @@ struct PilotFit {
   WatermarkScale scale;
   double offset_x = 0;  // in pixels of the tile
   double offset_y = 0;
+  float sign = 1;   // of the pattern in the sum of frames
   double peak = 0;  // of the correlation, in its standard deviations over all offsets
 };
 
 class WatermarkSearch {
  public:
-  // `details_HW` int8 of each frame, all of one size, mean about 0.
-  WatermarkSearch(const WatermarkPattern& pattern, const std::vector<at::Tensor>& details_HW);
+  // `details_HW` int8 of each frame, all of one size, mean about 0; frames are added up by
+  // `weights`, one a frame (watermark_frames.h). All 1: values() weighs them anew.
+  WatermarkSearch(const WatermarkPattern& pattern, const std::vector<at::Tensor>& details_HW,
+                  std::vector<float> weights);
 
   // Of the whole picture at one scale, all frames alike.
   PilotFit fit(const WatermarkScale& scale) const { return fit(sum_HW_, scale); }
@@ -45,6 +48,7 @@ class WatermarkSearch {
   PilotFit fit(const at::Tensor& details_HW, const WatermarkScale& scale) const;
   PilotFit fit(const Coefficients& whitened, const WatermarkScale& scale) const;
   Coefficients weighted_by_pilot(const PilotFit& fit) const;
+  bool weighs_alike() const;
   PilotFit refine(const at::Tensor& details_HW, PilotFit best) const;
   at::Tensor middle(int64_t side) const;
   Coefficients coefficients(const at::Tensor& details_HW, const WatermarkScale& scale) const;
@@ -52,6 +56,7 @@ class WatermarkSearch {
 
   const WatermarkPattern& pattern_;
   const std::vector<at::Tensor>& details_HW_;
+  std::vector<float> weights_;
   at::Tensor sum_HW_;  // f32
 };
 

@@ -158,6 +158,24 @@ TEST(Watermark, IsReadAtCrf28FromABusyPictureThatStandsStill) {
   EXPECT_FALSE(read_compressed(blind));
 }
 
+// The texture outweighs a pattern that stays; in the difference of frames it cancels, also at half
+// size.
+TEST(Watermark, IsReadFromAPictureThatStandsStillWhereItsSignChanges) {
+  const at::Tensor frames = still_clip(24);
+  const at::Tensor marked = WatermarkEmbedder(kPayload)(frames);
+  EXPECT_GE(psnr(frames, marked), 43);
+  const at::Tensor planes = marked.select(3, 1).unsqueeze(1).to(at::kFloat);
+  const at::Tensor half = at::avg_pool2d(planes, {2, 2}).select(1, 0);
+  const auto reading = read_compressed(grey(half, 24));
+  ASSERT_TRUE(reading);
+  EXPECT_EQ(reading->payload, kPayload);
+  EXPECT_FALSE(read_compressed(grey(half.narrow(0, 8, 8), 8))) << "frames of one sign alone";
+
+  const at::Tensor change = marked.select(3, 1).to(at::kFloat) - frames.select(3, 1).to(at::kFloat);
+  EXPECT_LT((change[12] * change[20]).mean().item<double>(), -2);
+  EXPECT_LT(change[16].square().mean().item<double>(), change[18].square().mean().item<double>());
+}
+
 // The pattern is planned along the clip, not by how its frames are handed over.
 TEST(Watermark, IsTheSameHoweverFramesAreHandedOver) {
   const at::Tensor frames = clip(12);
