@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "cli/options.h"
+#include "cli/preview.h"
 #include "cli/subcommands.h"
 #include "lib/core/error.h"
 
@@ -61,6 +62,9 @@ void check_options(const RunBatch& batch) {
   if (batch.on.empty() && (batch.wait || has_wishes))
     fail(ErrorKind::Usage, "--wait and what a cluster's tasks are to have need --on slurm");
   if (slurm.cpus < 0 || slurm.gpus < 0) fail(ErrorKind::Usage, "--cpus and --gpus are at least 1");
+  if (batch.preview.is_wanted() && (batch.processes > 1 || !batch.on.empty()))
+    fail(ErrorKind::Usage,
+         "--preview shows the clip that this process draws; leave out --jobs and --on, or the preview");
   if (batch.watch && batch.dry_run)
     fail(ErrorKind::Usage, "--dry-run prints a plan and stops; leave out --watch");
 }
@@ -145,6 +149,7 @@ void add_batch(CLI::App& app, Command& chosen) {
   cmd->add_option("--worker-of", batch.worker_of)->group("");
   cmd->add_option("--store", batch.store)->group("");
   add_slurm_options(*cmd, batch);
+  add_preview_options(*cmd, batch.preview);
   add_display_options(*cmd, options->display);
   add_status(*cmd, options, chosen);
   cmd->final_callback([options, cmd, &chosen] {

@@ -31,6 +31,7 @@ class BatchDisplay : public WorkerDisplay {
   // journal for them where it is not shown.
   bool shows_under_way() const { return bars_.are_shown(); }
   void under_way(const std::vector<Job>& jobs);
+  ProgressDisplay& progress() { return inner_; }  // of the job at hand
   void set_num_jobs(int64_t num_jobs) { num_jobs_ = num_jobs; }
   void summary(const JobCounts& counts);
   void say(const std::string& line);  // on stderr, unless quiet

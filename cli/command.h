@@ -28,6 +28,7 @@ struct Display {
 struct PreviewWish {
   bool on_terminal = false;
   std::string file;  // empty: none
+  bool is_wanted() const { return on_terminal || !file.empty(); }
 };
 
 // Makes clips: generate, and every tool after it.
@@ -105,6 +106,7 @@ struct RunBatch {
   std::string store;      // of such a process on a cluster: the jobs of its task; empty: the folder's journal
   std::string on;         // slurm; empty: this machine
   bool wait = false;      // until the cluster has made all
+  PreviewWish preview;
   SlurmWishes slurm;
 };
 
@@ -123,6 +125,8 @@ struct UseQueue {
   int retries = 0;
   int64_t job = 0;
   bool follow = false;
+  PreviewWish preview;         // of Run
+  bool force_preview = false;  // its file may be replaced
 };
 
 // Tells what the plan in force has left, what was spent, and what a command would cost.

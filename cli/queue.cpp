@@ -1,5 +1,6 @@
 // sora queue: jobs that wait for their turn on this machine.
 #include "cli/options.h"
+#include "cli/preview.h"
 #include "cli/subcommands.h"
 
 namespace sora::cli {
@@ -58,6 +59,8 @@ void add_queue(CLI::App& app, Command& chosen) {
   CLI::App* run = add_action(*queue, chosen, options, Action::Run, "run", "Make the clips of waiting jobs until none is left",
                              "  sora queue run\n  sora queue run --follow");
   run->add_flag("--follow", use.follow, "Wait for further jobs until stopped");
+  add_preview_options(*run, use.preview);
+  run->add_flag("-f,--force", use.force_preview, "Replace what is at --preview-file");
   add_action(*queue, chosen, options, Action::Pause, "pause", "Start no further job", "  sora queue pause");
   add_action(*queue, chosen, options, Action::Unpause, "unpause", "Start jobs again", "  sora queue unpause");
 }

@@ -18,6 +18,7 @@
 #include "cli/batch_plan.h"
 #include "cli/batch_worker.h"
 #include "cli/engine_maker.h"
+#include "cli/preview.h"
 #include "cli/results.h"
 #include "cli/signals.h"
 #include "cli/worker_processes.h"
@@ -243,6 +244,7 @@ class BatchRun {
   }
 
   WorkerEnd run_here(BatchDisplay& shown) {
+    begin_preview(batch_.preview, batch_.force, maker_.engine(), shown.progress());
     WorkerOptions options;
     options.batch = name_;
     options.keep_going = batch_.keep_going;

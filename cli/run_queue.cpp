@@ -9,6 +9,7 @@
 #include "cli/batch_display.h"
 #include "cli/engine_library.h"
 #include "cli/engine_maker.h"
+#include "cli/preview.h"
 #include "cli/queue.h"
 #include "cli/results.h"
 #include "cli/run.h"
@@ -92,6 +93,7 @@ void make_jobs(const UseQueue& use, const OutputFolder& folder, JobStore& store,
   const JobCounts before = store.counts({});
   BatchDisplay shown(display, folder.root(), before.pending + before.running, 0);
   EngineMaker maker(folder.journal(), "");
+  begin_preview(use.preview, use.force_preview, maker.engine(), shown.progress());
   recover(store, folder, shown, false, nullptr, JobStore::Recover::DeadLeases, &maker);
   WorkerOptions options;
   options.keep_going = true;

@@ -21,7 +21,7 @@ class Preview {
   Preview(PreviewSpec spec, std::unique_ptr<Previewer> previewer, const Plan& plan);
 
   // For the denoise loop; the preview must outlive it. Looks are taken as often as kPreviewShare of the time allows, and
-  // after the last step. Throws Error(Io) where the file cannot be written.
+  // after the last step of a clip's last window. Throws Error(Io) where the file cannot be written.
   WatchStep watch();
 
  private:
@@ -31,11 +31,12 @@ class Preview {
   std::unique_ptr<Previewer> previewer_;
   const Plan& plan_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  size_t num_ended_ = 0;  // windows
   double spent_s_ = 0;
   double last_s_ = 0;  // what the last look took
 };
 
-// Of the time of sampling, at most; one look after the last step is taken besides.
+// Of the time of sampling, at most; one look at a clip's end is taken besides.
 inline constexpr double kPreviewShare = 0.02;
 
 }  // namespace sora

@@ -162,6 +162,41 @@ def test_a_preview_changes_no_frame(tmp_path):
     assert len(digests) == 1
 
 
+def test_a_long_clip_is_looked_at_in_every_window(tmp_path):
+    """8 s at 16 a second are several windows; each is drawn in its turn, and the looks of the last are of that one."""
+    done = subprocess.run([SORA, "generate", PROMPT, "--steps", "2", "--duration", "8", "--size", "160x96", "--dry-run", "--json"],
+                          cwd=tmp_path, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "windows" in json.loads(done.stdout)["notices"][0]
+    code, output, _ = on_terminal(["generate", PROMPT, "--steps", "2", "--duration", "8", "--size", "160x96", "-o", "clip.mp4", "--preview",
+                                   "--preview-file", "look.gif"], tmp_path)  # fmt: skip
+    check_end(code, output)
+    assert len(set(re.findall("\x1b[^\r\n]*▄[^\r\n]*".encode(), output))) > 14  # rows of more than one picture
+    assert probed(tmp_path / "look.gif")["codec_name"] == "gif"
+
+
+def test_a_batch_shows_the_job_at_hand(tmp_path):
+    (tmp_path / "prompts.txt").write_text(f"{PROMPT}\na blue star spins at night\n")
+    code, output, _ = on_terminal(["batch", "prompts.txt", *QUICK, "--preview", "--preview-file", "look.png"], tmp_path)
+    assert code == 0 and "▄".encode() in output
+    assert not any("▄" in line for line in screen_after(output))
+    assert probed(tmp_path / "look.png")["codec_name"] == "png"
+    assert len(list((tmp_path / "prompts-clips").glob("*.mp4"))) == 2
+    done = subprocess.run([SORA, "batch", "prompts.txt", "--jobs", "2", "--preview"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "--jobs" in done.stderr
+
+
+def test_a_queue_shows_the_job_at_hand(tmp_path):
+    queue = ["--queue", "q"]
+    add = [SORA, "queue", "add", *queue, "generate", PROMPT, *QUICK]
+    done = subprocess.run([*add, "--preview"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "sora queue run --preview" in done.stderr
+    assert subprocess.run(add, cwd=tmp_path, capture_output=True).returncode == 0
+    code, output, _ = on_terminal(["queue", "run", *queue, "--preview"], tmp_path)
+    assert code == 0 and "▄".encode() in output
+    assert not any("▄" in line for line in screen_after(output))
+
+
 def test_a_contact_sheet_as_a_file(tmp_path):
     for name, colour in (("a.mp4", "red"), ("b.mp4", "blue")):
         subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"color={colour}:s=96x64:d=1:r=8", "-pix_fmt", "yuv420p", tmp_path / name], check=True)
