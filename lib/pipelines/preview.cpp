@@ -76,7 +76,8 @@ Preview::Preview(PreviewSpec spec, std::unique_ptr<Previewer> previewer, const P
 WatchStep Preview::watch() {
   return [this](const at::Tensor& latents_1CFHW, const at::Tensor& velocity_1CFHW, const NoiseStep& step) {
     const bool ends_window = step.next_sigma == 0;
-    const bool is_last = ends_window && ++num_ended_ % plan_.windows.size() == 0;
+    const bool ends_clip = ends_window && ++num_ended_ % plan_.windows.size() == 0;
+    const bool is_last = ends_clip && !spec_.path.empty();  // what is shown gives way to the clip
     if (!is_last && spent_s_ + last_s_ > kPreviewShare * seconds_since(start_)) return;
     const auto start = std::chrono::steady_clock::now();
     look(latents_1CFHW - step.sigma * velocity_1CFHW);
