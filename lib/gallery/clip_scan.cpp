@@ -3,9 +3,9 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <set>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
 #include "lib/core/utf8.h"
@@ -73,9 +73,7 @@ std::vector<fs::path> find_clips(const std::vector<std::string>& folders) {
           entry.disable_recursion_pending();
         continue;
       }
-      std::string extension = entry->path().extension().string();
-      std::transform(extension.begin(), extension.end(), extension.begin(),
-                     [](unsigned char c) { return std::tolower(c); });
+      const std::string extension = ascii_lower(entry->path().extension().string());
       if (name.starts_with('.') || !clip_extensions().count(extension) ||
           !entry->is_regular_file(ignored))
         continue;

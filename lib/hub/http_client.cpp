@@ -2,12 +2,12 @@
 
 #include <curl/curl.h>
 
-#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 
 namespace sora {
@@ -41,9 +41,7 @@ size_t on_header(char* data, size_t size, size_t count, void* user) {
   }
   const size_t colon = line.find(':');
   if (colon == line.npos) return size * count;
-  std::string name(line.substr(0, colon));
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string name = ascii_lower(std::string(line.substr(0, colon)));
   std::string_view value = line.substr(colon + 1);
   while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front())))
     value.remove_prefix(1);

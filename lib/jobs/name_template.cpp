@@ -4,6 +4,7 @@
 #include <cctype>
 #include <vector>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 
 namespace sora {
@@ -32,7 +33,7 @@ std::string name_part(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x80 && (std::isalnum(byte) != 0 || c == '_' || c == '.')) {
       if (c != '.' || part.empty() || part.back() != '.')
-        part += static_cast<char>(std::tolower(byte));
+        part += ascii_lower(c);
     } else if (!part.empty() && part.back() != '-') {
       part += '-';
     }

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <filesystem>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 
 namespace sora {
@@ -65,9 +66,7 @@ std::vector<std::string> split(std::string_view list) {
 std::string extension_of(const std::string& path) {
   std::string extension = std::filesystem::path(path).extension().string();
   if (!extension.empty()) extension.erase(0, 1);
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension;
+  return ascii_lower(extension);
 }
 
 const VideoCodec* find_codec(std::string_view name) {

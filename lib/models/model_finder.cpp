@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 #include "lib/models/wan/names.h"
 #include "lib/models/wan/parts.h"
@@ -33,14 +34,8 @@ constexpr const char* kTokenizerModels[] = {
     "Wan-AI/Wan2.2-TI2V-5B-Diffusers",  "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
     "Wan-AI/Wan2.2-I2V-A14B-Diffusers", "google/umt5-xxl"};
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 bool is_weight_file(const fs::path& path) {
-  const std::string extension = lower(path.extension().string());
+  const std::string extension = ascii_lower(path.extension().string());
   return extension == ".safetensors" || extension == ".gguf";
 }
 
@@ -171,7 +166,7 @@ fs::path find_part_file(const PartQuery& query, const Search& search, const Sear
 // "a_high_noise_b" -> "a_low_noise_b", in the case it is written in; empty where there is no
 // "high".
 std::string swap_expert(const std::string& name, std::string_view from, std::string_view to) {
-  const size_t at = lower(name).rfind(from);
+  const size_t at = ascii_lower(name).rfind(from);
   if (at == std::string::npos) return "";
   const bool all_upper = std::isupper(static_cast<unsigned char>(name[at + 1])) != 0;
   const bool first_upper = std::isupper(static_cast<unsigned char>(name[at])) != 0;
@@ -204,7 +199,7 @@ void find_experts(const fs::path& transformer, const ModelFiles& files, ModelPat
     parts.transformer_2 = files.transformer_2;
     return;
   }
-  const std::string name = lower(transformer.filename().string());
+  const std::string name = ascii_lower(transformer.filename().string());
   if (name.find("high") != std::string::npos) {
     parts.transformer_2 = other_expert(transformer, "high", "low");
     if (parts.transformer_2.empty()) {
@@ -359,7 +354,7 @@ void find_control(const ModelFiles& files, const fs::path& model, ModelPaths& pa
   if (parts.transformer_2.empty()) return;
 
   parts.control_2 = *named;
-  const std::string name = lower(named->filename().string());
+  const std::string name = ascii_lower(named->filename().string());
   const bool is_high = name.find("high") != std::string::npos;
   if (!is_high && name.find("low") == std::string::npos) return;
   const char* from = is_high ? "high" : "low";

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 #include "lib/models/model_finder.h"
 #include "lib/models/wan/lora.h"
@@ -43,14 +44,8 @@ const Distillation kDistillations[] = {
 constexpr const char* kKnownNames =
     "lightx2v, Lightning, step_distill, self-forcing, CausVid, FastWan and sora-turbo";
 
-std::string in_lower_case(std::string name) {
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
-}
-
 const Distillation* find_distillation(const fs::path& name) {
-  std::string plain = in_lower_case(name.string());
+  std::string plain = ascii_lower(name.string());
   std::erase_if(plain, [](unsigned char c) { return std::isalnum(c) == 0; });
   for (const Distillation& each : kDistillations) {
     if (plain.find(each.name) != std::string::npos) return &each;
@@ -80,7 +75,7 @@ Shelf look_around(const fs::path& model, const ModelFiles& files) {
     for (const fs::path& file : weight_files_in(folder)) {
       const fs::path name = file.lexically_relative(folder);
       if (const Distillation* distillation = find_distillation(name)) {
-        shelf.known.push_back({file, in_lower_case(name.string()), distillation});
+        shelf.known.push_back({file, ascii_lower(name.string()), distillation});
       } else if (folder.filename() == "loras") {
         shelf.others.push_back(name.string());
       }

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <filesystem>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 
 namespace sora {
@@ -18,7 +19,7 @@ std::string slug(std::string_view text) {
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x80 && std::isalnum(byte)) {
-      result += static_cast<char>(std::tolower(byte));
+      result += ascii_lower(c);
     } else if (!result.empty() && result.back() != '-') {
       result += '-';
     }

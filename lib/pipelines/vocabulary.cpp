@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "lib/core/ascii.h"
+
 namespace sora {
 namespace {
 
@@ -55,7 +57,7 @@ std::vector<std::string> unknown_words(std::string_view prompt, const std::vecto
       unknown.add(std::exchange(leftover, {}));
       std::string word;
       for (; at < prompt.size() && is_ascii_word(static_cast<unsigned char>(prompt[at])); ++at) {
-        word += static_cast<char>(std::tolower(static_cast<unsigned char>(prompt[at])));
+        word += ascii_lower(prompt[at]);
       }
       if (word.empty()) {
         ++at;

@@ -3,8 +3,6 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 
 namespace sora {
@@ -132,9 +131,7 @@ void C2paFile::sync() {
 }
 
 std::string c2pa_format(const std::string& path) {
-  std::string extension = fs::path(path).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string extension = ascii_lower(fs::path(path).extension().string());
   for (const Format& format : kFormats) {
     if (format.extension == extension) return format.media_type;
   }
