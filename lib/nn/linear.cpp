@@ -39,6 +39,7 @@ Linear::Linear(const Weights& weights, int64_t in, int64_t out, bool bias)
   } else {
     packed_ = packed_copy(weight_);
   }
+  weights.forget_pages();  // read for a copy in another order or type, or not read yet
 }
 
 Linear::Linear(at::Tensor weight_NK, at::Tensor bias_N)

@@ -59,11 +59,16 @@ int64_t bytes_on_gpu(const Checkpoint& checkpoint, const std::string& name, at::
   return info.num_values() * static_cast<int64_t>(c10::elementSize(dtype));
 }
 
+// What the transformer computes in f32 whatever its type (lib/models/wan/condition_embedder.cpp).
+bool is_kept_in_f32(const std::string& name) {
+  return name.starts_with("condition_embedder.time_embedder.");
+}
+
 // Matrices that are computed in 8 bits are copied into them.
 TensorBytes bytes_of(const Checkpoint& checkpoint, const std::string& name, const Plan& plan,
                      bool int8_products = false) {
   const TensorInfo& info = checkpoint.info(name);
-  const at::ScalarType dtype = scalar_type(plan);
+  const at::ScalarType dtype = is_kept_in_f32(name) ? at::kFloat : scalar_type(plan);
   if (!plan.device.is_cpu()) return {0, bytes_on_gpu(checkpoint, name, dtype)};
   if (int8_products && info.shape.size() == 2) return {info.num_bytes(), info.num_values()};
   if (checkpoint.packed(name)) return {info.num_bytes(), 0};

@@ -27,6 +27,7 @@ WanConditionEmbedder::WanConditionEmbedder(const WanTransformerConfig& config,
                      {weights["text_embedder"]["linear_2"], inner_dim_, inner_dim_},
                      Activation::GeluTanh) {
   if (config.image_dim) image_embedder_ = make_image_embedder(config, weights["image_embedder"]);
+  weights["time_embedder"].forget_pages();  // read for the copies in f32
 }
 
 WanConditionEmbedder::ImageEmbedder WanConditionEmbedder::make_image_embedder(
