@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "lib/core/error.h"
@@ -42,7 +43,12 @@ LoadedPart load_text_encoder(const fs::path& path) {
 }
 
 LoadedPart load_part(const fs::path& input) {
-  const fs::path path = fs::exists(input / "model_index.json") ? input / "transformer" : input;
+  const bool is_model = fs::exists(input / "model_index.json");
+  if (is_model && fs::exists(input / "transformer_2")) {
+    fail(ErrorKind::Usage, "{}: has two experts, which are converted one by one: name {} or {}",
+         input.string(), (input / "transformer").string(), (input / "transformer_2").string());
+  }
+  const fs::path path = is_model ? input / "transformer" : input;
   if (!fs::exists(path))
     fail(ErrorKind::NotFound, "{}: there is no such file or directory", path.string());
   const Checkpoint checkpoint = Checkpoint::open(path);
@@ -92,7 +98,17 @@ const BlockFormat* blocks_for(const TypeRow& type, const std::string& name,
   return nullptr;
 }
 
-std::vector<TensorSource> sources_of(const LoadedPart& part, const TypeRow* type, bool original,
+// As the output's readers know the tensor, which has diffusers' or transformers' name here; empty
+// for one that is there under another name too.
+std::string name_in_file(const LoadedPart& part, const std::string& name, bool to_gguf) {
+  if (part.is_transformer) return original_transformer_name(name);
+  if (!to_gguf) return name;
+  const bool is_twin = name == "encoder.embed_tokens.weight" && part.weights->has("shared.weight");
+  return is_twin ? "" : gguf_umt5_name(name);
+}
+
+std::vector<TensorSource> sources_of(const LoadedPart& part, const TypeRow* type,
+                                     const std::function<std::string(const std::string&)>& rename,
                                      Observer& observer) {
   std::vector<TensorSource> sources;
   const std::vector<std::string> names = part.weights->names();
@@ -102,7 +118,8 @@ std::vector<TensorSource> sources_of(const LoadedPart& part, const TypeRow* type
     const TensorInfo& info = part.weights->info(name);
     const auto packed = part.weights->packed(name);
     TensorSource source;
-    source.name = original ? original_transformer_name(name) : name;
+    source.name = rename(name);
+    if (source.name.empty()) continue;
     source.shape = info.shape;
     source.dtype = type ? type->dtype : packed ? at::kBFloat16 : info.dtype;
     // What the reference keeps in f32 whatever the model's type, and what quantisers leave alone.
@@ -141,16 +158,21 @@ nlohmann::json convert_model(const ConvertModel& task, Observer& observer) {
 
   const LoadedPart part = load_part(task.input);
   const nlohmann::json config = part.config;
-  if (to_gguf && !part.is_transformer) {
-    fail(ErrorKind::Usage, "{}: is no transformer; a GGUF is written of transformers alone",
+  if (to_gguf && !part.is_transformer && !part.is_text_encoder) {
+    fail(ErrorKind::Usage,
+         "{}: is neither a transformer nor a text encoder, of which alone a GGUF is written",
          task.input);
   }
   if (to_gguf && !type) type = find_type("bf16");
-  const std::vector<TensorSource> sources =
-      sources_of(part, type, to_file && part.is_transformer, observer);
+  const auto rename = [&](const std::string& name) {
+    return to_file ? name_in_file(part, name, to_gguf) : name;
+  };
+  const std::vector<TensorSource> sources = sources_of(part, type, rename, observer);
   fs::path written = output;
   if (to_gguf) {
-    write_gguf(output, sources, {{"general.architecture", "wan"}, {"config", config.dump()}});
+    write_gguf(output, sources,
+               {{"general.architecture", part.is_transformer ? "wan" : "t5encoder"},
+                {"config", config.dump()}});
   } else if (to_file) {
     write_safetensors(output, sources, {{"format", "pt"}, {"config", config.dump()}});
   } else {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -86,6 +87,27 @@ int64_t extent(const Checkpoint& checkpoint, const std::string& name, size_t axi
 
 Checkpoint with_umt5_names(const Checkpoint& checkpoint) {
   return take_part(checkpoint, kUmt5Part, transformers_name);
+}
+
+std::string gguf_umt5_name(const std::string& name) {
+  // llama.cpp's names come last in both tables.
+  const auto look_back = [](const auto& renames, std::string_view wanted) -> std::string {
+    for (auto rename = std::rbegin(renames); rename != std::rend(renames); ++rename) {
+      if (rename->transformers == wanted) return std::string(rename->original);
+    }
+    return "";
+  };
+  constexpr std::string_view kList = "encoder.block.";
+  if (!name.starts_with(kList)) {
+    const bool is_table = name == "encoder.embed_tokens.weight";
+    const std::string top = look_back(kTopNames, is_table ? "shared.weight" : name);
+    return top.empty() ? name : top;
+  }
+  const size_t dot = name.find('.', kList.size());
+  const std::string block = dot == name.npos ? "" : look_back(kBlockNames, name.substr(dot + 1));
+  return block.empty()
+             ? name
+             : fmt::format("enc.blk.{}.{}", name.substr(kList.size(), dot - kList.size()), block);
 }
 
 nlohmann::json umt5_config_from_shapes(const Checkpoint& checkpoint) {

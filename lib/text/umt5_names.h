@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "lib/tensor_io/checkpoint.h"
 
@@ -11,6 +12,9 @@ namespace sora {
 // The encoder's tensors in transformers' names, from a file that may hold other things too. Throws
 // Error(Input) where it does not hold a UMT5 encoder.
 Checkpoint with_umt5_names(const Checkpoint& checkpoint);
+
+// llama.cpp's name of a tensor in transformers' names, as GGUF files have it.
+std::string gguf_umt5_name(const std::string& name);
 
 // The config.json that transformers would have written. Takes tensors in transformers' names; what
 // shapes cannot say is that of UMT5-XXL.
