@@ -7,11 +7,14 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "lib/core/error.h"
+
 namespace sora::cli {
 namespace {
 
 volatile std::sig_atomic_t g_signal = 0;
 volatile std::sig_atomic_t g_is_worker = 0;
+volatile std::sig_atomic_t g_input_exit_code = 0;
 
 void on_signal(int signal) {
   if (g_signal != 0) _exit(128 + signal);
@@ -20,6 +23,16 @@ void on_signal(int signal) {
   constexpr char kMessage[] = "\nstopping after this step; once more to stop at once\n";
   const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
   static_cast<void>(written);
+}
+
+// What has been read of a mapped file is not there any more: somebody cut it short.
+void on_bus_error(int) {
+  constexpr char kMessage[] =
+      "\nsora: a file of weights was cut short, or could not be read, while it was in use; writers should replace it by "
+      "renaming\n";
+  const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  static_cast<void>(written);
+  _exit(g_input_exit_code);
 }
 
 }  // namespace
@@ -34,6 +47,8 @@ void install_signal_handlers() {
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  g_input_exit_code = exit_code(ErrorKind::Input);
+  signal(SIGBUS, on_bus_error);
   signal(SIGPIPE, SIG_IGN);
 }
 

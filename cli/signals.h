@@ -3,7 +3,9 @@
 
 namespace sora::cli {
 
-void install_signal_handlers();  // also makes a closed pipe an error of write(2) instead of a signal
+// Also makes a closed pipe an error of write(2) instead of a signal, and a mapped file that was cut short (SIGBUS) the exit
+// code of a damaged input.
+void install_signal_handlers();
 bool stop_signalled();           // safe from any thread
 bool is_worker();                // a process of another sora, which speaks for it when both are stopped
 bool termination_signalled();    // by SIGTERM, which asks for a stop that can be gone on from

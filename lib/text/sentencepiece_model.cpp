@@ -10,8 +10,6 @@
 namespace sora {
 namespace {
 
-constexpr size_t kMaxPieceBytes = 1024;
-
 enum class WireType { Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5 };
 
 struct Field {
@@ -85,9 +83,9 @@ SentencePieceModel::Piece parse_piece(std::string_view bytes, const std::string&
   Message message(bytes, description);
   for (Field field; message.next(field);) {
     if (field.number == 1 && field.type == WireType::Bytes) {
-      if (field.bytes.size() > kMaxPieceBytes || !is_valid_utf8(field.bytes)) {
+      if (field.bytes.size() > SentencePieceModel::kMaxPieceBytes || !is_valid_utf8(field.bytes)) {
         fail(ErrorKind::Input, "{}: has a piece of {} bytes; expected UTF-8 of at most {}",
-             description, field.bytes.size(), kMaxPieceBytes);
+             description, field.bytes.size(), SentencePieceModel::kMaxPieceBytes);
       }
       piece.text = field.bytes;
     } else if (field.number == 2 && field.type == WireType::Fixed32) {

@@ -20,12 +20,13 @@ struct SentencePieceModel {
     Type type = Type::Normal;
   };
   static constexpr size_t kMaxPieces = 512 << 10;
+  static constexpr size_t kMaxPieceBytes = 1024;
   std::vector<Piece> pieces;
   std::string precompiled_charsmap;
 };
 
 // Throws Error(Input), with `description` in the message, for a file that is not such a message, is
-// not a Unigram model, or exceeds what any real one has (kMaxPieces of at most 1 KiB).
+// not a Unigram model, or exceeds what any real one has (kMaxPieces of at most kMaxPieceBytes).
 SentencePieceModel parse_sentencepiece_model(std::string_view bytes,
                                              const std::string& description);
 

@@ -35,7 +35,8 @@ std::vector<Piece> pieces_of(const json& tokenizer, const std::string& descripti
   const ConfigReader reader(model == tokenizer.end() ? json::object() : *model, description);
   reader.require<std::string>("type", "Unigram");
   const auto vocab = reader.object().find("vocab");
-  if (vocab == reader.object().end() || !vocab->is_array() || vocab->size() > SentencePieceModel::kMaxPieces) {
+  if (vocab == reader.object().end() || !vocab->is_array() ||
+      vocab->size() > SentencePieceModel::kMaxPieces) {
     fail(ErrorKind::Input, "{}: model.vocab is not a list of at most {} pieces", description,
          SentencePieceModel::kMaxPieces);
   }
@@ -125,7 +126,8 @@ std::optional<Vocabulary> gguf_vocabulary(const fs::path& path) {
   if (!tokens) return std::nullopt;
   const auto* scores = value("scores", std::type_identity<std::vector<double>>());
   const auto* types = value("token_type", std::type_identity<std::vector<int64_t>>());
-  if (!scores || scores->size() != tokens->size() || tokens->size() > SentencePieceModel::kMaxPieces ||
+  if (!scores || scores->size() != tokens->size() ||
+      tokens->size() > SentencePieceModel::kMaxPieces ||
       (types && types->size() != tokens->size())) {
     fail(ErrorKind::Input, "{}: its tokenizer has {} tokens, but not as many scores and types",
          path.string(), tokens->size());
@@ -169,6 +171,10 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& descripti
   for (const Piece& piece : pieces) {
     if (!std::isfinite(piece.score))
       fail(ErrorKind::Input, "{}: has a piece without a score", description);
+    if (piece.text.size() > SentencePieceModel::kMaxPieceBytes) {
+      fail(ErrorKind::Input, "{}: has a piece of {} bytes, at most {} are read", description,
+           piece.text.size(), SentencePieceModel::kMaxPieceBytes);
+    }
   }
 }
 

@@ -156,6 +156,20 @@ nothing_left() {
   [ ! -e clip.mp4 ]
 }
 
+@test "weights that are cut short while they are used are exit 3" {
+  cp -r "$MODEL" keep
+  SORA_PROCESSOR=plain "$SORA" generate x -m keep --size 160x96 --frames 49 --steps 400 --seed 1 --dtype bf16 -o clip.mp4 \
+    --progress json 2>keep/stderr &
+  pid=$!
+  until grep -q '"denoise"' keep/stderr; do sleep 0.05; done
+  truncate -s 0 keep/transformer/diffusion_pytorch_model.safetensors
+  status=0
+  wait "$pid" || status=$?
+  [ "$status" -eq 3 ]
+  [[ "$(tail -n 1 keep/stderr)" == "sora: a file of weights was cut short"* ]]
+  [ ! -e clip.mp4 ]
+}
+
 @test "an unknown pipeline class is exit 3 and named" {
   cp -r "$MODEL" keep
   sed -i 's/"WanPipeline"/"MagicPipeline"/' keep/model_index.json

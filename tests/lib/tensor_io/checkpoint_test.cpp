@@ -135,12 +135,22 @@ TEST_F(CheckpointTest, RefusesAnIndexThatIsNotOne) {
 }
 
 TEST_F(CheckpointTest, RefusesPicklesAndNamesTheAlternative) {
-  for (const char* name : {"model.bin", "model.pt", "model.pth", "model.ckpt"}) {
+  for (const char* name : {"model.bin", "model.pt", "model.pth", "model.ckpt", "model.pkl",
+                           "model.jit", "model.pt2"}) {
     expect_error(ErrorKind::Input, ".safetensors", scratch_.write(name, "\x80\x02}"));
   }
   ScratchDirectory directory;
   directory.write("pytorch_model.bin", "\x80\x02}");
   expect_error(ErrorKind::Input, "pickle", directory.path());
+}
+
+TEST_F(CheckpointTest, SaysThatAFileIsOnlyGitsPointerToIt) {
+  for (const char* name : {"model.safetensors", "model.gguf"}) {
+    expect_error(ErrorKind::Input, "git lfs pull",
+                 scratch_.write(name,
+                                "version https://git-lfs.github.com/spec/v1\n"
+                                "oid sha256:ab\nsize 28577000000\n"));
+  }
 }
 
 TEST_F(CheckpointTest, SaysWhichFilesADirectoryShouldHave) {

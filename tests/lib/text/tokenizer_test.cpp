@@ -54,7 +54,8 @@ TEST_P(TokenizerFixture, GivesTransformersIdsFromSentencePiecesModel) {
 // The generator and the hash of fixtures/tokenizer.py.
 class ManyTexts {
  public:
-  explicit ManyTexts(const json& fixture) : pieces_(fixture.at("pieces").get<std::vector<std::string>>()) {}
+  explicit ManyTexts(const json& fixture)
+      : pieces_(fixture.at("pieces").get<std::vector<std::string>>()) {}
 
   std::string next() {
     std::string text;
@@ -203,6 +204,9 @@ TEST_F(TokenizerFault, RefusesAVocabularyThatIsNotPiecesAndScores) {
   tokenizer_ = good;
   tokenizer_["model"]["vocab"] = json::array({json::array({"a", 0.0})});
   EXPECT_THAT(message(), HasSubstr("too few"));
+  tokenizer_ = good;
+  tokenizer_["model"]["vocab"][7][0] = std::string(1025, 'a');
+  EXPECT_THAT(message(), HasSubstr("a piece of 1025 bytes"));
   tokenizer_ = good;
   tokenizer_.erase("model");
   EXPECT_THAT(message(), HasSubstr("model.vocab"));
