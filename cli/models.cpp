@@ -28,7 +28,7 @@ constexpr ActionRow kActions[] = {{"list", 0, "sora models list"},
                                   {"show", 1, "sora models show MODEL"},
                                   {"verify", 1, "sora models verify MODEL"},
                                   {"convert", 2, "sora models convert INPUT OUTPUT"},
-                                  {"pull", 1, "sora models pull ORG/NAME"}};
+                                  {"pull", 1, "sora models pull ORG/NAME[/FILE]"}};
 
 const ActionRow& find_action(const std::string& name) {
   for (const ActionRow& row : kActions) {
@@ -67,14 +67,15 @@ void add_models(CLI::App& app, Command& chosen) {
       "Examples:\n"
       "  sora models list --models-dir ~/ComfyUI/models\n"
       "  sora models show wan2.1_t2v_1.3B_bf16.safetensors --size 832x480 --frames 81\n"
+      "  sora models show wan2.1_t2v_14B_bf16.safetensors --vace Wan2_1-VACE_module_14B_bf16.safetensors\n"
       "  sora models verify Wan-AI/Wan2.1-T2V-1.3B-Diffusers\n"
       "  sora models convert wan2.1_t2v_14B_fp16.safetensors wan14b-q4.gguf --type q4_k\n"
-      "  sora models pull Wan-AI/Wan2.1-T2V-1.3B-Diffusers");
+      "  sora models pull Wan-AI/Wan2.1-T2V-1.3B-Diffusers\n"
+      "  sora models pull city96/Wan2.1-T2V-14B-gguf/wan2.1-t2v-14b-Q4_K_M.gguf");
   cmd->add_option("action", options->action, "list, show, verify, convert or pull")->type_name("ACTION");
-  cmd->add_option("names", options->names, "The model, or input and output of convert")->type_name("NAME");
-  cmd->add_option("--models-dir", options->files.models_dir,
-                  "Folder with diffusion_models, vae, text_encoders and clip_vision, as ComfyUI has them")
-      ->type_name("DIR");
+  cmd->add_option("names", options->names, "The model; input and output of convert; org/name[@revision] or org/name/FILE of pull")
+      ->type_name("NAME");
+  add_model_file_options(*cmd, options->files);
   cmd->add_option("--size", options->size, "Size of the clip whose memory show tells, such as 832x480")->type_name("WxH");
   cmd->add_option("--frames", options->num_frames, "Its number of frames")->type_name("N");
   cmd->add_option("--type", options->convert.type, "Type convert writes: f32, f16, bf16, q8_0 or q4_k")

@@ -6,6 +6,12 @@
 #include "cli/rank_processes.h"
 
 namespace sora::cli {
+namespace {
+
+constexpr const char* kModelGroup = "Model and machine";
+
+}  // namespace
+
 void add_size_options(CLI::App& app, VideoSpec& video) {
   const std::string group = "Video";
   add_parsed(app, "--size", video.size, "Width and height in pixels, such as 832x480", "WxH", parse_size)->group(group);
@@ -63,50 +69,55 @@ void add_sampling_options(CLI::App& app, Sampling& sampling) {
       ->group(group);
 }
 
+void add_model_file_options(CLI::App& app, ModelFiles& files) {
+  const std::string group = kModelGroup;
+  const struct {
+    const char* option;
+    std::string* value;
+    const char* type;
+    const char* help;
+  } rows[] = {
+      {"--models-dir", &files.models_dir, "DIR",
+       "Folder with diffusion_models, vae, text_encoders and clip_vision, as ComfyUI has them"},
+      {"--vae", &files.vae, "FILE", "The VAE of a transformer in a single file; found beside it where not given"},
+      {"--text-encoder", &files.text_encoder, "FILE", "Likewise the text encoder (UMT5)"},
+      {"--tokenizer", &files.tokenizer, "PATH", "Likewise the tokenizer: spiece.model, or its directory"},
+      {"--image-encoder", &files.image_encoder, "FILE", "Likewise the image encoder (CLIP) of image to video"},
+      {"--tiny-vae", &files.tiny_vae, "FILE",
+       "A tiny decoder (TAEHV: taew2_1, taew2_2) to decode with instead of the VAE, for previews"},
+      {"--low-noise", &files.transformer_2, "FILE", "Likewise the low-noise expert of Wan 2.2 A14B"},
+      {"--vace", &files.vace, "FILE",
+       "A VACE module, the control branch in a file of its own, to run a text-to-video transformer with; a path or the name of "
+       "one among the transformers"},
+  };
+  for (const auto& row : rows) {
+    app.add_option(row.option, *row.value, row.help)->type_name(row.type)->group(group);
+  }
+  app.add_option_function<std::vector<std::string>>(
+         "--lora",
+         [&files](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) files.loras.push_back(parse_lora_choice(text));
+         },
+         "LoRA added to the transformer, as FILE, FILE:weight or, for one of two experts, FILE:weight:high and :low; repeatable")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_flag("--draft", files.draft,
+               "Decode with the tiny decoder (taew2_1, taew2_2) that lies among the model's files: many times faster, less detail")
+      ->group(group);
+  app.add_flag("--turbo", files.turbo, "Few steps, with the distilling LoRA that lies among the model's")
+      ->group(group);
+}
+
 void add_runtime_options(CLI::App& app, Runtime& runtime) {
-  const std::string group = "Model and machine";
+  const std::string group = kModelGroup;
   app.add_option("-m,--model", runtime.model,
                  "nano (built in), a diffusers directory, a transformer's .safetensors or .gguf, or org/name from the "
                  "Hugging Face cache")
       ->type_name("MODEL")
       ->capture_default_str()
       ->group(group);
-  const struct {
-    const char* option;
-    std::string* value;
-    const char* type;
-    const char* help;
-  } files[] = {
-      {"--models-dir", &runtime.files.models_dir, "DIR",
-       "Folder with diffusion_models, vae, text_encoders and clip_vision, as ComfyUI has them"},
-      {"--vae", &runtime.files.vae, "FILE", "The VAE of a transformer in a single file; found beside it where not given"},
-      {"--text-encoder", &runtime.files.text_encoder, "FILE", "Likewise the text encoder (UMT5)"},
-      {"--tokenizer", &runtime.files.tokenizer, "PATH", "Likewise the tokenizer: spiece.model, or its directory"},
-      {"--image-encoder", &runtime.files.image_encoder, "FILE", "Likewise the image encoder (CLIP) of image to video"},
-      {"--tiny-vae", &runtime.files.tiny_vae, "FILE",
-       "A tiny decoder (TAEHV: taew2_1, taew2_2) to decode with instead of the VAE, for previews"},
-      {"--low-noise", &runtime.files.transformer_2, "FILE", "Likewise the low-noise expert of Wan 2.2 A14B"},
-      {"--vace", &runtime.files.vace, "FILE",
-       "A VACE module, the control branch in a file of its own, to run a text-to-video transformer with; a path or the name of "
-       "one among the transformers"},
-  };
-  for (const auto& file : files) {
-    app.add_option(file.option, *file.value, file.help)->type_name(file.type)->group(group);
-  }
-  app.add_option_function<std::vector<std::string>>(
-         "--lora",
-         [&runtime](const std::vector<std::string>& texts) {
-           for (const std::string& text : texts) runtime.files.loras.push_back(parse_lora_choice(text));
-         },
-         "LoRA added to the transformer, as FILE, FILE:weight or, for one of two experts, FILE:weight:high and :low; repeatable")
-      ->type_name("FILE")
-      ->allow_extra_args(false)
-      ->group(group);
-  app.add_flag("--draft", runtime.files.draft,
-               "Decode with the tiny decoder (taew2_1, taew2_2) that lies among the model's files: many times faster, less detail")
-      ->group(group);
-  app.add_flag("--turbo", runtime.files.turbo, "Few steps, with the distilling LoRA that lies among the model's")
-      ->group(group);
+  add_model_file_options(app, runtime.files);
   app.add_option("--dtype", runtime.dtype, "auto, f32, bf16, or int8: linear layers of the transformer in 8 bits")->type_name("TYPE")->capture_default_str()->group(group);
   app.add_option("--attention", runtime.attention,
                  "auto; torch: PyTorch's; sora: this project's own; or int8: of the tokens to each other in 8 bits, where the "

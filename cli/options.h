@@ -40,6 +40,8 @@ void add_size_options(CLI::App& app, VideoSpec& video);
 void add_video_options(CLI::App& app, VideoSpec& video);  // with the length
 void add_source_options(CLI::App& app, std::string& fit);
 void add_sampling_options(CLI::App& app, Sampling& sampling);
+// What a model is put together from, where it is not one directory.
+void add_model_file_options(CLI::App& app, ModelFiles& files);
 void add_runtime_options(CLI::App& app, Runtime& runtime);
 void add_ranks_option(CLI::App& app, int& ranks);
 void add_output_options(CLI::App& app, OutputSpec& output);

@@ -111,11 +111,17 @@ void run_action(const DecodeLatents& decode, const Display& display) {
   }
 }
 
+// "2.8 GB", "5.3 MB"
+std::string size_text(double bytes) {
+  constexpr double kLeastInGb = 1e8;
+  return bytes < kLeastInGb ? fmt::format("{:.1f} MB", bytes / 1e6) : fmt::format("{:.1f} GB", bytes / 1e9);
+}
+
 void print_list(const nlohmann::json& models) {
   for (const nlohmann::json& model : models) {
-    write_result(fmt::format("{:<44} {:<10} {:<22} {:>8.1f} GB  {}\n", model["name"].get<std::string>(),
+    write_result(fmt::format("{:<44} {:<11} {:<22} {:>10}  {}\n", model["name"].get<std::string>(),
                              model["kind"].get<std::string>(), model["family"].get<std::string>(),
-                             model["bytes"].get<double>() / 1e9, printable(model["path"].get<std::string>())));
+                             size_text(model["bytes"].get<double>()), printable(model["path"].get<std::string>())));
   }
 }
 

@@ -47,6 +47,16 @@ def test_list_has_the_built_in_model_and_those_of_a_folder(sora):
     assert kinds["vace"] == "directory" and kinds["t2v_unipc"] == "directory"
 
 
+def test_list_tells_small_sizes_in_megabytes(sora):
+    lines = sora("models", "list", "--models-dir", PIPELINES).stdout.splitlines()
+    assert any("t2v_unipc" in line and " MB " in line for line in lines)
+    assert not any(" 0.0 GB" in line for line in lines)
+
+
+def test_help_says_that_pull_takes_one_file_too(sora):
+    assert "org/name/FILE" in sora("models", "--help").stdout
+
+
 @pytest.mark.parametrize(
     "model, operation",
     [
@@ -116,6 +126,23 @@ def test_quantised_a_model_is_smaller_and_runs(sora, tmp_path, kind):
     assert len(clip(sora, tmp_path, "small.gguf", *COMPANIONS)) == len(clip(sora, tmp_path, MODEL))
 
 
+@pytest.mark.parametrize("kind", ["f32", "q8_0"])
+def test_a_text_encoder_becomes_a_gguf(sora, tmp_path, kind):
+    sora("models", "convert", MODEL / "text_encoder", "umt5.gguf", "--type", kind)
+    made = (tmp_path / "umt5.gguf").read_bytes()
+    assert made[:4] == b"GGUF" and b"enc.blk.0.attn_q.weight" in made and b"token_embd.weight" in made
+    one = clip(sora, tmp_path, MODEL / "transformer", "--vae", MODEL / "vae", "--text-encoder", "umt5.gguf",
+               "--tokenizer", MODEL / "tokenizer")  # fmt: skip
+    assert (one == clip(sora, tmp_path, MODEL)) == (kind == "f32")
+
+
+def test_two_experts_are_converted_one_by_one(sora, tmp_path):
+    model = PIPELINES / "t2v_two_experts"
+    told = sora("models", "convert", model, "one.safetensors", status=2).stderr
+    assert str(model / "transformer_2") in told and not (tmp_path / "one.safetensors").exists()
+    sora("models", "convert", model / "transformer_2", "low.safetensors")
+
+
 def test_convert_overwrites_nothing_unasked(sora, tmp_path):
     (tmp_path / "there.safetensors").write_bytes(b"mine")
     sora("models", "convert", MODEL, "there.safetensors", status=2)
@@ -181,6 +208,15 @@ def test_a_base_with_a_vace_module_makes_the_clip_of_the_whole(sora, tmp_path, v
     whole = clip(sora, tmp_path, PIPELINES / "vace")
     assert clip(sora, tmp_path, base, "--vace", module) == whole
     assert clip(sora, tmp_path, base) != whole
+
+
+def test_show_of_a_base_with_a_vace_module_is_that_of_the_whole(sora, vace):
+    base, module = vace
+    both, whole = show(sora, base, "--vace", module), show(sora, PIPELINES / "vace")
+    assert both["parts"]["control"]["path"] == str(module)
+    assert both["operations"] == whole["operations"] and "control video" in both["operations"]
+    assert both["memory"]["sample"] == whole["memory"]["sample"]
+    assert "control video" not in show(sora, base)["operations"]
 
 
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
