@@ -18,6 +18,7 @@ STAGES = [
     "pipelines",
     "nano",
     "weights",
+    "lora_runs",
     "hostile",
 ]
 

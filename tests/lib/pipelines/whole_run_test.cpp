@@ -1,5 +1,6 @@
-// Whole runs against diffusers' own, from prompt to frames: tests/data/pipelines, and of the
-// built-in model tests/data/nano, made by scripts/reference.
+// Whole runs against diffusers' own, from prompt to frames: tests/data/pipelines, the same models
+// with LoRA files in tests/data/lora_runs, and of the built-in model tests/data/nano, made by
+// scripts/reference.
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
@@ -35,13 +36,13 @@ struct Case {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const char* folder : {"nano", "pipelines"}) {
+  for (const char* folder : {"lora_runs", "nano", "pipelines"}) {
     for (const auto& entry : std::filesystem::directory_iterator(kData / folder)) {
       if (entry.path().extension() != ".json") continue;
       const std::filesystem::path run = entry.path().parent_path() / entry.path().stem();
       const bool is_nano = std::string(folder) == "nano";
-      const std::filesystem::path beside = run.parent_path() / run.stem();
-      cases.push_back({is_nano ? kData / "../../models/nano" : beside, run});
+      const std::filesystem::path small = kData / "pipelines" / run.stem();
+      cases.push_back({is_nano ? kData / "../../models/nano" : small, run});
     }
   }
   std::sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) { return a.run < b.run; });
@@ -66,9 +67,23 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     settings_ = description_["settings"];
     folder_ = std::filesystem::temp_directory_path() / ("sora_whole_run_" + GetParam().name());
     std::filesystem::create_directories(folder_);
-    model_ = read_model_info(GetParam().name(), GetParam().model);
+    model_ = read_model_info(GetParam().name(), GetParam().model, files());
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  // The LoRAs of the run, by which --turbo finds its steps.
+  ModelFiles files() const {
+    ModelFiles files;
+    files.turbo = is_turbo();
+    for (const auto& lora : description_.value("loras", nlohmann::json::array())) {
+      const std::string file = lora["file"];
+      files.loras.push_back(
+          {(kData / "lora_runs/files" / file).string(), lora["weight"], lora["expert"]});
+    }
+    return files;
+  }
+
+  bool is_turbo() const { return description_.value("turbo", false); }
 
   bool has(const std::string& name) const {
     return std::any_of(reference_->tensors().begin(), reference_->tensors().end(),
@@ -128,8 +143,10 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     request.operation = generate;
     request.video.size = Size{settings_["width"], settings_["height"]};
     request.video.num_frames = settings_["num_frames"].get<int64_t>();
-    request.sampling.steps = settings_["steps"].get<int>();
-    request.sampling.guidance_scale = settings_["guidance_scale"].get<double>();
+    if (!is_turbo()) {  // which knows both
+      request.sampling.steps = settings_["steps"].get<int>();
+      request.sampling.guidance_scale = settings_["guidance_scale"].get<double>();
+    }
     if (settings_.contains("guidance_scale_2") && !settings_["guidance_scale_2"].is_null()) {
       request.sampling.guidance_scale_2 = settings_["guidance_scale_2"].get<double>();
     }
