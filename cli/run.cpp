@@ -111,10 +111,11 @@ void run_action(const DecodeLatents& decode, const Display& display) {
   }
 }
 
-// "2.8 GB", "5.3 MB"
+// "2.8 GB", "5.3 MB": in the largest unit of which it is a tenth.
 std::string size_text(double bytes) {
-  constexpr double kLeastInGb = 1e8;
-  return bytes < kLeastInGb ? fmt::format("{:.1f} MB", bytes / 1e6) : fmt::format("{:.1f} GB", bytes / 1e9);
+  if (bytes >= 1e8) return fmt::format("{:.1f} GB", bytes / 1e9);
+  if (bytes >= 1e5) return fmt::format("{:.1f} MB", bytes / 1e6);
+  return fmt::format("{:.1f} kB", bytes / 1e3);
 }
 
 void print_list(const nlohmann::json& models) {

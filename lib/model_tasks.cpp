@@ -27,18 +27,33 @@ json memory_for(const ShowModel& task, const ModelInfo& model) {
   if (task.num_frames > 0) request.video.num_frames = task.num_frames;
   const Plan plan = make_plan(request, model);
   const MemoryPlan memory = plan_memory(model, plan, INT64_MAX);
-  return {{"size", to_string(plan.output_size)}, {"frames", plan.output_frames},
-          {"dtype", plan.dtype},                 {"peak", memory.peak()},
-          {"text", memory.text},                 {"sample", memory.sample},
+  return {{"size", to_string(plan.output_size)},
+          {"frames", plan.output_frames},
+          {"dtype", plan.dtype},
+          {"peak", memory.peak()},
+          {"text", memory.text},
+          {"sample", memory.sample},
           {"decode", memory.decode}};
 }
 
 json run(const ShowModel& task, const fs::path& built_in, Observer&) {
-  const ModelInfo model =
-      read_model_info(task.model, find_model(task.model, built_in, task.files), task.files);
-  json described = describe_model(model);
-  described["memory"] = memory_for(task, model);
-  return described;
+  const fs::path path = find_model(task.model, built_in, task.files);
+  try {
+    const ModelInfo model = read_model_info(task.model, path, task.files);
+    json described = describe_model(model);
+    described["memory"] = memory_for(task, model);
+    return described;
+  } catch (const Error& error) {
+    // A file whose companions are missing, where none was named, is still something.
+    ModelFiles none_named;
+    none_named.models_dir = task.files.models_dir;
+    const bool is_alone = fs::is_regular_file(path) && task.files == none_named;
+    if (error.kind() != ErrorKind::NotFound || !is_alone) throw;
+    json described = describe_file(task.model, path);
+    if (described.is_null()) throw;
+    described["notices"] = {error.what()};
+    return described;
+  }
 }
 
 json run(const VerifyModel& task, const fs::path& built_in, Observer& observer) {

@@ -72,10 +72,14 @@ std::string title_of(const ModelInfo& model) {
 std::string tools_of(KnownFrames known_frames) {
   const std::string tools = "extend, recut, blend, loop: ";
   switch (known_frames) {
-    case KnownFrames::ControlBranch: return tools + "known frames anywhere, as it was trained";
-    case KnownFrames::MaskChannels: return tools + "known frames by mask";
-    case KnownFrames::TokenTimesteps: return tools + "whole latent frames; trained for the first";
-    case KnownFrames::None: break;
+    case KnownFrames::ControlBranch:
+      return tools + "known frames anywhere, as it was trained";
+    case KnownFrames::MaskChannels:
+      return tools + "known frames by mask";
+    case KnownFrames::TokenTimesteps:
+      return tools + "whole latent frames; trained for the first";
+    case KnownFrames::None:
+      break;
   }
   return tools + "held to known frames, untrained";
 }
@@ -188,6 +192,12 @@ json list_models(const fs::path& built_in, const std::string& models_dir) {
       add(list, entry(folder.filename().string(), "directory", folder));
   }
   return list;
+}
+
+json describe_file(const std::string& name, const fs::path& file) {
+  json described = file_entry(name, file);
+  if (described.is_object()) described["parts"]["transformer"] = describe_part(file);
+  return described;
 }
 
 json describe_model(const ModelInfo& model) {

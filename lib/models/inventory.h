@@ -16,6 +16,10 @@ nlohmann::json list_models(const std::filesystem::path& built_in, const std::str
 // Family, parts with their sizes and types, defaults, operations, licence if the model tells it.
 nlohmann::json describe_model(const ModelInfo& model);
 
+// The same of a transformer's file alone, whose companions are not there: {name, path, kind,
+// family, bytes, parts}. Null where the file is no transformer.
+nlohmann::json describe_file(const std::string& name, const std::filesystem::path& file);
+
 // Bytes of all the weights below a directory, or of a file; of GGUF and packed ones as they are
 // stored.
 int64_t stored_bytes(const std::filesystem::path& part);

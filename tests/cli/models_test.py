@@ -53,6 +53,15 @@ def test_list_tells_small_sizes_in_megabytes(sora):
     assert not any(" 0.0 GB" in line for line in lines)
 
 
+def test_show_of_a_transformer_alone_says_what_it_is_and_what_is_missing(sora, tmp_path):
+    sora("models", "convert", MODEL, "alone.gguf", "--type", "q8_0")
+    told = show(sora, "alone.gguf")
+    assert told["parts"]["transformer"]["values_by_type"]["Q8_0"] > 0
+    assert len(told["notices"]) == 1 and "--text-encoder" in told["notices"][0] or "--vae" in told["notices"][0]
+    missing = sora("models", "show", "alone.gguf", "--vae", "none.safetensors", status=4).stderr
+    assert "none.safetensors" in missing
+
+
 def test_help_says_that_pull_takes_one_file_too(sora):
     assert "org/name/FILE" in sora("models", "--help").stdout
 
