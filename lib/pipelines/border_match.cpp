@@ -12,6 +12,9 @@ namespace {
 // Levels of 255 by which a pixel may differ from the border's and still be the same thing: above
 // the VAE's flicker, below what an object does that comes or goes.
 constexpr double kSameWithin = 20;
+// Levels of 255 that a VAE errs by at the most in what it drew itself; more beside an outline is a
+// trace of what was there.
+constexpr double kOwnError = 6;
 // Side of the square over which that is judged.
 constexpr int64_t kNeighbourhood = 5;
 // Frames over which what the drawing changes in things that stay the same is let in: a VAE flickers
@@ -93,7 +96,7 @@ BorderMatch::Border BorderMatch::border_at(int64_t frame, int64_t before,
   const at::Tensor missing_HWC = border.known_HWC - border.decoded_HWC;
   border.shift_3 = common_shift(missing_HWC);
   border.detail_HWC = missing_HWC - border.shift_3;
-  if (is_known(before)) {
+  if (reach_ == 0 && is_known(before)) {
     border.onward_HWC =
         extrapolate(read(before), border.known_HWC, static_cast<int64_t>(kOnwardFrames));
   }
@@ -104,7 +107,8 @@ BorderMatch::Correction BorderMatch::correction_at(const Border& border,
                                                    const at::Tensor& drawn_HWC,
                                                    double distance) const {
   Correction found;
-  found.motion = find_motion(border.decoded_HWC, drawn_HWC);
+  found.motion = reach_ > 0 ? no_motion(drawn_HWC.size(0), drawn_HWC.size(1))
+                            : find_motion(border.decoded_HWC, drawn_HWC);
   const at::Tensor carried_HWC = found.motion.carry(border.decoded_HWC);
   const at::Tensor drift_HWC = colour_drift(carried_HWC, drawn_HWC);
   found.like_HW1 = likeness(drawn_HWC + drift_HWC, carried_HWC);
@@ -115,6 +119,7 @@ BorderMatch::Correction BorderMatch::correction_at(const Border& border,
   const at::Tensor detail_HWC = found.motion.carry(border.detail_HWC) *
                                 at::where(found.motion.moved(), fresh, 1.0).unsqueeze(-1);
   found.missing_HWC = lasting * (detail_HWC + held * (carried_HWC - drawn_HWC - drift_HWC));
+  if (reach_ > 0) found.missing_HWC.clamp_(-kOwnError, kOwnError);
   found.colour_HWC = lasting * (border.shift_3 + drift_HWC);
   return found;
 }
@@ -126,8 +131,8 @@ at::Tensor BorderMatch::matched(const Drawn& drawn, const Border* after) const {
   const at::Tensor drawn_HWC = drawn.frame_HWC.to(at::kFloat);
   const double length = before && after ? static_cast<double>(after->frame - before->frame) : 0;
   // In a short gap the drawing still has its own middle.
-  double onward_frames = length > 0 ? std::min(kOnwardFrames, (length + 1) / 2) : kOnwardFrames;
-  if (reach_ > 0) onward_frames = std::min(onward_frames, static_cast<double>(reach_ + 1));
+  const double onward_frames =
+      length > 0 ? std::min(kOnwardFrames, (length + 1) / 2) : kOnwardFrames;
   const at::Tensor none = at::zeros({1}, at::kFloat);
   at::Tensor sum_HWC = none, total_HW1 = none, most_HW1 = none, colour_HWC = none;
   at::Tensor onward_HWC = none;

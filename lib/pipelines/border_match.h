@@ -10,8 +10,9 @@
 // gone on with, from which the drawing takes over little by little. Between two borders the one
 // goes over into the other.
 //
-// Where the known frames were drawn too, what is added dies away within a `reach`: it would be
-// known to the next window, whose corrections came on top of it, and so on.
+// Where the known frames were drawn too, only what stays in place is brought to them, and what is
+// added dies away within a `reach`: it would be known to the next window, whose corrections came on
+// top of it, and so on.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kChunk = 16;
 // Frames of a source next to drawn ones, which interpolation to the output's rate may look at.
 constexpr int64_t kSeenBeside = 2;
+// Frames over which a drawn window goes over from the one before it to its own.
+constexpr int64_t kJoinFrames = 7;
 
 // Progress of one window as progress of the whole clip.
 class WindowObserver : public Observer {
@@ -108,7 +110,7 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
     };
     // A clip without a source's own frames is matched to what was drawn before alone: one that begins from a picture stays
     // what diffusers makes of it.
-    BorderMatch match = plan_.layout.kept.empty() ? BorderMatch(drawn_before, take_drawn, reach_of(index))
+    BorderMatch match = plan_.layout.kept.empty() ? BorderMatch(drawn_before, take_drawn, kJoinFrames)
                                                   : BorderMatch(canvas, take_drawn);
     int64_t decoded = 0;
     const KeptMemory kept(model_.placement.kept_bytes);
@@ -159,12 +161,6 @@ Canvas ClipMaker::cut_window(const Window& window, const Reel& reel) const {
   Canvas canvas = canvas_.cut(window.frames, window.sees);
   keep_drawn(canvas, window, reel);
   return canvas;
-}
-
-int64_t ClipMaker::reach_of(size_t window) const {
-  const int64_t start = plan_.windows[window].draws.start;
-  const bool is_last = window + 1 == plan_.windows.size();
-  return std::max<int64_t>(1, (is_last ? plan_.windows[window].draws.stop : plan_.windows[window + 1].frames.start) - start);
 }
 
 at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer& observer) {

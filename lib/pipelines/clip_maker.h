@@ -41,8 +41,6 @@ class ClipMaker {
  private:
   at::Tensor sample(const Canvas& window, NoiseSource& noise, Observer& observer);
   Canvas cut_window(const Window& window, const Reel& reel) const;
-  // The frames from where this window draws that the next one does not see.
-  int64_t reach_of(size_t window) const;
   void hand_over(Reel& reel, int64_t& next, OutputShaper& shaper) const;
   void make_circle(const Making& making, OutputShaper& shaper, const TakeLatents& take_latents);
 

@@ -179,12 +179,6 @@ Motion search(const Motion& motion, int64_t reach, const Difference& difference)
   return found;
 }
 
-Motion still(int64_t height, int64_t width) {
-  const auto places = [](int64_t count) { return at::arange(count, at::kLong); };
-  return {places(height).view({-1, 1}).expand({height, width}).contiguous(),
-          places(width).view({1, -1}).expand({height, width}).contiguous()};
-}
-
 at::Tensor shrunk(const at::Tensor& picture_HWC, int64_t by) {
   return at::avg_pool2d(picture_HWC.permute({2, 0, 1}), by, by, 0, /*ceil_mode=*/true)
       .permute({1, 2, 0})
@@ -193,8 +187,14 @@ at::Tensor shrunk(const at::Tensor& picture_HWC, int64_t by) {
 
 }  // namespace
 
+Motion no_motion(int64_t height, int64_t width) {
+  const auto places = [](int64_t count) { return at::arange(count, at::kLong); };
+  return {places(height).view({-1, 1}).expand({height, width}).contiguous(),
+          places(width).view({1, -1}).expand({height, width}).contiguous()};
+}
+
 at::Tensor Motion::moved() const {
-  const Motion own = still(row_HW.size(0), row_HW.size(1));
+  const Motion own = no_motion(row_HW.size(0), row_HW.size(1));
   return row_HW.ne(own.row_HW).logical_or_(column_HW.ne(own.column_HW));
 }
 
@@ -202,7 +202,7 @@ Motion find_motion(const at::Tensor& from_HWC, const at::Tensor& to_HWC) {
   const int64_t height = to_HWC.size(0), width = to_HWC.size(1);
   const int64_t by = (std::max(height, width) + kSearchSide - 1) / kSearchSide;
   const at::Tensor small_from_HWC = shrunk(from_HWC, by), small_to_HWC = shrunk(to_HWC, by);
-  const Motion none = still(small_to_HWC.size(0), small_to_HWC.size(1));
+  const Motion none = no_motion(small_to_HWC.size(0), small_to_HWC.size(1));
   const Motion coarse =
       search(none, kReach, ShiftedDifference(small_from_HWC, small_to_HWC, kReach));
   if (by == 1) return coarse;
@@ -213,7 +213,7 @@ Motion find_motion(const at::Tensor& from_HWC, const at::Tensor& to_HWC) {
         .slice(0, 0, height)
         .slice(1, 0, width);
   };
-  const Motion own = still(height, width);
+  const Motion own = no_motion(height, width);
   const Motion start{own.row_HW + enlarged(coarse.row_HW - none.row_HW),
                      own.column_HW + enlarged(coarse.column_HW - none.column_HW)};
   const at::Tensor from = from_HWC.contiguous(), to = to_HWC.contiguous();
@@ -224,7 +224,7 @@ Motion find_motion(const at::Tensor& from_HWC, const at::Tensor& to_HWC) {
 std::vector<at::Tensor> extrapolate(const at::Tensor& before_HWC, const at::Tensor& last_HWC,
                                     int64_t count) {
   const int64_t height = last_HWC.size(0), width = last_HWC.size(1);
-  const Motion own = still(height, width), found = find_motion(before_HWC, last_HWC);
+  const Motion own = no_motion(height, width), found = find_motion(before_HWC, last_HWC);
   at::Tensor offset_HW2 =
       at::stack({found.row_HW - own.row_HW, found.column_HW - own.column_HW}, 2);
   std::vector<at::Tensor> pictures;
