@@ -45,12 +45,15 @@ class DeviceRun : public ::testing::Test {
     std::vector<Pictures> previews;
   };
 
-  static Made make(const Request& wish, const ModelInfo& model, at::Device device) {
+  Made make(const Request& wish, const ModelInfo& model, at::Device device) {
     Plan plan = make_plan(wish, model);
     plan.device = device;
     Observer observer;
     Made made;
-    Preview preview({.show = [&](const Pictures& pictures) { made.previews.push_back(pictures); }},
+    // A file is what the last look is always taken for.
+    Preview preview({.path = (folder_ / "preview.png").string(),
+                     .force = true,
+                     .show = [&](const Pictures& pictures) { made.previews.push_back(pictures); }},
                     make_previewer(model, plan, "no map is kept for it", ""), plan);
     ClipMaker maker(wish, model, plan, observer, &preview);
     std::vector<at::Tensor> chunks;
@@ -62,7 +65,7 @@ class DeviceRun : public ::testing::Test {
   }
 
   // Runs on both devices and expects the same.
-  static void expect_same(const Request& wish, const ModelInfo& model) {
+  void expect_same(const Request& wish, const ModelInfo& model) {
     reset_most_stand_in_bytes();
     const Made on_cpu = make(wish, model, at::kCPU),
                on_device = make(wish, model, stand_in_device());
