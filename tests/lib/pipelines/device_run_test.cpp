@@ -11,6 +11,8 @@
 #include "lib/pipelines/preview.h"
 #include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
+#include "tests/lib/pipelines/made_clip.h"
+#include "tests/relative_error.h"
 #include "tests/scratch_directory.h"
 #include "tests/stand_in_device.h"
 
@@ -20,10 +22,6 @@ namespace {
 const std::filesystem::path kData = SORA_TEST_DATA;
 const std::filesystem::path kNano = std::filesystem::path(SORA_SOURCE_DIR) / "models/nano";
 constexpr double kRelativeError = 1e-4;  // order of sums in f32, over a few steps
-
-double relative_error(const at::Tensor& value, const at::Tensor& wanted) {
-  return ((value - wanted).norm() / wanted.norm()).item<double>();
-}
 
 class DeviceRun : public ::testing::Test {
  protected:
@@ -56,11 +54,9 @@ class DeviceRun : public ::testing::Test {
                      .show = [&](const Pictures& pictures) { made.previews.push_back(pictures); }},
                     make_previewer(model, plan, "no map is kept for it", ""), plan);
     ClipMaker maker(wish, model, plan, observer, &preview);
-    std::vector<at::Tensor> chunks;
-    maker.make(
-        {.seed = plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
-        [&](size_t, const at::Tensor& latents) { made.latents = latents; });
-    made.frames = at::cat(chunks);
+    const MadeClip clip = make_clip(maker, plan.seed);
+    made.frames = clip.frames;
+    made.latents = clip.latents.back();
     return made;
   }
 

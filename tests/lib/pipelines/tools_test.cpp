@@ -11,6 +11,7 @@
 #include "lib/pipelines/clip_maker.h"
 #include "lib/pipelines/soundtrack.h"
 #include "tests/error_of.h"
+#include "tests/lib/pipelines/made_clip.h"
 #include "tests/scratch_directory.h"
 #include "tests/stand_in_device.h"
 
@@ -77,11 +78,9 @@ class ToolRun : public ::testing::Test {
     made.plan.device = test_device();
     Observer observer;
     ClipMaker maker(request, model, made.plan, observer);
-    std::vector<at::Tensor> chunks;
-    maker.make(
-        {.seed = made.plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
-        [&](size_t, const at::Tensor& latents) { made.latents.push_back(latents); });
-    made.frames = at::cat(chunks);
+    MadeClip clip = make_clip(maker, made.plan.seed);
+    made.frames = std::move(clip.frames);
+    made.latents = std::move(clip.latents);
     return made;
   }
 

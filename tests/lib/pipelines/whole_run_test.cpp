@@ -16,6 +16,8 @@
 #include "lib/models/registry.h"
 #include "lib/pipelines/clip_maker.h"
 #include "lib/tensor_io/safetensors.h"
+#include "tests/lib/pipelines/made_clip.h"
+#include "tests/relative_error.h"
 #include "tests/stand_in_device.h"
 
 namespace sora {
@@ -47,11 +49,6 @@ std::vector<Case> all_cases() {
   }
   std::sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) { return a.run < b.run; });
   return cases;
-}
-
-double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
-  const at::Tensor difference = actual.to(at::kDouble) - expected.to(at::kDouble);
-  return (difference.norm() / expected.to(at::kDouble).norm()).item<double>();
 }
 
 struct Made {
@@ -162,13 +159,8 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     const Plan plan = plan_of(wish);
     Observer observer;
     ClipMaker maker(wish, model_, plan, observer);
-    Made made;
-    std::vector<at::Tensor> chunks;
-    maker.make(
-        {.seed = plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
-        [&](size_t, const at::Tensor& latents) { made.latents = latents; });
-    made.frames = at::cat(chunks);
-    return made;
+    const MadeClip clip = make_clip(maker, plan.seed);
+    return {clip.latents.back(), clip.frames};
   }
 
   // Of the run's latents from the reference's in f32.

@@ -10,6 +10,7 @@
 #include "lib/core/json_file.h"
 #include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
+#include "tests/relative_error.h"
 #include "tests/stand_in_device.h"
 #include "tests/scratch_directory.h"
 
@@ -20,11 +21,6 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 const fs::path kData = fs::path(SORA_TEST_DATA) / "umt5";
-
-double relative_error(const at::Tensor& found, const at::Tensor& wanted) {
-  const at::Tensor difference = found.to(at::kDouble) - wanted.to(at::kDouble);
-  return (difference.norm() / wanted.to(at::kDouble).norm()).item<double>();
-}
 
 struct Case {
   std::vector<std::vector<int64_t>> ids;  // real tokens only

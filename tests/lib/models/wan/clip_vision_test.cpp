@@ -12,6 +12,7 @@
 #include "lib/core/json_file.h"
 #include "lib/tensor_io/checkpoint.h"
 #include "tests/error_of.h"
+#include "tests/relative_error.h"
 #include "tests/stand_in_device.h"
 
 namespace sora {
@@ -28,12 +29,6 @@ ClipVision open_model(const fs::path& directory, at::ScalarType dtype) {
                    weights);
   weights.check_all_used();
   return model;
-}
-
-double relative_error(const at::Tensor& value, const at::Tensor& reference) {
-  const at::Tensor wanted = reference.to(at::kDouble);
-  return ((value.to(at::kDouble) - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
-      .item<double>();
 }
 
 class ClipVisionParity : public testing::TestWithParam<const char*> {

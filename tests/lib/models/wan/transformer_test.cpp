@@ -15,6 +15,7 @@
 #include "lib/tensor_io/checkpoint.h"
 #include "lib/nn/tensor_memory.h"
 #include "tests/error_of.h"
+#include "tests/relative_error.h"
 #include "tests/stand_in_device.h"
 
 namespace sora {
@@ -74,13 +75,6 @@ struct Case {
   nlohmann::json description;
   fs::path model;
 };
-
-// Root mean square of the difference over that of the reference, as the fixtures measure bf16.
-double relative_error(const at::Tensor& value, const at::Tensor& reference) {
-  const at::Tensor wanted = reference.to(at::kDouble);
-  return ((value.to(at::kDouble) - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
-      .item<double>();
-}
 
 std::vector<std::string> case_names() {
   std::vector<std::string> names;

@@ -12,6 +12,7 @@
 #include "lib/core/json_file.h"
 #include "lib/models/wan/vae.h"
 #include "lib/tensor_io/checkpoint.h"
+#include "tests/relative_error.h"
 #include "tests/stand_in_device.h"
 
 namespace sora {
@@ -63,13 +64,6 @@ inline at::Tensor decode_all(const WanVae& vae, const at::Tensor& latents) {
 inline double greatest_difference(const at::Tensor& found, const at::Tensor& wanted) {
   TORCH_CHECK(found.sizes() == wanted.sizes(), found.sizes(), " is not ", wanted.sizes());
   return (found.to(at::kDouble) - wanted.to(at::kDouble)).abs().max().item<double>();
-}
-
-// Root mean square of the difference over that of the reference, as the fixtures measure bf16.
-inline double relative_error(const at::Tensor& found, const at::Tensor& wanted) {
-  TORCH_CHECK(found.sizes() == wanted.sizes(), found.sizes(), " is not ", wanted.sizes());
-  const at::Tensor reference = wanted.to(at::kDouble);
-  return ((found.to(at::kDouble) - reference).norm() / reference.norm()).item<double>();
 }
 
 }  // namespace sora

@@ -15,6 +15,7 @@
 #include "lib/models/wan/transformer.h"
 #include "lib/models/wan/vae.h"
 #include "tests/error_of.h"
+#include "tests/relative_error.h"
 #include "tests/stand_in_device.h"
 
 namespace sora {
@@ -27,11 +28,6 @@ using ::testing::HasSubstr;
 const fs::path kForms = fs::path(SORA_TEST_DATA) / "weights";
 const fs::path kTransformers = fs::path(SORA_TEST_DATA) / "transformer";
 constexpr double kSameArithmetic = 1e-5;  // ours and torch's order of sums in f32
-
-double relative_error(const at::Tensor& value, const at::Tensor& reference) {
-  const at::Tensor wanted = reference.to(at::kDouble);
-  return ((value.to(at::kDouble) - wanted).norm() / wanted.norm()).item<double>();
-}
 
 WanTransformer open_transformer(const fs::path& path,
                                 const std::shared_ptr<const TensorChanges>& changes = nullptr) {
