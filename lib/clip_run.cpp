@@ -144,8 +144,8 @@ ClipResult ClipRun::make_variation(int index) {
   result.manifest = to_json(manifest_);
 
   const WriterOptions options = writer_options(index, result.manifest);
-  std::optional<VideoWriter>
-      writer;  // before any work, so that what cannot be written fails at once
+  // Before any work, so that what cannot be written fails at once.
+  std::optional<VideoWriter> writer;
   if (terms_.writes) writer.emplace(options);
   if (!maker_) maker_.emplace(request_, model_, plan_, observer_, preview_);
   draw(index, result, options.path, writer ? &*writer : nullptr);
@@ -193,7 +193,7 @@ void ClipRun::draw(int index, const ClipResult& result, const std::string& path,
       latents.emplace_back(has_one_window ? "latents" : fmt::format("latents.{}", window), tensor);
     }
   };
-  OutputMarks marks(request_.output.watermark, plan_.output_size, result.manifest.dump());
+  OutputMarks marks(request_.output.watermark, plan_.output_size, metadata.at("manifest"));
   const auto take_frames = [&](const at::Tensor& frames) {
     image_policy_.check_frames(frames);
     if (writer != nullptr) writer->write(marks(frames));
@@ -210,4 +210,5 @@ void ClipRun::draw(int index, const ClipResult& result, const std::string& path,
     if (writer != nullptr) writer->finish();
   });
 }
+
 }  // namespace sora

@@ -62,6 +62,13 @@ void keep_drawn(Canvas& canvas, const Window& window, const Reel& reel) {
   for (const Stretch& drawn : reel.stretches(seen)) canvas.keep(reel.read(drawn), drawn.start - window.frames.start);
 }
 
+// The window's canvas as if nothing were known but those.
+Canvas only_drawn(const Canvas& canvas, const Window& window, const Reel& reel) {
+  Canvas drawn(canvas.size(), canvas.num_frames(), canvas.prompts());
+  keep_drawn(drawn, window, reel);
+  return drawn;
+}
+
 }  // namespace
 
 ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer,
@@ -92,8 +99,6 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
     const bool is_last_window = index + 1 == plan_.windows.size();
     WindowObserver observer(observer_, index, plan_.windows.size());
     const Canvas canvas = cut_window(window, reel);
-    Canvas drawn_before(canvas.size(), canvas.num_frames(), canvas.prompts());
-    keep_drawn(drawn_before, window, reel);
     const at::Tensor latents = making.known_latents_1CFHW.defined()
                                    ? making.known_latents_1CFHW
                                    : sample(canvas, noise, plan_.windows.size() == 1 ? observer_ : observer);
@@ -110,8 +115,9 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
     };
     // A clip without a source's own frames is matched to what was drawn before alone: one that begins from a picture stays
     // what diffusers makes of it.
-    BorderMatch match = plan_.layout.kept.empty() ? BorderMatch(drawn_before, take_drawn, kJoinFrames)
-                                                  : BorderMatch(canvas, take_drawn);
+    const bool has_own_frames = !plan_.layout.kept.empty();
+    const Canvas beside = has_own_frames ? canvas : only_drawn(canvas, window, reel);
+    BorderMatch match(beside, take_drawn, has_own_frames ? 0 : kJoinFrames);
     int64_t decoded = 0;
     const KeptMemory kept(model_.placement.kept_bytes);
     decode(*decoder_, latents, [&](const at::Tensor& frames_FHWC) {

@@ -17,10 +17,8 @@ struct Motion {
   at::Tensor carry(const at::Tensor& picture_HWC) const { return picture_HWC.index({row_HW, column_HW}); }
 };
 
-// All stays where it is.
-Motion no_motion(int64_t height, int64_t width);
-
 Motion find_motion(const at::Tensor& from_HWC, const at::Tensor& to_HWC);
+Motion no_motion(int64_t height, int64_t width);  // all stays where it is
 
 // The `count` pictures that follow on `last_HWC` if everything goes on as it went from `before_HWC` to it; f32 in levels of 255.
 std::vector<at::Tensor> extrapolate(const at::Tensor& before_HWC, const at::Tensor& last_HWC, int64_t count);
