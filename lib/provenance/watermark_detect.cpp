@@ -1,5 +1,6 @@
 // Adds up the normalised details of frames (luma_details.h): what moves averages out, the pattern
-// stays; or takes their differences, in which what stands still cancels.
+// stays; or takes their differences, in which what stands still cancels; or takes away the picture
+// that moves as a whole first.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "lib/provenance/watermark.h"
 #include "lib/provenance/watermark_code.h"
 #include "lib/provenance/watermark_frames.h"
+#include "lib/provenance/watermark_motion.h"
 #include "lib/provenance/watermark_search.h"
 
 namespace sora {
@@ -32,6 +34,24 @@ class Reader {
     if (log2_chance > WatermarkDetector::kMaxLog2Chance) return false;
     reading = WatermarkReading{decoded->payload, log2_chance, fit.scale.x, fit.scale.y};
     return true;
+  }
+
+  bool read_at_plain_scales(const std::vector<WatermarkSearch>& searches) {
+    for (const double scale : kPlainScales) {
+      for (const WatermarkSearch& search : searches) {
+        if (read(search, search.fit({scale, scale}))) return true;
+      }
+    }
+    return false;
+  }
+
+  bool read_anywhere(const std::vector<WatermarkSearch>& searches) {
+    for (const WatermarkSearch& search : searches) {
+      for (const PilotFit& fit : search.search()) {
+        if (read(search, fit)) return true;
+      }
+    }
+    return false;
   }
 
   std::optional<WatermarkReading> reading;
@@ -72,18 +92,14 @@ std::optional<WatermarkReading> WatermarkDetector::read(bool also_search) const 
   for (std::vector<float>& weights : frame_weights(details_HW_))
     searches.emplace_back(pattern, details_HW_, std::move(weights));
   Reader reader;
-  for (const double scale : kPlainScales) {
-    for (const WatermarkSearch& search : searches) {
-      if (reader.read(search, search.fit({scale, scale}))) return reader.reading;
-    }
-  }
-  if (!also_search) return std::nullopt;
-  for (const WatermarkSearch& search : searches) {
-    for (const PilotFit& fit : search.search()) {
-      if (reader.read(search, fit)) return reader.reading;
-    }
-  }
-  return std::nullopt;
+  if (reader.read_at_plain_scales(searches)) return reader.reading;
+  const std::vector<at::Tensor> rest_HW = without_moving_picture(details_HW_);
+  std::vector<WatermarkSearch> of_rest;
+  if (!rest_HW.empty())
+    of_rest.emplace_back(pattern, rest_HW, std::vector<float>(rest_HW.size(), 1.0f));
+  if (reader.read_at_plain_scales(of_rest)) return reader.reading;
+  if (also_search && !reader.read_anywhere(of_rest)) reader.read_anywhere(searches);
+  return reader.reading;
 }
 
 std::optional<WatermarkReading> read_watermark(const std::string& path, const Observer& observer) {

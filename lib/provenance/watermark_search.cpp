@@ -64,6 +64,12 @@ void whiten(const WatermarkPattern& pattern, std::vector<Complex>& values) {
   }
 }
 
+double root_mean_square(const std::vector<Complex>& values) {
+  double power = 0;
+  for (const Complex& value : values) power += std::norm(value);
+  return std::sqrt(power / static_cast<double>(values.size())) + 1e-12;
+}
+
 // Holds all chips to the median of their sizes at `fit`. The embedder brings those that it can just
 // to the right side of zero, while what lies far out is the picture's and says as much about its
 // own contrast as about the code.
@@ -207,9 +213,9 @@ WatermarkSearch::Coefficients WatermarkSearch::weighted_by_pilot(const PilotFit&
     const Coefficients values = coefficients(frame.to(at::kFloat), fit.scale);
     Coefficients whitened = values;
     whiten(pattern_, whitened);
-    const auto weight =
-        static_cast<float>(kLeastFrameWeight + std::max(agreement(whitened, fit), 0.0));
-    for (size_t i = 0; i < values.size(); ++i) total[i] += weight * values[i];
+    const double weight = kLeastFrameWeight + std::max(agreement(whitened, fit), 0.0);
+    const auto scale = static_cast<float>(weight / root_mean_square(values));
+    for (size_t i = 0; i < values.size(); ++i) total[i] += scale * values[i];
   }
   whiten(pattern_, total);
   return total;

@@ -10,21 +10,13 @@
 #include "lib/provenance/visible_mark.h"
 #include "lib/provenance/watermark_code.h"
 #include "lib/provenance/watermark_pattern.h"
+#include "tests/lib/provenance/watermark_clips.h"
 #include "tests/scratch_directory.h"
 
 namespace sora {
 namespace {
 
 constexpr uint64_t kPayload = 0x0123456789ABCDEF;
-
-// In 0 to 1, f64.
-at::Tensor uniform(at::IntArrayRef shape, unsigned seed) {
-  std::mt19937 random(seed);
-  at::Tensor values = at::empty(shape, at::kDouble);
-  for (int64_t i = 0; i < values.numel(); ++i)
-    values.mutable_data_ptr<double>()[i] = static_cast<double>(random()) / 4294967296.0;
-  return values;
-}
 
 // [H,W] or [F,H,W] in levels of 255 -> u8 [F,H,W,3].
 at::Tensor grey(const at::Tensor& pictures, int64_t num_frames) {
@@ -112,14 +104,17 @@ TEST(Watermark, IsFaintAndReadBack) {
   EXPECT_FALSE(read(frames));
 }
 
-// One texture that stands still, of blobs as large as the pattern's waves.
-at::Tensor still_clip(int64_t num_frames) {
+// One texture of blobs as large as the pattern's waves, moved on by so many pixels a frame; its
+// values lie `contrast` apart before they are averaged over a blob.
+at::Tensor blob_clip(int64_t num_frames, double contrast = 250, int64_t right = 0,
+                     int64_t down = 0) {
   constexpr int64_t kHeight = 288, kWidth = 480, kBlob = 9;
-  const at::Tensor noise =
-      (uniform({1, 1, kHeight + 2 * kBlob, kWidth + 2 * kBlob}, 3) - 0.5).to(at::kFloat);
-  const at::Tensor blobs = at::avg_pool2d(noise, {kBlob, kBlob}, {1, 1});
-  const at::Tensor picture = blobs[0][0].narrow(0, 0, kHeight).narrow(1, 0, kWidth) * 250 + 128;
-  return grey(picture, num_frames);
+  const at::Tensor wide =
+      blobs(kHeight + down * num_frames, kWidth + right * num_frames, kBlob) * contrast + 128;
+  std::vector<at::Tensor> frames;
+  for (int64_t t = 0; t < num_frames; ++t)
+    frames.push_back(wide.narrow(0, down * t, kHeight).narrow(1, right * t, kWidth));
+  return grey(at::stack(frames), num_frames);
 }
 
 std::optional<WatermarkReading> read_compressed(const at::Tensor& frames) {
@@ -138,7 +133,7 @@ std::optional<WatermarkReading> read_compressed(const at::Tensor& frames) {
 
 // The same pattern added without a look at the picture is the control: the picture drowns it.
 TEST(Watermark, IsReadAtCrf28FromABusyPictureThatStandsStill) {
-  const at::Tensor frames = still_clip(8);
+  const at::Tensor frames = blob_clip(8);
   const at::Tensor marked = WatermarkEmbedder(kPayload)(frames);
   EXPECT_GE(psnr(frames, marked), 43);
   const auto reading = read_compressed(marked);
@@ -161,19 +156,31 @@ TEST(Watermark, IsReadAtCrf28FromABusyPictureThatStandsStill) {
 // The texture outweighs a pattern that stays; in the difference of frames it cancels, also at half
 // size.
 TEST(Watermark, IsReadFromAPictureThatStandsStillWhereItsSignChanges) {
-  const at::Tensor frames = still_clip(24);
+  const at::Tensor frames = blob_clip(24);
   const at::Tensor marked = WatermarkEmbedder(kPayload)(frames);
   EXPECT_GE(psnr(frames, marked), 43);
   const at::Tensor planes = marked.select(3, 1).unsqueeze(1).to(at::kFloat);
-  const at::Tensor half = at::avg_pool2d(planes, {2, 2}).select(1, 0);
-  const auto reading = read_compressed(grey(half, 24));
+  const at::Tensor half = grey(at::avg_pool2d(planes, {2, 2}).select(1, 0), 24);
+  const auto reading = read_compressed(half);
   ASSERT_TRUE(reading);
   EXPECT_EQ(reading->payload, kPayload);
-  EXPECT_FALSE(read_compressed(grey(half.narrow(0, 8, 8), 8))) << "frames of one sign alone";
+  EXPECT_FALSE(read_compressed(half.narrow(0, 8, 8))) << "frames of one sign alone";
 
   const at::Tensor change = marked.select(3, 1).to(at::kFloat) - frames.select(3, 1).to(at::kFloat);
   EXPECT_LT((change[12] * change[20]).mean().item<double>(), -2);
   EXPECT_LT(change[16].square().mean().item<double>(), change[18].square().mean().item<double>());
+}
+
+// In the sum of frames the texture outweighs the pattern by far; it moves as a whole, and is taken
+// away.
+TEST(Watermark, IsReadAtCrf28FromABusyPictureThatMoves) {
+  const at::Tensor frames = blob_clip(24, 700, 2, 1);
+  const at::Tensor marked = WatermarkEmbedder(kPayload)(frames);
+  EXPECT_GE(psnr(frames, marked), 43);
+  const auto reading = read_compressed(marked);
+  ASSERT_TRUE(reading);
+  EXPECT_EQ(reading->payload, kPayload);
+  EXPECT_FALSE(read_compressed(frames));
 }
 
 // The pattern is planned along the clip, not by how its frames are handed over.
