@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "lib/media/video_reader.h"
 #include "lib/provenance/luma_details.h"
@@ -23,14 +24,18 @@ constexpr int64_t kFramesRead = 16;  // at a time
 constexpr double kPlainScales[] = {1,       2,    0.5,    1.5,
                                    2.0 / 3, 0.75, 4.0 / 3};  // tried before the search over scales
 
-// Reads codes at one fit after another, and counts them: each try is one more chance to be wrong.
+// Reads codes at one fit after another. Each try is one more chance to be wrong, so the bound on
+// chance is that of one times the most that there may be.
 class Reader {
  public:
+  // `num_searches` at most, each read at every plain scale and at the best fits of all.
+  explicit Reader(size_t num_searches)
+      : log2_tries_(std::log2(num_searches * (std::size(kPlainScales) + WatermarkSearch::kFits))) {}
+
   bool read(const WatermarkSearch& search, const PilotFit& fit) {
-    ++tries_;
     const auto decoded = decode_watermark(search.values(fit));
     if (!decoded) return false;
-    const double log2_chance = decoded->log2_chance + std::log2(tries_);
+    const double log2_chance = decoded->log2_chance + log2_tries_;
     if (log2_chance > WatermarkDetector::kMaxLog2Chance) return false;
     reading = WatermarkReading{decoded->payload, log2_chance, fit.scale.x, fit.scale.y};
     return true;
@@ -57,7 +62,7 @@ class Reader {
   std::optional<WatermarkReading> reading;
 
  private:
-  double tries_ = 0;
+  double log2_tries_;
 };
 
 }  // namespace
@@ -91,7 +96,7 @@ std::optional<WatermarkReading> WatermarkDetector::read(bool also_search) const 
   std::vector<WatermarkSearch> searches;
   for (std::vector<float>& weights : frame_weights(details_HW_))
     searches.emplace_back(pattern, details_HW_, std::move(weights));
-  Reader reader;
+  Reader reader(searches.size() + 1);
   if (reader.read_at_plain_scales(searches)) return reader.reading;
   const std::vector<at::Tensor> rest_HW = without_moving_picture(details_HW_);
   std::vector<WatermarkSearch> of_rest;

@@ -22,8 +22,7 @@ constexpr float kGreatestMagnitude =
 constexpr int64_t kSearchSide =
     512;  // pixels at the marked scale that the search over scales looks at
 constexpr double kLeastScale = 0.4, kGreatestScale = 2.5, kScaleStep = 1.008;
-constexpr size_t kCandidates = 6;  // that are refined
-constexpr int kWeightRadius = 3;   // over which chips' weights are made alike
+constexpr int kWeightRadius = 3;  // over which chips' weights are made alike
 constexpr double kLeastChipWeight = 0.1;
 constexpr double kLeastFrameWeight = 0.7;  // beside the pilot's agreement in standard deviations
 
@@ -179,7 +178,7 @@ std::vector<PilotFit> WatermarkSearch::search() const {
     fits.push_back(fit(middle(static_cast<int64_t>(kSearchSide / scale)), {scale, scale}));
   const auto better = [](const PilotFit& a, const PilotFit& b) { return a.peak > b.peak; };
   std::sort(fits.begin(), fits.end(), better);
-  fits.resize(std::min(fits.size(), kCandidates));
+  fits.resize(std::min(fits.size(), kFits));
   const int64_t whole = std::max(sum_HW_.size(0), sum_HW_.size(1));
   for (PilotFit& candidate : fits) {
     for (auto side = static_cast<int64_t>(kSearchSide / candidate.scale.x);; side *= 2) {

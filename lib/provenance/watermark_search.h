@@ -28,6 +28,8 @@ struct PilotFit {
 
 class WatermarkSearch {
  public:
+  static constexpr size_t kFits = 6;  // that search() returns
+
   // `details_HW` int8 of each frame, all of one size, mean about 0; frames are added up by
   // `weights`, one a frame (watermark_frames.h). All 1: values() weighs them anew.
   WatermarkSearch(const WatermarkPattern& pattern, const std::vector<at::Tensor>& details_HW,
@@ -35,8 +37,8 @@ class WatermarkSearch {
 
   // Of the whole picture at one scale, all frames alike.
   PilotFit fit(const WatermarkScale& scale) const { return fit(sum_HW_, scale); }
-  // The best fits over all scales from about 0.4 to 2.5, each at its best scale near by; the best
-  // first.
+  // The kFits best fits over all scales from about 0.4 to 2.5, each at its best scale near by; the
+  // best first.
   std::vector<PilotFit> search() const;
   // The soft values of the codeword's bits. Frames count by how well the pilot is seen in them at
   // `fit`, chips by how well pilots of their radius are.
