@@ -36,6 +36,14 @@ def ffmpeg(*arguments):
     subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, arguments)], check=True, env=quiet)
 
 
+def gradients(seed, num_colours, speed, grain):
+    """ffmpeg's source with colours of this seed (its own ones are others each time) and grain of so many levels."""
+    colours = random.Random(seed)
+    chosen = "".join(f":c{i}=0x{colours.randrange(1 << 24):06x}" for i in range(num_colours))
+    # Left to itself the noise filter takes the source's floats for whole numbers.
+    return f"gradients=s=480x288:r=16:seed={seed}:n={num_colours}:speed={speed}{chosen},format=yuv444p,noise=alls={grain}:allf=t"
+
+
 def sources(videos):
     """Names and ffmpeg arguments of lossless clips, NUM_FRAMES at 16 a second."""
     clips = {}
@@ -57,17 +65,17 @@ def sources(videos):
     lavfi = {
         "mandelbrot": "mandelbrot=s=480x288:r=16",
         "test card": "testsrc2=s=480x288:r=16",
-        "cells": "cellauto=s=480x288:r=16",
-        "life": "life=s=240x144:r=16:mold=10:life_color=yellow:death_color=blue,scale=480:288",
-        "grainy gradient": "gradients=s=480x288:r=16:speed=0.02,noise=alls=6:allf=t",
-        "smooth gradient": "gradients=s=480x288:r=16:speed=0.001:c0=0x203040:c1=0x8090a0",
+        "cells": "cellauto=s=480x288:r=16:seed=1",
+        "life": "life=s=240x144:r=16:seed=1:mold=10:life_color=yellow:death_color=blue,scale=480:288",
+        "grainy gradient": gradients(0, 2, 0.02, 6),
+        "smooth gradient": "gradients=s=480x288:r=16:seed=1:speed=0.001:c0=0x203040:c1=0x8090a0",
         "flat, bright": "color=c=white:s=480x288:r=16,drawbox=x='50+128*t':y=100:w=60:h=60:c=0x3050a0:t=fill",
         "flat, colours": "color=c=0x87ceeb:s=480x288:r=16,drawbox=y=180:w=480:h=108:c=green:t=fill,"
         "drawbox=x='50+128*t':y=100:w=40:h=40:c=red:t=fill",
         "flat, dark": "color=c=0x101014:s=480x288:r=16,drawbox=x='400-100*t':y=60:w=80:h=50:c=0xc0a020:t=fill",
     }
-    for i, seed in enumerate(range(1, 13)):
-        lavfi[f"gradients {i + 1}"] = f"gradients=s=480x288:r=16:seed={seed}:n={2 + i % 6}:speed=0.0{1 + i % 9},noise=alls={i % 9}:allf=t"
+    for i in range(12):
+        lavfi[f"gradients {i + 1}"] = gradients(i + 1, 2 + i % 6, (1 + i % 9) / 100, i % 9)
     return clips | {name: ["-f", "lavfi", "-i", source] for name, source in lavfi.items()}
 
 
