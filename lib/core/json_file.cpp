@@ -52,6 +52,53 @@ bool mentions_python_number(std::string_view text) {
   return false;
 }
 
+// Looks at depth and number of the values before anything is kept of them, in time that grows with the text
+// alone.
+class Limits final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  Limits(const std::string& description, size_t num_bytes) : description_(description), num_bytes_(num_bytes) {}
+
+  bool null() override { return count(); }
+  bool boolean(bool) override { return count(); }
+  bool number_integer(number_integer_t) override { return count(); }
+  bool number_unsigned(number_unsigned_t) override { return count(); }
+  bool number_float(number_float_t, const string_t&) override { return count(); }
+  bool string(string_t&) override { return count(); }
+  bool binary(binary_t&) override { return count(); }
+  bool key(string_t&) override { return true; }
+  bool start_object(size_t) override { return enter(); }
+  bool start_array(size_t) override { return enter(); }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+  bool parse_error(size_t, const std::string&, const nlohmann::json::exception& error) override {
+    const auto* syntax = dynamic_cast<const nlohmann::json::parse_error*>(&error);
+    if (!syntax)
+      fail(ErrorKind::Input, "{}: holds a number that JSON readers cannot represent", description_);
+    fail(ErrorKind::Input, "{}: is not valid JSON at byte {} of {}", description_, syntax->byte, num_bytes_);
+  }
+
+ private:
+  bool count() {
+    if (++num_values_ > kMaxJsonValues)
+      fail(ErrorKind::Input, "{}: JSON has more than {} values", description_, kMaxJsonValues);
+    return true;
+  }
+  bool enter() {
+    if (++depth_ > kMaxJsonDepth)
+      fail(ErrorKind::Input, "{}: JSON nests deeper than {} levels", description_, kMaxJsonDepth);
+    return count();
+  }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+
+  const std::string& description_;
+  size_t num_bytes_;
+  int64_t num_values_ = 0;
+  int depth_ = 0;
+};
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -105,12 +152,6 @@ nlohmann::json parse_json(std::string_view text, const std::string& description)
          "{}: is a git-lfs pointer, not the file itself; run `git lfs pull` in its repository",
          description);
   }
-  const auto limit_depth = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
-    if (depth > kMaxJsonDepth) {
-      fail(ErrorKind::Input, "{}: JSON nests deeper than {} levels", description, kMaxJsonDepth);
-    }
-    return true;
-  };
   // The parser takes a zero byte for the end, and whatever stands behind it would go unseen.
   if (const size_t zero = text.find('\0'); zero != text.npos) {
     fail(ErrorKind::Input, "{}: is not valid JSON at byte {} of {}", description, zero + 1,
@@ -118,14 +159,9 @@ nlohmann::json parse_json(std::string_view text, const std::string& description)
   }
   std::string quoted;
   if (mentions_python_number(text)) text = quoted = quote_python_numbers(text);
-  try {
-    return nlohmann::json::parse(text, limit_depth);
-  } catch (const nlohmann::json::parse_error& error) {
-    fail(ErrorKind::Input, "{}: is not valid JSON at byte {} of {}", description, error.byte,
-         text.size());
-  } catch (const nlohmann::json::exception&) {
-    fail(ErrorKind::Input, "{}: holds a number that JSON readers cannot represent", description);
-  }
+  Limits limits(description, text.size());
+  nlohmann::json::sax_parse(text, &limits);
+  return nlohmann::json::parse(text);
 }
 
 nlohmann::json read_json_file(const std::filesystem::path& path) {

@@ -10,7 +10,9 @@
 
 namespace sora {
 
-inline constexpr int64_t kMaxJsonBytes = 64 << 20;
+// The largest that is known is the tokenizer.json of UMT5-XXL: 17 MB, 770,000 values.
+inline constexpr int64_t kMaxJsonBytes = 20 << 20;
+inline constexpr int64_t kMaxJsonValues = 2'000'000;
 inline constexpr int kMaxJsonDepth = 64;
 
 // The bytes of a regular file. Throws Error(NotFound) where there is none, Error(Io) where it
@@ -18,7 +20,7 @@ inline constexpr int kMaxJsonDepth = 64;
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes = kMaxJsonBytes);
 
 // Throws Error(Input) saying where the text stops being JSON, or that it nests deeper than
-// kMaxJsonDepth. `description` names the text in the message, usually a path. NaN, Infinity and
+// kMaxJsonDepth or has more than kMaxJsonValues. `description` names the text in the message, usually a path. NaN, Infinity and
 // -Infinity, which Python writes, are read as strings of that spelling.
 nlohmann::json parse_json(std::string_view text, const std::string& description);
 

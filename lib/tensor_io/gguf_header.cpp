@@ -14,6 +14,9 @@ namespace {
 constexpr uint32_t kMaxDims = 5;
 constexpr uint64_t kMaxNameBytes = 1 << 16;
 constexpr uint64_t kMaxStringBytes = 1 << 26;
+constexpr uint64_t kMaxHeaderBytes = 1 << 27;
+constexpr uint64_t kMaxNames = 200'000;            // of keys and tensors; the largest Wan models have 2,000
+constexpr uint64_t kMaxListedValues = 2'000'000;  // in all lists together; UMT5-XXL's tokenizer has 770,000
 constexpr int64_t kMaxAlignment = 1 << 16;
 constexpr int64_t kDefaultAlignment = 32;
 const std::string kAlignmentKey = "general.alignment";
@@ -56,7 +59,6 @@ class Reader {
   }
 
   size_t position() const { return position_; }
-  size_t left() const { return file_.size() - position_; }
 
   template <typename T>
   T number() {
@@ -74,11 +76,14 @@ class Reader {
     return std::string(bytes);
   }
 
-  // Of things that take at least `least_bytes` each: what cannot fit is not allocated for.
-  uint64_t count(uint64_t least_bytes, const char* what) {
+  // Of things that take at least `least_bytes` each: what cannot fit is not allocated for. `budget` is how many
+  // there may be, and is reduced by them.
+  uint64_t count(uint64_t least_bytes, uint64_t& budget, const char* what) {
     const auto number_of = number<uint64_t>();
-    if (number_of > left() / least_bytes)
+    if (number_of > (file_.size() - position_) / least_bytes)
       refuse("announces {} {}, which the file has no room for", number_of, what);
+    if (number_of > budget) refuse("announces {} {}, of which at most {} are read", number_of, what, budget);
+    budget -= number_of;
     return number_of;
   }
 
@@ -86,8 +91,9 @@ class Reader {
 
  private:
   std::string_view take(uint64_t size) {
-    if (size > left())
+    if (size > file_.size() - position_)
       refuse("is truncated at byte {}; download or copy the file again", position_);
+    if (size > kMaxHeaderBytes - position_) refuse("has more than {} bytes", kMaxHeaderBytes);
     const std::string_view taken = file_.substr(position_, size);
     position_ += size;
     return taken;
@@ -130,7 +136,7 @@ class Reader {
   GgufValue array() {
     const auto type = number<uint32_t>();
     const uint64_t bytes_each = least_bytes(type);
-    const uint64_t length = count(bytes_each, "values of a list");
+    const uint64_t length = count(bytes_each, listed_values_left_, "values of a list");
     if (type == kString) {
       std::vector<std::string> texts;
       for (uint64_t i = 0; i < length; ++i) texts.push_back(text(kMaxNameBytes));
@@ -175,6 +181,7 @@ class Reader {
   std::string_view file_;
   const std::string& description_;
   size_t position_ = 0;
+  uint64_t listed_values_left_ = kMaxListedValues;
 };
 
 // Whether a tensor's strides fit in 63 bits; in one without values they are those of its other
@@ -317,8 +324,9 @@ GgufHeader parse_gguf_header(std::string_view file, const std::string& descripti
         version == 0x02000000 || version == 0x03000000 ? " (the file is big-endian)" : "");
   }
   GgufHeader header;
-  const uint64_t num_tensors = reader.count(kLeastTensorBytes, "tensors");
-  const uint64_t num_values = reader.count(kLeastValueBytes, "metadata values");
+  uint64_t names_left = kMaxNames;
+  const uint64_t num_tensors = reader.count(kLeastTensorBytes, names_left, "tensors");
+  const uint64_t num_values = reader.count(kLeastValueBytes, names_left, "metadata values");
   for (uint64_t i = 0; i < num_values; ++i) {
     std::string key = reader.text(kMaxNameBytes);
     const auto type = reader.number<uint32_t>();

@@ -1,4 +1,4 @@
-// Event based, because a header may have 100 MB: a document tree of it would take ten times as much
+// Event based, because a header may have 25 MB: a document tree of it would take ten times as much
 // memory, and nested brackets would be kept before anyone could refuse them.
 #include "lib/tensor_io/safetensors_header.h"
 
@@ -16,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kMaxDepth = 8;
+constexpr int64_t kMaxValues = 500'000;  // names, numbers and texts; the largest Wan models have some 20,000
 constexpr size_t kMaxRank = 64;  // of torch's iterators
 
 // A name in a message: cut short, escaped, quoted.
@@ -48,6 +49,7 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
   }
 
   bool key(string_t& name) override {
+    if (!count()) return false;
     if (depth_ == 1) {
       entry_key_ = name;
       if (!seen_.insert(name).second) {
@@ -100,6 +102,7 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
   }
 
   bool number_unsigned(number_unsigned_t value) override {
+    if (!count()) return false;
     if (depth_ == 3 && !in_metadata_ && (field_ == "shape" || field_ == "data_offsets")) {
       if (value > uint64_t{INT64_MAX})
         return stop("has the number {}, which no file can have", value);
@@ -142,6 +145,7 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
 
  private:
   bool enter() {
+    if (!count()) return false;
     if (++depth_ <= kMaxDepth) return true;
     return refuse(fmt::format("nests deeper than {} levels", kMaxDepth));
   }
@@ -151,7 +155,12 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
     return !in_metadata_ && field_ != "dtype" && field_ != "shape" && field_ != "data_offsets";
   }
 
+  bool count() {
+    return ++num_values_ <= kMaxValues || refuse(fmt::format("has more than {} values", kMaxValues));
+  }
+
   bool scalar(std::string_view found) {
+    if (!count()) return false;
     if (depth_ == 0) return refuse("is not a JSON object");
     if (depth_ >= 2 && in_unknown_field()) return true;
     if (depth_ == 1) return stop("is {}, expected an object", found);
@@ -170,6 +179,7 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
   }
 
   int depth_ = 0;
+  int64_t num_values_ = 0;
   std::string entry_key_;
   std::string field_;
   bool in_metadata_ = false;

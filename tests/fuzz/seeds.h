@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "lib/core/json_file.h"
+#include "tests/cost_of.h"
 
 namespace sora {
 
@@ -53,8 +54,17 @@ inline void run_changed(const std::string& target, const std::vector<std::string
 }
 
 inline void for_each_seed(const std::string& target,
-                          const std::function<void(std::string_view)>& run) {
+                          const std::function<void(std::string_view)>& run_target) {
   constexpr size_t kMaxBeginnings = 512;
+  constexpr double kMaxProcessorSeconds = 1;  // of one input
+  constexpr int64_t kMaxBytes = 256 << 20;
+  const auto run = [&](std::string_view bytes) {
+    const double begin = processor_seconds();
+    run_target(bytes);
+    EXPECT_LT(processor_seconds() - begin, kMaxProcessorSeconds) << testing::PrintToString(bytes);
+  };
+  reset_peak_memory();
+  const int64_t resident = memory_status("VmRSS");
   constexpr int kNumDamaged = 1000;
   std::mt19937 random(1);
   std::vector<std::string> seeds;
@@ -76,6 +86,7 @@ inline void for_each_seed(const std::string& target,
   }
   ASSERT_FALSE(seeds.empty());
   if (const char* seconds = std::getenv("SORA_FUZZ_SECONDS")) run_changed(target, seeds, std::atof(seconds), run);
+  EXPECT_LT(memory_status("VmHWM") - resident, kMaxBytes);
 }
 
 }  // namespace sora

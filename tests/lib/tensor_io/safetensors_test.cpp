@@ -121,8 +121,8 @@ TEST_F(Safetensors, RefusesAnEmptyFile) { expect_refused("", "has 0 bytes"); }
 TEST_F(Safetensors, RefusesAFileShorterThanItsLengthField) {
   expect_refused("\x02\0\0", "too few");
 }
-TEST_F(Safetensors, RefusesAHeaderOfMoreThan100MB) {
-  expect_refused(length_bytes(100'000'001) + "{}", "100000001 bytes, at most 100000000");
+TEST_F(Safetensors, RefusesAHeaderOfMoreThan25MB) {
+  expect_refused(length_bytes(25'000'001) + "{}", "25000001 bytes, at most 25000000");
   expect_refused(length_bytes(~uint64_t{0}) + "{}", "18446744073709551615 bytes");
 }
 TEST_F(Safetensors, RefusesAHeaderThatEndsPastTheFile) {
