@@ -51,6 +51,7 @@ ModelTask task_of(const ModelsOptions& options) {
     ConvertModel convert = options.convert;
     convert.input = options.names[0];
     convert.output = options.names[1];
+    convert.tokenizer = options.files.tokenizer;
     return convert;
   }
   PullModel pull = options.pull;

@@ -7,11 +7,13 @@
 #include <optional>
 
 #include "lib/core/error.h"
+#include "lib/models/model_finder.h"
 #include "lib/models/wan/names.h"
 #include "lib/models/wan/parts.h"
 #include "lib/tensor_io/atomic_file.h"
 #include "lib/tensor_io/model_part.h"
 #include "lib/tensor_io/tensor_source.h"
+#include "lib/text/gguf_tokenizer.h"
 #include "lib/text/umt5_names.h"
 
 namespace sora {
@@ -19,27 +21,34 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A part as it is read: names and config of diffusers or transformers.
+enum class PartKind { Transformer, Control, TextEncoder, Other };
+
+// A part as it is read: names and config of diffusers or transformers. The config of a control branch may be null.
 struct LoadedPart {
+  fs::path path;
+  PartKind kind;
   nlohmann::json config;
   std::shared_ptr<const Checkpoint> weights;
-  bool is_transformer = false;
-  bool is_text_encoder = false;
 };
 
 LoadedPart load_wan_part(WanPart part, const fs::path& path) {
-  return {read_config(part, path).object(), open_weights(part, path), part == WanPart::Transformer,
-          false};
+  const PartKind kind = part == WanPart::Transformer ? PartKind::Transformer : PartKind::Other;
+  return {path, kind, read_config(part, path).object(), open_weights(part, path)};
+}
+
+LoadedPart load_control(const fs::path& path) {
+  ControlPart control = open_control(path);
+  return {path, PartKind::Control, control.config, std::make_shared<Checkpoint>(std::move(control.weights))};
 }
 
 LoadedPart load_text_encoder(const fs::path& path) {
   const Checkpoint stored = Checkpoint::open(path);
   if (fs::is_directory(path)) {
-    return {ConfigReader::open(path / "config.json").object(), std::make_shared<Checkpoint>(stored),
-            false, true};
+    return {path, PartKind::TextEncoder, ConfigReader::open(path / "config.json").object(),
+            std::make_shared<Checkpoint>(stored)};
   }
   const auto weights = std::make_shared<Checkpoint>(with_umt5_names(stored));
-  return {umt5_config_from_shapes(*weights), weights, false, true};
+  return {path, PartKind::TextEncoder, umt5_config_from_shapes(*weights), weights};
 }
 
 LoadedPart load_part(const fs::path& input) {
@@ -53,12 +62,13 @@ LoadedPart load_part(const fs::path& input) {
     fail(ErrorKind::NotFound, "{}: there is no such file or directory", path.string());
   const Checkpoint checkpoint = Checkpoint::open(path);
   if (find_part(checkpoint, kWanTransformerPart)) return load_wan_part(WanPart::Transformer, path);
+  if (find_part(checkpoint, kWanControlPart)) return load_control(path);
   if (find_part(checkpoint, kWanVaePart)) return load_wan_part(WanPart::Vae, path);
   if (find_part(checkpoint, kClipVisionPart)) return load_wan_part(WanPart::ImageEncoder, path);
   if (find_part(checkpoint, kUmt5Part)) return load_text_encoder(path);
   fail(ErrorKind::Input,
-       "{}: holds no part that is known: neither a Wan transformer or VAE nor a UMT5 or CLIP "
-       "encoder",
+       "{}: holds no part that is known: neither a Wan transformer, VACE module or VAE nor a UMT5 or "
+       "CLIP encoder",
        path.string());
 }
 
@@ -101,7 +111,8 @@ const BlockFormat* blocks_for(const TypeRow& type, const std::string& name,
 // As the output's readers know the tensor, which has diffusers' or transformers' name here; empty
 // for one that is there under another name too.
 std::string name_in_file(const LoadedPart& part, const std::string& name, bool to_gguf) {
-  if (part.is_transformer) return original_transformer_name(name);
+  if (part.kind == PartKind::Transformer || part.kind == PartKind::Control)
+    return original_transformer_name(name);
   if (!to_gguf) return name;
   const bool is_twin = name == "encoder.embed_tokens.weight" && part.weights->has("shared.weight");
   return is_twin ? "" : gguf_umt5_name(name);
@@ -144,6 +155,66 @@ void write_text(const fs::path& path, const std::string& text) {
   file.commit();
 }
 
+void check_output(const ConvertModel& task, const LoadedPart& part, bool to_gguf, bool to_file) {
+  if (to_gguf && part.kind == PartKind::Other) {
+    fail(ErrorKind::Usage,
+         "{}: is no transformer, VACE module or text encoder, of which alone a GGUF is written",
+         task.input);
+  }
+  if (!to_file && part.kind == PartKind::Control) {
+    fail(ErrorKind::Usage,
+         "{}: is a VACE module, of which a single file is written: let {} end in .safetensors or .gguf",
+         task.input, task.output);
+  }
+}
+
+// The tokenizer that goes into a text encoder's GGUF; none where there is none, which `observer` is told.
+std::map<std::string, GgufMetadata> tokenizer_for(const ConvertModel& task, const LoadedPart& part,
+                                                  Observer& observer) {
+  ModelFiles files;
+  files.tokenizer = task.tokenizer;
+  std::vector<std::string> notices;
+  fs::path tokenizer;
+  try {
+    tokenizer = find_tokenizer(files, part.path, notices);
+  } catch (const Error& error) {
+    if (!task.tokenizer.empty() || error.kind() != ErrorKind::NotFound) throw;
+    observer.notice("no tokenizer is beside the text encoder, and none goes into the file (--tokenizer gives one)");
+    return {};
+  }
+  for (const std::string& notice : notices) observer.notice(notice);
+  return gguf_tokenizer(TokenizerFiles::read(tokenizer));
+}
+
+void write_as_gguf(const ConvertModel& task, const LoadedPart& part,
+                   const std::vector<TensorSource>& sources, Observer& observer) {
+  std::map<std::string, GgufMetadata> metadata;
+  if (part.kind == PartKind::TextEncoder) metadata = tokenizer_for(task, part, observer);
+  metadata["general.architecture"] = std::string(part.kind == PartKind::TextEncoder ? "t5encoder" : "wan");
+  if (!part.config.is_null()) metadata["config"] = part.config.dump();
+  write_gguf(task.output, sources, metadata);
+}
+
+void write_as_safetensors(const fs::path& output, const LoadedPart& part,
+                          const std::vector<TensorSource>& sources) {
+  std::map<std::string, std::string> metadata = {{"format", "pt"}};
+  if (!part.config.is_null()) metadata["config"] = part.config.dump();
+  write_safetensors(output, sources, metadata);
+}
+
+// Returns the file with the weights.
+fs::path write_as_directory(const fs::path& output, const LoadedPart& part,
+                            const std::vector<TensorSource>& sources) {
+  fs::create_directories(output);
+  const bool is_diffusers = part.config.contains("_class_name");
+  const fs::path weights =
+      output / (is_diffusers ? "diffusion_pytorch_model.safetensors" : "model.safetensors");
+  write_safetensors(weights, sources, {{"format", "pt"}});
+  write_text(output / "config.json",
+             part.config.dump(2) + "\n");  // last: without it it is no component
+  return weights;
+}
+
 }  // namespace
 
 nlohmann::json convert_model(const ConvertModel& task, Observer& observer) {
@@ -157,12 +228,7 @@ nlohmann::json convert_model(const ConvertModel& task, Observer& observer) {
     fail(ErrorKind::Usage, "--type {} needs an output that ends in .gguf", task.type);
 
   const LoadedPart part = load_part(task.input);
-  const nlohmann::json config = part.config;
-  if (to_gguf && !part.is_transformer && !part.is_text_encoder) {
-    fail(ErrorKind::Usage,
-         "{}: is neither a transformer nor a text encoder, of which alone a GGUF is written",
-         task.input);
-  }
+  check_output(task, part, to_gguf, to_file);
   if (to_gguf && !type) type = find_type("bf16");
   const auto rename = [&](const std::string& name) {
     return to_file ? name_in_file(part, name, to_gguf) : name;
@@ -170,23 +236,16 @@ nlohmann::json convert_model(const ConvertModel& task, Observer& observer) {
   const std::vector<TensorSource> sources = sources_of(part, type, rename, observer);
   fs::path written = output;
   if (to_gguf) {
-    write_gguf(output, sources,
-               {{"general.architecture", part.is_transformer ? "wan" : "t5encoder"},
-                {"config", config.dump()}});
+    write_as_gguf(task, part, sources, observer);
   } else if (to_file) {
-    write_safetensors(output, sources, {{"format", "pt"}, {"config", config.dump()}});
+    write_as_safetensors(output, part, sources);
   } else {
-    fs::create_directories(output);
-    const bool is_diffusers = config.contains("_class_name");
-    written = output / (is_diffusers ? "diffusion_pytorch_model.safetensors" : "model.safetensors");
-    write_safetensors(written, sources, {{"format", "pt"}});
-    write_text(output / "config.json",
-               config.dump(2) + "\n");  // last: without it it is no component
+    written = write_as_directory(output, part, sources);
   }
   return {{"path", output.string()},
           {"tensors", sources.size()},
           {"bytes", fs::file_size(written)},
-          {"config", config}};
+          {"config", part.config}};
 }
 
 }  // namespace sora

@@ -31,6 +31,7 @@ struct ConvertModel {
   std::string input;
   std::string output;  // a directory, or .safetensors or .gguf
   std::string type;    // f32, f16, bf16, q8_0, q4_k; empty: as stored, where the output can hold it
+  std::string tokenizer;  // goes into a text encoder's GGUF; empty: the one inside or beside it
   bool force = false;
 };
 

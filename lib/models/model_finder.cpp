@@ -218,6 +218,32 @@ void find_experts(const fs::path& transformer, const ModelFiles& files, ModelPat
   }
 }
 
+std::optional<fs::path> find_in_models_dir(const std::string& name, const fs::path& root) {
+  for (const char* folder : kTransformerFolders) {
+    for (const fs::path& file : weight_files(root / folder, /*recursive=*/true)) {
+      const fs::path relative = file.lexically_relative(root / folder);
+      if (file.filename() == name || file.stem() == name || relative == name) return file;
+    }
+  }
+  return std::nullopt;
+}
+
+// ORG/NAME[@REVISION]/FILE, a single file of a repository; empty where the name is none.
+std::optional<fs::path> find_hub_file(const std::string& name) {
+  const auto hub_file = parse_hub_file_name(name);
+  if (!hub_file) return std::nullopt;
+  const fs::path inside = hub_file->file;
+  const bool stays = std::none_of(inside.begin(), inside.end(),
+                                  [](const fs::path& part) { return part == ".."; });
+  if (!stays || inside.is_absolute()) return std::nullopt;
+  const fs::path file = find_in_hub_cache(hub_file->repository) / inside;
+  if (fs::exists(file)) return file;
+  fail(ErrorKind::NotFound, "{}: is not in the snapshot of {} in the Hugging Face cache",
+       inside.string(), hub_file->repository.repository);
+}
+
+}  // namespace
+
 fs::path find_tokenizer(const ModelFiles& files, const fs::path& text_encoder,
                         std::vector<std::string>& notices) {
   if (!files.tokenizer.empty()) {
@@ -254,32 +280,6 @@ fs::path find_tokenizer(const ModelFiles& files, const fs::path& text_encoder,
        "google/umt5-xxl)",
        text_encoder.string());
 }
-
-std::optional<fs::path> find_in_models_dir(const std::string& name, const fs::path& root) {
-  for (const char* folder : kTransformerFolders) {
-    for (const fs::path& file : weight_files(root / folder, /*recursive=*/true)) {
-      const fs::path relative = file.lexically_relative(root / folder);
-      if (file.filename() == name || file.stem() == name || relative == name) return file;
-    }
-  }
-  return std::nullopt;
-}
-
-// ORG/NAME[@REVISION]/FILE, a single file of a repository; empty where the name is none.
-std::optional<fs::path> find_hub_file(const std::string& name) {
-  const auto hub_file = parse_hub_file_name(name);
-  if (!hub_file) return std::nullopt;
-  const fs::path inside = hub_file->file;
-  const bool stays = std::none_of(inside.begin(), inside.end(),
-                                  [](const fs::path& part) { return part == ".."; });
-  if (!stays || inside.is_absolute()) return std::nullopt;
-  const fs::path file = find_in_hub_cache(hub_file->repository) / inside;
-  if (fs::exists(file)) return file;
-  fail(ErrorKind::NotFound, "{}: is not in the snapshot of {} in the Hugging Face cache",
-       inside.string(), hub_file->repository.repository);
-}
-
-}  // namespace
 
 fs::path find_model(const std::string& name, const fs::path& built_in, const ModelFiles& files) {
   if (name.find('/') == std::string::npos && fs::exists(built_in / name / "model_index.json")) {

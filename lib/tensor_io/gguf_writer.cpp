@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #include "lib/core/error.h"
 #include "lib/tensor_io/atomic_file.h"
@@ -12,7 +13,22 @@
 namespace sora {
 namespace {
 
-constexpr uint32_t kVersion = 3, kStringType = 8, kArrayType = 9, kInt32Type = 5;
+constexpr uint32_t kVersion = 3, kArrayType = 9;
+
+// The number by which GGUF knows the type of a metadata value.
+template <typename T>
+constexpr uint32_t kTypeOf = ~0U;
+template <>
+constexpr uint32_t kTypeOf<uint8_t> = 0;
+template <>
+constexpr uint32_t kTypeOf<uint32_t> = 4;
+template <>
+constexpr uint32_t kTypeOf<int32_t> = 5;
+template <>
+constexpr uint32_t kTypeOf<float> = 6;
+template <>
+constexpr uint32_t kTypeOf<std::string> = 8;
+
 constexpr size_t kAlignment = 32, kMaxGgmlDims = 4;
 
 uint32_t type_of(const TensorSource& tensor) {
@@ -56,23 +72,36 @@ class Header {
     number<uint64_t>(text.size());
     bytes_.append(text);
   }
-  void value(const std::string& key, const std::string& text_value) {
+  void value(const std::string& key, const GgufMetadata& value) {
     text(key);
-    number(kStringType);
-    text(text_value);
-  }
-  void value(const std::string& key, const std::vector<int64_t>& numbers) {
-    text(key);
-    number(kArrayType);
-    number(kInt32Type);
-    number<uint64_t>(numbers.size());
-    for (const int64_t each : numbers) number(static_cast<int32_t>(each));
+    std::visit([&](const auto& each) { typed(each); }, value);
   }
   std::string padded() const {
     return bytes_ + std::string((kAlignment - bytes_.size() % kAlignment) % kAlignment, '\0');
   }
 
  private:
+  template <typename T>
+  void bare(const T& value) {
+    if constexpr (std::is_same_v<T, std::string>) {
+      text(value);
+    } else {
+      number(value);
+    }
+  }
+  template <typename T>
+  void typed(const T& value) {
+    number(kTypeOf<T>);
+    bare(value);
+  }
+  template <typename T>
+  void typed(const std::vector<T>& values) {
+    number(kArrayType);
+    number(kTypeOf<T>);
+    number<uint64_t>(values.size());
+    for (const T& each : values) bare(each);
+  }
+
   std::string bytes_;
 };
 
@@ -93,7 +122,7 @@ at::Tensor packed_bytes(const TensorSource& tensor) {
 }  // namespace
 
 void write_gguf(const std::filesystem::path& path, const std::vector<TensorSource>& tensors,
-                const std::map<std::string, std::string>& metadata) {
+                const std::map<std::string, GgufMetadata>& metadata) {
   uint64_t num_values = metadata.size();
   for (const TensorSource& tensor : tensors) num_values += tensor.shape.size() > kMaxGgmlDims;
   Header header;
@@ -104,7 +133,8 @@ void write_gguf(const std::filesystem::path& path, const std::vector<TensorSourc
   for (const auto& [key, value] : metadata) header.value(key, value);
   for (const TensorSource& tensor : tensors) {
     if (tensor.shape.size() > kMaxGgmlDims)
-      header.value("comfy.gguf.orig_shape." + tensor.name, tensor.shape);
+      header.value("comfy.gguf.orig_shape." + tensor.name,
+                   std::vector<int32_t>(tensor.shape.begin(), tensor.shape.end()));
   }
   uint64_t offset = 0;
   for (const TensorSource& tensor : tensors) {

@@ -144,6 +144,21 @@ def test_a_text_encoder_becomes_a_gguf(sora, tmp_path):
     assert one == clip(sora, tmp_path, MODEL)
 
 
+def test_the_tokenizer_beside_a_text_encoder_goes_into_its_gguf(sora, tmp_path):
+    (tmp_path / "apart").mkdir()
+    sora("models", "convert", MODEL / "text_encoder", "apart/umt5.gguf", "--type", "f32")
+    one = clip(sora, tmp_path, MODEL / "transformer", "--vae", MODEL / "vae", "--text-encoder", "apart/umt5.gguf")
+    assert one == clip(sora, tmp_path, MODEL)
+
+
+def test_a_text_encoder_without_tokenizer_is_converted_with_a_notice(sora, tmp_path):
+    shutil.copytree(MODEL / "text_encoder", tmp_path / "far" / "off" / "encoder")
+    told = sora("models", "convert", "far/off/encoder", "umt5.gguf").stderr
+    assert "--tokenizer" in told and b"tokenizer.ggml" not in (tmp_path / "umt5.gguf").read_bytes()
+    sora("models", "convert", "far/off/encoder", "with.gguf", "--tokenizer", MODEL / "tokenizer")
+    assert b"tokenizer.ggml.tokens" in (tmp_path / "with.gguf").read_bytes()
+
+
 def test_two_experts_are_converted_one_by_one(sora, tmp_path):
     model = PIPELINES / "t2v_two_experts"
     told = sora("models", "convert", model, "one.safetensors", status=2).stderr
@@ -308,3 +323,13 @@ def test_a_reference_on_another_model_is_a_usage_error(sora, tmp_path):
     result = sora("generate", "a cat", "--reference", "cat.png", "-o", "cat.mp4", status=2)
     assert "control branch" in result.stderr and len(result.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "cat.mp4").exists()
+
+
+def test_a_module_is_converted_alone(sora, tmp_path, vace):
+    base, module = vace
+    whole = clip(sora, tmp_path, PIPELINES / "vace")
+    sora("models", "convert", module, "again.safetensors")
+    sora("models", "convert", module, "again.gguf", "--type", "f32")
+    for converted in "again.safetensors", "again.gguf":
+        assert clip(sora, tmp_path, base, "--vace", converted) == whole
+    assert "single file" in sora("models", "convert", module, "directory", status=2).stderr

@@ -59,6 +59,13 @@ std::shared_ptr<const Checkpoint> open_weights(WanPart part, const std::filesyst
   return std::make_shared<Checkpoint>(row_of(part).with_names(checkpoint));
 }
 
+ControlPart open_control(const std::filesystem::path& path) {
+  Checkpoint control = with_control_names(Checkpoint::open(path));
+  const auto own = own_config(control);
+  nlohmann::json config = own ? own->object() : nlohmann::json();
+  return {std::move(control), std::move(config)};
+}
+
 WanTransformerConfig read_transformer_config(const TransformerFiles& files) {
   const ConfigReader config = read_config(WanPart::Transformer, files.transformer);
   WanTransformerConfig wan = WanTransformerConfig::from_config(config);
@@ -68,19 +75,19 @@ WanTransformerConfig read_transformer_config(const TransformerFiles& files) {
          "--vace {}: {} has a control branch of its own; --vace is for one without",
          files.control.string(), files.transformer.string());
   }
-  const Checkpoint control = with_control_names(Checkpoint::open(files.control));
-  const auto own = own_config(control);
-  add_control_branch(
-      control, own ? WanTransformerConfig::from_config(*own).vace_layers : std::vector<int64_t>(),
-      wan);
+  const ControlPart control = open_control(files.control);
+  std::vector<int64_t> layers;
+  if (!control.config.is_null()) {
+    layers = WanTransformerConfig::from_config(ConfigReader(control.config, files.control.string())).vace_layers;
+  }
+  add_control_branch(control.weights, layers, wan);
   return wan;
 }
 
 std::shared_ptr<const Checkpoint> open_transformer(const TransformerFiles& files) {
   auto transformer = open_weights(WanPart::Transformer, files.transformer);
   if (files.control.empty()) return transformer;
-  const Checkpoint control = with_control_names(Checkpoint::open(files.control));
-  return std::make_shared<Checkpoint>(transformer->with(control));
+  return std::make_shared<Checkpoint>(transformer->with(open_control(files.control).weights));
 }
 
 }  // namespace sora

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "lib/core/config_reader.h"
 #include "lib/models/wan/config.h"
@@ -19,6 +20,14 @@ ConfigReader read_config(WanPart part, const std::filesystem::path& path);
 
 // Its tensors, in diffusers' names.
 std::shared_ptr<const Checkpoint> open_weights(WanPart part, const std::filesystem::path& path);
+
+// A control branch (VACE) in a file of its own: its tensors in diffusers' names, and what the file's metadata say of the
+// transformer it belongs to, null where they say nothing.
+struct ControlPart {
+  Checkpoint weights;
+  nlohmann::json config;
+};
+ControlPart open_control(const std::filesystem::path& path);
 
 // A transformer, and the file its control branch (VACE) lies in where that is another; empty: it
 // has none, or in its own file.

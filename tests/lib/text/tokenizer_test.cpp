@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/core/json_file.h"
+#include "lib/text/gguf_tokenizer.h"
 #include "tests/error_of.h"
 #include "tests/scratch_directory.h"
 
@@ -49,6 +50,12 @@ TEST_P(TokenizerFixture, GivesTransformersIdsFromSentencePiecesModel) {
   for (const char* name : {"spiece.model", "tokenizer_config.json"})
     fs::copy(kData / GetParam() / name, scratch / name);
   expect_reference_ids(Tokenizer::open(scratch.path()));
+}
+
+TEST_P(TokenizerFixture, GivesTransformersIdsOutOfTheGgufItIsWrittenInto) {
+  const ScratchDirectory scratch;
+  write_gguf(scratch / "umt5.gguf", {}, gguf_tokenizer(TokenizerFiles::read(kData / GetParam())));
+  expect_reference_ids(Tokenizer::open(scratch / "umt5.gguf"));
 }
 
 // The generator and the hash of fixtures/tokenizer.py.
