@@ -36,6 +36,8 @@ def parse():
     parser.add_argument("--vae-dtype", choices=sorted(TYPES), default="f32")
     parser.add_argument("--shard-size", type=float, default=2.0, help="GB a shard at most")
     parser.add_argument("--seed", type=int, default=1234)
+    parser.add_argument("--zeros", action="store_true",
+                        help="all but the VAE is zeros, in files of holes: written at once, for timing alone")  # fmt: skip
     return parser.parse_args()
 
 
@@ -66,6 +68,7 @@ def shards_of(weights, bytes_each, limit):
 
 
 def write_shard(path, weights, dtype, seed):
+    """A seed of None writes zeros, as a hole."""
     torch_dtype, name_of_dtype = dtype
     header, offset = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in weights.items():
@@ -77,6 +80,9 @@ def write_shard(path, weights, dtype, seed):
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)))
         file.write(text)
+        if seed is None:
+            file.truncate(file.tell() + offset)
+            return offset
         for name, shape in weights.items():
             values = case.random_weight(name, shape, seed).to(torch_dtype)
             file.write(values.reshape(-1).view(torch.uint8).numpy())
@@ -86,12 +92,13 @@ def write_shard(path, weights, dtype, seed):
 def write_model(folder, model, stem, dtype, arguments):
     """Weights as save_pretrained lays them out: one file, or shards with an index. Returns their bytes."""
     begin = time.monotonic()
+    seed = None if arguments.zeros and folder.name != "vae" else f"{arguments.seed} {folder.name}"
     shards = shards_of(weights_of(model), dtype[0].itemsize, arguments.shard_size * 1e9)
     total, places = 0, {}
     for index, weights in enumerate(shards, start=1):
         suffix = f"-{index:05d}-of-{len(shards):05d}" if len(shards) > 1 else ""
         file_name = f"{stem}{suffix}.safetensors"
-        total += write_shard(folder / file_name, weights, dtype, f"{arguments.seed} {folder.name}")
+        total += write_shard(folder / file_name, weights, dtype, seed)
         places |= dict.fromkeys(weights, file_name)
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
