@@ -74,11 +74,12 @@ PreparedAttention prepare_attention(const at::Tensor& q_BLHK, const at::Tensor& 
 }
 
 at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
-                     const AttentionTerms& terms) {
+                     const AttentionTerms& terms, std::optional<Instructions> instructions) {
   const c10::DeviceGuard guard(q_BLHK.device());
   const PreparedAttention prepared = prepare_attention(q_BLHK, k_BSHK, v_BSHK, terms);
   const c10::impl::VirtualGuardImpl device(q_BLHK.device().type());
   launch_attention(prepared.problem,
+                   instructions ? *instructions : best_instructions(prepared.problem),
                    device.getStreamNativeHandle(device.getStream(q_BLHK.device())));
   return prepared.out_BLHK;
 }

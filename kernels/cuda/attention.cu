@@ -1,11 +1,11 @@
-// Launches TileAttention (attention_tile.h) as kernels for three widths of heads.
+// Launches attention: TileAttention (attention_tile.h) as kernels for three widths of heads, or the
+// kernels for Hopper.
 #include <cuda_runtime.h>
-
-#include <stdexcept>
-#include <string>
 
 #include "kernels/cuda/attention_problem.h"
 #include "kernels/cuda/attention_tile.h"
+#include "kernels/cuda/check.h"
+#include "kernels/cuda/hopper/attention_launch.h"
 #include "kernels/cuda/tensor_core.cuh"
 
 namespace sora::kernels::cuda {
@@ -20,11 +20,6 @@ __global__ void __launch_bounds__(Tile::kThreads)
                                           static_cast<int>(blockIdx.y),
                                           static_cast<int>(blockIdx.z))
       .run();
-}
-
-void check(cudaError_t error) {
-  if (error != cudaSuccess)
-    throw std::runtime_error(std::string("attention on CUDA: ") + cudaGetErrorString(error));
 }
 
 template <class Tile, bool kTerms>
@@ -47,7 +42,13 @@ void launch_with(const AttentionProblem& problem, cudaStream_t stream) {
 
 bool built_with_cuda() { return true; }
 
-void launch_attention(const AttentionProblem& problem, void* stream) {
+Instructions best_instructions(const AttentionProblem& problem) {
+  return hopper::takes(problem) && hopper::runs_here() ? Instructions::Hopper
+                                                       : Instructions::Ampere;
+}
+
+void launch_attention(const AttentionProblem& problem, Instructions instructions, void* stream) {
+  if (instructions == Instructions::Hopper) return hopper::launch_attention(problem, stream);
   const auto on = static_cast<cudaStream_t>(stream);
   if (problem.head_width <= 64) return launch_with<AttentionTile<64>>(problem, on);
   if (problem.head_width <= 128) return launch_with<AttentionTile<128>>(problem, on);

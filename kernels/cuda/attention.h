@@ -1,7 +1,10 @@
-// Attention on a GPU by this project's own kernel, Note [Attention on tensor cores].
+// Attention on a GPU by this project's own kernel, Notes [Attention on tensor cores] and
+// [Attention on Hopper].
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
+#include <optional>
 
 #include "kernels/attention.h"
 #include "kernels/cuda/attention_problem.h"
@@ -20,7 +23,9 @@ PreparedAttention prepare_attention(const at::Tensor& q_BLHK, const at::Tensor& 
                                     const at::Tensor& v_BSHK, const AttentionTerms& terms);
 
 // The contract of kernels/attention.h, of tensors on a GPU that fit, on torch's current stream.
+// Without a choice of instructions the best for the device and the problem are taken.
 at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const at::Tensor& v_BSHK,
-                     const AttentionTerms& terms);
+                     const AttentionTerms& terms,
+                     std::optional<Instructions> instructions = std::nullopt);
 
 }  // namespace sora::kernels::cuda

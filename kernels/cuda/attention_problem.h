@@ -35,8 +35,15 @@ struct AttentionProblem {
 // Whether this build holds the kernels; without them `launch_attention` throws std::runtime_error.
 bool built_with_cuda();
 
-// Runs the kernel for the head width (16 to 256, a multiple of 8) on a cudaStream_t. Throws
-// std::runtime_error with CUDA's own words where it cannot be launched.
-void launch_attention(const AttentionProblem& problem, void* stream);
+// Which instructions a kernel is made of: those of sm_80 and later (mma.sync, cp.async), for heads
+// of 16 to 256 numbers in steps of 8, or those of sm_90a (wgmma, TMA), for 64 and 128.
+enum class Instructions { Ampere, Hopper };
+
+// Of the current device, those that suit it best for this problem.
+Instructions best_instructions(const AttentionProblem& problem);
+
+// Runs the kernel on a cudaStream_t. Throws std::runtime_error with CUDA's own words where it
+// cannot be launched.
+void launch_attention(const AttentionProblem& problem, Instructions instructions, void* stream);
 
 }  // namespace sora::kernels::cuda

@@ -14,13 +14,7 @@
 // mma.m16n8k16, ldmatrix and cp.async) on the CPU.
 #pragma once
 
-#include "kernels/cuda/attention_problem.h"
-
-#ifdef __CUDACC__
-#define SORA_DEVICE __device__ __forceinline__
-#else
-#define SORA_DEVICE inline
-#endif
+#include "kernels/cuda/attention_logit.h"
 
 namespace sora::kernels::cuda {
 
@@ -50,11 +44,8 @@ class TileAttention {
         machine_(machine),
         first_query_(tile * Tile::kQueries),
         head_(head),
-        batch_(batch) {
-    keys_ = p_.keys;
-    if (kTerms && p_.num_keys && p_.num_keys[batch] < keys_)
-      keys_ = static_cast<int>(p_.num_keys[batch]);
-  }
+        batch_(batch),
+        keys_(visible_keys<kTerms>(problem, batch)) {}
 
   SORA_DEVICE void run() {
     load(p_.q, first_query_, p_.queries, Tile::kQueries, 0);
@@ -75,8 +66,6 @@ class TileAttention {
  private:
   static constexpr int kKeyPieces = Tile::kKeys / 8;
   static constexpr int kWidthPieces = Tile::kWidth / 8;
-  static constexpr float kLog2E = 1.44269504088896340736F;
-  static constexpr float kNothing = -__builtin_huge_valf();
 
   // The place of 16 bytes of a row in a tile.
   static SORA_DEVICE uint32_t place(int row, int piece) {
@@ -144,19 +133,11 @@ class TileAttention {
         if (has_tail && key >= keys_) {
           x = kNothing;
         } else if (kTerms) {
-          x = with_terms(x, query_of(i / 2), key);
+          x = with_terms(p_, batch_, query_of(i / 2), key, x);
         }
         x *= kLog2E;
       }
     }
-  }
-  SORA_DEVICE float with_terms(float x, int query, int key) const {
-    if (query >= p_.queries) query = p_.queries - 1;
-    const int distance = query > key ? query - key : key - query;
-    if (distance > p_.far_window && x > 0.0F) x *= p_.far_factor;
-    if (p_.bias) x += p_.bias[batch_ * p_.bias_batch_stride + key];
-    if (p_.table) x += p_.table[p_.query_rows[query] * p_.table_columns + p_.key_columns[key]];
-    return x;
   }
   SORA_DEVICE int query_of(int half) const {
     return first_query_ + machine_.warp() * 16 + machine_.lane() / 4 + half * 8;
@@ -237,7 +218,7 @@ class TileAttention {
 
   const AttentionProblem& p_;
   Machine& machine_;
-  int first_query_, head_, batch_, keys_ = 0;
+  int first_query_, head_, batch_, keys_;
   float out_[kWidthPieces][4] = {};
   float largest_[2] = {kNothing, kNothing}, sum_[2] = {};
 };

@@ -7,7 +7,9 @@ namespace sora::kernels::cuda {
 
 bool built_with_cuda() { return false; }
 
-void launch_attention(const AttentionProblem&, void*) {
+Instructions best_instructions(const AttentionProblem&) { return Instructions::Ampere; }
+
+void launch_attention(const AttentionProblem&, Instructions, void*) {
   throw std::runtime_error("this build holds no CUDA kernels; build it with -DSORA_CUDA=ON");
 }
 

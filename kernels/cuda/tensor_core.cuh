@@ -14,6 +14,8 @@ class TensorCore {
   __device__ int thread() const { return thread_; }
   __device__ int lane() const { return thread_ % 32; }
   __device__ int warp() const { return thread_ / 32; }
+  // Where an offset into the block's shared memory is.
+  __device__ uint32_t address(uint32_t offset) const { return shared_ + offset; }
   __device__ void barrier() const { __syncthreads(); }
 
   // Zeros where the source does not exist; its address must still be one of global memory.

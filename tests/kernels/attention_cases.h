@@ -22,8 +22,8 @@ inline std::vector<AttentionCase> attention_cases() {
           AttentionCase{1, 1, 300, 2, 32, dtype}, AttentionCase{1, 97, 290, 2, 48, dtype},
           AttentionCase{2, 64, 512, 4, 64, dtype}, AttentionCase{1, 777, 777, 2, 64, dtype},
           AttentionCase{1, 50, 257, 1, 80, dtype}, AttentionCase{1, 200, 64, 2, 96, dtype},
-          AttentionCase{1, 1000, 48, 3, 128, dtype}, AttentionCase{1, 33, 600, 1, 240, dtype},
-          AttentionCase{1, 70, 95, 1, 256, dtype}}) {
+          AttentionCase{1, 1000, 48, 3, 128, dtype}, AttentionCase{1, 150, 200, 1, 128, dtype},
+          AttentionCase{1, 33, 600, 1, 240, dtype}, AttentionCase{1, 70, 95, 1, 256, dtype}}) {
       cases.push_back(shape);
     }
   }

@@ -1,6 +1,6 @@
-// The attention kernel for GPUs beside libtorch's, at token counts of Wan's clips; registered only
-// where there is a GPU. 4 L S K H operations a call, by the clock of the host around calls that are
-// waited for.
+// The attention kernels for GPUs, the device's best and the one for all, beside libtorch's, at
+// token counts of Wan's clips; registered only where there is a GPU. 4 L S K H operations a call,
+// by the clock of the host around calls that are waited for.
 #include <chrono>
 
 #include "kernels/cuda/attention.h"
@@ -46,6 +46,9 @@ const bool registered = [] {
   for (const int64_t tokens : {4096, 16384, 32760, 75600}) {
     register_on_gpu("ours", tokens, [](const auto& q, const auto& k, const auto& v) {
       return cuda::attention(q, k, v, {});
+    });
+    register_on_gpu("ours, mma.sync", tokens, [](const auto& q, const auto& k, const auto& v) {
+      return cuda::attention(q, k, v, {}, cuda::Instructions::Ampere);
     });
     register_on_gpu("ATen", tokens, [](const auto& q, const auto& k, const auto& v) {
       return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2),

@@ -23,14 +23,26 @@ struct Form {
       attend;
 };
 
+template <cuda::Instructions kInstructions>
 at::Tensor on_gpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const AttentionTerms& terms) {
-  return cuda::attention(q.cuda(), k.cuda(), v.cuda(), terms).cpu();
+  return cuda::attention(q.cuda(), k.cuda(), v.cuda(), terms, kInstructions).cpu();
+}
+
+bool runs_for_hopper(const at::Tensor& q) {
+  const auto problem = cuda::prepare_attention(q.cuda(), q.cuda(), q.cuda(), {}).problem;
+  return cuda::best_instructions(problem) == cuda::Instructions::Hopper;
 }
 
 // Emulating a GPU takes milliseconds for each tile.
 bool is_emulated(const at::Tensor& q) {
   return cuda::fits_attention(q, q, q) && q.size(0) * q.size(1) * q.size(2) <= 300;
+}
+
+// Whole warpgroups' products are emulated at once, which is quicker.
+bool is_emulated_for_hopper(const at::Tensor& q) {
+  return cuda::fits_attention(q, q, q) && (q.size(3) == 64 || q.size(3) == 128) &&
+         q.size(0) * q.size(1) * q.size(2) <= 600;
 }
 
 std::vector<Form> forms(const at::Tensor& q) {
@@ -40,8 +52,12 @@ std::vector<Form> forms(const at::Tensor& q) {
          return attention(q, k, v, terms);
        }}};
   if (is_emulated(q)) all.push_back({"CUDA, emulated", cuda::emulated_attention});
-  if (cuda::gpu_is_available() && cuda::has_own_kernels() && cuda::fits_attention(q, q, q))
-    all.push_back({"CUDA", on_gpu});
+  if (is_emulated_for_hopper(q))
+    all.push_back({"CUDA for Hopper, emulated", cuda::hopper::emulated_attention});
+  if (cuda::gpu_is_available() && cuda::has_own_kernels() && cuda::fits_attention(q, q, q)) {
+    all.push_back({"CUDA", on_gpu<cuda::Instructions::Ampere>});
+    if (runs_for_hopper(q)) all.push_back({"CUDA for Hopper", on_gpu<cuda::Instructions::Hopper>});
+  }
   if (!cpu::fits_flash_attention(q, q, q)) return all;
   for (const cpu::Processor processor :
        {cpu::Processor::Plain, cpu::Processor::Avx2, cpu::Processor::Avx512,
@@ -201,7 +217,7 @@ TEST_P(AttentionCases, OneSetOfKeysServesABatch) {
 
 TEST_P(AttentionCases, GivesTheSameBytesAtAnyNumberOfThreads) {
   for (const Form& form : forms(q_)) {
-    if (form.name == "reference" || form.name == "CUDA, emulated") continue;
+    if (form.name == "reference" || form.name.ends_with("emulated")) continue;
     EXPECT_TRUE(same_at_any_number_of_threads([&] { return form.attend(q_, k_, v_, {}); }));
     EXPECT_TRUE(
         same_at_any_number_of_threads([&] { return form.attend(q_, k_, v_, {.bias_BS = bias_}); }));

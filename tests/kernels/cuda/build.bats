@@ -1,5 +1,5 @@
-# The kernels for GPUs compile without a warning (each is an error) and link, for every GPU that they are made for. Nothing runs them here.
-# Their mathematics is tested by emulation (emulated_block.h, attention_test.cpp).
+# The kernels for GPUs compile without a warning (each is an error, as are registers that spill) and link, for every GPU that they are made for.
+# Nothing runs them here. Their mathematics is tested by emulation (emulated_block.h, emulated_hopper.h, attention_test.cpp).
 
 @test "CUDA kernels compile for sm_80, sm_89, sm_90a and as PTX, and link" {
   export PATH=$PATH:/usr/local/cuda/bin
@@ -10,7 +10,19 @@
   [ "$status" -eq 0 ]
   for code in sm_80 sm_89 sm_90a compute_90; do [[ $output == *"code=[$code]"* ]]; done
   library=$BATS_TEST_TMPDIR/build/libsora_kernels_cuda.so
-  nm -DC "$library" | grep "launch_attention(sora::kernels::cuda::AttentionProblem const&, void\*)"
+  nm -DC "$library" | grep "cuda::launch_attention(sora::kernels::cuda::AttentionProblem const&"
+  # Products that the compiler would let run one after the other, for fear of a register, are an error too.
+  [[ $output != *"wgmma.mma_async instructions are serialized"* ]]
+}
+
+@test "CUDA kernels compile for one GPU that is no Hopper, without Hopper's" {
+  export PATH=$PATH:/usr/local/cuda/bin
+  command -v nvcc >/dev/null || skip "no nvcc on this machine"
+  root=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
+  cmake -S "$root/kernels/cuda" -B "$BATS_TEST_TMPDIR/build" -G Ninja -DSORA_CUDA_ARCHITECTURES=89-real
+  run cmake --build "$BATS_TEST_TMPDIR/build" --verbose
+  [ "$status" -eq 0 ]
+  [[ $output == *"code=[sm_89]"* && $output != *sm_90* ]]
 }
 
 @test "the whole program configures for CUDA, and NCCL's part of it is among its targets" {

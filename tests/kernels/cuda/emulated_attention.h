@@ -1,9 +1,12 @@
-// The CUDA attention kernel on the CPU, block after block.
+// The CUDA attention kernels on the CPU, block after block.
 #pragma once
 
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/attention_tile.h"
+#include "kernels/cuda/hopper/attention.h"
+#include "kernels/cuda/hopper/attention_launch.h"
 #include "tests/kernels/cuda/emulated_block.h"
+#include "tests/kernels/cuda/emulated_hopper.h"
 
 namespace sora::kernels::cuda {
 
@@ -39,4 +42,31 @@ inline at::Tensor emulated_attention(const at::Tensor& q, const at::Tensor& k, c
   return prepared.out_BLHK;
 }
 
+namespace hopper {
+
+// On a GPU of few multiprocessors, so that each block has several tiles to do.
+template <class Tile>
+void emulate_launch(const AttentionProblem& problem) {
+  constexpr int kMultiprocessors = 3;
+  const AttentionMaps<TileSource> maps = sources_of<Tile>(problem);
+  const int blocks = std::min(kMultiprocessors, num_works<Tile>(problem));
+  for (int number = 0; number < blocks; ++number) {
+    HopperBlock block(Tile::kThreads, Tile::kSharedBytes, number, blocks);
+    block.run([&](HopperThread& thread) { attend<Tile>(problem, maps, thread); });
+  }
+}
+
+inline at::Tensor emulated_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                     const AttentionTerms& terms) {
+  const PreparedAttention prepared = prepare_attention(q, k, v, terms);
+  const auto launch = [&]<int kWidth>(std::integral_constant<int, kWidth>) {
+    prepared.problem.has_terms() ? emulate_launch<AttentionTile<kWidth, true>>(prepared.problem)
+                                 : emulate_launch<AttentionTile<kWidth, false>>(prepared.problem);
+  };
+  q.size(3) == 64 ? launch(std::integral_constant<int, 64>())
+                  : launch(std::integral_constant<int, 128>());
+  return prepared.out_BLHK;
+}
+
+}  // namespace hopper
 }  // namespace sora::kernels::cuda

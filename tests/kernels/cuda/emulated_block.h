@@ -8,14 +8,14 @@
 #pragma once
 
 #include <c10/util/BFloat16.h>
-#include <ucontext.h>
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <memory>
 #include <vector>
+
+#include "tests/kernels/cuda/fibers.h"
 
 namespace sora::kernels::cuda {
 
@@ -75,70 +75,23 @@ class EmulatedBlock {
 
   // Runs `work` as every thread of the block, to the end.
   void run(const std::function<void(EmulatedThread&)>& work) {
-    fibers_.clear();
-    for (int i = 0; i < static_cast<int>(slots.size()); ++i)
-      fibers_.push_back(std::make_unique<Fiber>(*this, i, work));
-    for (size_t ended = 0; ended < fibers_.size();) {
-      ended = 0;
-      for (const auto& fiber : fibers_) {
-        if (!fiber->ended) {
-          running_ = fiber.get();
-          swapcontext(&scheduler_, &fiber->context);
-        }
-        ended += fiber->ended;
-      }
-    }
+    fibers.run(static_cast<int>(slots.size()), [&](int number) {
+      EmulatedThread thread(*this, number);
+      work(thread);
+    });
   }
-  void wait_for_block() { wait(all_, slots.size()); }
-  void wait_for_warp(int warp) { wait(warps_[static_cast<size_t>(warp)], 32); }
+  void wait_for_block() { all_.wait(fibers, slots.size()); }
+  void wait_for_warp(int warp) { warps_[static_cast<size_t>(warp)].wait(fibers, 32); }
 
   struct Slot {
     uint32_t words[6];
     float number;
   };
+  Fibers fibers;
   std::vector<char> shared;
   std::vector<Slot> slots;  // what a thread shows the others of its warp
 
  private:
-  struct Fiber {
-    Fiber(EmulatedBlock& block, int number, const std::function<void(EmulatedThread&)>& work)
-        : block(block), work(work), thread(block, number), stack(size_t{1} << 17) {
-      getcontext(&context);
-      context.uc_stack.ss_sp = stack.data();
-      context.uc_stack.ss_size = stack.size();
-      context.uc_link = &block.scheduler_;
-      const auto address = reinterpret_cast<uintptr_t>(this);
-      makecontext(&context, reinterpret_cast<void (*)()>(&Fiber::start), 2,
-                  static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
-    }
-    static void start(unsigned high, unsigned low) {
-      auto* fiber = reinterpret_cast<Fiber*>(static_cast<uintptr_t>(high) << 32 | low);
-      fiber->work(fiber->thread);
-      fiber->ended = true;
-    }
-    EmulatedBlock& block;
-    const std::function<void(EmulatedThread&)>& work;
-    EmulatedThread thread;
-    std::vector<char> stack;
-    ucontext_t context = {};
-    bool ended = false;
-  };
-  struct Meeting {
-    size_t arrived = 0, number = 0;
-  };
-  void wait(Meeting& meeting, size_t wanted) {
-    if (++meeting.arrived == wanted) {
-      meeting.arrived = 0;
-      ++meeting.number;
-      return;
-    }
-    for (const size_t number = meeting.number; number == meeting.number;)
-      swapcontext(&running_->context, &scheduler_);
-  }
-
-  std::vector<std::unique_ptr<Fiber>> fibers_;
-  Fiber* running_ = nullptr;
-  ucontext_t scheduler_ = {};
   Meeting all_;
   std::vector<Meeting> warps_;
 };
