@@ -105,15 +105,21 @@ GalleryClip add_clip(const fs::path& gallery, const fs::path& path, Observer& ob
   return clip;
 }
 
-// IDs, file names or paths, one a line.
-std::vector<std::string> read_featured(const std::string& list,
-                                       const std::vector<GalleryClip>& clips, Observer& observer) {
-  std::vector<std::string> featured;
-  if (list.empty()) return featured;
-  std::istringstream lines(read_file(list));
-  for (std::string line; std::getline(lines, line);) {
+// The lines of a list of IDs, file names or paths, without its comments.
+std::vector<std::string> read_list(const std::string& path) {
+  std::vector<std::string> lines;
+  std::istringstream text(path.empty() ? std::string() : read_file(path));
+  for (std::string line; std::getline(text, line);) {
     while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
-    if (line.empty() || line.starts_with('#')) continue;
+    if (!line.empty() && !line.starts_with('#')) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::vector<std::string> featured_ids(const std::vector<std::string>& lines, const std::string& list,
+                                      const std::vector<GalleryClip>& clips, Observer& observer) {
+  std::vector<std::string> featured;
+  for (const std::string& line : lines) {
     const auto found = std::find_if(clips.begin(), clips.end(), [&](const GalleryClip& clip) {
       return clip.id == line || clip.name == line ||
              clip.path == fs::absolute(line).lexically_normal().string();
@@ -129,7 +135,7 @@ std::vector<std::string> read_featured(const std::string& list,
 
 // The version of what the index page shows.
 std::string write_pages(const GalleryRequest& request, const std::vector<GalleryClip>& clips,
-                        Observer& observer) {
+                        const std::vector<std::string>& featured) {
   const fs::path gallery = request.output;
   const Family family(clips);
   std::set<std::string> pages;
@@ -144,7 +150,7 @@ std::string write_pages(const GalleryRequest& request, const std::vector<Gallery
   write_text(gallery / "gallery.js", kGalleryJs);
   write_text(gallery / "icon.svg", kGalleryIcon);
   write_text(gallery / "data/live.js", "window.soraLive = false;\n");
-  const PageData data = page_data(clips, read_featured(request.featured, clips, observer));
+  const PageData data = page_data(clips, featured);
   write_text(gallery / "data/clips.js", data.script);
   write_text(gallery / "index.html", index_page(request.title));
   return data.version;
@@ -155,6 +161,7 @@ std::string write_pages(const GalleryRequest& request, const std::vector<Gallery
 GalleryReport make_gallery(const GalleryRequest& request, Observer& observer) {
   const fs::path gallery = request.output;
   const std::vector<fs::path> paths = find_clips(request.folders);
+  const std::vector<std::string> featured = read_list(request.featured);
   prepare_folder(gallery);
   std::map<std::string, GalleryClip> known;
   for (GalleryClip& clip : read_index(gallery)) known.emplace(clip.path, std::move(clip));
@@ -185,7 +192,7 @@ GalleryReport make_gallery(const GalleryRequest& request, Observer& observer) {
   report.num_clips = static_cast<int64_t>(clips.size());
   report.num_gone = std::max<int64_t>(0, num_known - (report.num_clips - report.num_new));
   write_index(gallery, clips);
-  report.version = write_pages(request, clips, observer);
+  report.version = write_pages(request, clips, featured_ids(featured, request.featured, clips, observer));
   for (const auto& entry : fs::directory_iterator(gallery / "media")) {
     const std::string name = entry.path().filename().string();
     if (!ids.count(name.substr(0, name.find('.')))) fs::remove(entry.path());

@@ -133,6 +133,12 @@ def test_the_gallery_opens_from_the_disk_with_all_clips(browser, place):
     assert browser.log() == []
 
 
+def test_a_featured_list_that_is_not_there_leaves_nothing(place, tmp_path):
+    arguments = [SORA, "explore", place[0] / "clips", "-o", tmp_path / "site", "--featured", "none.txt"]
+    made = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert made.returncode == 4 and "none.txt" in made.stderr and not (tmp_path / "site").exists()
+
+
 def test_featured_comes_first(browser, place):
     open_index(browser, place, "")
     assert cards(browser) == ["a red ball bounces on the meadow"]
