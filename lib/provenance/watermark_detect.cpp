@@ -1,6 +1,6 @@
 // Adds up the normalised details of frames (luma_details.h): what moves averages out, the pattern
-// stays; or takes their differences, in which what stands still cancels; or takes away the picture
-// that moves as a whole first.
+// stays; or takes their differences, in which what stands still cancels; then does the same with what
+// is left of them without the picture that the camera moves over.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -93,17 +93,22 @@ std::optional<WatermarkReading> WatermarkDetector::read_at_plain_scales() const 
 std::optional<WatermarkReading> WatermarkDetector::read(bool also_search) const {
   if (details_HW_.empty()) return std::nullopt;
   const WatermarkPattern pattern(watermark_key());
-  std::vector<WatermarkSearch> searches;
-  for (std::vector<float>& weights : frame_weights(details_HW_))
-    searches.emplace_back(pattern, details_HW_, std::move(weights));
-  Reader reader(searches.size() + 1);
+  const auto searches_in = [&](const std::vector<at::Tensor>& frames_HW) {
+    std::vector<WatermarkSearch> searches;
+    for (std::vector<float>& weights : frame_weights(frames_HW))
+      searches.emplace_back(pattern, frames_HW, std::move(weights));
+    return searches;
+  };
+  const std::vector<WatermarkSearch> searches = searches_in(details_HW_);
+  Reader reader(2 * searches.size());
   if (reader.read_at_plain_scales(searches)) return reader.reading;
   const std::vector<at::Tensor> rest_HW = without_moving_picture(details_HW_);
-  std::vector<WatermarkSearch> of_rest;
-  if (!rest_HW.empty())
-    of_rest.emplace_back(pattern, rest_HW, std::vector<float>(rest_HW.size(), 1.0f));
-  if (reader.read_at_plain_scales(of_rest)) return reader.reading;
-  if (also_search && !reader.read_anywhere(of_rest)) reader.read_anywhere(searches);
+  if (!rest_HW.empty()) {
+    const std::vector<WatermarkSearch> of_rest = searches_in(rest_HW);
+    if (reader.read_at_plain_scales(of_rest)) return reader.reading;
+    if (also_search && reader.read_anywhere(of_rest)) return reader.reading;
+  }
+  if (also_search) reader.read_anywhere(searches);
   return reader.reading;
 }
 

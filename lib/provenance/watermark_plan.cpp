@@ -16,7 +16,9 @@ using Complex = std::complex<float>;
 
 constexpr float kMemory = 0.9f;           // of the frames looked at before
 constexpr double kGreatestGivenUp = 0.3;  // of the chips
-constexpr double kLeastStillness = 0.71;  // of a picture under which the pattern changes its sign
+// Of a picture under which the pattern changes its sign: one that moves by up to some three pixels
+// from plan to plan. The mosaic of one that moves slowly holds a pattern of one sign too.
+constexpr double kLeastStillness = 0.25;
 
 std::vector<float> folded(const Plane& plane) {
   std::vector<float> tile(kWatermarkTile * kWatermarkTile, 0.0f);
@@ -208,7 +210,8 @@ WatermarkPlan::Coefficients WatermarkPlan::even_amplitudes() const {
 void WatermarkPlan::look_at(const Plane& luma, const Plane& strength, double power) {
   normalise_details(luma, details_);
   const Coefficients now = coefficients(pattern_, folded(details_.detail));
-  if (turns_.empty()) {
+  const bool is_first = turns_.empty();
+  if (is_first) {
     place(now);
   } else {
     const double alike = phase_correlation(host_, now);
@@ -218,7 +221,7 @@ void WatermarkPlan::look_at(const Plane& luma, const Plane& strength, double pow
   weight_ = kMemory * weight_ + 1;
   const auto [seen, square] = strength_sums(strength, details_.unit);
   const double gain = std::sqrt(power * static_cast<double>(strength.values.size()) / square);
-  turns_sign_ = stillness_ > kLeastStillness;
+  turns_sign_ = !is_first && stillness_ > kLeastStillness;
   sign_ = turns_sign_ ? -sign_ : 1.0f;
   // A wave of amplitude 1 has half of it at its own frequency, the other half at its opposite.
   tile_ = pattern_.tile(turns_sign_ ? even_amplitudes() : amplitudes(gain * seen / 2));

@@ -3,8 +3,9 @@
 // goes to those that lie the wrong way (Miller, Doerr and Cox, "Applying informed coding and
 // embedding to design a robust high-capacity watermark", 2004).
 //
-// Under a picture that stands still the pattern changes its sign from plan to plan instead, all
-// chips alike: the detector's differences of frames hold nothing of the picture.
+// Under a picture that stands still or moves slowly the pattern changes its sign from plan to plan
+// instead, all chips alike: the detector's differences of frames, or of frames and their mosaic,
+// hold nothing of the picture.
 #pragma once
 
 #include <complex>
@@ -29,7 +30,7 @@ class WatermarkPlan {
   // [kWatermarkTile * kWatermarkTile] in rows, mean 0 and mean square 1.
   const std::vector<float>& tile() const { return tile_; }
 
-  // Whether the tile has the sign opposite to that of the plan before: the picture stands still,
+  // Whether the tile has the sign opposite to that of the plan before: the picture hardly moves,
   // and cancels in the difference.
   bool turns() const { return turns_sign_; }
 
