@@ -44,21 +44,39 @@ def gradients(seed, num_colours, speed, grain):
     return f"gradients=s=480x288:r=16:seed={seed}:n={num_colours}:speed={speed}{chosen},format=yuv444p,noise=alls={grain}:allf=t"
 
 
+def photographs():
+    """Names and paths of those that there are."""
+    try:
+        import skimage
+    except ImportError:
+        return {}
+    folder = pathlib.Path(skimage.__file__).parent / "data"
+    return {name: path for name in PHOTOGRAPHS for path in (folder / (name + ".png"), folder / (name + ".jpg")) if path.is_file()}
+
+
+def camera_moves():
+    """Photographs under a camera that pans by a third of a pixel a frame, zooms by 0.25 % a frame, and shakes by about a pixel."""
+    moves = {
+        "slow pan": ("1.2", "300+2*on", "200+on"),
+        "zoom": ("1.2+0.003*on", "(iw-iw/zoom)/2", "(ih-ih/zoom)/2"),
+        "shake": ("1.2", "300+7*sin(1.3*on)+5*sin(2.9*on)", "200+6*sin(1.7*on)+4*sin(0.4*on)"),
+    }
+    clips = {}
+    for name, path in photographs().items():
+        for move, (zoom, x, y) in moves.items():
+            camera = f"scale=3840:-2,pad=3840:'max(ih,2304)',crop=3840:2304,zoompan=z='{zoom}':x='{x}':y='{y}':d=1:s=480x288:fps=16,setsar=1"
+            clips[f"{name}, {move}"] = ["-loop", "1", "-i", path, "-vf", camera]
+    return clips
+
+
 def sources(videos):
     """Names and ffmpeg arguments of lossless clips, NUM_FRAMES at 16 a second."""
     clips = {}
-    try:
-        import skimage
-
-        folder = pathlib.Path(skimage.__file__).parent / "data"
-    except ImportError:
-        folder = pathlib.Path("/nonexistent")
-    for i, name in enumerate(PHOTOGRAPHS):
-        for suffix in (".png", ".jpg"):
-            if (path := folder / (name + suffix)).is_file():
-                pan = f"scale=960:-2,scale='iw':'max(ih,400)',crop=480:288:x='40+n*{1 + i % 4}':y='20+n*{i % 3}',setsar=1"
-                clips[f"{name}, panned"] = ["-loop", "1", "-i", path, "-vf", pan]
-                clips[f"{name}, still"] = ["-loop", "1", "-i", path, "-vf", "scale=480:-2,pad=480:'max(ih,288)',crop=480:288,setsar=1"]
+    for name, path in photographs().items():
+        i = PHOTOGRAPHS.index(name)
+        pan = f"scale=960:-2,scale='iw':'max(ih,400)',crop=480:288:x='40+n*{1 + i % 4}':y='20+n*{i % 3}',setsar=1"
+        clips[f"{name}, panned"] = ["-loop", "1", "-i", path, "-vf", pan]
+        clips[f"{name}, still"] = ["-loop", "1", "-i", path, "-vf", "scale=480:-2,pad=480:'max(ih,288)',crop=480:288,setsar=1"]
     for path in sorted(pathlib.Path(videos).glob("*.mp4")) if videos else []:
         for start in (0, 1, 2):
             clips[f"{path.stem} from {start} s"] = ["-ss", str(start), "-i", path, "-vf", "scale=854:480,setsar=1,fps=16"]
@@ -161,6 +179,7 @@ def parse():
     parser.add_argument("--build-dir", default=build, type=pathlib.Path)
     parser.add_argument("--no-build", action="store_true", help="run the program that is there")
     parser.add_argument("--videos", help="folder of .mp4 files")
+    parser.add_argument("--camera", action="store_true", help="instead: photographs under a camera that pans slowly, zooms, shakes")
     parser.add_argument("--limit", type=int, default=0, help="clips at most; 0: all")
     parser.add_argument("--only", default="", help="clips with this in their name")
     parser.add_argument("--attacks", default=ATTACKS, metavar="NAMES", help="only these rows of the table, parted by ;",
@@ -183,7 +202,8 @@ def parse():
 
 def main():
     options = parse()
-    clips = [(name, arguments) for name, arguments in sources(options.videos).items() if options.only in name]
+    every = camera_moves() if options.camera else sources(options.videos)
+    clips = [(name, arguments) for name, arguments in every.items() if options.only in name]
     random.Random(1).shuffle(clips)  # so that a few are of all kinds
     clips = clips[: options.limit or None]
     bench = Bench(options.build_dir / "tests/bench_watermark")
