@@ -58,10 +58,13 @@ inline void for_each_seed(const std::string& target,
   constexpr size_t kMaxBeginnings = 512;
   constexpr double kMaxProcessorSeconds = 1;  // of one input
   constexpr int64_t kMaxBytes = 256 << 20;
+  double most_seconds = 0;
   const auto run = [&](std::string_view bytes) {
     const double begin = processor_seconds();
     run_target(bytes);
-    EXPECT_LT(processor_seconds() - begin, kMaxProcessorSeconds) << testing::PrintToString(bytes);
+    const double seconds = processor_seconds() - begin;
+    most_seconds = std::max(most_seconds, seconds);
+    EXPECT_LT(seconds, kMaxProcessorSeconds) << testing::PrintToString(bytes);
   };
   reset_peak_memory();
   const int64_t resident = memory_status("VmRSS");
@@ -86,6 +89,7 @@ inline void for_each_seed(const std::string& target,
   }
   ASSERT_FALSE(seeds.empty());
   if (const char* seconds = std::getenv("SORA_FUZZ_SECONDS")) run_changed(target, seeds, std::atof(seconds), run);
+  std::printf("%s: at most %.3f s of processor time an input\n", target.c_str(), most_seconds);
   EXPECT_LT(memory_status("VmHWM") - resident, kMaxBytes);
 }
 
