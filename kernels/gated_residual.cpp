@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/row_ops.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cuda/row_ops.h"
 
 namespace sora::kernels {
 
@@ -17,6 +18,8 @@ void gated_residual_(const at::Tensor& x, const at::Tensor& y, const at::Tensor&
               "gated_residual_: gate is not dense rows of the width of x");
   TORCH_CHECK(!row_N.defined() || (row_N.numel() * width == x.numel() && row_N.is_contiguous()),
               "gated_residual_: row is not one number a token, one after the other");
+  if (cuda::takes_rows(x) && cuda::fits_rows(y))
+    return cuda::run_rows(cuda::gated_residual_problem(x, y, gate_RD, row_N), x.device());
   if (!cpu::fits(x) || !cpu::fits(y)) return reference::gated_residual_(x, y, gate_RD, row_N);
   const at::Tensor ones = gate_RD.defined() ? gate_RD : at::ones({1, width});
   const float* gate = ones.const_data_ptr<float>();

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/row_ops.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cuda/row_ops.h"
 
 namespace sora::kernels {
 
@@ -16,6 +17,10 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight_RD, const at
   TORCH_CHECK(!row_N.defined() || (row_N.numel() * width == x.numel() && row_N.is_contiguous()),
               "layer_norm: row is not one number a token, one after the other");
   const at::Tensor y = at::empty(x.sizes(), x.options().dtype(dtype));
+  if (cuda::takes_rows(x)) {
+    cuda::run_rows(cuda::layer_norm_problem(x, weight_RD, bias_RD, row_N, eps, y), x.device());
+    return y;
+  }
   if (!cpu::fits(x) || !cpu::fits(y))
     return reference::layer_norm(x, weight_RD, bias_RD, row_N, eps, dtype);
   const float* weight = weight_RD.const_data_ptr<float>();

@@ -15,4 +15,8 @@ struct Arithmetic {
   bool operator==(const Arithmetic&) const = default;
 };
 
+// Norms and residuals of layers take this project's kernels on a GPU exactly where its attention is
+// asked for (kernels/cuda/row_ops.h). Holds for the whole process until the next call.
+void choose_row_ops(const Arithmetic& arithmetic);
+
 }  // namespace sora

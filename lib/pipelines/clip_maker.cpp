@@ -173,6 +173,7 @@ at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer&
   const LatentGrid grid = drawn_grid(plan_, window.num_frames());
   if (!texts_) texts_ = encode_texts_of(model_, plan_, observer_);
   const Conditioning conditioning = make_conditioning(model_, plan_, window, *texts_, source_encoder_, observer);
+  choose_row_ops(arithmetic_of(plan_));
   if (!denoiser_) denoiser_ = make_denoiser(model_, arithmetic_of(plan_), plan_.device);
   denoiser_->set_conditioning(conditioning, grid);
 

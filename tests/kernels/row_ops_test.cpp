@@ -1,10 +1,13 @@
 // The row-wise kernels against the same equations in f64, and against their definition in ATen.
 #include <gtest/gtest.h>
 
+#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/row_ops.h"
 #include "kernels/gated_residual.h"
 #include "kernels/layer_norm.h"
 #include "kernels/rms_norm.h"
 #include "tests/kernels/cases.h"
+#include "tests/kernels/cuda/emulated_rows.h"
 
 namespace sora::kernels {
 namespace {
@@ -100,6 +103,60 @@ TEST_P(RowOps, RmsNormRotateTurnsEachPairByItsTokensAngle) {
   reference::rms_norm_rotate_(defined, weight, kEps, rotation);
   expect_near(ours, wanted, x_.size(-1), x_.scalar_type());
   expect_near(defined, wanted, x_.size(-1), x_.scalar_type());
+}
+
+// The kernels for GPUs, emulated, where they fit; what they give is held to the definition, which
+// the tests above hold to the equation.
+TEST_P(RowOps, OnAGpuAreTheirDefinitions) {
+  if (!cuda::fits_rows(x_)) return;
+  const RowCase& shape = GetParam();
+  const at::Tensor weight = at::randn({x_.size(-1)});
+  const at::Tensor angle = at::rand({shape.tokens, shape.head_width / 2}) * 6.28;
+  const Rotation rotation = {angle.cos(), angle.sin()};
+  for (const Rotation* turn : {static_cast<const Rotation*>(nullptr), &rotation}) {
+    const at::Tensor ours = x_.clone(), defined = x_.clone();
+    cuda::emulate_rows(cuda::rms_norm_problem(ours, weight, kEps, turn));
+    turn ? reference::rms_norm_rotate_(defined, weight, kEps, rotation)
+         : reference::rms_norm_(defined, weight, kEps);
+    expect_near(ours, defined, x_.size(-1), shape.dtype);
+  }
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const at::Tensor& row : {row_, at::Tensor()}) {
+      const at::Tensor normed = at::empty_like(x_, dtype);
+      cuda::emulate_rows(
+          cuda::layer_norm_problem(x_, modulation(0), modulation(1), row, kEps, normed));
+      expect_near(normed, reference::layer_norm(x_, modulation(0), modulation(1), row, kEps, dtype),
+                  x_.size(-1), dtype);
+      const at::Tensor y = at::randn_like(x_, at::kFloat).to(dtype);
+      const at::Tensor gate = row.defined() ? modulation(0) : at::Tensor();
+      const at::Tensor ours = x_.clone(), defined = x_.clone();
+      cuda::emulate_rows(cuda::gated_residual_problem(ours, y, gate, row));
+      reference::gated_residual_(defined, y, gate, row);
+      expect_near(ours, defined, 1, shape.dtype);
+    }
+  }
+}
+
+// The same kernels themselves, where there is a GPU.
+TEST_P(RowOps, RunOnAGpu) {
+  if (!cuda::gpu_is_available() || !cuda::has_own_kernels() || !cuda::fits_rows(x_)) return;
+  const at::Tensor weight = at::randn({x_.size(-1)});
+  const at::Tensor x = x_.cuda(), table = table_.cuda(), row = row_.cuda();
+  cuda::use_own_row_ops(true);
+  const at::Tensor normed =
+      layer_norm(x, table.select(1, 0), table.select(1, 1), row, kEps, x_.scalar_type());
+  rms_norm_(x, weight.cuda(), kEps);
+  const at::Tensor sum = normed.clone();
+  gated_residual_(sum, x, table.select(1, 0), row);
+  cuda::use_own_row_ops(false);
+  const at::Tensor wanted =
+      reference::layer_norm(x_, modulation(0), modulation(1), row_, kEps, x_.scalar_type());
+  expect_near(normed.cpu(), wanted, x_.size(-1), x_.scalar_type());
+  const at::Tensor rms = x_.clone(), wanted_sum = normed.cpu();
+  reference::rms_norm_(rms, weight, kEps);
+  expect_near(x.cpu(), rms, x_.size(-1), x_.scalar_type());
+  reference::gated_residual_(wanted_sum, x.cpu(), modulation(0), row_);
+  expect_near(sum.cpu(), wanted_sum, 1, x_.scalar_type());
 }
 
 TEST_P(RowOps, GiveTheSameBytesAtAnyNumberOfThreads) {

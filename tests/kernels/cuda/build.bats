@@ -11,6 +11,7 @@
   for code in sm_80 sm_89 sm_90a compute_90; do [[ $output == *"code=[$code]"* ]]; done
   library=$BATS_TEST_TMPDIR/build/libsora_kernels_cuda.so
   nm -DC "$library" | grep "cuda::launch_attention(sora::kernels::cuda::AttentionProblem const&"
+  nm -DC "$library" | grep "cuda::launch_rows(sora::kernels::cuda::RowProblem const&"
   # Products that the compiler would let run one after the other, for fear of a register, are an error too.
   [[ $output != *"wgmma.mma_async instructions are serialized"* ]]
 }

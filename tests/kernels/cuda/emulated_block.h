@@ -51,6 +51,9 @@ class EmulatedThread {
   float larger(float a, float b) const { return std::fmax(a, b); }
   float largest_of_quad(float x);
   float sum_of_quad(float x);
+  float square_root(float x) const { return std::sqrt(x); }
+  template <int kThreads>
+  float sum_of_block(float x);
 
  private:
   struct Copy {
@@ -159,6 +162,16 @@ inline void EmulatedThread::multiply_add(float (&sum)[4], const uint32_t (&a)[4]
     }
   }
   block_.wait_for_warp(warp());
+}
+
+template <int kThreads>
+float EmulatedThread::sum_of_block(float x) {
+  block_.slots[static_cast<size_t>(thread_)].number = x;
+  block_.wait_for_block();
+  float sum = 0.0F;
+  for (size_t i = 0; i < kThreads; ++i) sum += block_.slots[i].number;
+  block_.wait_for_block();
+  return sum;
 }
 
 inline float EmulatedThread::of_neighbour(float x, int mask) {
