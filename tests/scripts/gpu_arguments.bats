@@ -3,6 +3,7 @@
 bats_require_minimum_version 1.5.0
 
 setup() {
+  unset SORA_BUILD_DIR CMAKE_ARGS
   bin=$BATS_TEST_TMPDIR/bin
   mkdir "$bin"
   export PATH=$bin:/usr/bin:/bin
