@@ -16,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kLongSide = 320;  // pixels of the file
+constexpr int64_t kLongSide = 256;       // pixels of the file
+constexpr double kFirstFileSeconds = 0.03;  // what a look that writes a file is taken to cost before there was one
 constexpr int kWebpQuality = 70;
 constexpr int64_t kStripFrames = 4;  // of a still file
 
@@ -71,7 +72,7 @@ void check(const PreviewSpec& spec) {
 }
 
 Preview::Preview(PreviewSpec spec, std::unique_ptr<Previewer> previewer, const Plan& plan)
-    : spec_(std::move(spec)), previewer_(std::move(previewer)), plan_(plan) {}
+    : spec_(std::move(spec)), previewer_(std::move(previewer)), plan_(plan), last_s_(spec_.path.empty() ? 0 : kFirstFileSeconds) {}
 
 WatchStep Preview::watch() {
   return [this](const at::Tensor& latents_1CFHW, const at::Tensor& velocity_1CFHW, const NoiseStep& step) {

@@ -33,7 +33,7 @@ class Preview {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   size_t num_ended_ = 0;  // windows
   double spent_s_ = 0;
-  double last_s_ = 0;  // what the last look took
+  double last_s_;  // what the last look took
 };
 
 // Of the time of sampling, at most; one look at a clip's end is taken besides.
