@@ -1,4 +1,6 @@
-// What a call adds to the product of one query and one key, as every form for GPUs reads it.
+// From the product of one query and one key to a probability, as every form for GPUs computes it:
+// what a call adds, and the softmax with a running maximum and sum (FlashAttention-2, arXiv
+// 2307.08691).
 #pragma once
 
 #include "kernels/cuda/attention_problem.h"
@@ -25,6 +27,37 @@ SORA_DEVICE float with_terms(const AttentionProblem& p, int batch, int query, in
   if (p.bias) x += p.bias[batch * p.bias_batch_stride + key];
   if (p.table) x += p.table[p.query_rows[query] * p.table_columns + p.key_columns[key]];
   return x;
+}
+
+// Logits become probabilities but for a factor of the row. In units of `unit` they count in powers
+// of two. A thread holds two rows in halves of each piece, and four neighbours of a warp share a
+// row. `largest` and `sum` follow; what has been gathered of a row is to be multiplied by `shrink`.
+template <int kPieces, class Machine>
+SORA_DEVICE void soften_rows(Machine& machine, float (&logits)[kPieces][4], float unit,
+                             float (&largest)[2], float (&sum)[2], float (&shrink)[2]) {
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    float found = largest[half];
+#pragma unroll
+    for (int piece = 0; piece < kPieces; ++piece)
+      found = machine.larger(found,
+                             machine.larger(logits[piece][half * 2], logits[piece][half * 2 + 1]));
+    found = machine.largest_of_quad(found);
+    const float base =
+        found == kNothing ? 0.0F : found * unit;  // of nothing but hidden keys: all zero
+    shrink[half] = machine.exp2(largest[half] * unit - base);
+    largest[half] = found;
+    float added = 0.0F;
+#pragma unroll
+    for (int piece = 0; piece < kPieces; ++piece) {
+#pragma unroll
+      for (int i = half * 2; i < half * 2 + 2; ++i) {
+        logits[piece][i] = machine.exp2(logits[piece][i] * unit - base);
+        added += logits[piece][i];
+      }
+    }
+    sum[half] = sum[half] * shrink[half] + added;
+  }
 }
 
 }  // namespace sora::kernels::cuda

@@ -143,36 +143,14 @@ class TileAttention {
     return first_query_ + machine_.warp() * 16 + machine_.lane() / 4 + half * 8;
   }
 
-  // Logits become probabilities but for a factor of the row; sums and what has been gathered follow
-  // the new maximum.
+  // What has been gathered follows the new maximum.
   SORA_DEVICE void soften(float (&logits)[kKeyPieces][4]) {
+    float shrink[2];
+    soften_rows(machine_, logits, 1.0F, largest_, sum_, shrink);
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float largest = largest_[half];
+    for (int piece = 0; piece < kWidthPieces; ++piece) {
 #pragma unroll
-      for (int piece = 0; piece < kKeyPieces; ++piece)
-        largest = machine_.larger(
-            largest, machine_.larger(logits[piece][half * 2], logits[piece][half * 2 + 1]));
-      largest = machine_.largest_of_quad(largest);
-      const float base =
-          largest == kNothing ? 0.0F : largest;  // of nothing but hidden keys: all zero
-      const float shrink = machine_.exp2(largest_[half] - base);
-      largest_[half] = largest;
-      float sum = 0.0F;
-#pragma unroll
-      for (int piece = 0; piece < kKeyPieces; ++piece) {
-#pragma unroll
-        for (int i = half * 2; i < half * 2 + 2; ++i) {
-          logits[piece][i] = machine_.exp2(logits[piece][i] - base);
-          sum += logits[piece][i];
-        }
-      }
-      sum_[half] = sum_[half] * shrink + sum;
-#pragma unroll
-      for (int piece = 0; piece < kWidthPieces; ++piece) {
-        out_[piece][half * 2] *= shrink;
-        out_[piece][half * 2 + 1] *= shrink;
-      }
+      for (int i = 0; i < 4; ++i) out_[piece][i] *= shrink[i / 2];
     }
   }
 

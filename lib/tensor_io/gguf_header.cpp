@@ -80,7 +80,7 @@ class Reader {
   // there may be, and is reduced by them.
   uint64_t count(uint64_t least_bytes, uint64_t& budget, const char* what) {
     const auto number_of = number<uint64_t>();
-    if (number_of > (file_.size() - position_) / least_bytes)
+    if (number_of > left() / least_bytes)
       refuse("announces {} {}, which the file has no room for", number_of, what);
     if (number_of > budget) refuse("announces {} {}, of which at most {} are read", number_of, what, budget);
     budget -= number_of;
@@ -90,8 +90,10 @@ class Reader {
   GgufValue value(uint32_t type) { return type == kArray ? array() : scalar(type); }
 
  private:
+  size_t left() const { return file_.size() - position_; }
+
   std::string_view take(uint64_t size) {
-    if (size > file_.size() - position_)
+    if (size > left())
       refuse("is truncated at byte {}; download or copy the file again", position_);
     if (size > kMaxHeaderBytes - position_) refuse("has more than {} bytes", kMaxHeaderBytes);
     const std::string_view taken = file_.substr(position_, size);

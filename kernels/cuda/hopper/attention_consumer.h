@@ -134,35 +134,12 @@ class AttentionConsumer {
     }
   }
 
-  // Logits become probabilities but for a factor of the row. With terms they are finished first;
-  // without, scaling is part of the exponent.
+  // With terms logits are finished first; without, scaling is part of the exponent.
   SORA_DEVICE void soften(int block) {
     const int first_key = block * Tile::kKeys;
     if (Tile::kTerms || first_key + Tile::kKeys > work_.keys) finish_logits(first_key);
-    const float unit = Tile::kTerms ? 1.0F : p_.scale * kLog2E;
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float largest = largest_[half];
-#pragma unroll
-      for (int piece = 0; piece < kKeyPieces; ++piece)
-        largest = machine_.larger(
-            largest, machine_.larger(logits_[piece][half * 2], logits_[piece][half * 2 + 1]));
-      largest = machine_.largest_of_quad(largest);
-      const float base =
-          largest == kNothing ? 0.0F : largest * unit;  // of nothing but hidden keys: all zero
-      shrink_[half] = machine_.exp2(largest_[half] * unit - base);
-      largest_[half] = largest;
-      float sum = 0.0F;
-#pragma unroll
-      for (int piece = 0; piece < kKeyPieces; ++piece) {
-#pragma unroll
-        for (int i = half * 2; i < half * 2 + 2; ++i) {
-          logits_[piece][i] = machine_.exp2(logits_[piece][i] * unit - base);
-          sum += logits_[piece][i];
-        }
-      }
-      sum_[half] = sum_[half] * shrink_[half] + sum;
-    }
+    soften_rows(machine_, logits_, Tile::kTerms ? 1.0F : p_.scale * kLog2E, largest_, sum_,
+                shrink_);
   }
 
   // Hides what is no key; with terms, logits count in powers of two afterwards.
