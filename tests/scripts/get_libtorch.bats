@@ -45,7 +45,7 @@ PYTHON
 
 setup() {
   export SORA_CACHE=$BATS_TEST_TMPDIR/cache PIP_NO_INDEX=1 PIP_FIND_LINKS=$WHEELS PIP_NO_CACHE_DIR=1
-  unset SORA_LIBTORCH PYTHONPATH
+  unset SORA_LIBTORCH LIBTORCH Torch_DIR CMAKE_PREFIX_PATH PYTHONPATH
 }
 
 fetch() { "$TINY" --pinned "$@" 2>"$BATS_TEST_TMPDIR/messages"; }
@@ -122,6 +122,27 @@ python_torch() {
   SORA_LIBTORCH=/nonexistent run "$TINY"
   [ "$status" -eq 4 ]
   [[ $output == *"SORA_LIBTORCH=/nonexistent"* ]]
+}
+
+# system_libtorch DIR MAJOR MINOR: a libtorch that somebody has unpacked there.
+system_libtorch() {
+  mkdir -p "$1/include/ATen" "$1/include/torch/headeronly" "$1/lib" "$1/share/cmake/Torch"
+  touch "$1/include/ATen/ATen.h" "$1/lib/libtorch_cpu.so"
+  printf '#define TORCH_VERSION_MAJOR %s\n#define TORCH_VERSION_MINOR %s\n' "$2" "$3" >"$1/include/torch/headeronly/version.h"
+}
+
+@test "get-libtorch steps aside for a libtorch that is installed where CMake looks, from 2.11 on" {
+  local place=$BATS_TEST_TMPDIR/opt/libtorch
+  system_libtorch "$place" 2 12
+  [ "$(Torch_DIR=$place/share/cmake/Torch "$TINY" 2>/dev/null)" = "$place" ]
+  [ "$(CMAKE_PREFIX_PATH=/nowhere:$place "$TINY" 2>/dev/null)" = "$place" ]
+  [ "$(LIBTORCH=$place "$TINY" --pinned 2>/dev/null)" = "$place" ]
+  [ "$(ls -A "$SORA_CACHE" 2>/dev/null)" = "" ]
+  CMAKE_PREFIX_PATH=$place run "$TINY" --cuda --find
+  [ "$status" -eq 4 ]
+  [ "$(CMAKE_PREFIX_PATH=$place "$TINY" --pinned 2>/dev/null)" = "$SORA_CACHE/libtorch-2.15.0/torch" ]
+  system_libtorch "$place" 2 10
+  [ "$(CMAKE_PREFIX_PATH=$place "$TINY" 2>/dev/null)" = "$SORA_CACHE/libtorch-2.15.0/torch" ]
 }
 
 @test "get-libtorch uses the torch of python3 from 2.11 on" {
