@@ -40,21 +40,62 @@ nvcc_knows() { stand_in nvcc "$@"; }
   done
 }
 
-@test "build hands them to cmake with a libtorch that has its CUDA half, unless it is told about CUDA" {
+# A copy of scripts/build beside programs that stand in for what it calls; cmake makes the build file of a configuration.
+stand_in_build() {
   mkdir "$BATS_TEST_TMPDIR/scripts"
   cp "$scripts/build" "$scripts/gpu-arguments" "$BATS_TEST_TMPDIR/scripts"
   printf '#!/bin/sh\n' >"$BATS_TEST_TMPDIR/scripts/install-packages"
   printf '#!/bin/sh\necho "/libtorch$*"\n' >"$BATS_TEST_TMPDIR/scripts/get-libtorch"
-  printf '#!/bin/sh\necho "cmake $*"\n' >"$bin/cmake"
+  printf '#!/bin/sh\necho "cmake $*"\n[ "$1" != -S ] || { mkdir -p "$4"; touch "$4/build.ninja"; }\n' >"$bin/cmake"
   chmod +x "$BATS_TEST_TMPDIR"/scripts/* "$bin/cmake"
+}
+build() { run "$BATS_TEST_TMPDIR/scripts/build" sora; }
+
+@test "build hands them to cmake with a libtorch that has its CUDA half, unless it is told about CUDA" {
+  stand_in_build
   nvcc_knows sm_89
   gpus 8.9
-  run "$BATS_TEST_TMPDIR/scripts/build" sora
+  build
   [ "$status" -eq 0 ]
   [[ $output == *"cmake -S "*"-DSORA_CUDA_ARCHITECTURES=89-real "*"-DSORA_LIBTORCH=/libtorch--cuda"* ]]
-  CMAKE_ARGS=-DSORA_CUDA=OFF run "$BATS_TEST_TMPDIR/scripts/build" sora
+  rm -r "$BATS_TEST_TMPDIR/build"
+  CMAKE_ARGS=-DSORA_CUDA=OFF build
   [[ $output == *"-DSORA_CUDA=OFF"* && $output != *ARCHITECTURES* ]]
-  rm "$bin/nvidia-smi"
-  run "$BATS_TEST_TMPDIR/scripts/build" sora
-  [[ $output != *CUDA* ]]
+  build
+  [[ $output != *"cmake -S"* ]]
+  rm -r "$BATS_TEST_TMPDIR/build" "$bin/nvidia-smi"
+  build
+  [[ $output == *"cmake -S"* && $output != *CUDA* ]]
+}
+
+@test "a build tree is configured anew when a GPU comes or is another one, and for nothing else" {
+  stand_in_build
+  nvcc_knows sm_89 sm_120
+  build
+  [[ $output == *"cmake -S"* && $output != *CUDA* ]]
+  build
+  [[ $output != *"cmake -S"* ]]
+  gpus 8.9
+  build
+  [[ $output == *"-DSORA_CUDA_ARCHITECTURES=89-real"*"--cuda"* ]]
+  build
+  [ "$status" -eq 0 ]
+  [[ $output != *"cmake -S"* ]]
+  gpus 12.0
+  build
+  [[ $output == *"-DSORA_CUDA_ARCHITECTURES=120-real"* ]]
+  rm "$bin/nvidia-smi" # its kernels stay
+  build
+  [[ $output != *"cmake -S"* ]]
+}
+
+@test "a build tree that was configured by hand is left as it is" {
+  stand_in_build
+  mkdir "$BATS_TEST_TMPDIR/build"
+  touch "$BATS_TEST_TMPDIR/build/build.ninja"
+  nvcc_knows sm_89
+  gpus 8.9
+  build
+  [ "$status" -eq 0 ]
+  [[ $output != *"cmake -S"* && $output == *"cmake --build"* ]]
 }
