@@ -3,33 +3,14 @@
 include(CMakePackageConfigHelpers)
 option(SORA_BUNDLE_LIBTORCH "Install a copy of libtorch below lib/sora instead of pointing at the one in use" OFF)
 
-# What the program says about itself is made by running it.
 if(TARGET sora)
-  set(described
-    share/man/man1/sora.1 share/bash-completion/completions/sora
-    share/zsh/site-functions/_sora share/fish/vendor_completions.d/sora.fish)
-  list(TRANSFORM described PREPEND "${CMAKE_BINARY_DIR}/")
-  list(GET described 0 man)
-  list(GET described 1 bash)
-  list(GET described 2 zsh)
-  list(GET described 3 fish)
-  foreach(file IN LISTS described)
-    get_filename_component(directory "${file}" DIRECTORY)
-    file(MAKE_DIRECTORY "${directory}")
-  endforeach()
-  add_custom_command(OUTPUT ${described}
-    COMMAND sora --generate-man > ${man}
-    COMMAND sora --generate-completion bash > ${bash}
-    COMMAND sora --generate-completion zsh > ${zsh}
-    COMMAND sora --generate-completion fish > ${fish}
-    DEPENDS sora COMMENT "Writing man page and completions" VERBATIM)
-  add_custom_target(sora_described ALL DEPENDS ${described})
+  install(TARGETS sora RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  get_target_property(described sora SORA_DESCRIBED)
   foreach(file IN LISTS described)
     file(RELATIVE_PATH place "${CMAKE_BINARY_DIR}/share" "${file}")
     get_filename_component(place "${CMAKE_INSTALL_DATADIR}/${place}" DIRECTORY)
     install(FILES "${file}" DESTINATION "${place}")
   endforeach()
-  install(TARGETS sora RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
 
 if(EXISTS "${CMAKE_SOURCE_DIR}/models")

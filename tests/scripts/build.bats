@@ -64,3 +64,10 @@ needed() { readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p
     ! readelf --program-headers --wide "$file" | grep -E 'GNU_STACK.*RWE'
   done
 }
+
+@test "man page and completions are made with the program, so that cmake --install needs no other target" {
+  for file in man/man1/sora.1 bash-completion/completions/sora zsh/site-functions/_sora fish/vendor_completions.d/sora.fish; do
+    [ -s "$BUILD/share/$file" ]
+    ninja -C "$BUILD" -t query "share/$file" | grep -q CXX_EXECUTABLE_LINKER__sora
+  done
+}
