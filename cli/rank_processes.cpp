@@ -104,23 +104,33 @@ void signal_all(const std::vector<pid_t>& pids, int number) {
   }
 }
 
-}  // namespace
+// Returns once it has passed; the process that runs it reports what it throws as any run does.
+void check_apart(const std::function<void()>& check) {
+  const pid_t pid = ::fork();
+  if (pid < 0) fail(ErrorKind::Memory, "no further process can be started: {}", std::strerror(errno));
+  if (pid == 0) {
+    check();
+    std::_Exit(0);
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (stop_signalled()) fail(ErrorKind::Cancelled, "interrupted");
+  if (WIFSIGNALED(status)) fail(ErrorKind::Internal, "planning was ended by signal {}", WTERMSIG(status));
+  if (WEXITSTATUS(status) != 0) std::exit(WEXITSTATUS(status));
+}
 
-bool is_rank() { return std::getenv("RANK") != nullptr && std::getenv("WORLD_SIZE") != nullptr; }
-
-bool is_first_rank() { return is_rank() && std::string_view(std::getenv("RANK")) == "0"; }
-
-void run_as_ranks(int count) {
-  std::vector<std::string> arguments = own_arguments();
+void set_environment(int count) {
   const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / count);
   ::setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), /*overwrite=*/0);
   ::setenv("WORLD_SIZE", std::to_string(count).c_str(), 1);
   ::setenv("LOCAL_WORLD_SIZE", std::to_string(count).c_str(), 1);
   ::setenv("MASTER_ADDR", "127.0.0.1", 1);
   ::setenv("MASTER_PORT", std::to_string(free_port()).c_str(), 1);
-  std::vector<pid_t> pids;
-  for (int rank = 0; rank < count; ++rank) pids.push_back(start_rank(rank, arguments));
+}
 
+// Waits for all to end, for kPatience once one has failed. Those that failed, in the order in which they ended.
+std::vector<End> wait_for_all(std::vector<pid_t>& pids) {
   std::vector<End> failures;
   std::chrono::steady_clock::time_point first_failure;
   bool is_stopping = false;
@@ -137,6 +147,22 @@ void run_as_ranks(int count) {
     }
     std::this_thread::sleep_for(kRanksPoll);
   }
+  return failures;
+}
+
+}  // namespace
+
+bool is_rank() { return std::getenv("RANK") != nullptr && std::getenv("WORLD_SIZE") != nullptr; }
+
+bool is_first_rank() { return is_rank() && std::string_view(std::getenv("RANK")) == "0"; }
+
+void run_as_ranks(int count, const std::function<void()>& check) {
+  std::vector<std::string> arguments = own_arguments();
+  set_environment(count);
+  check_apart(check);
+  std::vector<pid_t> pids;
+  for (int rank = 0; rank < count; ++rank) pids.push_back(start_rank(rank, arguments));
+  const std::vector<End> failures = wait_for_all(pids);
   if (stop_signalled()) fail(ErrorKind::Cancelled, "interrupted");
   if (failures.empty()) return;
   // Whoever only lost the others says so with Io; the first of another kind is the reason.

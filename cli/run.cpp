@@ -54,19 +54,31 @@ void print_plan(PlanReport plan, Account& account, const Display& display) {
 
 void run_action(const PrintText& print, const Display&) { write_result(print.text); }
 
+Request request_under_plan(const MakeClips& make, const Account& account, Engine& engine) {
+  Request request = with_recipe(make, engine);
+  request.output = account.plan().with_watermark(request.output);
+  return request;
+}
+
+// Throws what a dry run would.
+void check_plan(const MakeClips& make) {
+  Account account(load_plan(make.plan));
+  const std::unique_ptr<Engine> engine = load_engine();
+  account.check(engine->plan(request_under_plan(make, account, *engine)).shape);
+}
+
 void run_action(const MakeClips& make, const Display& wanted) {
-  if (make.ranks > 1 && !make.dry_run && !is_rank()) return run_as_ranks(make.ranks);
+  const bool to_stdout = make.request.output.path == "-";
+  if (to_stdout && wanted.json) {
+    fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
+  }
+  if (make.ranks > 1 && !make.dry_run && !is_rank()) return run_as_ranks(make.ranks, [&] { check_plan(make); });
   const bool tells = !is_rank() || is_first_rank();
   Display display = wanted;
   if (!tells) display = {false, true, ProgressStyle::None};
-  const bool to_stdout = make.request.output.path == "-";
-  if (to_stdout && display.json) {
-    fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
-  }
   Account account(load_plan(make.plan));
   const std::unique_ptr<Engine> engine = load_engine();
-  Request request = with_recipe(make, *engine);
-  request.output = account.plan().with_watermark(request.output);
+  const Request request = request_under_plan(make, account, *engine);
   if (make.dry_run) return print_plan(engine->plan(request), account, display);
   ClipPayment payment(account, std::string(operation_name(request.operation)));
   if (tells && account.plan().has_limits()) engine->set_admission(&payment);  // of several ranks one pays

@@ -42,8 +42,8 @@ has_gpu() { "$SORA" info --json | jq -e '.devices | index("cuda")' >/dev/null; }
   has_gpu && skip "there is a GPU"
   run --separate-stderr "$SORA" generate "a red ball" --device cuda --ranks 2 -o clip.mp4
   [ "$status" -eq 2 ]
-  [ "$(sort -u <<<"$stderr" | wc -l)" -eq 1 ] # each rank says it
-  [[ "$stderr" == *"--device cuda cannot be used: "* ]]
+  [ "${#stderr_lines[@]}" -eq 1 ]
+  [[ "$stderr" == "sora: --device cuda cannot be used: "* ]]
   [ ! -e clip.mp4 ]
 }
 

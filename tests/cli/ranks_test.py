@@ -105,12 +105,26 @@ def test_processes_that_another_starts_find_each_other_and_only_the_first_writes
     assert list((tmp_path / "1").iterdir()) == []
 
 
-def test_a_failure_in_every_rank_is_told_with_its_exit_code(tmp_path):
+@pytest.mark.parametrize(
+    "options,code,words",
+    [
+        (["--model", "nothing"], 4, "nothing"),
+        (["--dtype", "f8"], 2, "--dtype f8 is unknown"),
+        (["--recipe", "nothing.mp4"], 4, "nothing.mp4"),
+        (["--plan", "nothing"], 4, "nothing"),
+        (["--memory", "100M"], 5, "memory"),
+    ],
+)
+def test_what_every_rank_would_refuse_is_told_once(tmp_path, options, code, words):
+    prompt = [] if "--recipe" in options else ["a red ball"]
     run = subprocess.run(
-        command(tmp_path, "--ranks", "2", model=tmp_path / "nothing"), env=environment(), capture_output=True, timeout=TIMEOUT_S
-    )
-    assert run.returncode == 4
-    assert b"nothing" in run.stderr
+        [SORA, "generate", *prompt, "--ranks", "2", "--json", *options],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S,
+    )  # fmt: skip
+    assert run.returncode == code
+    assert len(run.stderr.splitlines()) == 1 and words in run.stderr
+    assert json.loads(run.stdout)["error"]["code"] == code
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_rank_that_dies_ends_all_and_nothing_is_written(tmp_path):
