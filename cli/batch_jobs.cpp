@@ -418,24 +418,34 @@ class JobMaking {
       planned.make.request.sampling.seed = seed;
       planned.job.command.insert(planned.job.command.begin() + 1, fmt::format("--seed={}", *seed));
     }
-    if (!name_output(fields, chosen, repetition, seed, planned)) return;
+    if (!name_output(naming_of(fields, chosen, seed, planned), repetition, planned)) return;
     list_.jobs.push_back(std::move(planned));
   }
 
-  bool name_output(const std::vector<ResolvedField>& fields, const std::vector<Choice>& chosen,
-                   int64_t repetition, std::optional<uint64_t> seed, PlannedJob& planned) {
-    std::map<std::string, std::string> values = {
+  // A template of a name, with what may stand in it.
+  struct Naming {
+    std::string name_template;
+    bool is_default = false;  // nobody gave it
+    std::map<std::string, std::string> values;
+    Place at;
+  };
+
+  Naming naming_of(const std::vector<ResolvedField>& fields, const std::vector<Choice>& chosen,
+                   std::optional<uint64_t> seed, const PlannedJob& planned) const {
+    Naming naming;
+    naming.name_template = rules_.name_template;
+    naming.at = planned.at;
+    auto& values = naming.values;
+    values = {
         {"index", std::to_string(list_.jobs.size() + 1)},
         {"model", std::filesystem::path(planned.make.request.runtime.model).filename().string()},
         {"operation", planned.job.command.front()}};
-    std::string name_template = rules_.name_template;
     std::string swept;
-    Place at = planned.at;
     for (size_t i = 0; i < fields.size(); ++i) {
       if (chosen[i].values.empty()) continue;
       if (fields[i].option == nullptr) {
-        name_template = chosen[i].values.front();
-        at = chosen[i].at;
+        naming.name_template = chosen[i].values.front();
+        naming.at = chosen[i].at;
         continue;
       }
       const std::string name = fields[i].option->get_single_name();
@@ -446,20 +456,24 @@ class JobMaking {
         swept += fmt::format("-{}{{{}}}", name, name);
     }
     if (seed) values["seed"] = std::to_string(*seed);
-    const bool is_default = name_template.empty();
-    if (is_default) {
+    naming.is_default = naming.name_template.empty();
+    if (naming.is_default) {
       const std::string_view subject = values.count("prompt")  ? "prompt"
                                        : values.count("input") ? "input"
                                                                : "operation";
-      name_template = fmt::format("{{{}}}{}{}.mp4", subject, seed ? "-{seed}" : "", swept);
+      naming.name_template = fmt::format("{{{}}}{}{}.mp4", subject, seed ? "-{seed}" : "", swept);
     }
+    return naming;
+  }
+
+  bool name_output(Naming naming, int64_t repetition, PlannedJob& planned) {
     try {
-      values["date"] = rules_.date;
-      std::string name = fill_name(name_template, values);
+      naming.values["date"] = rules_.date;
+      std::string name = fill_name(naming.name_template, naming.values);
       OutputFolder::check_name(name);
-      values["date"] = "date";  // the same job tomorrow
-      std::string lasting_name = fill_name(name_template, values);
-      if (is_default && taken_.count(name) > 0) {
+      naming.values["date"] = "date";  // the same job tomorrow
+      std::string lasting_name = fill_name(naming.name_template, naming.values);
+      if (naming.is_default && taken_.count(name) > 0) {
         const std::string suffix = fmt::format(
             "-{:08x}", stable_seed(nlohmann::json(planned.job.command).dump(), repetition));
         name.insert(name.rfind('.'), suffix);
@@ -467,9 +481,10 @@ class JobMaking {
       }
       const auto [other, is_new] = taken_.emplace(name, planned.at);
       if (!is_new) {
-        add_fault(at, fmt::format("the output {} is that of line {} as well; tell them apart with "
-                                  "{{index}} or {{seed}} in the name",
-                                  name, other->second.line));
+        add_fault(naming.at,
+                  fmt::format("the output {} is that of line {} as well; tell them apart with "
+                              "{{index}} or {{seed}} in the name",
+                              name, other->second.line));
         return false;
       }
       planned.job.output = name;
@@ -477,7 +492,7 @@ class JobMaking {
           nlohmann::json{{"command", planned.job.command}, {"name", lasting_name}}.dump();
       return true;
     } catch (const Error& error) {
-      add_fault(at, error.what(), error.kind());
+      add_fault(naming.at, error.what(), error.kind());
       return false;
     }
   }

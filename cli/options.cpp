@@ -10,6 +10,25 @@ namespace {
 
 constexpr const char* kModelGroup = "Model and machine";
 
+// What changes the model's weights, or takes others in their place.
+void add_weight_options(CLI::App& app, ModelFiles& files) {
+  const std::string group = kModelGroup;
+  app.add_option_function<std::vector<std::string>>(
+         "--lora",
+         [&files](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) files.loras.push_back(parse_lora_choice(text));
+         },
+         "LoRA added to the transformer, as FILE, FILE:weight or, for one of two experts, FILE:weight:high and :low; repeatable")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_flag("--draft", files.draft,
+               "Decode with the tiny decoder (taew2_1, taew2_2) that lies among the model's files: many times faster, less detail")
+      ->group(group);
+  app.add_flag("--turbo", files.turbo, "Few steps, with the distilling LoRA that lies among the model's")
+      ->group(group);
+}
+
 }  // namespace
 
 void add_size_options(CLI::App& app, VideoSpec& video) {
@@ -93,20 +112,7 @@ void add_model_file_options(CLI::App& app, ModelFiles& files) {
   for (const auto& row : rows) {
     app.add_option(row.option, *row.value, row.help)->type_name(row.type)->group(group);
   }
-  app.add_option_function<std::vector<std::string>>(
-         "--lora",
-         [&files](const std::vector<std::string>& texts) {
-           for (const std::string& text : texts) files.loras.push_back(parse_lora_choice(text));
-         },
-         "LoRA added to the transformer, as FILE, FILE:weight or, for one of two experts, FILE:weight:high and :low; repeatable")
-      ->type_name("FILE")
-      ->allow_extra_args(false)
-      ->group(group);
-  app.add_flag("--draft", files.draft,
-               "Decode with the tiny decoder (taew2_1, taew2_2) that lies among the model's files: many times faster, less detail")
-      ->group(group);
-  app.add_flag("--turbo", files.turbo, "Few steps, with the distilling LoRA that lies among the model's")
-      ->group(group);
+  add_weight_options(app, files);
 }
 
 void add_runtime_options(CLI::App& app, Runtime& runtime) {
@@ -142,7 +148,7 @@ void add_ranks_option(CLI::App& app, int& ranks) {
   app.add_option("--ranks", ranks, "Processes on this machine that draw each clip together; torchrun starts them on several")
       ->type_name("N")
       ->check(CLI::Range(1, kMaxRanks))
-      ->group("Model");
+      ->group(kModelGroup);
 }
 
 void add_output_options(CLI::App& app, OutputSpec& output) {

@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* kClipsFolder = "clips";
+constexpr const char* kPresetsFolder = "presets";
 
 // A hidden folder of the library, removed with what is left in it.
 class Staging {
@@ -150,6 +151,66 @@ std::string told_of(const std::string& archive, const fs::path& staging, std::st
   return visible_text(message);
 }
 
+// Unpacks the archive, checks all of it, and leaves in the folder what the library keeps: the clip under its own name and its
+// presets. The clip's ID.
+std::string unpack_clip(const std::string& archive, const fs::path& folder) {
+  const json contents = unpack_checked(archive, folder, ArchiveKind::Clip);
+  const fs::path clip = clip_in(folder, archive);
+  const Manifest manifest = check_recipe(clip, archive);
+  check_decodes(clip);
+  check_storyboard(folder / kStoryboardFolder, archive);
+  check_thumbnails(folder / kSourcesFolder, manifest, archive);
+  check_presets(folder / kPresetsFolder);
+  const std::string name = file_name_from(contents, clip, archive);
+  const std::string id = sha256_of_file(clip).substr(0, kGalleryIdDigits);
+  if (contents.value("id", json()) != id) fail(ErrorKind::Input, "{}: the clip is not the one that its ID says", archive);
+
+  fs::remove(folder / kContentsName);
+  fs::remove(folder / kRecipeName);
+  if (name != clip.filename()) {
+    fs::rename(clip, folder / name);
+    const fs::path side = clip.string() + ".json";
+    if (fs::exists(side)) fs::rename(side, folder / (name + ".json"));
+  }
+  fs::permissions(folder, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
+                              fs::perms::others_exec);
+  return id;
+}
+
+void remove_new_library(const fs::path& library, const fs::path& staging) {
+  std::error_code ignored;
+  fs::remove_all(staging, ignored);
+  fs::remove(library / kClipsFolder, ignored);  // only if empty
+  fs::remove(library, ignored);
+}
+
+struct Placed {
+  std::string id;
+  bool is_new;
+  std::vector<std::string> presets;  // that were installed
+};
+
+Placed place_clip(const std::string& archive, const fs::path& library, const PresetFolders& presets, Observer& observer) {
+  const bool is_new_library = !fs::exists(library);
+  const Staging staging(library);
+  Placed placed;
+  try {
+    placed.id = unpack_clip(archive, staging.path());
+  } catch (const Error& error) {
+    if (is_new_library) remove_new_library(library, staging.path());
+    const bool is_of_the_archive = error.kind() == ErrorKind::Input || error.kind() == ErrorKind::Usage ||
+                                   error.kind() == ErrorKind::NotFound;
+    throw Error(is_of_the_archive ? ErrorKind::Input : error.kind(), told_of(archive, staging.path(), error.what()));
+  }
+  const fs::path home = library / kClipsFolder / placed.id;
+  placed.is_new = !fs::exists(home);
+  if (placed.is_new) fs::rename(staging.path(), home);
+  const fs::path with_presets = (placed.is_new ? home : staging.path()) / kPresetsFolder;
+  placed.presets = install_presets(with_presets, presets, false, observer);
+  fs::remove_all(with_presets);
+  return placed;
+}
+
 }  // namespace
 
 json import_clip(const ImportClip& task, const PresetFolders& presets, Observer& observer) {
@@ -158,60 +219,15 @@ json import_clip(const ImportClip& task, const PresetFolders& presets, Observer&
   std::error_code ignored;
   if (!fs::exists(task.archive, ignored)) fail(ErrorKind::NotFound, "there is no file {}", task.archive);
   check_library(library);
-  const bool is_new_library = !fs::exists(library);
-
-  std::string id;
-  bool is_new = false;
-  fs::path home;
-  std::vector<std::string> installed;
-  {
-    const Staging staging(library);
-    try {
-      const json contents = unpack_checked(task.archive, staging.path(), ArchiveKind::Clip);
-      const fs::path clip = clip_in(staging.path(), task.archive);
-      const Manifest manifest = check_recipe(clip, task.archive);
-      check_decodes(clip);
-      check_storyboard(staging.path() / kStoryboardFolder, task.archive);
-      check_thumbnails(staging.path() / kSourcesFolder, manifest, task.archive);
-      check_presets(staging.path() / "presets");
-      const std::string name = file_name_from(contents, clip, task.archive);
-      id = sha256_of_file(clip).substr(0, kGalleryIdDigits);
-      if (contents.value("id", json()) != id) fail(ErrorKind::Input, "{}: the clip is not the one that its ID says", task.archive);
-
-      fs::remove(staging.path() / kContentsName);
-      fs::remove(staging.path() / kRecipeName);
-      if (name != clip.filename()) {
-        fs::rename(clip, staging.path() / name);
-        const fs::path side = clip.string() + ".json";
-        if (fs::exists(side)) fs::rename(side, staging.path() / (name + ".json"));
-      }
-      fs::permissions(staging.path(), fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
-                                          fs::perms::others_read | fs::perms::others_exec);
-    } catch (const Error& error) {
-      if (is_new_library) {
-        fs::remove_all(staging.path(), ignored);
-        fs::remove(library / kClipsFolder, ignored);  // only if empty
-        fs::remove(library, ignored);
-      }
-      const bool is_of_the_archive = error.kind() == ErrorKind::Input || error.kind() == ErrorKind::Usage ||
-                                     error.kind() == ErrorKind::NotFound;
-      throw Error(is_of_the_archive ? ErrorKind::Input : error.kind(), told_of(task.archive, staging.path(), error.what()));
-    }
-    home = library / kClipsFolder / id;
-    is_new = !fs::exists(home);
-    if (is_new) fs::rename(staging.path(), home);
-    const fs::path with_presets = (is_new ? home : staging.path()) / "presets";
-    installed = install_presets(with_presets, presets, false, observer);
-    fs::remove_all(with_presets);
-  }
-  if (!is_new) observer.notice(fmt::format("the library has the clip {} already", id));
+  const Placed placed = place_clip(task.archive, library, presets, observer);
+  if (!placed.is_new) observer.notice(fmt::format("the library has the clip {} already", placed.id));
   if (!fs::exists(library / "clips.json")) write_index(library, {});
   GalleryRequest request;
   request.folders = {(library / kClipsFolder).string()};
   request.output = library.string();
   request.title = "Library";
   const GalleryReport report = make_gallery(request, observer);
-  return {{"path", report.index}, {"id", id}, {"new", is_new}, {"presets", installed}, {"clips", report.num_clips}};
+  return {{"path", report.index}, {"id", placed.id}, {"new", placed.is_new}, {"presets", placed.presets}, {"clips", report.num_clips}};
 }
 
 }  // namespace sora

@@ -401,31 +401,47 @@ void load_all(const std::vector<HubFile>& files, const PullOptions& options, Blo
   if (first_failure) std::rethrow_exception(first_failure);
 }
 
+void check_online(const HubName& name, const PullOptions& options) {
+  const std::string offline = environment("HF_HUB_OFFLINE");
+  if (!options.offline && (offline.empty() || offline == "0" || offline == "false")) return;
+  fail(ErrorKind::Refused,
+       "{}: is not loaded, because --offline or HF_HUB_OFFLINE forbids the network",
+       name.repository);
+}
+
+void check_not_empty(const Listing& listing, const HubName& name, const PullOptions& options) {
+  if (!listing.paths.empty()) return;
+  std::vector<std::string> there = listing.all_paths;
+  const bool are_more = there.size() > kMaxNamed;
+  if (are_more) there.resize(kMaxNamed);
+  fail(ErrorKind::NotFound, "{}@{}: has no file {}; it has: {}{}", name.repository, name.revision,
+       options.include.empty() ? "of a model"
+                               : fmt::format("that is {}", fmt::join(options.include, " or ")),
+       fmt::join(there, ", "), are_more ? ", ..." : "");
+}
+
+// Which commit a branch or tag stands for.
+void enter_revision(const fs::path& model, const std::string& revision, const std::string& commit) {
+  if (revision == commit) return;
+  const fs::path ref = model / "refs" / revision;
+  fs::create_directories(ref.parent_path());
+  AtomicFile entry(ref);
+  entry.write(commit.data(), commit.size());
+  entry.commit();
+}
+
 }  // namespace
 
 PullResult pull_model(const HubName& name, const PullOptions& options, Observer& observer,
                       const fs::path& cache) {
-  const std::string offline = environment("HF_HUB_OFFLINE");
-  if (options.offline || (!offline.empty() && offline != "0" && offline != "false")) {
-    fail(ErrorKind::Refused,
-         "{}: is not loaded, because --offline or HF_HUB_OFFLINE forbids the network",
-         name.repository);
-  }
+  check_online(name, options);
   std::string folder = "models--" + name.repository;
   folder.replace(folder.find('/'), 1, "--");
   const fs::path model = cache / folder;
 
   HttpClient client(token());
   const Listing listing = list_files(client, name, options, observer);
-  if (listing.paths.empty()) {
-    std::vector<std::string> there = listing.all_paths;
-    const bool are_more = there.size() > kMaxNamed;
-    if (are_more) there.resize(kMaxNamed);
-    fail(ErrorKind::NotFound, "{}@{}: has no file {}; it has: {}{}", name.repository, name.revision,
-         options.include.empty() ? "of a model"
-                                 : fmt::format("that is {}", fmt::join(options.include, " or ")),
-         fmt::join(there, ", "), are_more ? ", ..." : "");
-  }
+  check_not_empty(listing, name, options);
   std::vector<HubFile> files;
   PullResult result;
   int64_t missing = 0;
@@ -442,13 +458,7 @@ PullResult pull_model(const HubName& name, const PullOptions& options, Observer&
   result.commit = listing.commit;
   result.snapshot = model / "snapshots" / listing.commit;
   for (const HubFile& file : files) enter(result.snapshot, file, blobs.path(file));
-  const fs::path ref = model / "refs" / name.revision;
-  if (name.revision != listing.commit) {
-    fs::create_directories(ref.parent_path());
-    AtomicFile entry(ref);
-    entry.write(listing.commit.data(), listing.commit.size());
-    entry.commit();
-  }
+  enter_revision(model, name.revision, listing.commit);
   result.num_files = static_cast<int64_t>(files.size());
   result.num_bytes_loaded = blobs.num_bytes_loaded();
   return result;
