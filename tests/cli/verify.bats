@@ -13,7 +13,7 @@ setup_file() {
   "$ROOT/scripts/get-c2pa"
   "$SORA" keys new studio --owner "Studio Ltd"
   cd "$BATS_FILE_TMPDIR" || return 1
-  ffmpeg -v error -f lavfi -i "gradients=s=480x288:r=16:speed=0.02:seed=5,noise=alls=6:allf=t:all_seed=3" -frames:v 24 \
+  ffmpeg -v error -f lavfi -i "gradients=s=480x288:r=16:speed=0.02:seed=5,format=yuv444p,noise=alls=6:allf=t:all_seed=3" -frames:v 24 \
     -c:v ffv1 -pix_fmt bgr0 plain.mkv
   "$SORA" recut plain.mkv --keep 0-1.5 --watermark invisible -o marked.mp4 -q
 }
