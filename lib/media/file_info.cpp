@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
@@ -9,6 +10,7 @@
 #include "lib/media/metadata.h"
 #include "lib/media/orientation.h"
 #include "lib/media/stream_timing.h"
+#include "lib/media/video_format.h"
 #include "lib/media/video_reader.h"
 #include "lib/media/webp_info.h"
 
@@ -59,9 +61,17 @@ void describe_time(MediaInput& input, AVStream& stream, FileInfo& info) {
   }
 }
 
+// A sequence, frames/%05d.png, is told by its first frame.
+std::string first_file(const std::string& name) {
+  std::error_code none;
+  if (!name.ends_with(".png") || std::filesystem::exists(name, none)) return name;
+  return format_for(name, "").is_sequence ? sequence_path(name, kFirstSequenceNumber) : name;
+}
+
 }  // namespace
 
-FileInfo probe(const std::string& path) {
+FileInfo probe(const std::string& name) {
+  const std::string path = first_file(name);
   FileInfo info;
   info.path = path;
   MediaInput input(path);

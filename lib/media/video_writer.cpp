@@ -40,19 +40,25 @@ void check_options(const WriterOptions& options) {
   }
 }
 
-// Refuses a disk that cannot hold even what the format comes to at least.
+std::string size_text(double bytes) {
+  return bytes < 1e6 ? fmt::format("{:.1f} kB", bytes / 1e3) : fmt::format("{:.1f} MB", bytes / 1e6);
+}
+
+// Refuses a disk that cannot hold even what the format comes to at least. A file system without a
+// size, such as /proc, says by itself that it takes no file.
 void check_free_space(const WriterOptions& options, const VideoFormat& format) {
   struct statvfs status {};
   if (format.is_stdout || ::statvfs(folder_of(options.path).c_str(), &status) != 0) return;
+  if (status.f_blocks == 0) return;
   const double free_bytes = double(status.f_bavail) * double(status.f_frsize);
   const double least_bytes = double(options.expected_frames) * double(options.width) *
                              double(options.height) * format.codec->least_bits_per_pixel / 8;
   if (free_bytes < least_bytes) {
     fail(
         ErrorKind::Io,
-        "{}: the disk has {:.1f} MB free and the clip needs at least {:.1f} MB; free some space or "
-        "choose another folder",
-        options.path, free_bytes / 1e6, least_bytes / 1e6);
+        "{}: the disk has {} free and the clip needs at least {}; free some space or choose another "
+        "folder",
+        options.path, size_text(free_bytes), size_text(least_bytes));
   }
 }
 

@@ -77,7 +77,8 @@ TEST_F(FullDisk, IsAnErrorThatLeavesNothing) {
 }
 
 TEST_F(FullDisk, IsForeseenWhereTheFormatHasAKnownSize) {
-  expect_io_error("needs at least", [&] { write_noise(folder_ / "clip.y4m", "", 80); });
+  expect_io_error("kB free and the clip needs at least 2.9 MB",
+                  [&] { write_noise(folder_ / "clip.y4m", "", 80); });
 }
 
 // Runs with another file as stdout.
@@ -129,6 +130,11 @@ TEST(UnwritableFolder, FailsBeforeAnyWork) {
   });
   expect_io_error("cannot be written", [] {
     VideoWriter writer({.path = "/sys/%05d.png", .width = 16, .height = 16, .fps = 16});
+  });
+  expect_io_error("cannot be written", [] {
+    WriterOptions options{.path = "/proc/clip.mp4", .width = 16, .height = 16, .fps = 16};
+    options.expected_frames = 17;
+    VideoWriter writer(options);
   });
   EXPECT_THROW(VideoWriter({.path = "/dev/null/clip.mp4", .width = 16, .height = 16, .fps = 16}),
                Error);

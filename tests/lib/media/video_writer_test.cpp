@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <time.h>
 
 #include <cmath>
 #include <filesystem>
@@ -298,6 +299,8 @@ TEST(Manifest, OfASequenceStandsBesideItsFirstFrame) {
   EXPECT_THAT(written.paths, ElementsAre(folder / "f/0001.png", folder / "f/0001.png.json"));
   EXPECT_EQ(judge::file_bytes(folder / "f/0001.png.json"), "{\"seed\":1}");
   EXPECT_EQ(probe(folder / "f/0001.png").metadata_json, "{\"seed\":1}");
+  EXPECT_EQ(probe(folder / "f/%04d.png").metadata_json, "{\"seed\":1}");
+  expect_error(ErrorKind::NotFound, "g/0001.png", [&] { probe(folder / "g/%04d.png"); });
 }
 
 TEST(Manifest, ALongTitleIsCutBetweenCharacters) {
@@ -323,6 +326,29 @@ TEST(Manifest, StandsBesideTheTitle) {
 }
 
 // ---- the same bytes
+
+double cpu_seconds(clockid_t clock) {
+  timespec time = {};
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+TEST(VideoWriter, ConvertsAndEncodesOnThreadsOfItsOwnWhileTheCallerDecodes) {
+  const TemporaryFolder folder;
+  const at::Tensor frames = at::randint(0, 256, {4, 480, 640, 3}, at::kByte);
+  for (const std::string name : {"clip.mp4", "clip.mkv", "clip.y4m"}) {
+    WriterOptions options{.path = folder / name, .width = 640, .height = 480, .fps = Rational(16)};
+    if (name == "clip.mkv") options.codec = "ffv1";
+    VideoWriter writer(options);
+    const double own_before = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
+    const double all_before = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    for (int chunk = 0; chunk < 4; ++chunk) writer.write(frames);
+    writer.finish();
+    const double own = cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - own_before;
+    const double all = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - all_before;
+    EXPECT_LT(own, 0.2 * all) << name;
+  }
+}
 
 TEST(VideoWriter, GivesTheSameBytesWhateverMemoryHeldBefore) {
   const TemporaryFolder folder;
