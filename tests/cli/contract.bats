@@ -14,8 +14,9 @@ tiny() {
   "$SORA" generate "a red ball" -m "$MODEL" --size 48x32 --frames 5 --steps 2 --seed 1 --dtype f32 "$@"
 }
 
+# But for keep/, in which a test puts what it needs.
 nothing_left() {
-  [ -z "$(find . -mindepth 1 -not -name keep)" ]
+  [ -z "$(find . -mindepth 1 -path ./keep -prune -o -print)" ]
 }
 
 @test "help, version and no arguments answer with 0 on stdout" {
@@ -153,7 +154,7 @@ nothing_left() {
   run "$SORA" generate x -m keep --size 48x32 --frames 5 --steps 1 -o clip.mp4
   [ "$status" -eq 3 ]
   [[ "$output" == *diffusion_pytorch_model.safetensors* ]]
-  [ ! -e clip.mp4 ]
+  nothing_left
 }
 
 @test "weights that are cut short while they are used are exit 3" {
@@ -176,6 +177,7 @@ nothing_left() {
   run "$SORA" generate x -m keep --size 48x32 --frames 5 --steps 1 -o clip.mp4
   [ "$status" -eq 3 ]
   [[ "$output" == *MagicPipeline* ]]
+  nothing_left
 }
 
 @test "pickled weights are refused with the reason" {
@@ -184,6 +186,7 @@ nothing_left() {
   run "$SORA" generate x -m keep --size 48x32 --frames 5 --steps 1 -o clip.mp4
   [ "$status" -eq 3 ]
   [[ "$output" == *safetensors* ]]
+  nothing_left
 }
 
 @test "a full disk is exit 6 and leaves nothing behind" {
@@ -197,8 +200,8 @@ nothing_left() {
   [ -z "$left" ]
 }
 
-@test "interrupt in any phase is exit 130 and leaves nothing" {
-  for delay in 0.1 0.3 0.5 0.8 1.2; do
+@test "interrupt before anything is shown is exit 130 and leaves nothing" {
+  for delay in 0.05 0.1 0.2 0.3; do
     "$SORA" generate x -m "$MODEL" --size 160x96 --frames 49 --steps 400 --seed 1 -o clip.mp4 --quiet &
     pid=$!
     sleep "$delay"
@@ -208,6 +211,34 @@ nothing_left() {
     [ "$status" -eq 130 ]
     nothing_left
   done
+}
+
+# interrupted_in PHASE OPTION...: a run with a picture, to which Ctrl-C comes as soon as the phase is shown.
+interrupted_in() {
+  local phase=$1 pid status=0
+  shift
+  "$SORA" generate x -m "$ROOT/tests/data/pipelines/i2v" --image keep/picture.png --seed 1 --dtype f32 --threads 1 \
+    -o clip.mp4 --progress json "$@" 2>keep/stderr &
+  pid=$!
+  until grep -q "\"$phase\"" keep/stderr; do
+    kill -0 "$pid" || return 1
+    sleep 0.02
+  done
+  kill -INT "$pid"
+  wait "$pid" || status=$?
+  echo "$phase: exit $status after $(tail -n 3 keep/stderr)"
+  [ "$status" -eq 130 ]
+  nothing_left
+}
+
+@test "interrupt in each phase is exit 130 and leaves nothing" {
+  mkdir keep
+  ffmpeg -v error -f lavfi -i testsrc2=size=160x96 -frames:v 1 keep/picture.png
+  for phase in load text source denoise; do
+    interrupted_in "$phase" --size 160x96 --frames 33 --steps 400
+    ! grep -q '"decode"' keep/stderr
+  done
+  interrupted_in decode --size 480x288 --frames 49 --steps 1
 }
 
 @test "SIGTERM ends with 143 and leaves nothing" {
