@@ -2,8 +2,11 @@
 // On a core with AMX the exponentials of a softmax take about as long as the products around them,
 // on different units. So the two are interleaved by hand: while the tile unit multiplies, the
 // vector units work through the rows of scores of the tile before. A step takes 32 queries and up
-// to 256 keys: their scores q k^T, and the product of probabilities and values of the step before.
-// After each four products, which take the tile unit 64 cycles, comes a share of the rows.
+// to 512 keys: their scores q k^T, and the product of probabilities and values of the step before.
+// After each four products, which take the tile unit 64 cycles, come 16 rows divided by the number
+// of products along the head's width, which is an even share.
+// That share is compiled into the loop over products: behind a call it takes half as long again,
+// and the processor does not look far enough ahead to have both units at work.
 //
 // Queries of a group take turns with each chunk of keys, so that the chunk is read from the
 // second-level cache.
@@ -17,8 +20,9 @@
 namespace sora::kernels::cpu {
 namespace {
 
-constexpr int64_t kRows = 32;         // of queries
-constexpr int64_t kTilesInChunk = 8;  // of keys
+constexpr int64_t kRows = 32;          // of queries
+constexpr int64_t kTilesInChunk = 16;  // of keys
+constexpr int64_t kRowsAtOnce = 16;    // of the softmax, between two looks at what comes next
 constexpr int64_t kScores = kRows * kKeysInTile;
 
 // Scratch memory: scores, probabilities of the present step and the one before, and the blocks.
@@ -37,6 +41,8 @@ struct Pending {
 
 using SoftmaxWork = TileSoftmax<kRows>;
 
+// kShare: rows of the softmax after each four products.
+template <int kShare>
 class Group {
  public:
   Group(const AttentionGroup& group, void* scratch)
@@ -77,38 +83,55 @@ class Group {
   }
 
  private:
-  // Scores of 32 queries and a tile of keys, with `rows` of the softmax after each four products.
-  void multiply_keys(const QueryBlock& block, int32_t tile, float* scores, SoftmaxWork& work,
-                     int64_t rows) const {
-    const uint16_t* keys = static_cast<const uint16_t*>(group_.keys) + tile * whole_ * kKeysInTile;
-    const int64_t q_bytes = whole_ * 2;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (int64_t piece = 0; piece < pieces_; ++piece) {
-      const uint16_t* q = block.q + piece * 32;
-      const uint16_t* k = keys + piece * kScores;
-      _tile_loadd(4, q, q_bytes);
-      _tile_loadd(6, k, 128);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(7, k + 32, 128);
-      _tile_dpbf16ps(1, 4, 7);
-      _tile_loadd(5, q + 16 * whole_, q_bytes);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-      work.run(rows);
-    }
-    _tile_stored(0, scores, 128);
-    _tile_stored(1, scores + 16, 128);
-    _tile_stored(2, scores + 16 * 32, 128);
-    _tile_stored(3, scores + 16 * 32 + 16, 128);
+  // Calls `products(beside)`, which calls beside() after each four products: kRowsAtOnce rows of
+  // the softmax in shares, if there are any to do.
+  template <typename Products>
+  static void beside_softmax(SoftmaxWork& work, const Products& products) {
+    if (!work.has_rows()) return products([] {});
+    int64_t left = kRowsAtOnce;
+    const auto in_shares = [&](const auto& share) {
+      const auto beside = [&] {
+        if (left <= 0) return;
+        share();
+        left -= kShare;
+      };
+      products(beside);
+      while (left > 0) beside();
+    };
+    if (!work.begin_plain_rows()) return in_shares([&] { work.run(kShare); });
+    PlainRows rows = work.plain_rows();
+    const __m512 scale = work.scale();
+    __m512 highest = work.highest();
+    in_shares([&]() __attribute__((always_inline)) { soften<kShare>(rows, scale, highest); });
+    work.end_plain_rows(kRowsAtOnce, highest);
+  }
+
+  // Scores of 32 queries and a tile of keys.
+  void score(const QueryBlock& block, int32_t tile, float* scores, SoftmaxWork& work) const {
+    beside_softmax(
+        work, [&](const auto& beside) __attribute__((always_inline)) {
+          const auto* keys =
+              static_cast<const uint16_t*>(group_.keys) + tile * whole_ * kKeysInTile;
+          const uint16_t* q = block.q;
+          const int64_t q_bytes = whole_ * 2, lower = 16 * whole_;
+          _tile_zero(0);
+          _tile_zero(1);
+          _tile_zero(2);
+          _tile_zero(3);
+          for (int64_t piece = 0; piece < pieces_; ++piece) {
+            multiply(q, q + lower, q_bytes, keys);
+            q += 32;
+            keys += kScores;
+            beside();
+          }
+          store_sums(scores);
+        });
   }
 
   // 32 columns of probabilities times values, added to the sums.
-  void multiply_values(const Pending& pending, int64_t piece, SoftmaxWork& work,
-                       int64_t rows) const {
-    float* sums = pending.block->sums + piece * kScores;
+  void add_values(const Pending& pending, int64_t piece, SoftmaxWork& work) const {
+    constexpr int64_t kTilesAtOnce = kRowsAtOnce / kShare;
+    float* const sums = pending.block->sums + piece * kScores;
     if (pending.first_chunk) {
       _tile_zero(0);
       _tile_zero(1);
@@ -120,20 +143,36 @@ class Group {
       _tile_loadd(2, sums + 16 * 32, 128);
       _tile_loadd(3, sums + 16 * 32 + 16, 128);
     }
-    for (int64_t t = 0; t < pending.num_tiles; ++t) {
-      const uint16_t* p = pending.probabilities + t * kScores;
-      const uint16_t* v = static_cast<const uint16_t*>(group_.values) +
-                          (pending.tiles[t] * pieces_ + piece) * kScores;
-      _tile_loadd(4, p, 64);
-      _tile_loadd(6, v, 128);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(7, v + 32, 128);
-      _tile_dpbf16ps(1, 4, 7);
-      _tile_loadd(5, p + 16 * 32, 64);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-      work.run(rows);
+    const auto* values = static_cast<const uint16_t*>(group_.values) + piece * kScores;
+    for (int64_t first = 0; first < pending.num_tiles; first += kTilesAtOnce) {
+      const int64_t left = pending.num_tiles - first;
+      const int64_t end = first + (left < kTilesAtOnce ? left : kTilesAtOnce);
+      beside_softmax(
+          work, [&](const auto& beside) __attribute__((always_inline)) {
+            for (int64_t t = first; t < end; ++t) {
+              const uint16_t* p = pending.probabilities + t * kScores;
+              multiply(p, p + 16 * 32, 64, values + pending.tiles[t] * pieces_ * kScores);
+              beside();
+            }
+          });
     }
+    store_sums(sums);
+  }
+
+  // 16 and 16 rows of 32 numbers, times 32 columns of them in pairs, added to tiles 0 to 3.
+  __attribute__((always_inline)) static void multiply(const uint16_t* upper, const uint16_t* lower,
+                                                      int64_t row_bytes, const uint16_t* columns) {
+    _tile_loadd(4, upper, row_bytes);
+    _tile_loadd(6, columns, 128);
+    _tile_loadd(7, columns + 32, 128);
+    _tile_loadd(5, lower, row_bytes);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+
+  __attribute__((always_inline)) static void store_sums(float* sums) {
     _tile_stored(0, sums, 128);
     _tile_stored(1, sums + 16, 128);
     _tile_stored(2, sums + 16 * 32, 128);
@@ -143,16 +182,14 @@ class Group {
   void step(QueryBlock& block, int64_t first_row, const int32_t* tiles, int64_t count,
             uint16_t* probabilities, const Pending& pending) {
     if (pending.block != nullptr) blocks_.rescale(*pending.block, pending.first_chunk);
-    const int64_t products = count * pieces_ + pieces_ * pending.num_tiles - pieces_;
-    const int64_t rows = products > 0 ? (count * kRows + products - 1) / products : 0;
     SoftmaxWork work(group_, block.softmax, first_row, tiles, scores_, probabilities);
     int64_t piece = 0;
     const int64_t pieces = pending.block == nullptr ? 0 : pieces_;
     for (int64_t t = 0; t < count; ++t) {
-      multiply_keys(block, tiles[t], scores_ + t * kScores, work, rows);
+      score(block, tiles[t], scores_ + t * kScores, work);
       work.add_tile();
       for (; piece * count < (t + 1) * pieces && piece < pieces; ++piece)
-        multiply_values(pending, piece, work, rows);
+        add_values(pending, piece, work);
     }
     work.run(count * kRows);
   }
@@ -162,7 +199,7 @@ class Group {
     blocks_.rescale(*pending.block, pending.first_chunk);
     SoftmaxState state;
     SoftmaxWork none(group_, SoftmaxRows(&state), 0, nullptr, nullptr, nullptr);
-    for (int64_t piece = 0; piece < pieces_; ++piece) multiply_values(pending, piece, none, 0);
+    for (int64_t piece = 0; piece < pieces_; ++piece) add_values(pending, piece, none);
   }
 
   const AttentionGroup& group_;
@@ -178,6 +215,18 @@ int64_t attention_scratch_amx(int64_t num_rows, int64_t width) {
   return kSharedBytes + QueryBlocks<kRows>::bytes(num_rows, width);
 }
 
-void attend_amx(const AttentionGroup& group, void* scratch) { Group(group, scratch).run(); }
+void attend_amx(const AttentionGroup& group, void* scratch) {
+  switch (whole_width(group.width) / 32) {
+    case 1:
+      return Group<16>(group, scratch).run();
+    case 2:
+    case 3:
+      return Group<8>(group, scratch).run();
+    case 8:
+      return Group<2>(group, scratch).run();
+    default:
+      return Group<4>(group, scratch).run();
+  }
+}
 
 }  // namespace sora::kernels::cpu

@@ -59,6 +59,40 @@ class SoftmaxRows {
   SoftmaxState* state_ = nullptr;
 };
 
+// Rows of a tile whose logits are their scores times a scale: no bias, no far key, and an m each.
+// Where they are and where their probabilities and sums go.
+struct PlainRows {
+  const float* scores;      // [rows][32]
+  uint16_t* probabilities;  // [rows][32]
+  const float* m;           // [rows]
+  const float* before;      // [rows][16], sums as of the tile before
+  float* now;               // [rows][16]
+};
+
+// The first `kCount` of `rows`, which are moved on. Inlined where the tile unit multiplies: its
+// constants stay in registers. `highest`: the largest logit less m so far.
+template <int kCount>
+__attribute__((always_inline)) inline void soften(PlainRows& rows, __m512 scale, __m512& highest) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    const __m512 m = _mm512_set1_ps(rows.m[i]);
+    const float* const scores = rows.scores + i * kKeysInTile;
+    const __m512 x = _mm512_fmsub_ps(_mm512_load_ps(scores), scale, m);
+    const __m512 y = _mm512_fmsub_ps(_mm512_load_ps(scores + kLanes), scale, m);
+    highest = _mm512_max_ps(_mm512_max_ps(x, y), highest);
+    const __m512 low = power_of_two(x), high = power_of_two(y);
+    _mm512_store_ps(rows.now + i * kLanes, _mm512_add_ps(_mm512_load_ps(rows.before + i * kLanes),
+                                                         _mm512_add_ps(low, high)));
+    _mm512_store_si512(rows.probabilities + i * kKeysInTile,
+                       reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+  }
+  rows.scores += kCount * kKeysInTile;
+  rows.probabilities += kCount * kKeysInTile;
+  rows.m += kCount;
+  rows.before += kCount * kLanes;
+  rows.now += kCount * kLanes;
+}
+
 // Turns tiles of scores [rows][32] into tiles of bf16 probabilities [rows][32] and their sums, as
 // many rows at a time as it is told to, never beyond the tiles that were added.
 template <int64_t kRows>
@@ -75,6 +109,27 @@ class TileSoftmax {
         scale_(_mm512_set1_ps(group.scale)) {}
 
   void add_tile() { end_ += kRows; }
+  bool has_rows() const { return next_ < end_; }
+  __m512 scale() const { return scale_; }
+  __m512 highest() const { return highest_; }
+
+  // Whether the next rows, of a tile that was added, are plain: then they may be done without
+  // run().
+  bool begin_plain_rows() {
+    if (next_ % kRows == 0) begin_tile();
+    return bias_ == nullptr && !far_ && !careful_;
+  }
+  PlainRows plain_rows() const {
+    const int64_t row = next_ % kRows, place = next_ * kKeysInTile;
+    return {scores_ + place, probabilities_ + place, state_.m + row,
+            state_.sums[state_.current][row], state_.sums[state_.current ^ 1][row]};
+  }
+  // After `count` of them, which were not beyond the tile, with their highest().
+  void end_plain_rows(int64_t count, __m512 highest) {
+    highest_ = highest;
+    next_ += count;
+    if (next_ % kRows == 0) end_tile();
+  }
 
   __attribute__((always_inline)) void run(int64_t rows) {
     if (rows > end_ - next_) rows = end_ - next_;
