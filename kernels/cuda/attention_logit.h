@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/attention_problem.h"
 #include "kernels/cuda/device_code.h"
+#include "kernels/cuda/power_of_two.h"
 
 namespace sora::kernels::cuda {
 
@@ -29,30 +30,49 @@ SORA_DEVICE float with_terms(const AttentionProblem& p, int batch, int query, in
   return x;
 }
 
-// Logits become probabilities but for a factor of the row. In units of `unit` they count in powers
-// of two. A thread holds two rows in halves of each piece, and four neighbours of a warp share a
-// row. `largest` and `sum` follow; what has been gathered of a row is to be multiplied by `shrink`.
-template <int kPieces, class Machine>
-SORA_DEVICE void soften_rows(Machine& machine, float (&logits)[kPieces][4], float unit,
+// How soften_rows reads logits and computes powers of two.
+struct PlainSoftmax {
+  static constexpr float kZero = 0.0F;        // what stands for a logit of 0
+  static constexpr float kLift = 0.0F;        // probabilities are larger by so many powers of two
+  static constexpr int kPolynomialEvery = 0;  // of so many pieces one is computed by power_of_two;
+                                              // 0: none
+};
+
+// The exponential of a number of a piece, by the unit for it or by the others.
+template <class Form, class Machine>
+SORA_DEVICE float exponential(Machine& machine, int piece, float x) {
+  if constexpr (Form::kPolynomialEvery > 0) {
+    if (piece % Form::kPolynomialEvery == 0) return power_of_two(machine, x);
+  }
+  return machine.exp2(x);
+}
+
+// Logits become probabilities but for a factor of the row. In units of the row's `unit` they count
+// in powers of two, as `largest` does. A thread holds two rows in halves of each piece, and four
+// neighbours of a warp share a row; their units may differ. `largest` and `sum` follow; what has
+// been gathered of a row is to be multiplied by `shrink`.
+template <class Form, int kPieces, class Machine>
+SORA_DEVICE void soften_rows(Machine& machine, float (&logits)[kPieces][4], const float (&unit)[2],
                              float (&largest)[2], float (&sum)[2], float (&shrink)[2]) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    float found = largest[half];
+    float found = kNothing;
 #pragma unroll
     for (int piece = 0; piece < kPieces; ++piece)
       found = machine.larger(found,
                              machine.larger(logits[piece][half * 2], logits[piece][half * 2 + 1]));
-    found = machine.largest_of_quad(found);
-    const float base =
-        found == kNothing ? 0.0F : found * unit;  // of nothing but hidden keys: all zero
-    shrink[half] = machine.exp2(largest[half] * unit - base);
+    found = machine.largest_of_quad((found - Form::kZero) * unit[half]);
+    found = machine.larger(found, largest[half]);
+    const float top = found == kNothing ? 0.0F : found;  // of nothing but hidden keys: all zero
+    shrink[half] = machine.exp2(largest[half] - top);
     largest[half] = found;
+    const float base = top - Form::kLift + Form::kZero * unit[half];
     float added = 0.0F;
 #pragma unroll
     for (int piece = 0; piece < kPieces; ++piece) {
 #pragma unroll
       for (int i = half * 2; i < half * 2 + 2; ++i) {
-        logits[piece][i] = machine.exp2(logits[piece][i] * unit - base);
+        logits[piece][i] = exponential<Form>(machine, piece, logits[piece][i] * unit[half] - base);
         added += logits[piece][i];
       }
     }

@@ -145,8 +145,9 @@ class TileAttention {
 
   // What has been gathered follows the new maximum.
   SORA_DEVICE void soften(float (&logits)[kKeyPieces][4]) {
+    const float unit[2] = {1.0F, 1.0F};
     float shrink[2];
-    soften_rows(machine_, logits, 1.0F, largest_, sum_, shrink);
+    soften_rows<PlainSoftmax>(machine_, logits, unit, largest_, sum_, shrink);
 #pragma unroll
     for (int piece = 0; piece < kWidthPieces; ++piece) {
 #pragma unroll

@@ -68,6 +68,14 @@ class TensorCore {
     x = fmaxf(x, __shfl_xor_sync(kWholeWarp, x, 1));
     return fmaxf(x, __shfl_xor_sync(kWholeWarp, x, 2));
   }
+  // Of kLanes neighbours, a power of two.
+  template <int kLanes>
+  __device__ float largest_of_lanes(float x) const {
+#pragma unroll
+    for (int mask = kLanes / 2; mask > 0; mask /= 2)
+      x = fmaxf(x, __shfl_xor_sync(kWholeWarp, x, mask));
+    return x;
+  }
   __device__ float sum_of_quad(float x) const {
     x += __shfl_xor_sync(kWholeWarp, x, 1);
     return x + __shfl_xor_sync(kWholeWarp, x, 2);

@@ -1,9 +1,10 @@
-// The attention kernels for GPUs, the device's best and the one for all, beside libtorch's, at
-// token counts of Wan's clips; registered only where there is a GPU. 4 L S K H operations a call,
-// by the clock of the host around calls that are waited for.
+// The attention kernels for GPUs, the device's best, the one for all and the one in 8 bits, beside
+// libtorch's, at token counts of Wan's clips; registered only where there is a GPU. 4 L S K H
+// operations a call, by the clock of the host around calls that are waited for.
 #include <chrono>
 
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/attention_int8.h"
 #include "kernels/cuda/gpu.h"
 #include "tests/kernels/bench_cases.h"
 
@@ -50,6 +51,11 @@ const bool registered = [] {
     register_on_gpu("ours, mma.sync", tokens, [](const auto& q, const auto& k, const auto& v) {
       return cuda::attention(q, k, v, {}, cuda::Instructions::Ampere);
     });
+    if (cuda::int8_attention_runs_here()) {  // with its quantisation
+      register_on_gpu("ours, int8", tokens, [](const auto& q, const auto& k, const auto& v) {
+        return cuda::attention_int8(q, k, v, {});
+      });
+    }
     register_on_gpu("ATen", tokens, [](const auto& q, const auto& k, const auto& v) {
       return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2),
                                               v.transpose(1, 2));

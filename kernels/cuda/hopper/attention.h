@@ -1,4 +1,4 @@
-// Attention with the instructions of sm_90a, for heads of 64 or 128 numbers.
+// Attention with the instructions of sm_90a, for heads of 64 or 128 numbers, in bf16 or in 8 bits.
 //
 // Note [Attention on Hopper]
 // A block of threads stays on its multiprocessor and takes one tile of queries after another. Of
@@ -38,7 +38,7 @@ SORA_DEVICE void make_barriers(Machine& machine) {
 
 // What every thread of a block runs.
 template <class Tile, class Machine>
-SORA_DEVICE void attend(const AttentionProblem& problem,
+SORA_DEVICE void attend(const typename Tile::Problem& problem,
                         const AttentionMaps<typename Machine::TensorMap>& maps, Machine& machine) {
   if (machine.thread() == 0) make_barriers<Tile>(machine);
   machine.barrier();

@@ -38,17 +38,23 @@ class AttentionProducer {
     queries_.next();
   }
   SORA_DEVICE void load_keys(const AttentionWork& work, int block) {
-    machine_.wait_for_phase(Tile::keys_free(keys_.stage), keys_.parity_of_free());
-    machine_.expect(Tile::keys_full(keys_.stage), Tile::kStageBytes);
-    load(maps_.k, Tile::keys_at(keys_.stage), Tile::kKeySliceBytes, Tile::keys_full(keys_.stage),
-         block * Tile::kKeys, work, p_.k.batch_stride);
+    machine_.wait_for_phase(Tile::keys_free(keys_.stage()), keys_.parity_of_free());
+    machine_.expect(Tile::keys_full(keys_.stage()), Tile::kKeyBytes);
+    load(maps_.k, Tile::keys_at(keys_.stage()), Tile::kKeySliceBytes,
+         Tile::keys_full(keys_.stage()), block * Tile::kKeys, work, p_.k.batch_stride);
     keys_.next();
   }
   SORA_DEVICE void load_values(const AttentionWork& work, int block) {
-    machine_.wait_for_phase(Tile::values_free(values_.stage), values_.parity_of_free());
-    machine_.expect(Tile::values_full(values_.stage), Tile::kStageBytes);
-    load(maps_.v, Tile::values_at(values_.stage), Tile::kKeySliceBytes,
-         Tile::values_full(values_.stage), block * Tile::kKeys, work, p_.v.batch_stride);
+    machine_.wait_for_phase(Tile::values_free(values_.stage()), values_.parity_of_free());
+    machine_.expect(Tile::values_full(values_.stage()), Tile::kValueBytes);
+    if constexpr (Tile::kValuesAreTransposed) {
+      machine_.copy_box(maps_.v, Tile::values_at(values_.stage()),
+                        Tile::values_full(values_.stage()), block * Tile::kKeys, 0, work.head,
+                        p_.v.batch_stride ? work.batch : 0);
+    } else {
+      load(maps_.v, Tile::values_at(values_.stage()), Tile::kKeySliceBytes,
+           Tile::values_full(values_.stage()), block * Tile::kKeys, work, p_.v.batch_stride);
+    }
     values_.next();
   }
 

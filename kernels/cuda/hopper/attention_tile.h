@@ -1,6 +1,7 @@
 // Sizes and places of attention on Hopper, Note [Attention on Hopper] in attention.h.
 #pragma once
 
+#include "kernels/cuda/attention_int8_problem.h"
 #include "kernels/cuda/attention_logit.h"
 #include "kernels/cuda/hopper/tile_source.h"
 
@@ -8,29 +9,56 @@ namespace sora::kernels::cuda::hopper {
 
 inline constexpr int kWarpgroupThreads = 128;
 
+// What a tile's numbers are. Terms want registers that logits would take.
+template <bool kTerms>
+struct Bf16Numbers {
+  using Problem = AttentionProblem;
+  static constexpr int kBytes = 2;
+  static constexpr int kKeys = kTerms ? 128 : 176;
+  static constexpr int kStages = 2;
+  static constexpr bool kValuesAreTransposed = false;
+};
+
+// Queries and keys in int8, values in e4m3, Note [8 bits on Hopper].
+template <bool kTerms>
+struct Int8Numbers {
+  using Problem = Int8AttentionProblem;
+  static constexpr int kBytes = 1;
+  static constexpr int kKeys = kInt8Keys;
+  static constexpr int kStages = 4;
+  static constexpr bool kValuesAreTransposed = true;
+};
+
 // Shared memory holds the queries, then the stages of keys, then those of values, each cut into
-// slices of 64 columns whose rows are the 128 bytes of a TMA box, and the barriers behind them.
-template <int kWidthArgument, bool kTermsArgument>
+// slices of columns whose rows are the 128 bytes of a TMA box, and the barriers behind them. Rows
+// of transposed values are the head's columns, and their columns keys.
+template <int kWidthArgument, bool kTermsArgument, template <bool> class NumbersArgument>
 struct AttentionTile {
+  using Numbers = NumbersArgument<kTermsArgument>;
+  using Problem = typename Numbers::Problem;
   static constexpr int kWidth = kWidthArgument;
   static constexpr bool kTerms = kTermsArgument;
   static constexpr int kConsumers = 2;  // warpgroups, of 64 queries each
   static constexpr int kThreads = (1 + kConsumers) * kWarpgroupThreads;
   static constexpr int kQueries = kConsumers * 64;
-  static constexpr int kKeys = kTerms ? 128 : 176;  // terms want registers that logits would take
-  static constexpr int kStages = 2;
+  static constexpr int kKeys = Numbers::kKeys;
+  static constexpr int kStages = Numbers::kStages;
 
-  static constexpr int kSliceColumns = kBoxRowBytes / 2;
-  static constexpr int kSlices = kWidth / kSliceColumns;
+  static constexpr int kSliceColumns = kBoxRowBytes / Numbers::kBytes;
+  static constexpr int kSlices = (kWidth + kSliceColumns - 1) / kSliceColumns;
   static constexpr uint32_t kQuerySliceBytes = kQueries * kBoxRowBytes;
   static constexpr uint32_t kKeySliceBytes = kKeys * kBoxRowBytes;
   static constexpr uint32_t kQueryBytes = kSlices * kQuerySliceBytes;
-  static constexpr uint32_t kStageBytes = kSlices * kKeySliceBytes;
-  static constexpr uint32_t kBarriersAt = kQueryBytes + 2 * kStages * kStageBytes;
+  static constexpr uint32_t kKeyBytes = kSlices * kKeySliceBytes;
+  static constexpr bool kValuesAreTransposed = Numbers::kValuesAreTransposed;
+  static constexpr uint32_t kValueBytes = kValuesAreTransposed ? kWidth * kBoxRowBytes : kKeyBytes;
+  static_assert(!kValuesAreTransposed || kKeys <= kSliceColumns);  // a box holds a block's values
+  static constexpr uint32_t kBarriersAt = kQueryBytes + kStages * (kKeyBytes + kValueBytes);
   static constexpr uint32_t kBarrierBytes = 8;
   static constexpr uint32_t kSharedBytes = kBarriersAt + (2 + 4 * kStages) * kBarrierBytes;
   static_assert(kSharedBytes <= 227 * 1024);
-  static_assert(kQuerySliceBytes % 1024 == 0 && kKeySliceBytes % 1024 == 0);  // swizzled units
+  static_assert(kQuerySliceBytes % 1024 == 0 && kKeySliceBytes % 1024 == 0 &&
+                kValueBytes % 1024 == 0);  // swizzled units
 
   // Registers of a thread; the block is launched with 168 each, of a multiprocessor's 65536.
   static constexpr int kProducerRegisters = 24, kConsumerRegisters = 240;
@@ -38,9 +66,11 @@ struct AttentionTile {
                 65536);
 
   static SORA_DEVICE uint32_t keys_at(int stage) {
-    return kQueryBytes + static_cast<uint32_t>(stage) * kStageBytes;
+    return kQueryBytes + static_cast<uint32_t>(stage) * kKeyBytes;
   }
-  static SORA_DEVICE uint32_t values_at(int stage) { return keys_at(kStages + stage); }
+  static SORA_DEVICE uint32_t values_at(int stage) {
+    return keys_at(kStages) + static_cast<uint32_t>(stage) * kValueBytes;
+  }
 
   // Barriers: a buffer is full (TMA has filled it), or free (all consumers have read it).
   static SORA_DEVICE uint32_t queries_full() { return kBarriersAt; }

@@ -84,6 +84,24 @@ class HopperCore : public TensorCore {
                                uint64_t right) const {
     multiply_add_bf16(d, left, right);
   }
+  template <int kPieces>
+  __device__ void multiply_add_int8(uint32_t (&d)[kPieces][4], uint64_t left,
+                                    uint64_t right) const {
+    hopper::multiply_add_int8(d, left, right);
+  }
+  template <bool kAccumulate, int kPieces>
+  __device__ void multiply_e4m3(float (&d)[kPieces][4], const uint32_t (&left)[4],
+                                uint64_t right) const {
+    hopper::multiply_e4m3<kAccumulate>(d, left, right);
+  }
+
+  // Four e4m3, the first in the lowest byte; what is too large becomes 448.
+  __device__ uint32_t pack_e4m3(float a, float b, float c, float d) const {
+    uint16_t low, high;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(low) : "f"(b), "f"(a));
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(high) : "f"(d), "f"(c));
+    return low | static_cast<uint32_t>(high) << 16;
+  }
 
   // Before products that read or add to registers which the program has written.
   template <class... Registers>

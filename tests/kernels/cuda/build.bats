@@ -11,6 +11,7 @@
   for code in sm_80 sm_89 sm_90a compute_90; do [[ $output == *"code=[$code]"* ]]; done
   library=$BATS_TEST_TMPDIR/build/libsora_kernels_cuda.so
   nm -DC "$library" | grep "cuda::launch_attention(sora::kernels::cuda::AttentionProblem const&"
+  nm -DC "$library" | grep "cuda::launch_attention_int8(sora::kernels::cuda::Int8AttentionProblem const&"
   nm -DC "$library" | grep "cuda::launch_rows(sora::kernels::cuda::RowProblem const&"
   # Products that the compiler would let run one after the other, for fear of a register, are an error too.
   [[ $output != *"wgmma.mma_async instructions are serialized"* ]]
@@ -24,6 +25,7 @@
   run cmake --build "$BATS_TEST_TMPDIR/build" --verbose
   [ "$status" -eq 0 ]
   [[ $output == *"code=[sm_89]"* && $output != *sm_90* ]]
+  nm -DC "$BATS_TEST_TMPDIR/build/libsora_kernels_cuda.so" | grep "cuda::launch_attention_int8("
 }
 
 @test "the whole program configures for CUDA, and NCCL's part of it is among its targets" {

@@ -50,6 +50,11 @@ class EmulatedThread {
   float exp2(float x) const { return std::exp2(x); }
   float larger(float a, float b) const { return std::fmax(a, b); }
   float largest_of_quad(float x);
+  template <int kLanes>
+  float largest_of_lanes(float x) {
+    for (int mask = kLanes / 2; mask > 0; mask /= 2) x = std::fmax(x, of_neighbour(x, mask));
+    return x;
+  }
   float sum_of_quad(float x);
   float square_root(float x) const { return std::sqrt(x); }
   template <int kThreads>

@@ -15,11 +15,13 @@
 // What this cannot show: that inline PTX says what its wrapper means, and speed.
 #pragma once
 
+#include <c10/util/Float8_e4m3fn.h>
+
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <deque>
-#include <limits>
 #include <map>
 #include <numeric>
 #include <string>
@@ -31,15 +33,20 @@ namespace sora::kernels::cuda::hopper {
 
 class HopperBlock;
 
+// Of a product's operands. Sums are words: int32 of int8, f32 of the others.
+enum class Operands { Bf16, Int8, E4m3 };
+
 // One wgmma of one thread.
 struct Product {
-  float* sums;
+  Operands operands;
+  uint32_t* sums;
   int pieces;
   bool accumulate;
   const uint32_t* left;  // four registers, or null: by descriptor
-  uint32_t left_copy[4];
+  std::array<uint32_t, 4> left_copy;
   uint64_t left_descriptor, right_descriptor;
   bool right_is_transposed;
+  size_t summed() const { return operands == Operands::Bf16 ? 16 : 32; }  // 32 bytes
 };
 
 class HopperThread : public EmulatedThread {
@@ -60,6 +67,12 @@ class HopperThread : public EmulatedThread {
   void take_registers() {
     set_registers(kRegisters);
   }
+  uint32_t pack_e4m3(float a, float b, float c, float d) const {
+    uint32_t word = 0;
+    for (const float x : {d, c, b, a})  // satfinite
+      word = word << 8 | c10::Float8_e4m3fn(std::isnan(x) ? x : std::clamp(x, -448.0F, 448.0F)).x;
+    return word;
+  }
   void sync(int barrier, int threads);
   void arrive_at(int barrier, int threads);
 
@@ -73,11 +86,19 @@ class HopperThread : public EmulatedThread {
 
   template <bool kAccumulate, int kPieces>
   void multiply(float (&sums)[kPieces][4], uint64_t left, uint64_t right) {
-    start({&sums[0][0], kPieces, kAccumulate, nullptr, {}, left, right, false});
+    start({Operands::Bf16, words(sums), kPieces, kAccumulate, nullptr, {}, left, right, false});
   }
   template <int kPieces>
   void multiply_add(float (&sums)[kPieces][4], const uint32_t (&left)[4], uint64_t right) {
-    start({&sums[0][0], kPieces, true, left, {left[0], left[1], left[2], left[3]}, 0, right, true});
+    start({Operands::Bf16, words(sums), kPieces, true, left, copy(left), 0, right, true});
+  }
+  template <int kPieces>
+  void multiply_add_int8(uint32_t (&sums)[kPieces][4], uint64_t left, uint64_t right) {
+    start({Operands::Int8, words(sums), kPieces, true, nullptr, {}, left, right, false});
+  }
+  template <bool kAccumulate, int kPieces>
+  void multiply_e4m3(float (&sums)[kPieces][4], const uint32_t (&left)[4], uint64_t right) {
+    start({Operands::E4m3, words(sums), kPieces, kAccumulate, left, copy(left), 0, right, false});
   }
   template <class... Registers>
   void fence(Registers&... registers) {
@@ -91,6 +112,14 @@ class HopperThread : public EmulatedThread {
 
  private:
   friend class HopperBlock;
+  template <class Number, int kPieces>
+  static uint32_t* words(Number (&sums)[kPieces][4]) {
+    static_assert(sizeof(Number) == 4);
+    return reinterpret_cast<uint32_t*>(&sums[0][0]);
+  }
+  static std::array<uint32_t, 4> copy(const uint32_t (&left)[4]) {
+    return {left[0], left[1], left[2], left[3]};
+  }
   void set_registers(int count);
   void start(const Product& product);
   void wait_for_groups(size_t newest);
@@ -105,7 +134,7 @@ class HopperThread : public EmulatedThread {
   HopperBlock& block_;
   std::deque<std::vector<Product>> groups_ = std::deque<std::vector<Product>>(1);
   std::map<const char*, std::vector<char>> fenced_;
-  std::map<float*, std::vector<float>> under_way_;  // sums before the products added to them
+  std::map<uint32_t*, std::vector<uint32_t>> under_way_;  // sums before the products added to them
 };
 
 class HopperBlock : public EmulatedBlock {
@@ -136,9 +165,9 @@ class HopperBlock : public EmulatedBlock {
  private:
   friend class HopperThread;
   static constexpr int kRegisterFile = 65536;
-  static constexpr uint32_t kFirstAddress = 1024;  // of the block's own shared memory
-  static constexpr int kRows = 64;                 // of a product
-  static constexpr float kUnderWay = std::numeric_limits<float>::quiet_NaN();
+  static constexpr uint32_t kFirstAddress = 1024;    // of the block's own shared memory
+  static constexpr int kRows = 64;                   // of a product
+  static constexpr uint32_t kUnderWay = 0x7fc00000;  // NaN, where it is read as f32
 
   struct Box {
     TileSource source;
@@ -188,16 +217,16 @@ class HopperBlock : public EmulatedBlock {
   void mark(Granule& granule, int change) const;
 
   void finish_group(int warpgroup);
-  std::vector<float> operand(uint64_t descriptor, int rows, bool transposed, size_t row_stride,
-                             size_t summed_stride) const;
+  std::vector<float> operand(const Product& product, uint64_t descriptor, int rows, bool transposed,
+                             size_t row_stride, size_t summed_stride) const;
   std::vector<float> left_registers(int warpgroup, size_t index) const;
   void check_agreement(int warpgroup, size_t index) const;
   template <class Visit>
   void for_each_sum(int warpgroup, size_t index, Visit visit) const;
-  std::vector<float> sums_of(int warpgroup, size_t index) const;
-  void keep_sums(int warpgroup, size_t index, const std::vector<float>& sums);
-  static void add_product(std::vector<float>& sums, int columns, const std::vector<float>& left,
-                          const std::vector<float>& right);
+  std::vector<uint32_t> sums_of(int warpgroup, size_t index) const;
+  void keep_sums(int warpgroup, size_t index, const std::vector<uint32_t>& sums);
+  static void add_product(std::vector<uint32_t>& sums, const Product& product,
+                          const std::vector<float>& left, const std::vector<float>& right);
   HopperThread& thread_of(int warpgroup, int i) const {
     return *threads_[static_cast<size_t>(warpgroup * 128 + i)];
   }
@@ -324,7 +353,7 @@ inline bool HopperThread::is_as_fenced(const void* at, size_t bytes) const {
 inline void HopperThread::start(const Product& product) {
   const auto count = static_cast<size_t>(product.pieces) * 4;
   if (under_way_.count(product.sums) == 0) {
-    if (!is_as_fenced(product.sums, count * sizeof(float)))
+    if (!is_as_fenced(product.sums, count * sizeof(uint32_t)))
       HopperBlock::fail("sums were written after the last fence");
     under_way_[product.sums].assign(product.sums, product.sums + count);
     std::fill_n(product.sums, count, HopperBlock::kUnderWay);
@@ -375,36 +404,49 @@ inline void HopperBlock::mark(const Product& product, int change) {
   if (!product.left) for_each_granule(product.left_descriptor, kRows, false, each);
 }
 
-// Rows of a left operand or columns of a right one, with 16 numbers each that are summed over.
-inline std::vector<float> HopperBlock::operand(uint64_t descriptor, int rows, bool transposed,
-                                               size_t row_stride, size_t summed_stride) const {
-  std::vector<float> numbers(static_cast<size_t>(rows) * 16);
+inline float number_of(Operands operands, uint32_t word, int index) {
+  if (operands == Operands::Bf16)
+    return static_cast<float>(
+        c10::BFloat16(static_cast<uint16_t>(word >> index * 16), c10::BFloat16::from_bits()));
+  const auto byte = static_cast<uint8_t>(word >> index * 8);
+  if (operands == Operands::Int8) return static_cast<float>(static_cast<int8_t>(byte));
+  return static_cast<float>(c10::Float8_e4m3fn(byte, c10::Float8_e4m3fn::from_bits()));
+}
+
+// Rows of a left operand or columns of a right one, with all numbers that are summed over.
+inline std::vector<float> HopperBlock::operand(const Product& product, uint64_t descriptor,
+                                               int rows, bool transposed, size_t row_stride,
+                                               size_t summed_stride) const {
+  std::vector<float> numbers(static_cast<size_t>(rows) * product.summed());
+  const auto in_word = static_cast<int>(product.summed() / 8), in_granule = in_word * 4;
   for_each_granule(descriptor, rows, transposed, [&](uint32_t row, uint32_t piece, uint32_t at) {
-    for (uint32_t i = 0; i < 8; ++i) {
-      c10::BFloat16 number;
-      std::memcpy(&number.x, shared.data() + at + i * 2, 2);
-      const size_t along = piece * 8 + i;
+    for (int i = 0; i < in_granule; ++i) {
+      uint32_t word;
+      std::memcpy(&word, shared.data() + at + i / in_word * 4, 4);
+      const size_t along = piece * static_cast<uint32_t>(in_granule) + static_cast<uint32_t>(i);
       numbers[transposed ? along * row_stride + row * summed_stride
-                         : row * row_stride + along * summed_stride] = static_cast<float>(number);
+                         : row * row_stride + along * summed_stride] =
+          number_of(product.operands, word, i % in_word);
     }
   });
   return numbers;
 }
 
-// Thread t holds, of rows t / 32 * 16 + t % 32 / 4 and + 8 (registers 1, 3), numbers 2 (t % 4) and
-// the next, and + 8 (registers 2, 3).
+// Thread t holds, of rows t / 32 * 16 + t % 32 / 4 and + 8 (registers 1, 3), the numbers of word
+// t % 4 of the first 16 bytes, and of the next (registers 2, 3).
 inline std::vector<float> HopperBlock::left_registers(int warpgroup, size_t index) const {
-  std::vector<float> numbers(kRows * 16);
+  const Product& first = thread_of(warpgroup, 0).groups_.front()[index];
+  const auto in_word = static_cast<int>(first.summed() / 8);
+  std::vector<float> numbers(kRows * first.summed());
   for (int t = 0; t < 128; ++t) {
     const Product& product = thread_of(warpgroup, t).groups_.front()[index];
-    if (std::memcmp(product.left, product.left_copy, 16) != 0)
+    if (std::memcmp(product.left, product.left_copy.data(), 16) != 0)
       fail("a left operand was written while a product read it");
-    for (int i = 0; i < 8; ++i) {
-      const int row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8,
-                column = t % 4 * 2 + i % 2 + i / 4 * 8;
-      const uint32_t word = product.left_copy[i / 2];
-      numbers[static_cast<size_t>(row * 16 + column)] = static_cast<float>(c10::BFloat16(
-          static_cast<uint16_t>(i % 2 ? word >> 16 : word), c10::BFloat16::from_bits()));
+    for (int i = 0; i < 4 * in_word; ++i) {
+      const int number = i / in_word, row = t / 32 * 16 + t % 32 / 4 + number % 2 * 8,
+                column = (t % 4 + number / 2 * 4) * in_word + i % in_word;
+      numbers[static_cast<size_t>(row) * first.summed() + static_cast<size_t>(column)] =
+          number_of(first.operands, product.left_copy[static_cast<size_t>(number)], i % in_word);
     }
   }
   return numbers;
@@ -417,13 +459,14 @@ inline void HopperBlock::finish_group(int warpgroup) {
     check_agreement(warpgroup, i);
     const Product& product = group[i];
     const int columns = product.pieces * 8;
-    std::vector<float> sums = product.accumulate
-                                  ? sums_of(warpgroup, i)
-                                  : std::vector<float>(static_cast<size_t>(kRows * columns));
-    add_product(sums, columns,
-                product.left ? left_registers(warpgroup, i)
-                             : operand(product.left_descriptor, kRows, false, 16, 1),
-                operand(product.right_descriptor, columns, product.right_is_transposed, 1,
+    std::vector<uint32_t> sums = product.accumulate
+                                     ? sums_of(warpgroup, i)
+                                     : std::vector<uint32_t>(static_cast<size_t>(kRows * columns));
+    add_product(sums, product,
+                product.left
+                    ? left_registers(warpgroup, i)
+                    : operand(product, product.left_descriptor, kRows, false, product.summed(), 1),
+                operand(product, product.right_descriptor, columns, product.right_is_transposed, 1,
                         static_cast<size_t>(columns)));
     keep_sums(warpgroup, i, sums);
     mark(product, -1);
@@ -439,7 +482,7 @@ inline void HopperBlock::check_agreement(int warpgroup, size_t index) const {
     const Product& product = group[index];
     if (product.left_descriptor != first.left_descriptor ||
         product.right_descriptor != first.right_descriptor || product.pieces != first.pieces ||
-        product.accumulate != first.accumulate)
+        product.accumulate != first.accumulate || product.operands != first.operands)
       fail("threads of a warpgroup disagree about a product");
   }
 }
@@ -451,7 +494,7 @@ void HopperBlock::for_each_sum(int warpgroup, size_t index, Visit visit) const {
   for (int t = 0; t < 128; ++t) {
     HopperThread& thread = thread_of(warpgroup, t);
     const Product& product = thread.groups_.front()[index];
-    std::vector<float>& held = thread.under_way_.at(product.sums);
+    std::vector<uint32_t>& held = thread.under_way_.at(product.sums);
     for (int i = 0; i < product.pieces * 4; ++i) {
       const int row = t / 32 * 16 + t % 32 / 4 + i % 4 / 2 * 8,
                 column = i / 4 * 8 + t % 4 * 2 + i % 2;
@@ -459,29 +502,80 @@ void HopperBlock::for_each_sum(int warpgroup, size_t index, Visit visit) const {
     }
   }
 }
-inline std::vector<float> HopperBlock::sums_of(int warpgroup, size_t index) const {
+inline std::vector<uint32_t> HopperBlock::sums_of(int warpgroup, size_t index) const {
   const Product& product = thread_of(warpgroup, 0).groups_.front()[index];
-  std::vector<float> sums(static_cast<size_t>(kRows * product.pieces * 8));
-  for_each_sum(warpgroup, index, [&](float& held, size_t at) { sums[at] = held; });
+  std::vector<uint32_t> sums(static_cast<size_t>(kRows * product.pieces * 8));
+  for_each_sum(warpgroup, index, [&](uint32_t& held, size_t at) { sums[at] = held; });
   return sums;
 }
-inline void HopperBlock::keep_sums(int warpgroup, size_t index, const std::vector<float>& sums) {
-  for_each_sum(warpgroup, index, [&](float& held, size_t at) { held = sums[at]; });
+inline void HopperBlock::keep_sums(int warpgroup, size_t index, const std::vector<uint32_t>& sums) {
+  for_each_sum(warpgroup, index, [&](uint32_t& held, size_t at) { held = sums[at]; });
 }
 
-// left [kRows, 16], right [16, columns].
-inline void HopperBlock::add_product(std::vector<float>& sums, int columns,
+// to[columns] += a row of left times right, in f32, whose sums of int8 products are exact.
+inline void add_row(float* __restrict to, int columns, size_t summed, const float* left,
+                    const float* right) {
+  for (size_t k = 0; k < summed; ++k) {
+    const float factor = left[k];
+    const float* __restrict from = right + k * static_cast<size_t>(columns);
+    for (int piece = 0; piece < columns; piece += 8) {
+      for (int i = 0; i < 8; ++i) to[piece + i] += factor * from[piece + i];
+    }
+  }
+}
+
+// What the tensor cores of sm_90 do with 8-bit floats, as DeepSeek-V3 (arXiv 2412.19437, section
+// 3.5.2) and SageAttention2 report it: each addend, the sum so far among them, is cut off 13 bits
+// below the largest one's first.
+inline void add_row_cut(float* __restrict to, int columns, size_t summed, const float* left,
+                        const float* right) {
+  constexpr uint32_t kExponent = 0x7f800000, kOne = 127U << 23, kBits = 13U << 23;
+  for (int piece = 0; piece < columns; piece += 8) {
+    uint32_t largest[8];
+    float unit[8], per_unit[8];
+    int32_t sum[8];
+    for (int i = 0; i < 8; ++i)
+      largest[i] = __builtin_bit_cast(uint32_t, to[piece + i]) & kExponent;
+    for (size_t k = 0; k < summed; ++k) {
+      const float* from = right + k * static_cast<size_t>(columns) + piece;
+      for (int i = 0; i < 8; ++i)
+        largest[i] =
+            std::max(largest[i], __builtin_bit_cast(uint32_t, left[k] * from[i]) & kExponent);
+    }
+    for (int i = 0; i < 8; ++i) {
+      if (largest[i] < kBits) largest[i] = kBits;
+      unit[i] = __builtin_bit_cast(float, largest[i] - kBits);
+      per_unit[i] = __builtin_bit_cast(float, 2 * kOne + kBits - largest[i]);
+      sum[i] = static_cast<int32_t>(to[piece + i] * per_unit[i]);
+    }
+    for (size_t k = 0; k < summed; ++k) {
+      const float* from = right + k * static_cast<size_t>(columns) + piece;
+      for (int i = 0; i < 8; ++i) sum[i] += static_cast<int32_t>(left[k] * from[i] * per_unit[i]);
+    }
+    for (int i = 0; i < 8; ++i) to[piece + i] = static_cast<float>(sum[i]) * unit[i];
+  }
+}
+
+// left [kRows, summed], right [summed, columns].
+inline void HopperBlock::add_product(std::vector<uint32_t>& sums, const Product& product,
                                      const std::vector<float>& left,
                                      const std::vector<float>& right) {
-  for (int row = 0; row < kRows; ++row) {
-    float* __restrict to = sums.data() + row * columns;
-    for (int k = 0; k < 16; ++k) {
-      const float factor = left[static_cast<size_t>(row * 16 + k)];
-      const float* __restrict from = right.data() + k * columns;
-      for (int piece = 0; piece < columns; piece += 8) {
-        for (int i = 0; i < 8; ++i) to[piece + i] += factor * from[piece + i];
-      }
+  const auto columns = static_cast<size_t>(product.pieces) * 8, bytes = columns * 4;
+  std::vector<float> row(columns);
+  for (size_t r = 0; r < kRows; ++r) {
+    const float* factors = left.data() + r * product.summed();
+    uint32_t* to = sums.data() + r * columns;
+    if (product.operands == Operands::Int8) {
+      std::fill(row.begin(), row.end(), 0.0F);
+      add_row(row.data(), static_cast<int>(columns), product.summed(), factors, right.data());
+      for (size_t i = 0; i < columns; ++i)
+        to[i] += static_cast<uint32_t>(static_cast<int32_t>(row[i]));
+      continue;
     }
+    const auto add = product.operands == Operands::E4m3 ? add_row_cut : add_row;
+    std::memcpy(row.data(), to, bytes);
+    add(row.data(), static_cast<int>(columns), product.summed(), factors, right.data());
+    std::memcpy(to, row.data(), bytes);
   }
 }
 
@@ -489,7 +583,7 @@ inline void HopperBlock::add_product(std::vector<float>& sums, int columns,
 inline void HopperThread::end_group() {
   groups_.pop_front();
   for (auto held = under_way_.begin(); held != under_way_.end();) {
-    float* sums = held->first;
+    uint32_t* sums = held->first;
     const auto is_of = [sums](const Product& product) { return product.sums == sums; };
     const bool busy = std::any_of(groups_.begin(), groups_.end(), [&](const auto& group) {
       return std::any_of(group.begin(), group.end(), is_of);
@@ -499,10 +593,11 @@ inline void HopperThread::end_group() {
       continue;
     }
     const size_t count = held->second.size();
-    if (!std::all_of(sums, sums + count, [](float x) { return std::isnan(x); }))
+    if (std::count(sums, sums + count, HopperBlock::kUnderWay) !=
+        static_cast<std::ptrdiff_t>(count))
       HopperBlock::fail("sums were written while a product added to them");
     std::copy(held->second.begin(), held->second.end(), sums);
-    remember(sums, count * sizeof(float));
+    remember(sums, count * sizeof(uint32_t));
     held = under_way_.erase(held);
   }
 }

@@ -97,5 +97,65 @@ TEST(EmulatedHopper, SeesRegistersThatAreTouchedTooEarly) {
   EXPECT_EQ(error_of(Fault::NoWaitForProduct), "a thread ends before its products");
 }
 
+// The sums of thread 0 after one product of a box of rows of 32 bytes, all of them alike, with a
+// left operand of one word, and what the sums were before.
+template <class Sums, class Multiply>
+void multiply_alike(uint8_t byte, Sums& seen, Multiply multiply) {
+  const std::vector<uint8_t> bytes(kRows * kBoxRowBytes, byte);
+  const TileSource source = {bytes.data(), 1, kRows, {128, kRows, 1, 1}, {128, 128, 128}};
+  HopperBlock block(128, kSharedBytes, 0, 1);
+  block.run([&](HopperThread& thread) {
+    if (thread.thread() == 0) {
+      thread.make_barrier(kFull, 1);
+      thread.expect(kFull, kBoxBytes);
+      thread.copy_box(source, 0, kFull, 0, 0, 0, 0);
+    }
+    thread.barrier();
+    thread.wait_for_phase(kFull, 0);
+    Sums sums;
+    std::memcpy(&sums, &seen, sizeof sums);
+    multiply(thread, sums, rows_descriptor(thread.address(0)));
+    thread.barrier();
+    if (thread.thread() == 0) std::memcpy(&seen, &sums, sizeof sums);
+  });
+}
+
+TEST(EmulatedHopper, AddsExactProductsOfInt8ToWords) {
+  uint32_t sums[1][4] = {{0x4b400000, 0, 5, 0xffffffff}};
+  multiply_alike(0x81, sums, [](HopperThread& thread, auto& sums, uint64_t rows) {  // -127
+    thread.fence(sums);
+    thread.multiply_add_int8(sums, rows, rows);
+    thread.commit_products();
+    thread.wait_for_products<0>(sums);
+  });
+  constexpr uint32_t kSum = 32 * 127 * 127;
+  EXPECT_EQ(sums[0][0], 0x4b400000 + kSum);
+  EXPECT_EQ(sums[0][1], kSum);
+  EXPECT_EQ(sums[0][2], 5 + kSum);
+  EXPECT_EQ(sums[0][3], kSum - 1);
+}
+
+// What is 13 bits below the largest addend is lost, which is why sums of e4m3 are kept short.
+TEST(EmulatedHopper, CutsAddendsOfE4m3) {
+  float sums[1][4] = {{0.0F, 4096.0F, 16384.0F, -16384.0F}};
+  multiply_alike(0x38, sums, [](HopperThread& thread, auto& sums, uint64_t rows) {  // 1
+    const uint32_t left[1][4] = {{0x38383838, 0x38383838, 0x38383838, 0x38383838}};
+    thread.fence(sums, left);
+    thread.multiply_e4m3<true>(sums, left[0], rows);
+    thread.commit_products();
+    thread.wait_for_products<0>(sums);
+  });
+  EXPECT_EQ(sums[0][0], 32.0F);
+  EXPECT_EQ(sums[0][1], 4096.0F + 32.0F);
+  EXPECT_EQ(sums[0][2], 16384.0F);
+  EXPECT_EQ(sums[0][3], -16384.0F);
+}
+
+TEST(EmulatedHopper, PacksE4m3) {
+  HopperBlock block(128, 16, 0, 1);
+  HopperThread thread(block, 0);
+  EXPECT_EQ(thread.pack_e4m3(1.0F, -1.0F, 1e9F, 0.0F), 0x007eb838U);
+}
+
 }  // namespace
 }  // namespace sora::kernels::cuda::hopper

@@ -1,0 +1,100 @@
+// The 64 queries of a warpgroup that computes attention on Hopper: what does not depend on the type
+// of numbers. A thread holds two rows; of each eight columns it holds two neighbours.
+#pragma once
+
+#include "kernels/cuda/hopper/attention_tile.h"
+#include "kernels/cuda/hopper/matrix_descriptor.h"
+
+namespace sora::kernels::cuda::hopper {
+
+template <class Tile, class Machine>
+class AttentionRows {
+ protected:
+  static constexpr int kKeyPieces = Tile::kKeys / 8;
+  static constexpr int kWidthPieces = Tile::kWidth / 8;
+
+  SORA_DEVICE AttentionRows(const AttentionProblem& problem, Machine& machine, int group)
+      : p_(problem), machine_(machine), group_(group) {}
+
+  SORA_DEVICE void begin(const AttentionWork& work) {
+    work_ = work;
+#pragma unroll
+    for (int piece = 0; piece < kWidthPieces; ++piece) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) out_[piece][i] = 0.0F;
+    }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      largest_[half] = kNothing;
+      sum_[half] = 0.0F;
+    }
+  }
+
+  SORA_DEVICE int query_of(int half) const {
+    return work_.first_query + group_ * 64 + machine_.warp() % 4 * 16 + machine_.lane() / 4 +
+           half * 8;
+  }
+
+  // Where the operands of a product begin in shared memory; it reads 32 bytes of each row.
+  SORA_DEVICE uint64_t queries_descriptor(uint32_t step) const {
+    const uint32_t queries = machine_.address(static_cast<uint32_t>(group_) * 64 * kBoxRowBytes);
+    return rows_descriptor(queries + step / 4 * Tile::kQuerySliceBytes + step % 4 * 32);
+  }
+  SORA_DEVICE uint64_t keys_descriptor(int stage, uint32_t step) const {
+    const uint32_t keys = machine_.address(Tile::keys_at(stage));
+    return rows_descriptor(keys + step / 4 * Tile::kKeySliceBytes + step % 4 * 32);
+  }
+  static constexpr uint32_t kKeySteps = Tile::kWidth * Tile::Numbers::kBytes / 32;
+
+  SORA_DEVICE bool wants_finishing(int block) const {
+    return Tile::kTerms || (block + 1) * Tile::kKeys > work_.keys;
+  }
+  // Hides what is no key; with terms, logits count in powers of two afterwards. `scaled` makes the
+  // product of a half's row what it is in f32.
+  template <class Scaled>
+  SORA_DEVICE void finish_logits(int block, float (&logits)[kKeyPieces][4], Scaled scaled) {
+#pragma unroll
+    for (int piece = 0; piece < kKeyPieces; ++piece) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int key = block * Tile::kKeys + piece * 8 + machine_.lane() % 4 * 2 + i % 2;
+        float& x = logits[piece][i];
+        if (key >= work_.keys) {
+          x = kNothing;
+        } else if (Tile::kTerms) {
+          x = with_terms(p_, work_.batch, query_of(i / 2), key, scaled(x, i / 2)) * kLog2E;
+        }
+      }
+    }
+  }
+
+  // `finished` makes the mean of the values' numbers that of the values, given its column.
+  template <class Finished>
+  SORA_DEVICE void store_rows(Finished finished) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float factor =
+          1.0F / machine_.sum_of_quad(sum_[half]);  // no key seen: 0 times infinity, NaN
+      const int query = query_of(half);
+      if (query >= p_.queries) continue;
+      const int64_t row =
+          (static_cast<int64_t>(work_.batch) * p_.queries + query) * p_.heads + work_.head;
+#pragma unroll
+      for (int piece = 0; piece < kWidthPieces; ++piece) {
+        const int column = piece * 8 + machine_.lane() % 4 * 2;
+        *reinterpret_cast<uint32_t*>(p_.out + row * Tile::kWidth + column) =
+            machine_.pack(finished(out_[piece][half * 2] * factor, column),
+                          finished(out_[piece][half * 2 + 1] * factor, column + 1));
+      }
+    }
+  }
+
+  const AttentionProblem& p_;
+  Machine& machine_;
+  const int group_;
+  AttentionWork work_;
+  float out_[kWidthPieces][4] = {};
+  float largest_[2] = {}, sum_[2] = {}, shrink_[2] = {};
+};
+
+}  // namespace sora::kernels::cuda::hopper
