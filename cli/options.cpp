@@ -127,7 +127,7 @@ void add_runtime_options(CLI::App& app, Runtime& runtime) {
   app.add_option("--dtype", runtime.dtype, "auto, f32, bf16, or int8: linear layers of the transformer in 8 bits")->type_name("TYPE")->capture_default_str()->group(group);
   app.add_option("--attention", runtime.attention,
                  "auto; torch: PyTorch's; sora: this project's own; or int8: of the tokens to each other in 8 bits, where the "
-                 "processor gains by it (VNNI without AMX)")
+                 "processor gains by it (VNNI without AMX) or the GPU is of compute capability 9.0")
       ->type_name("TYPE")
       ->capture_default_str()
       ->group(group);
