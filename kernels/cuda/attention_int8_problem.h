@@ -12,7 +12,7 @@ namespace sora::kernels::cuda {
 inline constexpr int kInt8Keys = 96, kInt8KeyGroups = 4;
 
 // Of a channel over keys: sum, least, largest; each first of so many parts of the keys.
-inline constexpr int kStatistics = 3, kStatisticsParts = 16;
+inline constexpr int kStatistics = 3, kStatisticsParts = 32;
 
 // Dense arrays, of H heads of K numbers, 64 or 128; B is 1 where one batch serves all, and S' is
 // `padded_keys`. A number is its int8 or e4m3 times its unit.

@@ -268,7 +268,12 @@ inline void HopperThread::arrive_at(int barrier, int threads) {
 inline void HopperThread::make_barrier(uint32_t at, int arrivals) {
   block_.barriers_[at] = {arrivals, arrivals};
 }
-inline void HopperThread::arrive(uint32_t at) { block_.count_arrival(block_.barrier_at(at)); }
+// Others may go on before the thread does.
+inline void HopperThread::arrive(uint32_t at) {
+  block_.count_arrival(block_.barrier_at(at));
+  block_.fibers.step();
+  block_.fibers.pass();
+}
 inline void HopperThread::expect(uint32_t at, uint32_t bytes) {
   block_.barrier_at(at).bytes += bytes;
   arrive(at);
