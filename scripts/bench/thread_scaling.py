@@ -1,0 +1,61 @@
+"""Runs `sora generate` with each number of threads in turn, as whole processes, on a model of the true size of Wan 2.1 T2V
+1.3B (random weights, made on first use, 3.3 GB), and prints times and how many times as fast each is as one thread, in
+medians. `cores had` is CPU time over wall time: where it stays below the number of threads, somebody else had the rest."""
+
+import argparse
+import pathlib
+import tempfile
+
+from programs import Clip, alternate, cache_folder, check_program, machine, plan, read_into_page_cache, sora_command
+from programs import ROOT
+from measurement import measure
+from report import COLUMNS, by_program, median, number, runs_table, table
+from true_size import ensure_model
+
+TIMES = ("wall s", "s/step", "decode s")
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench/threads", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--model", type=pathlib.Path, default=cache_folder() / "random-t2v-1.3b")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--size", default="256x256", help="WxH")
+    parser.add_argument("--frames", type=int, default=17)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=3, help="of each number of threads, in turn")
+    parser.add_argument("--sora", type=pathlib.Path, default=ROOT / "build" / "sora", help="the program")
+    return parser.parse_args()
+
+
+def medians(runs):
+    return {name: median(COLUMNS[name](run) for run in runs) for name in (*TIMES, "cores had")}
+
+
+def main():
+    arguments = parse()
+    check_program(arguments.sora)
+    ensure_model(arguments.model)
+    width, height = map(int, arguments.size.split("x"))
+    print(f"{machine()}\n", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        commands = {}
+        for threads in arguments.threads:
+            clip = Clip(arguments.model, width, height, arguments.frames, arguments.steps, 1.0, threads=threads)
+            commands[f"{threads} threads"] = sora_command(arguments.sora, clip, f"{folder}/{threads}.mp4")
+        plan(next(iter(commands.values())))
+        read_into_page_cache(arguments.model)
+        results = alternate(commands, arguments.runs, measure)
+    print(runs_table(results))
+    of = {name: medians(runs) for name, runs in by_program(results).items()}
+    first = next(iter(of.values()))
+    rows = [
+        [name, *(number(first[time] / values[time]) for time in TIMES), number(values["cores had"])]
+        for name, values in of.items()
+    ]
+    print(table(["", *(f"{time.removesuffix(' s')}: times as fast" for time in TIMES), "cores had"], rows), end="")
+
+
+if __name__ == "__main__":
+    main()
