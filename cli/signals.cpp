@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 
@@ -15,9 +16,15 @@ namespace {
 volatile std::sig_atomic_t g_signal = 0;
 volatile std::sig_atomic_t g_is_worker = 0;
 volatile std::sig_atomic_t g_input_exit_code = 0;
+std::atomic<void (*)()> g_clean_up = nullptr;
+
+[[noreturn]] void end_at_once(int code) {
+  if (void (*clean_up)() = g_clean_up) clean_up();
+  _exit(code);
+}
 
 void on_signal(int signal) {
-  if (g_signal != 0) _exit(128 + signal);
+  if (g_signal != 0) end_at_once(128 + signal);
   g_signal = signal;
   if (g_is_worker != 0) return;
   constexpr char kMessage[] = "\nstopping after this step; once more to stop at once\n";
@@ -32,7 +39,7 @@ void on_bus_error(int) {
       "renaming\n";
   const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
   static_cast<void>(written);
-  _exit(g_input_exit_code);
+  end_at_once(g_input_exit_code);
 }
 
 }  // namespace
@@ -52,6 +59,7 @@ void install_signal_handlers() {
   signal(SIGPIPE, SIG_IGN);
 }
 
+void clean_up_with(void (*clean_up)()) { g_clean_up = clean_up; }
 bool stop_signalled() { return g_signal != 0; }
 bool is_worker() { return g_is_worker != 0; }
 bool termination_signalled() { return g_signal == SIGTERM; }

@@ -6,6 +6,8 @@ namespace sora::cli {
 // Also makes a closed pipe an error of write(2) instead of a signal, and a mapped file that was cut short (SIGBUS) the exit
 // code of a damaged input.
 void install_signal_handlers();
+// What the handlers call before they end the program at once; async-signal-safe, may be null.
+void clean_up_with(void (*clean_up)());
 bool stop_signalled();           // safe from any thread
 bool is_worker();                // a process of another sora, which speaks for it when both are stopped
 bool termination_signalled();    // by SIGTERM, which asks for a stop that can be gone on from

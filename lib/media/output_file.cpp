@@ -89,6 +89,7 @@ OutputFile::OutputFile(const std::string& path, bool force) : path_(path), force
     }
   }
   if (fd_ < 0) fail(ErrorKind::Io, "no free temporary name in the folder {}", folder_of(path));
+  unfinished_ = UnfinishedFile(temporary_path_);
 }
 
 OutputFile::~OutputFile() {
@@ -137,6 +138,7 @@ void OutputFile::commit() {
   }
   if (::fsync(fd_) != 0) fail_with(errno, "writing to the disk");
   rename_into_place(temporary_path_, path_, force_);
+  unfinished_ = {};
   ::close(fd_);
   fd_ = -1;
   sync_path(folder_of(path_));

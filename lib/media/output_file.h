@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "lib/core/unfinished_files.h"
+
 namespace sora {
 
 class OutputFile {
@@ -38,6 +40,7 @@ class OutputFile {
 
   std::string path_;
   std::string temporary_path_;
+  UnfinishedFile unfinished_;
   bool force_;
   bool is_stream_ = false;
   int fd_ = -1;

@@ -18,6 +18,7 @@ AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path) {
                                                  ::getpid(), counter.fetch_add(1));
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) fail_with_errno("created");
+  unfinished_ = UnfinishedFile(temporary_.string());
 }
 
 AtomicFile::~AtomicFile() {
@@ -43,6 +44,7 @@ void AtomicFile::commit() {
   if (closed != 0) fail_with_errno("written");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_with_errno("created");
   temporary_.clear();
+  unfinished_ = {};
 
   const std::filesystem::path parent = path_.has_parent_path() ? path_.parent_path() : ".";
   const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

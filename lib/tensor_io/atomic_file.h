@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <filesystem>
 
+#include "lib/core/unfinished_files.h"
+
 namespace sora {
 
 class AtomicFile {
@@ -24,6 +26,7 @@ class AtomicFile {
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  UnfinishedFile unfinished_;
   int fd_ = -1;
 };
 
