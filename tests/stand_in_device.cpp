@@ -1,155 +1,25 @@
 #include "tests/stand_in_device.h"
 
 #include <ATen/ATen.h>
-#include <ATen/detail/PrivateUse1HooksInterface.h>
-#include <ATen/native/CPUFallback.h>
 #include <ATen/ops/as_strided_native.h>
 #include <ATen/ops/view_native.h>
-#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cstdlib>
-#include <new>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include "tests/stand_in_guard.h"
+#include "tests/stand_in_memory.h"
+#include "tests/stand_in_recording.h"
 
 namespace sora {
 namespace {
 
-constexpr auto kStandIn = c10::DeviceType::PrivateUse1;
-// Set in every address of the device: no address of a program has this bit on x86-64 or Arm, so
-// that reading one is a fault.
-constexpr uintptr_t kMark = uintptr_t{1} << 55;
-
-std::atomic<int64_t> alive_bytes{0}, most_bytes{0};
-
-void* marked(void* host) {
-  return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(host) | kMark);
-}
-void* host_of(const void* device) {
-  return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(device) & ~kMark);
-}
-
-// --- two streams, one after the other in truth; Note [Stand-in streams] ---
-
-struct Clock {
-  int64_t of[2] = {0, 0};  // how far along each stream this one knows the work to be done
-};
-
-struct Streams {
-  Clock known[2];
-  int current = 0;
-
-  // The next place on the current stream.
-  std::pair<int, int64_t> step() { return {current, ++known[current].of[current]}; }
-  bool knows(std::pair<int, int64_t> made) const {
-    return known[current].of[made.first] >= made.second;
-  }
-};
-
-thread_local Streams streams;
-
-c10::Stream stream_of(int index) {
-  return c10::Stream(c10::Stream::UNSAFE, c10::Device(kStandIn, 0),
-                     static_cast<c10::StreamId>(index));
-}
-
-void count(int64_t bytes) {
-  const int64_t alive = alive_bytes += bytes;
-  int64_t most = most_bytes;
-  while (alive > most && !most_bytes.compare_exchange_weak(most, alive)) {
-  }
-}
-
-struct Owner {
-  at::Tensor tensor;
-  int64_t bytes;
-  std::pair<int, int64_t> written;  // on which stream, and at which place of it
-};
-
-// The memory of a CPU tensor under an address of the device, alive as long as that is.
-c10::DataPtr adopt(at::Tensor made) {
-  const auto bytes = static_cast<int64_t>(made.storage().nbytes());
-  void* const address = marked(made.storage().mutable_data());
-  count(bytes);
-  return {address, new Owner{std::move(made), bytes, streams.step()},
-          [](void* owner) {
-            count(-static_cast<Owner*>(owner)->bytes);
-            delete static_cast<Owner*>(owner);
-          },
-          c10::Device(kStandIn, 0)};
-}
-
-class StandInAllocator final : public c10::Allocator {
- public:
-  c10::DataPtr allocate(size_t bytes) override {
-    return adopt(at::empty({static_cast<int64_t>(bytes)}, at::kByte));
-  }
-  void copy_data(void* dest, const void* src, std::size_t bytes) const override {
-    std::memcpy(host_of(dest), host_of(src), bytes);
-  }
-};
-
-StandInAllocator& allocator() {
-  static StandInAllocator one;
-  return one;
-}
-
-// --- tensors of the device as the CPU sees them, and back ---
-
-at::Tensor with_storage(c10::Storage storage, c10::DispatchKey key, const at::Tensor& like) {
-  at::Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(
-      std::move(storage), c10::DispatchKeySet(key), like.dtype());
-  tensor.unsafeGetTensorImpl()->set_sizes_and_strides(like.sizes(), like.strides(),
-                                                      like.storage_offset());
-  return tensor;
-}
-
-// The same memory, which stays alive with it.
-at::Tensor as_cpu(const at::Tensor& tensor) {
-  const c10::Storage& storage = tensor.storage();
-  c10::DataPtr data(
-      host_of(storage.data()), new c10::Storage(storage),
-      [](void* owner) { delete static_cast<c10::Storage*>(owner); }, at::kCPU);
-  c10::Storage seen(c10::Storage::use_byte_size_t(), storage.nbytes(), std::move(data),
-                    c10::GetAllocator(at::kCPU),
-                    /*resizable=*/true);
-  return with_storage(std::move(seen), c10::DispatchKey::CPU, tensor);
-}
-
-c10::Storage adopted_storage(const at::Tensor& made) {
-  return {c10::Storage::use_byte_size_t(), made.storage().nbytes(), adopt(made), &allocator(),
-          /*resizable=*/false};
-}
-
-at::Tensor as_stand_in(const at::Tensor& made) {
-  return with_storage(adopted_storage(made), c10::DispatchKey::PrivateUse1, made);
-}
-
-// Makes `tensor` what an operator made of its view on the CPU by resizing it.
-void become(const at::Tensor& tensor, const at::Tensor& made) {
-  c10::TensorImpl* impl = tensor.unsafeGetTensorImpl();
-  impl->set_storage_keep_dtype(adopted_storage(made));
-  impl->set_sizes_and_strides(made.sizes(), made.strides(), made.storage_offset());
-}
-
-// Throws where a tensor was last written on a stream whose work up to there the current one has not
-// waited for.
-void check_is_made(const at::Tensor& tensor) {
-  const auto* owner = static_cast<const Owner*>(tensor.storage().data_ptr().get_context());
-  TORCH_CHECK(streams.knows(owner->written),
-              "a tensor is used before the stream that makes it has been waited for");
-}
-
-void mark_as_written(const at::Tensor& tensor) {
-  static_cast<Owner*>(tensor.storage().data_ptr().get_context())->written = streams.step();
-}
-
-bool is_stand_in(const at::Tensor& tensor) { return tensor.device().type() == kStandIn; }
+using namespace stand_in;
 
 // Operators that go element by element take a CPU number without dimensions on CUDA; others do not.
 bool takes_cpu_numbers(std::string_view name) {
@@ -171,28 +41,33 @@ class Call {
       : op_(op), schema_(op.schema()), stack_(stack) {}
 
   void run() {
+    if (recording() != nullptr) check_can_be_recorded();
     const size_t first = stack_.size() - schema_.arguments().size();
     given_.assign(stack_.begin() + static_cast<int64_t>(first), stack_.end());
-    for (size_t i = 0; i < given_.size(); ++i) stack_[first + i] = to_cpu(given_[i]);
+    for (size_t i = 0; i < given_.size(); ++i) stack_[first + i] = converted(given_[i], checked);
     op_.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack_);
     const size_t results = stack_.size() - schema_.returns().size();
     for (size_t i = 0; i < schema_.returns().size(); ++i) {
       stack_[results + i] = from_cpu(stack_[results + i], schema_.returns()[i]);
     }
+    if (recording() != nullptr) record();
   }
 
  private:
-  c10::IValue to_cpu(const c10::IValue& value) const {
-    if (value.isTensor()) return to_cpu(value.toTensor());
+  // `see` makes of a tensor of the device what the CPU's operator is given.
+  template <typename See>
+  c10::IValue converted(const c10::IValue& value, const See& see) const {
+    if (value.isTensor()) return converted(value.toTensor(), see);
     if (value.isTensorList()) {
       c10::List<at::Tensor> list;
-      for (const at::Tensor& tensor : value.toTensorVector()) list.push_back(to_cpu(tensor));
+      for (const at::Tensor& tensor : value.toTensorVector())
+        list.push_back(converted(tensor, see));
       return list;
     }
     if (value.isOptionalTensorList()) {
       c10::List<std::optional<at::Tensor>> list;
       for (const std::optional<at::Tensor>& tensor : value.toOptionalTensorVector()) {
-        list.push_back(tensor ? std::optional(to_cpu(*tensor)) : std::nullopt);
+        list.push_back(tensor ? std::optional(converted(*tensor, see)) : std::nullopt);
       }
       return list;
     }
@@ -200,32 +75,39 @@ class Call {
     return value;
   }
 
-  at::Tensor to_cpu(const at::Tensor& tensor) const {
+  template <typename See>
+  at::Tensor converted(const at::Tensor& tensor, const See& see) const {
     if (!tensor.defined()) return tensor;
-    if (is_stand_in(tensor)) {
-      check_is_made(tensor);
-      return as_cpu(tensor);
-    }
+    if (is_stand_in(tensor)) return see(tensor);
     TORCH_CHECK(tensor.is_cpu() && tensor.dim() == 0 && takes_cpu_numbers(schema_.name()),
                 schema_.name(), ": a tensor of ", tensor.device(), " with ", tensor.dim(),
                 " dimensions among tensors of ", stand_in_device());
+    if (!tensor.unsafeGetTensorImpl()->is_wrapped_number())
+      refuse_while_recording(schema_.name() +
+                             ": a number of the CPU's, which would stay as it is,");
     return tensor;
   }
 
-  c10::IValue from_cpu(const c10::IValue& value, const c10::Argument& described) const {
+  static at::Tensor checked(const at::Tensor& tensor) {
+    check_is_made(tensor);
+    return as_cpu(tensor);
+  }
+
+  c10::IValue from_cpu(const c10::IValue& value, const c10::Argument& described) {
     if (value.isTensorList()) {
       c10::List<at::Tensor> list;
       for (const at::Tensor& tensor : value.toTensorVector())
         list.push_back(from_cpu(tensor, described));
       return list;
     }
-    if (!value.isTensor()) return value;
-    return from_cpu(value.toTensor(), described);
+    if (value.isTensor()) return from_cpu(value.toTensor(), described);
+    finish_copies(streams().known_here());  // a number for the CPU: the device is waited for
+    return value;
   }
 
   // What was written to is what was given; a view of what was given is a view of it here too; the
   // rest is new.
-  at::Tensor from_cpu(const at::Tensor& made, const c10::Argument& described) const {
+  at::Tensor from_cpu(const at::Tensor& made, const c10::Argument& described) {
     if (!made.defined()) return made;
     if (const c10::AliasInfo* alias = described.alias_info()) {
       const at::Tensor& source = argument_aliased_by(*alias);
@@ -233,9 +115,11 @@ class Call {
         return source.as_strided(made.sizes(), made.strides(), made.storage_offset());
       if (made.sizes() != source.sizes()) become(source, made);
       mark_as_written(source);
+      written_.push_back(source);
       return source;
     }
-    return as_stand_in(made);
+    new_.push_back(as_stand_in(made));
+    return new_.back();
   }
 
   const at::Tensor& argument_aliased_by(const c10::AliasInfo& alias) const {
@@ -247,10 +131,59 @@ class Call {
     TORCH_CHECK(false, schema_.name(), ": no argument is what the result stands for");
   }
 
+  void check_can_be_recorded() const {
+    check_recording_stream(schema_.name());
+    if (op_.hasTag(at::Tag::dynamic_output_shape))
+      refuse_while_recording(schema_.name() + ": a size that depends on the numbers");
+    for (const c10::Argument& result : schema_.returns()) {
+      const bool is_tensors = *result.type() == *c10::TensorType::get() ||
+                              *result.type() == *c10::ListType::ofTensors();
+      if (!is_tensors) refuse_while_recording(schema_.name() + ": the device is waited for");
+    }
+  }
+
+  // Views alone are nothing that the device does.
+  void record() const {
+    if (new_.empty() && written_.empty()) return;
+    std::vector<at::Tensor> read;
+    std::vector<c10::IValue> arguments;
+    for (const c10::IValue& value : given_) {
+      arguments.push_back(converted(value, [&](const at::Tensor& tensor) {
+        read.push_back(tensor);
+        return as_borrowed_cpu(tensor);
+      }));
+    }
+    std::vector<at::Tensor> results;
+    for (const at::Tensor& tensor : new_) results.push_back(as_borrowed_cpu(tensor));
+    std::vector<at::Tensor> written = written_;
+    written.insert(written.end(), new_.begin(), new_.end());
+    recording()->add(schema_.name(), read, written, [op = op_, arguments, results] {
+      torch::jit::Stack stack = arguments;
+      op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack);
+      copy_new(op.schema(), stack, results);
+    });
+  }
+
+  // Into the memory that the first run made for them.
+  static void copy_new(const c10::FunctionSchema& schema, const torch::jit::Stack& made,
+                       const std::vector<at::Tensor>& results) {
+    size_t next = 0;
+    for (size_t i = 0; i < made.size(); ++i) {
+      if (schema.returns()[i].alias_info() != nullptr) continue;
+      const std::vector<at::Tensor> tensors = made[i].isTensorList()
+                                                  ? made[i].toTensorVector()
+                                                  : std::vector<at::Tensor>{made[i].toTensor()};
+      for (const at::Tensor& tensor : tensors) {
+        if (tensor.defined()) results[next++].copy_(tensor);
+      }
+    }
+  }
+
   const c10::OperatorHandle& op_;
   const c10::FunctionSchema& schema_;
   torch::jit::Stack& stack_;
   std::vector<c10::IValue> given_;
+  std::vector<at::Tensor> new_, written_;
 };
 
 void compute_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
@@ -271,11 +204,37 @@ at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride,
   return as_stand_in(at::empty_strided(size, stride, at::dtype(dtype.value_or(at::kFloat))));
 }
 
-at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
-  const auto seen = [](const at::Tensor& tensor) {
-    return is_stand_in(tensor) ? as_cpu(tensor) : tensor;
-  };
-  seen(to).copy_(seen(from));
+void copy_on_device(const at::Tensor& from, const at::Tensor& to) {
+  check_recording_stream("a copy");
+  check_is_made(from);
+  check_is_made(to);
+  as_cpu(to).copy_(as_cpu(from));
+  mark_as_written(to);
+  if (Recording* underway = recording()) {
+    underway->add("copy", {from, to}, {to},
+                  [from = as_borrowed_cpu(from), to = as_borrowed_cpu(to)] { to.copy_(from); });
+  }
+}
+
+at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
+  if (is_stand_in(from) && is_stand_in(to)) {
+    copy_on_device(from, to);
+    return to;
+  }
+  refuse_while_recording("a copy between the device and the CPU");
+  if (is_stand_in(to)) {
+    check_is_made(to);
+    as_cpu(to).copy_(from);
+    mark_as_written(to);
+    return to;
+  }
+  check_is_made(from);
+  if (non_blocking && is_pinned(to)) {
+    copy_later(from, to);
+  } else {
+    finish_copies(streams().known_here());
+    to.copy_(as_cpu(from));
+  }
   return to;
 }
 
@@ -286,6 +245,9 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
   const bool has_bias = bias && bias->defined();
   TORCH_CHECK(is_stand_in(x) && is_stand_in(weight) && (!has_bias || is_stand_in(*bias)),
               "a convolution over two devices");
+  refuse_while_recording("a convolution");  // no graph has one
+  for (const at::Tensor& tensor : {x, weight}) check_is_made(tensor);
+  if (has_bias) check_is_made(*bias);
   return as_stand_in(at::convolution(as_cpu(x), as_cpu(weight),
                                      has_bias ? std::optional(as_cpu(*bias)) : std::nullopt, stride,
                                      padding, dilation, transposed, output_padding, groups));
@@ -304,49 +266,17 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("convolution_overrideable", TORCH_FN(convolve));
 }
 
-// One device with two streams.
-struct Guard final : c10::impl::DeviceGuardImplInterface {
-  Guard() = default;
-  explicit Guard(c10::DeviceType) {}
-  c10::DeviceType type() const override { return kStandIn; }
-  c10::Device exchangeDevice(c10::Device) const override { return getDevice(); }
-  c10::Device getDevice() const override { return {kStandIn, 0}; }
-  void setDevice(c10::Device) const override {}
-  void uncheckedSetDevice(c10::Device) const noexcept override {}
-  c10::Stream getStream(c10::Device) const override { return stream_of(streams.current); }
-  c10::Stream getDefaultStream(c10::Device) const override { return stream_of(0); }
-  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return stream_of(1); }
-  c10::Stream exchangeStream(c10::Stream stream) const override {
-    return stream_of(std::exchange(streams.current, static_cast<int>(stream.id())));
-  }
-  void record(void** event, const c10::Stream& stream, c10::DeviceIndex,
-              c10::EventFlag) const override {
-    if (*event == nullptr) *event = new Clock;
-    *static_cast<Clock*>(*event) = streams.known[stream.id()];
-  }
-  void block(void* event, const c10::Stream& stream) const override {
-    Clock& known = streams.known[stream.id()];
-    for (int i = 0; i < 2; ++i)
-      known.of[i] = std::max(known.of[i], static_cast<Clock*>(event)->of[i]);
-  }
-  void destroyEvent(void* event, c10::DeviceIndex) const noexcept override {
-    delete static_cast<Clock*>(event);
-  }
-  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
-  void synchronizeDevice(c10::DeviceIndex) const override {}
-};
-
-C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
-
 }  // namespace
 
 at::Device stand_in_device() {
   static const bool registered = [] {
-    c10::SetAllocator(kStandIn, &allocator());
+    c10::SetAllocator(kType, allocator());
+    register_guard();
+    register_graphs();
     return true;
   }();
   (void)registered;
-  return {kStandIn, 0};
+  return {kType, 0};
 }
 
 at::Device test_device() {
@@ -355,8 +285,9 @@ at::Device test_device() {
                                                                  : at::Device(at::kCPU);
 }
 
-int64_t stand_in_bytes() { return alive_bytes; }
-int64_t most_stand_in_bytes() { return most_bytes; }
-void reset_most_stand_in_bytes() { most_bytes = alive_bytes.load(); }
+int64_t stand_in_bytes() { return alive_bytes(); }
+int64_t most_stand_in_bytes() { return most_alive_bytes(); }
+void reset_most_stand_in_bytes() { reset_most_alive_bytes(); }
+int64_t stand_in_replays() { return num_replays(); }
 
 }  // namespace sora

@@ -20,6 +20,21 @@ namespace sora {
 // It has a second stream. Work on either is done at once, but a tensor that was last written on the
 // one may be used on the other only after an event recorded behind that has been waited for, as on
 // a GPU, else the operator throws.
+//
+// Note [Asynchronous copies]
+// A non-blocking copy to pinned memory of the CPU is done when an event behind it is waited for, or
+// its stream is; until then other numbers stand there. It is an error if by then the memory that it
+// is from has been freed or written to, or the pinned memory been given another one.
+//
+// Note [Stand-in graphs]
+// It makes graphs (lib/nn/device_graph.h). While one is recorded, what CUDA refuses is an error:
+// copies between CPU and device, waiting for it, numbers asked of it, sizes that depend on numbers,
+// operators and memory of another stream; and besides, numbers of the CPU, which a recording would
+// hold as they are. What is recorded counts as not computed: the memory that it made is spoiled,
+// and a replay spoils that of all graphs of its recorder first, then does each operator again on
+// the same memory. It is an error if memory from outside the graph has been freed by then, or is
+// not made yet. Stricter than CUDA, a recorded operator may not write outside of the graph's
+// memory.
 at::Device stand_in_device();
 
 // The device that tests of whole networks run on: the CPU, or this one where SORA_TEST_DEVICE is
@@ -30,5 +45,8 @@ at::Device test_device();
 int64_t stand_in_bytes();
 int64_t most_stand_in_bytes();
 void reset_most_stand_in_bytes();
+
+// Graphs replayed since the program began.
+int64_t stand_in_replays();
 
 }  // namespace sora

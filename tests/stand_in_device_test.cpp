@@ -5,7 +5,7 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
-#include "lib/nn/copy_stream.h"
+#include "lib/nn/side_stream.h"
 
 namespace sora {
 namespace {
@@ -78,7 +78,7 @@ TEST_F(StandIn, KeepsItsMemoryFromProgramsThatReachForIt) {
 }
 
 TEST_F(StandIn, RefusesATensorOfAnotherStreamThatWasNotWaitedFor) {
-  CopyStream copies(stand_in_device());
+  SideStream copies(stand_in_device());
   at::Tensor x;
   copies.mark();
   copies.run([&] { x = placed(); });
@@ -90,6 +90,64 @@ TEST_F(StandIn, RefusesATensorOfAnotherStreamThatWasNotWaitedFor) {
   EXPECT_THROW(copies.run([&] { later.sum(); }), c10::Error);
   copies.mark();
   copies.run([&] { later.sum(); });
+}
+
+// What FrameRing (lib/pipelines/frame_ring.h) does, and without each of its waits.
+class StandInCopies : public StandIn {
+ protected:
+  at::Tensor pinned() const {
+    return at::empty({3, 4}, at::TensorOptions(at::kFloat).pinned_memory(true));
+  }
+  void copy(const at::Tensor& from, const at::Tensor& to) {
+    side_.run([&] { to.copy_(from, /*non_blocking=*/true); });
+  }
+
+  SideStream side_{stand_in_device()};
+};
+
+TEST_F(StandInCopies, AreThereWhenTheEventBehindThemWasWaitedFor) {
+  const at::Tensor x = placed(), to = pinned();
+  EXPECT_TRUE(to.is_pinned());
+  side_.mark();
+  copy(x, to);
+  const c10::Event copied = side_.end();
+  EXPECT_FALSE(at::equal(to, numbers()));
+  copied.synchronize();
+  EXPECT_TRUE(at::equal(to, numbers()));
+}
+
+TEST_F(StandInCopies, WaitForWhatMakesTheTensor) {
+  side_.mark();
+  const at::Tensor x = placed(), to = pinned();
+  EXPECT_THROW(copy(x, to), c10::Error);
+}
+
+TEST_F(StandInCopies, RefuseATensorThatIsFreedMeanwhile) {
+  const at::Tensor to = pinned();
+  {
+    const at::Tensor x = placed();
+    side_.mark();
+    copy(x, to);
+  }
+  EXPECT_THROW(side_.end().synchronize(), c10::Error);
+}
+
+TEST_F(StandInCopies, RefuseATensorThatIsWrittenToMeanwhile) {
+  const at::Tensor x = placed(), to = pinned();
+  side_.mark();
+  copy(x, to);
+  x.zero_();
+  EXPECT_THROW(side_.end().synchronize(), c10::Error);
+}
+
+TEST_F(StandInCopies, RefusePinnedMemoryThatIsCopiedToAlready) {
+  const at::Tensor x = placed(), to = pinned();
+  side_.mark();
+  copy(x, to);
+  EXPECT_THROW(copy(x, to), c10::Error);
+  side_.end().synchronize();
+  copy(x, to);
+  side_.end().synchronize();
 }
 
 TEST_F(StandIn, CountsItsMemory) {

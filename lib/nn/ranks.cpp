@@ -2,18 +2,17 @@
 #include "lib/nn/ranks.h"
 
 #include <ATen/ATen.h>
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/core/error.h"
+#include "lib/nn/companion_library.h"
 #include "lib/nn/gloo_declarations.h"
 #include "lib/nn/nccl_backend.h"
 
@@ -48,18 +47,8 @@ int number(const char* name, int least, int most) {
   return value;
 }
 
-// Beside the library that this code is in.
-std::string nccl_path() {
-  Dl_info own = {};
-  if (dladdr(reinterpret_cast<const void*>(&variable), &own) == 0 || own.dli_fname == nullptr) return kNcclLibrary;
-  return (std::filesystem::path(own.dli_fname).parent_path() / kNcclLibrary).string();
-}
-
 Backend make_nccl(const Store& store, int rank, int size) {
-  static const auto make = [] {
-    void* const library = dlopen(nccl_path().c_str(), RTLD_NOW | RTLD_LOCAL);
-    return library == nullptr ? nullptr : reinterpret_cast<MakeNccl*>(dlsym(library, kMakeNccl));
-  }();
+  static auto* const make = reinterpret_cast<MakeNccl*>(companion_symbol(kNcclLibrary, kMakeNccl));
   if (make == nullptr) {
     fail(ErrorKind::Usage, "ranks on GPUs talk by NCCL, which this build is without; build it with -DSORA_CUDA=ON, or take --device cpu");
   }

@@ -16,6 +16,13 @@ Linear linear_f32(const Weights& weights, int64_t in, int64_t out) {
 
 }  // namespace
 
+WanNoiseLevels noise_levels(const at::Tensor& timestep, int64_t tokens) {
+  const at::Tensor flat = timestep.reshape({-1}).to(at::kFloat);
+  auto [levels_R, row, counts] = at::_unique2(flat, /*sorted=*/true, /*return_inverse=*/true);
+  if (timestep.dim() == 1) row = row.repeat_interleave(tokens);
+  return {levels_R, row};
+}
+
 WanConditionEmbedder::WanConditionEmbedder(const WanTransformerConfig& config,
                                            const Weights& weights)
     : freq_dim_(config.freq_dim),
@@ -45,17 +52,13 @@ WanConditionEmbedder::ImageEmbedder WanConditionEmbedder::make_image_embedder(
                                    : at::Tensor()};
 }
 
-WanTimeEmbedding WanConditionEmbedder::time(const at::Tensor& timestep, int64_t tokens) const {
-  const at::Tensor flat = timestep.reshape({-1}).to(at::kFloat);
-  auto [levels_R, row, counts] = at::_unique2(flat, /*sorted=*/true, /*return_inverse=*/true);
-  if (timestep.dim() == 1) row = row.repeat_interleave(tokens);
-
+WanTimeEmbedding WanConditionEmbedder::time(const WanNoiseLevels& levels) const {
   const at::ScalarType dtype = time_proj_.dtype();
   const at::Tensor hidden =
-      time_linear_1_(sinusoidal_embedding(levels_R, freq_dim_), Activation::Silu);
+      time_linear_1_(sinusoidal_embedding(levels.timestep_R, freq_dim_), Activation::Silu);
   const at::Tensor temb_RD = time_linear_2_(hidden).to(dtype);
   const at::Tensor modulation = time_proj_(at::silu(temb_RD)).to(at::kFloat);
-  return {temb_RD.to(at::kFloat), modulation.view({-1, 6, inner_dim_}), row};
+  return {temb_RD.to(at::kFloat), modulation.view({-1, 6, inner_dim_}), levels.row_N};
 }
 
 at::Tensor WanConditionEmbedder::text(const at::Tensor& text_BTD) const {

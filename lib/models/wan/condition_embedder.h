@@ -14,18 +14,25 @@
 namespace sora {
 
 // The noise levels of a batch, each once: tokens of one level share their modulation.
+struct WanNoiseLevels {
+  at::Tensor timestep_R;  // f32
+  at::Tensor row_N;       // int64: which of the R levels a token has
+};
 struct WanTimeEmbedding {
   at::Tensor temb_RD;         // f32
   at::Tensor modulation_R6D;  // f32, what the blocks add their scale_shift_table to
-  at::Tensor row_N;           // int64: which of the R levels a token has
+  at::Tensor row_N;           // as in WanNoiseLevels
 };
+
+// timestep [B], one for all of an item's `tokens`, or [B, tokens]. Waits for the device: how many
+// levels there are depends on the numbers.
+WanNoiseLevels noise_levels(const at::Tensor& timestep, int64_t tokens);
 
 class WanConditionEmbedder {
  public:
   WanConditionEmbedder(const WanTransformerConfig& config, const Weights& weights);
 
-  // timestep [B], one for all of an item's `tokens`, or [B, tokens].
-  WanTimeEmbedding time(const at::Tensor& timestep, int64_t tokens) const;
+  WanTimeEmbedding time(const WanNoiseLevels& levels) const;
   at::Tensor text(const at::Tensor& text_BTD) const;
   // [B, S, image_dim]; where the model has a position table, [2 B, S, image_dim]: first and last
   // image of an item.

@@ -165,20 +165,36 @@ WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Te
   return joined;
 }
 
-at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
-                                      const WanTextContext& text, const WanControl& control,
-                                      const RankGroup* ranks) const {
+Rotation WanTransformer::rotation(const at::Tensor& latents_BCFHW) const {
+  const Rotation angles = rotation_3d(token_grid(latents_BCFHW), config_.attention_head_dim);
+  return {angles.cos.to(latents_BCFHW.device()), angles.sin.to(latents_BCFHW.device())};
+}
+
+WanNoiseLevels WanTransformer::levels(const at::Tensor& timestep,
+                                      const at::Tensor& latents_BCFHW) const {
   const auto grid = token_grid(latents_BCFHW);
   const int64_t batch = latents_BCFHW.size(0), tokens = grid[0] * grid[1] * grid[2];
   if (timestep.size(0) != batch || (timestep.dim() == 2 && timestep.size(1) != tokens)) {
     fail(ErrorKind::Internal, "timesteps of {} tokens in all, expected {} items of 1 or {}",
          timestep.numel(), batch, tokens);
   }
-  const Rotation angles = rotation_3d(grid, config_.attention_head_dim);
-  Rotation rotation = {angles.cos.to(latents_BCFHW.device()),
-                       angles.sin.to(latents_BCFHW.device())};
-  WanTimeEmbedding time =
-      condition_embedder_.time(timestep.to(latents_BCFHW.device()), tokens);
+  return noise_levels(timestep.to(latents_BCFHW.device()), tokens);
+}
+
+at::Tensor WanTransformer::operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
+                                      const WanTextContext& text, const WanControl& control,
+                                      const RankGroup* ranks) const {
+  return velocity(latents_BCFHW, rotation(latents_BCFHW), levels(timestep, latents_BCFHW), text,
+                  control, ranks);
+}
+
+at::Tensor WanTransformer::velocity(const at::Tensor& latents_BCFHW, const Rotation& whole_rotation,
+                                    const WanNoiseLevels& levels, const WanTextContext& text,
+                                    const WanControl& control, const RankGroup* ranks) const {
+  const auto grid = token_grid(latents_BCFHW);
+  const int64_t batch = latents_BCFHW.size(0), tokens = grid[0] * grid[1] * grid[2];
+  Rotation rotation = whole_rotation;
+  WanTimeEmbedding time = condition_embedder_.time(levels);
 
   at::Tensor x_BLD = embed(latents_BCFHW, grid, patch_embedding_);
   const at::Tensor control_BLD = embed_control(control, latents_BCFHW, grid);

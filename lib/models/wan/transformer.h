@@ -17,7 +17,7 @@
 #include "lib/models/wan/condition_embedder.h"
 #include "lib/models/wan/config.h"
 #include "lib/models/wan/transformer_block.h"
-#include "lib/nn/copy_stream.h"
+#include "lib/nn/side_stream.h"
 #include "lib/nn/ranks.h"
 
 namespace sora {
@@ -55,7 +55,7 @@ class WanBlocks {
   std::vector<Block> blocks_;
   struct Ahead {
     explicit Ahead(at::Device device) : copies(device) {}
-    CopyStream copies;
+    SideStream copies;
     int64_t index = -1;
     std::optional<Block> block;
   };
@@ -96,11 +96,21 @@ class WanTransformer {
   WanTextContext prepare_text(const at::Tensor& text_BTD, at::IntArrayRef num_tokens,
                               const at::Tensor& image_BSD = {}) const;
 
-  // latents [B, in_channels, F, H, W]; timestep [B], or [B, L] where tokens have their own (Wan 2.2
-  // TI2V-5B). `control` is wanted where config().has_control(). Returns the velocity in f32,
-  // [B, out_channels, F, H, W], F, H, W rounded down to whole patches.
-  // With `ranks` all of the group call this with the same arguments, share the tokens where they can,
-  // and return the same.
+  // What a pass is told besides latents, text and control, on the latents' device: the rotation of
+  // their tokens, and the noise levels in a timestep [B], or [B, L] where tokens have their own
+  // (Wan 2.2 TI2V-5B). Making them waits for the device.
+  Rotation rotation(const at::Tensor& latents_BCFHW) const;
+  WanNoiseLevels levels(const at::Tensor& timestep, const at::Tensor& latents_BCFHW) const;
+
+  // latents [B, in_channels, F, H, W]. `control` is wanted where config().has_control(). Returns the
+  // velocity in f32, [B, out_channels, F, H, W], F, H, W rounded down to whole patches. With `ranks`
+  // all of the group call this with the same arguments, share the tokens where they can, and return
+  // the same. Without, and where all layers are resident, it can be recorded (Note [Work that can be
+  // recorded], lib/nn/device_graph.h).
+  at::Tensor velocity(const at::Tensor& latents_BCFHW, const Rotation& rotation,
+                      const WanNoiseLevels& levels, const WanTextContext& text,
+                      const WanControl& control = {}, const RankGroup* ranks = nullptr) const;
+  // The same from the timestep.
   at::Tensor operator()(const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
                         const WanTextContext& text, const WanControl& control = {},
                         const RankGroup* ranks = nullptr) const;

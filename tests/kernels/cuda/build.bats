@@ -28,7 +28,7 @@
   nm -DC "$BATS_TEST_TMPDIR/build/libsora_kernels_cuda.so" | grep "cuda::launch_attention_int8("
 }
 
-@test "the whole program configures for CUDA, and NCCL's part of it is among its targets" {
+@test "the whole program configures for CUDA, and NCCL's part of it and that of graphs are among its targets" {
   export PATH=$PATH:/usr/local/cuda/bin
   command -v nvcc >/dev/null || skip "no nvcc on this machine"
   root=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
@@ -36,5 +36,6 @@
   cmake -S "$root" -B "$BATS_TEST_TMPDIR/build" -G Ninja -DSORA_CUDA=ON -DSORA_LIBTORCH="$libtorch"
   run ninja -C "$BATS_TEST_TMPDIR/build" -t targets all
   [[ $output == *"lib/libsora_nccl.so: "* ]]
+  [[ $output == *"lib/libsora_cuda_graph.so: "* ]]
   [[ $output == *"kernels/cuda/libsora_kernels_cuda.a: "* ]]
 }

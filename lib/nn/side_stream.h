@@ -1,5 +1,6 @@
-// A second stream of a device, on which what is needed next is copied while the first one computes.
-// A device without streams does one after the other.
+// A second stream of a device, for what goes on beside the first one's work: what is needed next is
+// copied to the device, what is done is copied from it. A device without streams does one after the
+// other.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -10,9 +11,9 @@
 
 namespace sora {
 
-class CopyStream {
+class SideStream {
  public:
-  explicit CopyStream(at::Device device);
+  explicit SideStream(at::Device device);
 
   // Remembers what the caller's stream has been given so far.
   void mark();
@@ -21,13 +22,15 @@ class CopyStream {
   void run(const std::function<void()>& work);
   // What the caller's stream is given from now on comes after all that this one was given.
   void join();
+  // Behind all that this one was given so far, for the CPU to wait for.
+  c10::Event end() const;
 
  private:
   c10::Stream current() const;
 
   at::Device device_;
-  c10::Stream copies_;
-  c10::Event marked_, copied_;
+  c10::Stream side_;
+  c10::Event marked_, done_;
 };
 
 }  // namespace sora

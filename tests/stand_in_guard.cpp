@@ -1,0 +1,122 @@
+#include "tests/stand_in_guard.h"
+
+#include <ATen/detail/PrivateUse1HooksInterface.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/DeviceType.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <c10/core/impl/alloc_cpu.h>
+
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "tests/stand_in_memory.h"
+#include "tests/stand_in_recording.h"
+
+namespace sora::stand_in {
+namespace {
+
+c10::Stream stream_of(int index) {
+  return c10::Stream(c10::Stream::UNSAFE, c10::Device(kType, 0), static_cast<c10::StreamId>(index));
+}
+
+// One device with two streams. An event is how far along both its stream is.
+struct Guard final : c10::impl::DeviceGuardImplInterface {
+  c10::DeviceType type() const override { return kType; }
+  c10::Device exchangeDevice(c10::Device) const override { return getDevice(); }
+  c10::Device getDevice() const override { return {kType, 0}; }
+  void setDevice(c10::Device) const override {}
+  void uncheckedSetDevice(c10::Device) const noexcept override {}
+  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+
+  c10::Stream getStream(c10::Device) const override { return stream_of(streams().current); }
+  c10::Stream getDefaultStream(c10::Device) const override { return stream_of(0); }
+  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return stream_of(1); }
+  c10::Stream exchangeStream(c10::Stream stream) const override {
+    return stream_of(std::exchange(streams().current, static_cast<int>(stream.id())));
+  }
+
+  void record(void** event, const c10::Stream& stream, c10::DeviceIndex,
+              c10::EventFlag) const override {
+    refuse_while_recording("an event is recorded");
+    if (*event == nullptr) *event = new Clock;
+    *static_cast<Clock*>(*event) = streams().known[stream.id()];
+  }
+  void block(void* event, const c10::Stream& stream) const override {
+    refuse_while_recording("an event is waited for");
+    streams().known[stream.id()].include(*static_cast<Clock*>(event));
+  }
+  void synchronizeEvent(void* event) const override {
+    refuse_while_recording("an event is waited for");
+    waited_for(*static_cast<Clock*>(event));
+  }
+  void synchronizeStream(const c10::Stream& stream) const override {
+    refuse_while_recording("a stream is waited for");
+    waited_for(streams().known[stream.id()]);
+  }
+  void synchronizeDevice(c10::DeviceIndex) const override {
+    for (const int stream : {0, 1}) synchronizeStream(stream_of(stream));
+  }
+  void destroyEvent(void* event, c10::DeviceIndex) const noexcept override {
+    delete static_cast<Clock*>(event);
+  }
+
+ private:
+  // By the CPU: what either stream is given from now on comes after it.
+  static void waited_for(const Clock clock) {
+    for (Clock& known : streams().known) known.include(clock);
+    finish_copies(clock);
+  }
+};
+
+// The CPU's memory, of which it is known where it begins.
+class PinnedMemory final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    void* const block = c10::alloc_cpu(bytes);
+    blocks().insert(block);
+    return {block, block, &let_go, c10::Device(at::kCPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &let_go; }
+  void copy_data(void* dest, const void* src, size_t bytes) const override {
+    std::memcpy(dest, src, bytes);
+  }
+  static std::set<const void*>& blocks() {
+    static std::set<const void*> all;
+    return all;
+  }
+
+ private:
+  static void let_go(void* block) {
+    blocks().erase(block);
+    c10::free_cpu(block);
+  }
+};
+
+struct Hooks final : at::PrivateUse1HooksInterface {
+  bool isBuilt() const override { return true; }
+  bool isAvailable() const override { return true; }
+  bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+  bool isPinnedPtr(const void* data) const override {
+    return PinnedMemory::blocks().contains(data);
+  }
+  at::Allocator* getPinnedMemoryAllocator() const override {
+    static PinnedMemory one;
+    return &one;
+  }
+};
+
+}  // namespace
+
+void register_guard() {
+  static Hooks hooks;
+  static const c10::impl::DeviceGuardImplRegistrar registrar(kType, new Guard);
+  at::RegisterPrivateUse1HooksInterface(&hooks);
+  c10::register_privateuse1_backend("stand_in");  // else it is not asked for pinned memory
+}
+
+bool is_pinned(const at::Tensor& tensor) {
+  return PinnedMemory::blocks().contains(tensor.storage().data());
+}
+
+}  // namespace sora::stand_in

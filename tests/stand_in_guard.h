@@ -1,0 +1,14 @@
+// How libtorch asks the stand-in device for its streams, events and pinned memory. For its own
+// files.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace sora::stand_in {
+
+void register_guard();
+
+// Whether a tensor of the CPU lies in memory that was asked for as pinned.
+bool is_pinned(const at::Tensor& tensor);
+
+}  // namespace sora::stand_in
