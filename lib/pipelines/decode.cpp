@@ -1,5 +1,5 @@
 // The writer takes chunks while the next one is being decoded; nothing here holds more than a chunk
-// of frames.
+// of frames, or of a device those on their way from it (frame_ring.h).
 #include "lib/pipelines/decode.h"
 
 #include <ATen/ATen.h>
@@ -9,6 +9,7 @@
 #include "lib/models/wan/parts.h"
 #include "lib/models/wan/tiny_vae.h"
 #include "lib/models/wan/vae.h"
+#include "lib/pipelines/frame_ring.h"
 
 namespace sora {
 namespace {
@@ -22,7 +23,7 @@ constexpr int64_t kMaxUntiledPixels = 1280 * 720;
 // colours well after that.
 constexpr int64_t kLead = 12;
 
-// [1,3,F,H,W] in [-1,1] -> u8 [F,H,W,3], as diffusers' VideoProcessor rounds.
+// [1,3,F,H,W] in [-1,1] -> u8 [F,H,W,3], as diffusers' VideoProcessor rounds; where the chunk is.
 at::Tensor to_frames(const at::Tensor& chunk_1CFHW) {
   return chunk_1CFHW[0]
       .permute({1, 2, 3, 0})
@@ -33,8 +34,7 @@ at::Tensor to_frames(const at::Tensor& chunk_1CFHW) {
       .mul_(255)
       .round_()
       .to(at::kByte)
-      .contiguous()
-      .to(at::kCPU);
+      .contiguous();
 }
 
 }  // namespace
@@ -69,8 +69,10 @@ Decoder load_decoder(const ModelInfo& model, const Plan& plan) {
 
 void decode(const Decoder& decoder, const at::Tensor& latents_1CFHW,
             const std::function<void(const at::Tensor& frames_FHWC)>& take_frames) {
+  FrameRing ring(take_frames);
   decoder.decode(latents_1CFHW,
-                 [&](const at::Tensor& chunk_1CFHW) { take_frames(to_frames(chunk_1CFHW)); });
+                 [&](const at::Tensor& chunk_1CFHW) { ring.push(to_frames(chunk_1CFHW)); });
+  ring.finish();
 }
 
 void decode_circle(const Decoder& decoder, const at::Tensor& latents_1CFHW,
@@ -81,14 +83,16 @@ void decode_circle(const Decoder& decoder, const at::Tensor& latents_1CFHW,
   const int64_t first = (kLead - 1) * decoder.temporal + 1 + decoder.temporal / 2;
   const int64_t stop = first + count * decoder.temporal;
   int64_t next = 0;
+  FrameRing ring(take_frames);
   const at::Tensor led_1CFHW =
       latents_1CFHW.index_select(2, at::arange(-kLead, count + 1).remainder(count));
   decoder.decode(led_1CFHW, [&](const at::Tensor& chunk_1CFHW) {
     const int64_t from = std::max(first - next, int64_t{0});
     const int64_t to = std::min(stop - next, chunk_1CFHW.size(2));
     next += chunk_1CFHW.size(2);
-    if (from < to) take_frames(to_frames(chunk_1CFHW.slice(2, from, to)));
+    if (from < to) ring.push(to_frames(chunk_1CFHW.slice(2, from, to)));
   });
+  ring.finish();
 }
 
 }  // namespace sora

@@ -23,7 +23,7 @@ struct Decoder {
 // not fit.
 Decoder load_decoder(const ModelInfo& model, const Plan& plan);
 
-// Hands over all frames of the latents, u8 RGB [F,H,W,3] of the canvas' size, in order.
+// Hands over all frames of the latents, u8 RGB [F,H,W,3] of the canvas' size, in order, on the CPU.
 void decode(const Decoder& decoder, const at::Tensor& latents_1CFHW,
             const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
 

@@ -106,8 +106,10 @@ void TinyVae::decode(const at::Tensor& latents_1ZFHW,
   constexpr double kMost = 3;  // latents are held softly below it
   const int64_t patch = config_.patch_size, left_out = config_.scale_factor_temporal() - 1;
   std::vector<at::Tensor> memories(static_cast<size_t>(kNumStages * kBlocksInStage));
+  // All at once: to copy a frame at a time would be to wait for the ones before it.
+  const at::Tensor latents_FHWZ = latents_1ZFHW[0].permute({1, 2, 3, 0}).to(device_, dtype_);
   for (int64_t f = 0; f < latents_1ZFHW.size(2); ++f) {
-    at::Tensor x = latents_1ZFHW[0].slice(1, f, f + 1).permute({1, 2, 3, 0}).to(device_, dtype_);
+    at::Tensor x = latents_FHWZ.slice(0, f, f + 1);
     x = conv_in_((x / kMost).tanh().mul_(kMost).contiguous()).relu_();
     size_t memory = 0;
     for (const Stage& stage : stages_) {
