@@ -135,6 +135,9 @@ void add_runtime_options(CLI::App& app, Runtime& runtime) {
       ->type_name("DEVICE")
       ->capture_default_str()
       ->group(group);
+  app.add_flag("--cuda-graph", runtime.cuda_graph,
+               "On a GPU that holds the whole transformer, give it each of its passes as one CUDA graph; has run on no GPU yet")
+      ->group(group);
   add_parsed(app, "--memory", runtime.memory_bytes, "Memory to stay within, such as 8G; what the machine has free where not given",
              "AMOUNT", parse_bytes);
   app.get_option("--memory")->group(group);

@@ -163,6 +163,7 @@ Request with_recipe(const MakeClips& make, Engine& engine) {
   Request request = engine.recipe(make.recipe);
   request.output = make.request.output;
   request.runtime.threads = make.request.runtime.threads;
+  request.runtime.cuda_graph = make.request.runtime.cuda_graph;
   check(request);
   return request;
 }

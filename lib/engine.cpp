@@ -255,6 +255,8 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   model.placement = memory.placement;
   if (memory.placement.streams_blocks() || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
+  if (plan.cuda_graph && !memory.placement.record_passes)
+    observer.notice("--cuda-graph: none is made, as layers are copied to the GPU while they are used");
   for (const std::string& notice : model.notices) observer.notice(notice);
   for (const std::string& notice : plan.notices) observer.notice(notice);
 

@@ -74,6 +74,7 @@ struct Placement {
   // GPU with the next one copied meanwhile.
   int64_t resident_blocks = kAllBlocks;
   bool host_copies = false;    // of those others' weights, on a GPU: not read from the file again
+  bool record_passes = false;  // the transformer's, on a GPU, where all layers stay: lib/nn/device_graph.h
   bool tile_frames = false;    // the VAE works on tiles of the frames
   int64_t kept_bytes = 0;  // of tensors that were let go, kept for the next ones of their size
 };

@@ -275,6 +275,7 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   if (memory.decode > memory.limit)
     refuse("decoding", memory.decode,
            "make the clip smaller or shorter, or allow more with --memory");
+  memory.placement.record_passes = plan.cuda_graph && !memory.placement.streams_blocks();
   // Without a limit an eighth of what is free; of a limit what the plan leaves, as far as the plan still tells the truth.
   memory.placement.kept_bytes =
       !plan.device.is_cpu() ? 0 : std::min(kMostKept, limit ? std::min(memory.limit - memory.peak(), memory.peak() / 20) : memory.limit / 8);

@@ -11,6 +11,8 @@
 #include "lib/core/processor.h"
 #include "lib/media/resample.h"
 #include "lib/nn/device.h"
+#include "lib/nn/device_graph.h"
+#include "lib/nn/ranks.h"
 
 namespace sora {
 namespace {
@@ -145,6 +147,18 @@ std::string resolve_attention(const std::string& wish, at::Device device) {
   return wish;
 }
 
+bool resolve_cuda_graph(bool wish, at::Device device) {
+  if (!wish) return false;
+  if (!device.is_cuda()) fail(ErrorKind::Usage, "--cuda-graph is of GPUs; leave it out, or take --device cuda");
+  if (!has_graphs(device.type())) {
+    fail(ErrorKind::Usage, "--cuda-graph: this build makes no CUDA graphs; build it with -DSORA_CUDA=ON, or leave it out");
+  }
+  if (Ranks::of_process() != nullptr) {
+    fail(ErrorKind::Usage, "--cuda-graph is for a clip that one GPU draws; leave it out where --ranks share it");
+  }
+  return true;
+}
+
 uint64_t random_seed() { return std::random_device()(); }
 
 }  // namespace
@@ -216,6 +230,7 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   plan.negative_prompt = sampling.negative_prompt.value_or(model.defaults.negative_prompt);
   plan.dtype = resolve_dtype(request.runtime.dtype, plan.device);
   plan.attention = resolve_attention(request.runtime.attention, plan.device);
+  plan.cuda_graph = resolve_cuda_graph(request.runtime.cuda_graph, plan.device);
   plan.seed = sampling.seed ? *sampling.seed : random_seed();
   return plan;
 }

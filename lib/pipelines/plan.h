@@ -42,6 +42,7 @@ struct Plan {
   at::Device device = at::kCPU;  // of all networks (lib/nn/device.h)
   std::string dtype;             // f32 | bf16 | int8
   std::string attention = "auto";  // auto | torch | sora | int8
+  bool cuda_graph = false;         // passes of the transformer are recorded and replayed
   uint64_t seed = 0;  // of the first variation
 
   std::vector<std::string> notices;  // where the model's wishes changed the request

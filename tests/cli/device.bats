@@ -56,3 +56,11 @@ has_gpu() { "$SORA" info --json | jq -e '.devices | index("cuda")' >/dev/null; }
   [ "$status" -eq 2 ]
   [[ "$stderr" == *"it is auto, torch, sora or int8"* ]]
 }
+
+@test "--cuda-graph without a GPU is one sentence and exit 2" {
+  has_gpu && skip "there is a GPU"
+  run --separate-stderr "$SORA" generate "a red ball" --cuda-graph -o clip.mp4
+  [ "$status" -eq 2 ]
+  [ "${#stderr_lines[@]}" -eq 1 ]
+  [[ "$stderr" == *"--cuda-graph is of GPUs; leave it out, or take --device cuda"* ]]
+}

@@ -57,6 +57,7 @@ void WanDenoiser::set_conditioning(const Conditioning& conditioning, const Laten
   grid_ = grid;
   both_.reset();
   contexts_.clear();
+  for (auto& [text, recorded] : recorded_) recorded.renew_conditions();
   concatenated_ = free_mask_11FHW_ = at::Tensor();
   const bool has_known = conditioning_.known_latents_1CFHW.defined();
   const int64_t temporal = grid_.strides.temporal;
@@ -82,6 +83,8 @@ void WanDenoiser::use_expert(bool low_noise) {
   if (low_noise_resident_ == low_noise) return;
   both_.reset();
   contexts_.clear();
+  recorded_.clear();
+  recorder_.reset();
   transformer_.reset();
   release_tensor_memory();  // of the expert that was
   const TransformerFiles files = model_.parts.expert(low_noise);
@@ -174,7 +177,7 @@ at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseSte
     const at::Tensor time = model_timestep(step.timestep);
     WanControl control = control_;
     if (control.channels_BCFHW.defined()) control.channels_BCFHW = at::cat({control.channels_BCFHW, control.channels_BCFHW});
-    const at::Tensor both = (*transformer_)(at::cat({input, input}), at::cat({time, time}), *both_, control);
+    const at::Tensor both = pass(std::nullopt, at::cat({input, input}), at::cat({time, time}), *both_, control, nullptr);
     positive = both.slice(0, 0, 1);
     negative = both.slice(0, 1, 2);
   } else {
@@ -191,8 +194,15 @@ at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const Noise
 
 at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text, const RankGroup* ranks) {
   use_expert(is_low_noise(step.timestep));
-  return (*transformer_)(model_input(latents_1CFHW), model_timestep(step.timestep), context(text), control_, ranks)
-      .to(at::kFloat);
+  return pass(text, model_input(latents_1CFHW), model_timestep(step.timestep), context(text), control_, ranks).to(at::kFloat);
+}
+
+at::Tensor WanDenoiser::pass(std::optional<Text> text, const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
+                             const WanTextContext& context, const WanControl& control, const RankGroup* ranks) {
+  if (!model_.placement.record_passes || ranks != nullptr) return (*transformer_)(latents_BCFHW, timestep, context, control, ranks);
+  if (!recorder_) recorder_ = make_graph_recorder(device_);
+  const auto recorded = recorded_.try_emplace(text, *transformer_, *recorder_, device_).first;
+  return recorded->second(latents_BCFHW, timestep, context, control);
 }
 
 at::Tensor WanDenoiser::pin(const at::Tensor& latents_1CFHW) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/models/denoiser.h"
+#include "lib/models/wan/recorded_pass.h"
 #include "lib/models/wan/transformer.h"
 
 namespace sora {
@@ -23,6 +24,9 @@ class WanDenoiser : public Denoiser {
 
  private:
   at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text, const RankGroup* ranks);
+  // One pass of the transformer; `text` names what it is told, nothing: both_.
+  at::Tensor pass(std::optional<Text> text, const at::Tensor& latents_BCFHW, const at::Tensor& timestep, const WanTextContext& context,
+                  const WanControl& control, const RankGroup* ranks);
   // One expert is resident at a time: within a window timesteps only fall, so the switch happens once.
   void use_expert(bool low_noise);
   bool is_low_noise(double timestep) const;
@@ -45,6 +49,9 @@ class WanDenoiser : public Denoiser {
   std::shared_ptr<const WanTransformer> transformer_;
   std::optional<WanTextContext> both_;       // prompt and negative prompt as one batch
   std::map<Text, WanTextContext> contexts_;  // made when they are first asked for
+  // Placement::record_passes: of the resident expert, by what they are told.
+  std::unique_ptr<GraphRecorder> recorder_;
+  std::map<std::optional<Text>, RecordedPass> recorded_;
 };
 
 }  // namespace sora
