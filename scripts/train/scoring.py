@@ -106,18 +106,30 @@ def with_psnr(clips, chosen, known, values):
         yield clip
 
 
+def by_name(title, marks_of):
+    """How many shapes were right of each shape and each motion that was asked for."""
+    for part, marks in marks_of.items():
+        print(f"{title} shapes right by {part}: " + " ".join(f"{n} {sum(m)}/{len(m)}" for n, m in sorted(marks.items())))
+
+
 def judged(title, pairs, sheet_rows):
     totals = defaultdict(list)
+    shapes_by = {"shape": defaultdict(list), "motion": defaultdict(list)}
     for caption, clip in pairs:
         facts, seen = read(caption), see(clip)
         marks = judge(facts, seen)
         for part, right in marks.items():
             totals[part].append(right)
+        for part, marks_of in shapes_by.items():
+            asked = facts.things[0].get(part) if facts.things else None
+            if asked and "shape" in marks:
+                marks_of[asked].append(marks["shape"])
         wrong = [p for p, right in marks.items() if not right and p != "all"]
         sheet_rows.append((f"{caption}   {'wrong: ' + ', '.join(wrong) if wrong else 'all right'}", clip))
     count = len(totals["number"])
     values = {p: round(float(np.mean(totals[p])), 3) for p in PARTS if totals[p]}
     print(f"{title} n={count} " + " ".join(f"{p} {v:.2f}" for p, v in values.items()), flush=True)
+    by_name(title, shapes_by)
     return {"n": count, **values}
 
 
