@@ -42,6 +42,12 @@ class SORA_EXPORT Error : public std::runtime_error {
   ErrorKind kind_;
 };
 
+// The disk has no room: an Io error that whatever is written there next would meet as well.
+class SORA_EXPORT DiskFull : public Error {
+ public:
+  explicit DiskFull(const std::string& message) : Error(ErrorKind::Io, message) {}
+};
+
 template <typename... Args>
 [[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));

@@ -204,7 +204,8 @@ class Worker {
   }
 
   JobState end_without_clip(const Job& job, const Error& error) {
-    const bool is_full = error.kind() == ErrorKind::Io && !folder_.takes_files();  // as the job left it
+    const bool is_full = dynamic_cast<const DiskFull*>(&error) != nullptr ||
+                         (error.kind() == ErrorKind::Io && !folder_.takes_files());
     folder_.clear_stage(job.id);
     if (options_.credits != nullptr) options_.credits->refund(store_, job);
     if (error.kind() == ErrorKind::Cancelled && !display_.stop_requested() && lease_.cancelled()) {

@@ -102,9 +102,9 @@ void OutputFile::fail_with(int error_number, const char* action) const {
   if (is_stream_ && error_number == EPIPE) fail(ErrorKind::Io, "stdout was closed by its reader");
   const std::string name = is_stream_ ? "stdout" : path_;
   if (error_number == ENOSPC || error_number == EDQUOT) {
-    fail(ErrorKind::Io,
-         "{}: the disk is full after {} bytes; free some space or choose another folder", name,
-         size_);
+    throw DiskFull(
+        fmt::format("{}: the disk is full after {} bytes; free some space or choose another folder",
+                    name, size_));
   }
   fail(ErrorKind::Io, "{}: {} failed: {}", name, action, error_name(error_number));
 }

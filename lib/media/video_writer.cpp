@@ -41,7 +41,8 @@ void check_options(const WriterOptions& options) {
 }
 
 std::string size_text(double bytes) {
-  return bytes < 1e6 ? fmt::format("{:.1f} kB", bytes / 1e3) : fmt::format("{:.1f} MB", bytes / 1e6);
+  return bytes < 1e6 ? fmt::format("{:.1f} kB", bytes / 1e3)
+                     : fmt::format("{:.1f} MB", bytes / 1e6);
 }
 
 // Refuses a disk that cannot hold even what the format comes to at least. A file system without a
@@ -54,11 +55,11 @@ void check_free_space(const WriterOptions& options, const VideoFormat& format) {
   const double least_bytes = double(options.expected_frames) * double(options.width) *
                              double(options.height) * format.codec->least_bits_per_pixel / 8;
   if (free_bytes < least_bytes) {
-    fail(
-        ErrorKind::Io,
-        "{}: the disk has {} free and the clip needs at least {}; free some space or choose another "
-        "folder",
-        options.path, size_text(free_bytes), size_text(least_bytes));
+    throw DiskFull(
+        fmt::format("{}: the disk has {} free and the clip needs at least {}; free some space or "
+                    "choose another "
+                    "folder",
+                    options.path, size_text(free_bytes), size_text(least_bytes)));
   }
 }
 
@@ -192,10 +193,11 @@ class VideoWriter::Impl {
   void add_sound(const VideoFormat& format, SinkOptions& sink) {
     if (!options_.sound_NC.defined()) return;
     if (!format.sound) {
-      notices_.push_back(fmt::format("{}: .{} holds no sound; it is left out", options_.path, format.container->extension));
+      notices_.push_back(fmt::format("{}: .{} holds no sound; it is left out", options_.path,
+                                     format.container->extension));
     } else if (!SoundEncoder::exists(*format.sound)) {
-      notices_.push_back(fmt::format("{}: this FFmpeg cannot encode sound with {}; it is left out", options_.path,
-                                     format.sound->encoder));
+      notices_.push_back(fmt::format("{}: this FFmpeg cannot encode sound with {}; it is left out",
+                                     options_.path, format.sound->encoder));
     } else {
       sink.sound_NC = options_.sound_NC.contiguous();
     }
