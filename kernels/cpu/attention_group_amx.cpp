@@ -5,8 +5,8 @@
 // to 512 keys: their scores q k^T, and the product of probabilities and values of the step before.
 // After each four products, which take the tile unit 64 cycles, come 16 rows divided by the number
 // of products along the head's width, which is an even share.
-// That share is compiled into the loop over products: behind a call it takes half as long again,
-// and the processor does not look far enough ahead to have both units at work.
+// That share is compiled into the loop over products: behind a call all takes a quarter longer, as
+// the processor does not look far enough ahead to have both units at work.
 //
 // Queries of a group take turns with each chunk of keys, so that the chunk is read from the
 // second-level cache.

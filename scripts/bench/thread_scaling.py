@@ -6,9 +6,8 @@ import argparse
 import pathlib
 import tempfile
 
-from programs import Clip, alternate, cache_folder, check_program, machine, plan, read_into_page_cache, sora_command
-from programs import ROOT
 from measurement import measure
+from programs import ROOT, Clip, alternate, cache_folder, check_program, machine, read_into_page_cache, sora_command
 from report import COLUMNS, by_program, median, number, runs_table, table
 from true_size import ensure_model
 
@@ -44,7 +43,6 @@ def main():
         for threads in arguments.threads:
             clip = Clip(arguments.model, width, height, arguments.frames, arguments.steps, 1.0, threads=threads)
             commands[f"{threads} threads"] = sora_command(arguments.sora, clip, f"{folder}/{threads}.mp4")
-        plan(next(iter(commands.values())))
         read_into_page_cache(arguments.model)
         results = alternate(commands, arguments.runs, measure)
     print(runs_table(results))
