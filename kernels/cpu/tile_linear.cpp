@@ -84,17 +84,22 @@ LinearForm linear_form(Processor processor) {
   return {nullptr, multiply_tiles_int8, quantise_rows, false};
 }
 
+// Blocks first_block to first_block + num_blocks of x, each [K/32, 1024].
+void pack_blocks(const at::Tensor& x, int64_t first_block, int64_t num_blocks, uint16_t* packed) {
+  const int64_t depth = x.size(1), block_numbers = ceil_div(depth, kDepth) * kNumbersInPiece;
+  for (int64_t block = 0; block < num_blocks; ++block) {
+    const int64_t row = (first_block + block) * kPieceRows;
+    pack_rows_avx512bf16(bits(x) + row * depth, depth, std::min(kPieceRows, x.size(0) - row), depth,
+                         packed + block * block_numbers);
+  }
+}
+
 // [blocks, K/32, 1024].
 at::Tensor pack_rows(const at::Tensor& x) {
-  const int64_t rows = x.size(0), depth = x.size(1), pieces = ceil_div(depth, kDepth);
-  const int64_t blocks = ceil_div(rows, kPieceRows);
+  const int64_t pieces = ceil_div(x.size(1), kDepth), blocks = ceil_div(x.size(0), kPieceRows);
   const at::Tensor packed = at::empty({blocks, pieces, kNumbersInPiece}, x.options());
   at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) {
-      const int64_t row = block * kPieceRows;
-      pack_rows_avx512bf16(bits(x) + row * depth, depth, std::min(kPieceRows, rows - row), depth,
-                           changeable_bits(packed) + block * pieces * kNumbersInPiece);
-    }
+    pack_blocks(x, begin, end - begin, changeable_bits(packed) + begin * pieces * kNumbersInPiece);
   });
   return packed;
 }
@@ -105,30 +110,68 @@ at::Tensor padded_bias(const at::Tensor& bias, int64_t panels) {
   return at::constant_pad_nd(bias.to(at::kFloat), {0, panels * kPieceRows - bias.size(0)});
 }
 
-void multiply(const TileProduct& product, int64_t panels, MultiplyTiles* multiply_tiles) {
-  const int64_t blocks = ceil_div(product.rows, kPieceRows);
-  const int64_t ranges = ceil_div(blocks, kMostBlocks);
+// How the panels of a product are shared out among tasks: `groups` of them for each range of
+// kMostBlocks blocks of rows.
+struct Sharing {
+  int64_t blocks, ranges, groups, group_size;
+};
+
+Sharing share_out(int64_t rows, int64_t panels) {
+  const int64_t blocks = ceil_div(rows, kPieceRows), ranges = ceil_div(blocks, kMostBlocks);
   const int64_t wanted = ceil_div(kTasksPerThread * at::get_num_threads(), ranges);
   const int64_t groups =
       std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, panels / kFewestPanels));
-  const int64_t group_size = ceil_div(panels, groups);
-  at::parallel_for(0, ranges * groups, 1, [&](int64_t begin, int64_t end) {
+  return {blocks, ranges, groups, ceil_div(panels, groups)};
+}
+
+void multiply(const TileProduct& product, int64_t panels, MultiplyTiles* multiply_tiles) {
+  const Sharing shares = share_out(product.rows, panels);
+  at::parallel_for(0, shares.ranges * shares.groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t first_block = task / groups * kMostBlocks,
-                    first_panel = task % groups * group_size;
-      const int64_t num_panels = std::min(group_size, panels - first_panel);
+      const int64_t first_block = task / shares.groups * kMostBlocks,
+                    first_panel = task % shares.groups * shares.group_size;
+      const int64_t num_panels = std::min(shares.group_size, panels - first_panel);
       if (num_panels <= 0) continue;
-      const int64_t num_blocks = std::min(kMostBlocks, blocks - first_block);
+      const int64_t num_blocks = std::min(kMostBlocks, shares.blocks - first_block);
       multiply_tiles(product, first_block, num_blocks, first_panel, num_panels,
                      scratch_memory(tile_product_scratch(product.pieces, num_panels)));
     }
   });
 }
 
-TileProduct product_of(const at::Tensor& packed_x, const at::Tensor& packed, const at::Tensor& bias,
-                       Activation activation, int64_t rows, int64_t columns) {
+// The same of x in rows, in bf16. Where a range of them is one task's, the task packs them itself:
+// they are in the second-level cache when it multiplies, and x is not written a second time.
+void pack_and_multiply(const at::Tensor& x, TileProduct product, int64_t panels,
+                       MultiplyTiles* multiply_tiles) {
+  const Sharing shares = share_out(product.rows, panels);
+  if (shares.groups > 1) {
+    const at::Tensor packed_x = pack_rows(x);
+    product.x = packed_x.const_data_ptr();
+    multiply(product, panels, multiply_tiles);
+    return;
+  }
+  const int64_t packed_bytes = kMostBlocks * product.pieces * kPieceSize;
+  at::parallel_for(0, shares.ranges, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t range = begin; range < end; ++range) {
+      const int64_t first_block = range * kMostBlocks, row = first_block * kPieceRows;
+      const int64_t num_blocks = std::min(kMostBlocks, shares.blocks - first_block);
+      char* const scratch =
+          scratch_memory(packed_bytes + tile_product_scratch(product.pieces, panels));
+      pack_blocks(x, first_block, num_blocks, reinterpret_cast<uint16_t*>(scratch));
+      TileProduct part = product;
+      part.x = scratch;
+      part.rows = std::min(kMostBlocks * kPieceRows, product.rows - row);
+      if (part.y != nullptr) part.y += row * product.columns;
+      if (part.packed_y != nullptr) part.packed_y += first_block * panels * kNumbersInPiece;
+      multiply_tiles(part, 0, num_blocks, 0, panels, scratch + packed_bytes);
+    }
+  });
+}
+
+// Without x.
+TileProduct product_of(const at::Tensor& packed, const at::Tensor& bias, Activation activation,
+                       int64_t rows, int64_t columns) {
   TileProduct product = {};
-  product.x = packed_x.const_data_ptr();
   product.weight = packed.const_data_ptr();
   product.pieces = packed.size(1);
   product.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
@@ -171,10 +214,10 @@ bool has_tile_activation(Activation activation) { return activation != Activatio
 void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                  Activation activation, const at::Tensor& y, Processor processor) {
   if (x.size(0) == 0) return;
-  const at::Tensor packed_x = pack_rows(x), added = padded_bias(bias, packed.size(0));
-  TileProduct product = product_of(packed_x, packed, added, activation, x.size(0), y.size(1));
+  const at::Tensor added = padded_bias(bias, packed.size(0));
+  TileProduct product = product_of(packed, added, activation, x.size(0), y.size(1));
   product.y = changeable_bits(y);
-  multiply(product, packed.size(0), linear_form(processor).bf16);
+  pack_and_multiply(x, product, packed.size(0), linear_form(processor).bf16);
 }
 
 void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
@@ -186,18 +229,18 @@ void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
   MultiplyTiles* const multiply_tiles = linear_form(this_processor()).bf16;
   for (int64_t row = 0; row < rows; row += kInnerRows) {
     const int64_t count = std::min(kInnerRows, rows - row);
-    const at::Tensor packed_x = pack_rows(x.narrow(0, row, count));
-    const at::Tensor inner = at::empty({packed_x.size(0), panels, kNumbersInPiece}, x.options());
-    TileProduct first =
-        product_of(packed_x, weights.packed1, bias1, activation, count, inner_width);
+    const at::Tensor inner =
+        at::empty({ceil_div(count, kPieceRows), panels, kNumbersInPiece}, x.options());
+    TileProduct first = product_of(weights.packed1, bias1, activation, count, inner_width);
     first.packed_y = changeable_bits(inner);
-    multiply(first, panels, multiply_tiles);
-    TileProduct second =
-        product_of(inner, weights.packed2, bias2, Activation::None, count, y.size(1));
+    pack_and_multiply(x.narrow(0, row, count), first, panels, multiply_tiles);
+    TileProduct second = product_of(weights.packed2, bias2, Activation::None, count, y.size(1));
+    second.x = inner.const_data_ptr();
     second.y = changeable_bits(y) + row * y.size(1);
     multiply(second, weights.packed2.size(0), multiply_tiles);
   }
 }
+
 Int8Weight quantise_tiles(const at::Tensor& weight) {
   const int64_t columns = weight.size(0), depth = weight.size(1),
                 pieces = ceil_div(depth, kPieceBytes), panels = ceil_div(columns, kPieceRows);
@@ -235,8 +278,8 @@ void tile_linear_int8(const at::Tensor& x, const Int8Weight& weight, const at::T
     }
   });
   const at::Tensor added = padded_bias(bias, panels);
-  TileProduct product =
-      product_of(quantised, weight.pieces, added, activation, rows, weight.num_columns);
+  TileProduct product = product_of(weight.pieces, added, activation, rows, weight.num_columns);
+  product.x = quantised.const_data_ptr();
   product.row_scale = scale.const_data_ptr<float>();
   product.column_scale = weight.scale.const_data_ptr<float>();
   product.column_offset = form.biased ? weight.offset.const_data_ptr<int32_t>() : nullptr;
