@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from world import camera
 from world.motion import path
 from world.shapes import DISTANCES
 
@@ -25,8 +26,10 @@ def of_scene(scene):
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
     x = ((np.arange(width, dtype=np.float32) + 0.5) / height)[None, :]
     out = np.zeros((len(picks), height, width), np.float32)
+    zoom, shift = camera.view(scene)
     for thing in scene.things:
         xs, ys, radii, angles, facing = path(thing, scene.frames)
+        xs, ys, radii = camera.seen(xs, ys, radii, zoom, shift, scene.aspect)
         for n, f in enumerate(picks):
             dx, dy = np.broadcast_arrays((x - xs[f]) / radii[f], (y - ys[f]) / radii[f])
             near = (np.abs(dx) < 1.5) & (np.abs(dy) < 1.5)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import scenery, styles
+from . import camera, scenery, styles
 from .motion import path
 from .shapes import DISTANCES
 from .spec import Scene
@@ -12,59 +12,24 @@ PALETTE = {
     "blue": (38, 92, 214), "purple": (134, 62, 186), "pink": (246, 130, 180), "white": (246, 246, 246),
     "black": (26, 26, 30),
 }
-# How much of the clip's margin a moving camera may use.
-CAMERA_REACH = 0.22
-
-
-def _camera(scene):
-    """Per frame: zoom, and the view's shift in heights to the right."""
-    u = np.linspace(0, 1, scene.frames, dtype=np.float32)
-    zoom, shift = np.ones_like(u), np.zeros_like(u)
-    if scene.camera == "zoom_in":
-        zoom = 1 + 0.45 * u
-    elif scene.camera == "zoom_out":
-        zoom = 1.45 - 0.45 * u
-    elif scene.camera == "pan_left":
-        shift = -CAMERA_REACH * (u - 0.5) * 2
-    elif scene.camera == "pan_right":
-        shift = CAMERA_REACH * (u - 0.5) * 2
-    return zoom, shift
-
-
-def _resample_view(clip, zoom, shift):
-    """Bilinear crop of each frame around its centre."""
-    frames, height, width, _ = clip.shape
-    out = np.empty_like(clip)
-    for f in range(frames):
-        ys = (np.arange(height) + 0.5 - height / 2) / zoom[f] + height / 2 - 0.5
-        xs = (np.arange(width) + 0.5 - width / 2) / zoom[f] + width / 2 - 0.5 + shift[f] * height
-        ys, xs = np.clip(ys, 0, height - 1.001), np.clip(xs, 0, width - 1.001)
-        y0, x0 = ys.astype(int), xs.astype(int)
-        fy, fx = (ys - y0)[:, None, None].astype(np.float32), (xs - x0)[None, :, None].astype(np.float32)
-        rows = clip[f][y0] * (1 - fy) + clip[f][y0 + 1] * fy
-        out[f] = rows[:, x0] * (1 - fx) + rows[:, x0 + 1] * fx
-    return out
-
 
 def _background(scene, zoom, shift):
     rng = np.random.default_rng([scene.seed, 1])
-    margin = int(np.ceil(CAMERA_REACH * scene.height / 2)) * 2 if scene.camera.startswith("pan") else 0
+    margin = int(np.ceil(camera.REACH * scene.height / 2)) * 2 if scene.camera.startswith("pan") else 0
     canvas = scenery.Canvas(scene.frames, scene.height, scene.width + 2 * margin)
     scenery.PLACES[scene.place](canvas, rng)
     if scene.camera == "still":
         return canvas.clip
-    return _resample_view(canvas.clip, zoom, shift)[:, :, margin : margin + scene.width]
+    return camera.resampled(canvas.clip, zoom, shift)[:, :, margin : margin + scene.width]
 
 
 def _draw_thing(clip, coverage, thing, zoom, shift):
     frames, height, width, _ = clip.shape
     xs, ys, radii, angles, facing = path(thing, frames)
-    aspect = width / height
-    xs = (xs - aspect / 2 - shift) * zoom + aspect / 2
-    ys = (ys - 0.5) * zoom + 0.5
+    xs, ys, radii = camera.seen(xs, ys, radii, zoom, shift, width / height)
     base = np.array(PALETTE[thing.colour], np.float32) / 255
     for f in range(frames):
-        r = radii[f] * zoom[f]
+        r = radii[f]
         reach = 1.45 * r
         r0, r1 = int((ys[f] - reach) * height), int((ys[f] + reach) * height) + 2
         c0, c1 = int((xs[f] - reach) * height), int((xs[f] + reach) * height) + 2
@@ -100,7 +65,7 @@ def draw(scene: Scene):
 
 def draw_with_coverage(scene: Scene):
     """The frames, and how much of each pixel objects cover, [F, H, W] in 0..1."""
-    zoom, shift = _camera(scene)
+    zoom, shift = camera.view(scene)
     clip = _background(scene, zoom, shift)
     coverage = np.zeros(clip.shape[:3], np.float32)
     for thing in scene.things:

@@ -25,8 +25,8 @@ HAVE_DIFFUSERS = importlib.util.find_spec("diffusers") and importlib.util.find_s
 class ObjectMaps(unittest.TestCase):
     def test_covered_cells_have_the_object_s_colour(self):
         import object_maps
-        for seed in range(12):
-            scene = random_scene(seed, World(shapes=SIMPLE_SHAPES), 160, 96, 17, place="gray")
+        for seed in range(24):
+            scene = random_scene(seed, World(shapes=SIMPLE_SHAPES, moving_camera=seed % 2), 160, 96, 17, place="gray")
             clip, maps = draw(scene).astype(int), object_maps.of_scene(scene).numpy()
             self.assertEqual(maps.shape, (5, object_maps.MOMENTS, 24, 40))
             distance = np.abs(clip - np.array(PALETTE[scene.things[0].colour])).sum(-1)
