@@ -17,7 +17,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "train"))
 
-from scorer.seeing import _distance_to, _largest_component, _named_colour, _NAMES, _shrink, FAR, ROWS, see  # noqa: E402
+from scorer.seeing import parts_of, see  # noqa: E402
 from world.captions import caption  # noqa: E402
 from world.draw import draw  # noqa: E402
 from world.spec import COLOURS, HIDDEN_COLOURS, SIMPLE_SHAPES, World, random_scene  # noqa: E402
@@ -80,15 +80,6 @@ def joint_ratio(clip, first_new):
     """The step into frame `first_new` over the clip's median step; a still clip has no step to compare with."""
     all_steps = steps(clip)
     return float(all_steps[first_new - 1] / max(np.median(all_steps), 0.5))
-
-
-def parts_of(clip, place, colour):
-    """The largest part of each frame that has the colour and not the place's: masks [F, h, w]."""
-    small = _shrink(clip)
-    size = (clip.shape[0], clip.shape[1], clip.shape[2])
-    far = _distance_to(place, small, size, ROWS) > FAR
-    mine = far & (_named_colour(small) == _NAMES.index(colour))
-    return np.stack([_largest_component(mask)[0] for mask in mine])
 
 
 def path_of(clip, place, colour):
@@ -207,7 +198,7 @@ def measure_remix(runner, cases, method="sdedit"):
             arguments = ["--source-prompt", text] if method != "sdedit" else []
             made = runner.run("remix", runner.write(clip), new_text, "--strength", strength, "--method", method, "--seed", seed,
                               *arguments)
-            right.append(see(made).colour == colour)
+            right.append(see(made).main.colour == colour)
             old = path_of(clip, scene.place, scene.things[0].colour)
             paths = [path_of(made, scene.place, c) for c in (colour, scene.things[0].colour)]
             kept.append(correlation(old, min(paths, key=lambda p: np.isnan(p).sum())))
@@ -264,7 +255,7 @@ def measure_image(runner, cases):
         made = runner.run("generate", text, "--image", picture, "--size", f"{WIDTH}x{HEIGHT}", "--seed", seed)
         error = np.mean((made[0].astype(float) - clip[0]) ** 2)
         decibels.append(99.0 if error == 0 else float(10 * np.log10(255 ** 2 / error)))
-        motions.append(see(made).motion == scene.things[0].motion)
+        motions.append(see(made).main.motion == scene.things[0].motion)
     return {"first frame, dB, least": round(min(decibels), 1), "motion right": share(motions)}
 
 
@@ -295,7 +286,7 @@ def measure_long(runner, cases):
             made = runner.run("generate", text, "-d", duration, "--size", f"{WIDTH}x{HEIGHT}", "--seed", seed)
             peaks[duration] = runner.peak_kib
         ends = [see(made[:17]), see(made[-17:])]
-        same.append(ends[0].place == ends[1].place and ends[0].colour == ends[1].colour)
+        same.append(ends[0].place == ends[1].place and ends[0].main.colour == ends[1].main.colour)
     return {"place and colour kept": share(same), "memory of 20 s over 5 s": round(peaks[20] / peaks[5], 3)}
 
 

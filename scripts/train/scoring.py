@@ -26,7 +26,7 @@ GIVEN = {
     "first-last": lambda frames: (np.arange(frames) == 0) | (np.arange(frames) == frames - 1),
     "prefix": lambda frames: np.arange(frames) < 5,
 }
-PARTS = ("place", "colour", "motion", "shape", "number", "style", "all")
+PARTS = ("place", "colour", "motion", "shape", "number", "order", "style", "camera", "all")
 
 
 def prompts(count, language, world, held_out, width, height, frames):
@@ -116,7 +116,8 @@ def judged(title, pairs, sheet_rows):
     totals = defaultdict(list)
     shapes_by = {"shape": defaultdict(list), "motion": defaultdict(list)}
     for caption, clip in pairs:
-        facts, seen = read(caption), see(clip)
+        facts = read(caption)
+        seen = see(clip, facts.style or "flat", facts.camera or "still")
         marks = judge(facts, seen)
         for part, right in marks.items():
             totals[part].append(right)

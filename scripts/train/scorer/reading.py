@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 from world import captions
 
 
+# Of the first object to the second; only English captions say it.
+RELATIONS = [("on the left", "left_of"), ("on top", "above")]
+
+
 @dataclass
 class Facts:
     place: str = ""
     style: str = ""
+    camera: str = ""
+    relation: str = ""
     things: list = field(default_factory=list)  # dicts of colour, shape, motion; missing ones are empty
 
 
@@ -54,13 +60,14 @@ def read(caption):
     styles = captions.ZH_STYLES if zh else captions.EN_STYLES
     places = _without_preposition(captions.ZH_PLACES) if zh else captions.EN_PLACES
     motions = captions.ZH_MOTIONS if zh else captions.EN_MOTIONS
-    _, _, text = _take(text, _phrases(cameras), zh)
+    camera, _, text = _take(text, _phrases(cameras), zh)
     style, _, text = _take(text, _phrases(styles), zh)
     place, _, text = _take(text, _phrases(places), zh)
     moved, text = _take_all(text, _phrases(motions), zh)
     coloured, text = _take_all(text, _phrases(captions.ZH_COLOURS if zh else captions.EN_COLOURS), zh)
     shaped, text = _take_all(text, _phrases(captions.ZH_SHAPES if zh else captions.EN_SHAPES), zh)
-    facts = Facts(place, style)
+    relation, _, text = _take(text, [] if zh else RELATIONS, zh)
+    facts = Facts(place, style, camera, relation)
     for n, (at, shape) in enumerate(shaped):
         until = shaped[n + 1][0] if n + 1 < len(shaped) else len(text)
         colours = [c for p, c in coloured if p < at and (n == 0 or p > shaped[n - 1][0])]

@@ -1,37 +1,52 @@
-"""What a clip shows: place, objects, their colour, shape and motion, and the style, from pixels alone.
+"""What a clip shows: place, style, camera, and the objects with their colours, shapes and motions, from pixels alone.
 
 The background is known by name: a clip's place is the one whose drawn examples are nearest in most pixels, and what
-differs from all examples of that place is foreground. An object is the foreground of one named colour.
+differs from all examples of that place is foreground. An object is the foreground of one named colour, or all of it in
+a style that leaves no colours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
+from world import camera
 from world.draw import PALETTE, draw
 from world.shapes import DISTANCES
-from world.spec import PLACES, ROUND_SHAPES, Scene
+from world.spec import CAMERAS, PLACES, ROUND_SHAPES, Scene
 
 ROWS = 64
 ROWS_FOR_PLACE = 24
 EXAMPLES = 4
 TEMPLATE = 40
+PLAIN_PLACES = ("gray", "black", "cream")  # no camera can be told there
+COLOURLESS_STYLES = ("noir", "pencil", "neon")
 FAR = 26.0  # distance of colours, in the units of _lab_like, from which a pixel is foreground
+
+
+@dataclass
+class SeenThing:
+    colour: str = ""
+    shape: str = ""
+    motion: str = ""
+    number: int = 0  # of parts of that colour that are large
+    x: float = 0.0  # its middle over the clip, in heights
+    y: float = 0.0
 
 
 @dataclass
 class Seen:
     place: str
-    colour: str
-    shape: str
-    motion: str
     style: str
-    number: int
-    area: float = 0.0
+    camera: str
+    things: list = field(default_factory=list)  # the one with the most pixels first
+
+    @property
+    def main(self):
+        return self.things[0] if self.things else SeenThing()
 
 
-def _shrink(clip, rows=ROWS):
+def shrunk(clip, rows=ROWS):
     """Area mean to about `rows` rows: [F, H, W, 3] floats."""
     step = max(1, clip.shape[1] // rows)
     frames, height, width, _ = clip.shape
@@ -46,30 +61,52 @@ def _lab_like(rgb):
     return np.stack([0.6 * (0.3 * r + 0.59 * g + 0.11 * b), r - g, 0.5 * (r + g) - b], -1)
 
 
-@lru_cache(maxsize=64)
-def _examples(place, width, height, frames, rows):
-    """Example backgrounds of a place, [EXAMPLES * few, h, w, 3] in _lab_like."""
+@lru_cache(maxsize=256)
+def _examples(place, style, moved, width, height, frames, rows):
+    """Example backgrounds of a place in a style, under a camera: [EXAMPLES * few, h, w, 3] in _lab_like."""
     found = []
     for seed in range(EXAMPLES):
-        scene = Scene(place, [], width=width, height=height, frames=frames, seed=5000 + seed)
-        found.append(_lab_like(_shrink(draw(scene)[:: max(1, frames // 4)], rows)))
+        scene = Scene(place, [], moved, style, width=width, height=height, frames=frames, seed=5000 + seed)
+        found.append(_lab_like(shrunk(draw(scene)[:: max(1, frames // 4)], rows)))
     return np.concatenate(found)
 
 
-def _distance_to(place, small, size, rows):
+def _distance_to(place, style, moved, small, size, rows):
     """Per frame and pixel, the distance to the nearest example: [F, h, w]."""
     frames, height, width = size
     target = _lab_like(small)
     nearest = np.full(target.shape[:3], 1e9, np.float32)
-    for example in _examples(place, width, height, frames, rows):
+    for example in _examples(place, style, moved, width, height, frames, rows):
         np.minimum(nearest, np.abs(target - example).sum(-1), out=nearest)
     return nearest
 
 
-def find_place(clip):
+def find_place(clip, style="flat"):
     size = (clip.shape[0], clip.shape[1], clip.shape[2])
-    some = _shrink(clip[:: max(1, len(clip) // 4)], ROWS_FOR_PLACE)
-    scores = {p: float(np.percentile(_distance_to(p, some, size, ROWS_FOR_PLACE), 60)) for p in PLACES}
+    some = shrunk(clip[:: max(1, len(clip) // 4)], ROWS_FOR_PLACE)
+    scores = {p: float(np.percentile(_distance_to(p, style, "still", some, size, ROWS_FOR_PLACE), 60)) for p in PLACES}
+    return min(scores, key=scores.get)
+
+
+def find_camera(small):
+    """The camera under which the clip's first frame, middle and last best give one another; small as shrunk() leaves it.
+
+    What a camera does over a whole clip is known (world/camera.py); here it is undone, and what lies in both views is
+    compared. Large differences count no more than middling ones: they are objects.
+    """
+    frames, height, width, _ = small.shape
+    middle, last = frames // 2, frames - 1
+    y, x = np.mgrid[0:height, 0:width]
+    x, y = (x + 0.5) / height - width / height / 2, (y + 0.5) / height - 0.5
+    scores = dict.fromkeys(CAMERAS, 0.0)
+    for name in CAMERAS:
+        zoom, shift = camera.view(Scene("", [], name, frames=frames))
+        for pair in ([0, last], [0, middle], [middle, last]):
+            undone = camera.resampled(small[pair], 1 / zoom[pair], -(shift * zoom)[pair])
+            inside = np.ones((height, width), bool)
+            for f in pair:
+                inside &= (np.abs((x - shift[f]) * zoom[f]) < width / height / 2) & (np.abs(y * zoom[f]) < 0.5)
+            scores[name] += float(np.minimum(np.abs(undone[1] - undone[0]).sum(-1)[inside], 15).mean())
     return min(scores, key=scores.get)
 
 
@@ -85,8 +122,19 @@ def _named_colour(rgb):
     return distance.argmin(-1)
 
 
+def _grown(mask):
+    out = mask.copy()
+    out[1:] |= mask[:-1]
+    out[:-1] |= mask[1:]
+    out[:, 1:] |= mask[:, :-1]
+    out[:, :-1] |= mask[:, 1:]
+    return out
+
+
 def _largest_component(mask):
-    """The biggest 4-connected part of a small mask, and how many parts are at least a third of it."""
+    """The biggest part of a small mask, and how many parts are at least a third of it. What is at most two pixels apart,
+    as a boat's sails are from its hull, is one part."""
+    own, mask = mask, _grown(mask)
     labels = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:
         grown = labels.copy()
@@ -98,9 +146,10 @@ def _largest_component(mask):
         if (grown == labels).all():
             break
         labels = grown
+    labels = np.where(own, labels, 0)
     names, counts = np.unique(labels[labels > 0], return_counts=True)
     if len(names) == 0:
-        return mask, 0
+        return own, 0
     biggest = counts.max()
     return labels == names[counts.argmax()], int((counts >= max(biggest / 3, 12)).sum())
 
@@ -179,7 +228,7 @@ def _path_motion(x, y, area):
 
 
 def find_style(clip):
-    some = _shrink(clip[:: max(1, len(clip) // 4)], 32)
+    some = shrunk(clip[:: max(1, len(clip) // 4)], 32)
     saturation = float((some.max(-1) - some.min(-1)).mean())
     light = float(some.mean())
     if saturation < 4 and np.std(some) > 25:
@@ -196,47 +245,88 @@ def find_style(clip):
     return "flat"
 
 
-def see(clip):
-    """clip [F, H, W, 3] u8 -> Seen, of the main object."""
-    place = find_place(clip)
-    small = _shrink(clip)
-    far = _distance_to(place, small, clip.shape[:3], ROWS) > FAR
-    names = _named_colour(small)
-    votes = np.bincount(names[far], minlength=len(_NAMES))
-    style = find_style(clip)
-    if votes.sum() < 0.004 * far.size:
-        return Seen(place, "", "", "", style, 0)
-    colour = int(votes.argmax())
-    height = small.shape[1]
-    masks, counts = [], []
-    for f in range(len(small)):
-        mask, count = _largest_component(far[f] & (names[f] == colour))
-        masks.append(mask)
-        counts.append(count)
-    sizes = np.array([m.sum() for m in masks], np.float32)
+def _see_thing(masks, colour, view):
+    """What an object is and does; masks [F, h, w] of where its colour is, view as camera.view gives it."""
+    zoom, shift = view
+    parts = [_largest_component(mask) for mask in masks]
+    number = int(np.median([count for _, count in parts]))
+    sizes = np.array([part.sum() for part, _ in parts], np.float32)
     present = sizes > 12
     if present.mean() < 0.6:
-        return Seen(place, _NAMES[colour], "", "", style, int(np.median(counts)), float(sizes.mean() / far[0].size))
-    centres = np.array([[np.nonzero(m)[1].mean(), np.nonzero(m)[0].mean()] for m, p in zip(masks, present) if p])
-    x, y = centres[:, 0] / height, centres[:, 1] / height
-    kept = [m for m, p in zip(masks, present) if p]
-    motion = _path_motion(x, y, sizes[present])
+        return SeenThing(colour, number=number)
+    kept = [part for (part, _), there in zip(parts, present) if there]
+    _, height, width = masks.shape
+    centres = np.array([[np.nonzero(m)[1].mean(), np.nonzero(m)[0].mean()] for m in kept]) / height
+    aspect = width / height
+    x = (centres[:, 0] - aspect / 2) / zoom[present] + aspect / 2 + shift[present]
+    y = (centres[:, 1] - 0.5) / zoom[present] + 0.5
+    motion = _path_motion(x, y, sizes[present] / zoom[present] ** 2)
     if motion == "":
         first = _normalised(kept[0])
         same = np.median([_overlap(first, _normalised(m)) for m in kept[len(kept) // 4 :]])
         motion = "spins" if same < 0.86 else "still"
     chosen = sorted(range(len(kept)), key=lambda k: -sizes[present][k])[: max(3, len(kept) // 2)]
     shape = find_shape([kept[k] for k in chosen[::2]], motion == "spins")
-    return Seen(place, _NAMES[colour], shape, motion, style, int(np.median(counts)), float(sizes.mean() / far[0].size))
+    return SeenThing(colour, shape, motion, number, float(x.mean()), float(y.mean()))
+
+
+def see(clip, style="flat", moved="still"):
+    """clip [F, H, W, 3] u8 -> Seen. Place and things are looked for as they look in the style and under the camera asked for."""
+    place = find_place(clip, style)
+    small = shrunk(clip)
+    far = _distance_to(place, style, moved, small, clip.shape[:3], ROWS) > FAR
+    seen = Seen(place, find_style(clip), find_camera(small))
+    if far.sum() < 0.004 * far.size:
+        return seen
+    view = camera.view(Scene("", [], moved, frames=len(clip)))
+    if style in COLOURLESS_STYLES:
+        seen.things.append(_see_thing(far, "", view))
+        return seen
+    names = _named_colour(small)
+    votes = np.bincount(names[far], minlength=len(_NAMES))
+    for colour in np.argsort(-votes)[:2]:
+        if votes[colour] >= 0.004 * far.size:
+            seen.things.append(_see_thing(far & (names == colour), _NAMES[colour], view))
+    return seen
+
+
+def parts_of(clip, place, colour):
+    """The largest part of each frame that has the colour and not the place's: masks [F, h, w]."""
+    small = shrunk(clip)
+    far = _distance_to(place, "flat", "still", small, clip.shape[:3], ROWS) > FAR
+    mine = far & (_named_colour(small) == _NAMES.index(colour))
+    return np.stack([_largest_component(mask)[0] for mask in mine])
+
+
+def _matched(wanted, seen):
+    """The seen things in the order of the wanted ones: by colour where it is said."""
+    left = list(seen)
+    found = []
+    for thing in wanted:
+        same = [s for s in left if s.colour == thing["colour"]] or (left if not thing["colour"] else [])
+        found.append(same[0] if same else SeenThing())
+        left = [s for s in left if s is not found[-1]]
+    return found
 
 
 def judge(facts, seen):
-    """Which of the caption's facts hold, for captions of one object: part -> bool. Parts not asked for are missing."""
-    thing = facts.things[0] if facts.things else {}
-    parts = {"place": facts.place, **{k: thing.get(k, "") for k in ("colour", "shape", "motion")}}
-    marks = {part: getattr(seen, part) == wanted for part, wanted in parts.items() if wanted}
-    marks["number"] = seen.number == max(1, len(facts.things))
+    """Which of the caption's facts hold, seen as it asks: part -> bool. Parts not asked for are missing; of two objects both must be right."""
+    marks = {}
+    wanted = facts.things or [{}]
+    found = _matched(wanted, seen.things) if len(wanted) > 1 else [seen.main]
+    if facts.place:
+        marks["place"] = seen.place == facts.place
+    for part in ("colour", "shape", "motion"):
+        asked = [(w[part], getattr(f, part)) for w, f in zip(wanted, found) if w.get(part)]
+        if asked and not (part == "colour" and facts.style in COLOURLESS_STYLES):
+            marks[part] = all(a == b for a, b in asked)
+    marks["number"] = [f.number for f in found] == [1] * len(found)
+    if facts.relation and len(found) == 2:
+        axis = "x" if facts.relation == "left_of" else "y"
+        marks["order"] = getattr(found[0], axis) < getattr(found[1], axis)
     if facts.style:
         marks["style"] = seen.style == facts.style
-    marks["all"] = all(marks[p] for p in ("place", "colour", "shape", "motion") if p in marks)
+    if facts.camera and facts.place not in PLAIN_PLACES:
+        marks["camera"] = seen.camera == facts.camera
+    marks["all"] = all(right for part, right in marks.items() if part != "number")
     return marks

@@ -11,7 +11,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts/train"))
 
 from scorer.reading import read  # noqa: E402
-from scorer.seeing import judge, see  # noqa: E402
+from scorer.seeing import find_camera, find_style, judge, see, shrunk  # noqa: E402
 from world import captions  # noqa: E402
 from world.draw import PALETTE, draw  # noqa: E402
 from world.spec import CAMERAS, PLACES, SIMPLE_SHAPES, STYLES, Scene, Thing, World, is_held_out, random_scene  # noqa: E402
@@ -104,6 +104,36 @@ class Scorer(unittest.TestCase):
             wrong.append(judge(read(text), seen)["all"])
         self.assertGreater(np.mean(right), 0.9)
         self.assertLess(np.mean(wrong), 0.1)
+
+    def test_both_of_two_objects_are_seen(self):
+        marks = []
+        for seed in range(12):
+            scene = random_scene(920_000 + seed, World(shapes=SIMPLE_SHAPES, pairs=1.0), 160, 96, 17)
+            facts = read(captions.caption(scene, np.random.default_rng(seed))[0])
+            marks.append(judge(facts, see(draw(scene))))
+        for part in ("place", "colour", "number"):
+            self.assertGreater(np.mean([m[part] for m in marks]), 0.9, part)
+
+    def test_camera_and_style_are_seen(self):
+        camera, style = [], []
+        for seed in range(24):
+            scene = random_scene(930_000 + seed, World(moving_camera=0.8), 160, 96, 17, place=PLACES[seed % 6])
+            camera.append(find_camera(shrunk(draw(scene))) == scene.camera)
+            scene = random_scene(940_000 + seed, World(styled=0.8), 160, 96, 17)
+            style.append(find_style(draw(scene)) == scene.style)
+        self.assertGreater(np.mean(camera), 0.8)
+        self.assertGreater(np.mean(style), 0.8)
+
+    def test_one_object_is_not_two(self):
+        scene = random_scene(5, ONE, 160, 96, 17)
+        facts = read("a red ball and a blue square on a gray background")
+        self.assertFalse(judge(facts, see(draw(scene)))["all"])
+
+    def test_what_a_caption_asks_for_is_read(self):
+        facts = read("a red ball bounces on the left and a blue star spins in the desert, the camera zooms in, pixel art")
+        self.assertEqual((facts.place, facts.camera, facts.style, facts.relation),
+                         ("desert", "zoom_in", "pixel", "left_of"))
+        self.assertEqual([t["motion"] for t in facts.things], ["bounces", "spins"])
 
 
 if __name__ == "__main__":
