@@ -25,6 +25,7 @@ import settings
 import stage_latents
 import tokenizer
 from muon import Muon, split_parameters
+from together import Together
 from world import captions
 from world.draw import draw
 from world.spec import MOTIONS, is_possible
@@ -213,6 +214,7 @@ def main():
     parser.add_argument("--start", help="checkpoint to start from when there is none of this name")
     args = parser.parse_args()
     device = settings.prepare(0)
+    together = Together()
     nano = Nano(device)
     path = FOLDER / f"{args.name}.pt"
     masters = dict(nano.named_parameters())
@@ -242,16 +244,17 @@ def main():
     while any(cache.refresh() < args.least_clips for cache, _, _ in caches):
         time.sleep(5)
     if mean is None:
-        mean, std = caches[0][0].statistics()
-    held_out = HeldOut(caches[0][0].bucket)
+        mean, std = together.from_first(caches[0][0].statistics() if together.is_first else None)
+    held_out = HeldOut(caches[0][0].bucket) if together.is_first else None
     shares = np.array([w for _, _, w in caches])
-    rng = np.random.default_rng([done, 11])
+    torch.manual_seed(done * together.count + together.rank)
+    rng, common = np.random.default_rng([done, 11, together.rank]), np.random.default_rng([done, 12])
     heads, started, running, steps, step, first = 0.0, time.time(), {}, args.steps, done, samples
     while step < steps:
-        if settings.asked_to_finish(FOLDER) and steps - step > args.decay:
+        if steps - step > args.decay and together.from_first(settings.asked_to_finish(FOLDER)):
             steps = step + args.decay
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr, args.warmup))
-        cache, size, _ = caches[rng.choice(len(caches), p=shares / shares.sum())]
+        cache, size, _ = caches[common.choice(len(caches), p=shares / shares.sum())]
         x, extra, texts, maps = batch_of(cache, rng, size, mean, std, args.dropped)
         sigma, noise = sigmas(size, args.shift), torch.randn_like(x)
         noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
@@ -263,23 +266,27 @@ def main():
         weights = object_maps.importance(maps, args.object_weight).to(device)
         ((errors * weights).mean() + args.head * where).backward()
         nano.working.hand_over_gradients()
+        together.average_(masters.values())
         norm = torch.nn.utils.clip_grad_norm_(rest, 1.0)
         optimiser.step()
         optimiser.zero_grad()
         keep = min(args.average, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(average.values()), [p.detach() for p in masters.values()], 1 - keep)
-        step, samples = step + 1, samples + size
+        step, samples = step + 1, samples + size * together.count
         value = float(loss.detach())
         running[cache.bucket] = value if cache.bucket not in running else 0.97 * running[cache.bucket] + 0.03 * value
         heads = 0.97 * heads + 0.03 * float(where.detach()) if heads else float(where.detach())
+        if step % 100 == 0:
+            for other, _, _ in caches:
+                other.refresh()
+        if not together.is_first:
+            continue
         if step % 50 == 0:
             speed = (samples - first) / (time.time() - started)
             losses = " ".join(f"{b} {v:.3f}" for b, v in sorted(running.items())) + f" where {heads:.3f}"
             print(f"diffusion step {step}/{steps} samples {samples} loss {losses} {speed:.1f} samples/s "
                   f"cpu {time.process_time():.0f} s norm {float(norm):.2f}", flush=True)
         if step % 100 == 0 or step == steps:
-            for other, _, _ in caches:
-                other.refresh()
             settings.save(path, {
                 "model": {n: p.detach() for n, p in masters.items()}, "average": average, "mean": mean, "std": std,
                 "optimiser": optimiser.state_dict(), "step": step, "samples": samples})
@@ -290,6 +297,7 @@ def main():
             print(f"diffusion step {step} held out: right {right:.4f} overlap {overlap:.3f} "
                   + " ".join(f"{k} +{v - right:.4f}" for k, v in gap.items())
                   + f" clips {' '.join(str(len(c.scenes)) for c, _, _ in caches)}", flush=True)
+    together.end()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -150,6 +151,35 @@ class FromModel(unittest.TestCase):
         names = {n for n, _ in stage_diffusion.Nano("cpu").named_parameters() if not n.startswith("head.")}
         self.assertEqual(names, set(saved["average"]))
         self.assertEqual(saved["step"], settings.COMPLETE)
+
+
+PAIR = """
+import torch
+from together import Together
+together = Together()
+weights = [torch.nn.Parameter(torch.zeros(n)) for n in (3, 2)] + [torch.nn.Parameter(torch.zeros(1))]
+for n, p in enumerate(weights[:2]):
+    p.grad = torch.full_like(p, 10.0 * n + together.rank)
+together.average_(weights)
+said = together.from_first(["agreed", together.rank])
+assert weights[2].grad is None
+with open(f"{__import__('os').environ['SORA_TRAIN_DIR']}/rank{together.rank}", "w") as file:
+    print([p.grad.tolist() for p in weights[:2]], said, together.is_first, file=file)
+together.end()
+"""
+
+
+@unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
+class TrainingTogether(unittest.TestCase):
+    def test_gradients_are_averaged_and_the_first_process_decides(self):
+        folder = Path(WORK.name)
+        script = folder / "pair.py"
+        script.write_text(PAIR)
+        subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)],
+                       check=True, env={**os.environ, "PYTHONPATH": sys.path[0]}, capture_output=True, timeout=120)
+        for rank in range(2):
+            self.assertEqual((folder / f"rank{rank}").read_text().strip(),
+                             f"[[0.5, 0.5, 0.5], [10.5, 10.5]] ['agreed', 0] {rank == 0}")
 
 
 if __name__ == "__main__":
