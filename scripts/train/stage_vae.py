@@ -98,6 +98,13 @@ def reconstruction_loss(out, target, weights):
         _differences(error), (weights[:, :, 1:], weights[..., 1:, :], weights[..., 1:])))
 
 
+def drift(anchor, video, mean):
+    """Mean square of the latents' way from those of another encoder, each channel in its standard deviations."""
+    with torch.no_grad(), torch.autocast(video.device.type, torch.bfloat16):
+        wanted = fast_vae.moments(anchor, video)[0]
+    return ((mean - wanted) / wanted.std((0, 2, 3, 4), keepdim=True)).pow(2).mean()
+
+
 @torch.no_grad()
 def psnr(vae, clips):
     values = []
@@ -128,6 +135,8 @@ def main():
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are")
+    parser.add_argument("--anchor", type=float, default=0.0, metavar="W",
+                        help="weight of what keeps latents near those of --start, so that a transformer trained on those goes on")
     parser.add_argument("--name", default="vae", help="name of the checkpoint")
     parser.add_argument("--start", help="checkpoint whose weights to start from when there is none of this name")
     args = parser.parse_args()
@@ -152,6 +161,10 @@ def main():
         vae.load_state_dict(settings.load(FOLDER / f"{args.start}.pt")["model"])
     if done >= args.steps:
         return
+    anchor = None
+    if args.anchor:
+        anchor = fast_vae.over_whole_sequences(new_vae()).to(device).requires_grad_(False)
+        anchor.load_state_dict(settings.load(FOLDER / f"{args.start}.pt")["model"])
     print(f"vae: {sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters, from step {done}", flush=True)
     pool = cached_pool()
     held_out = [c.to(device) for c in render_pool(9_000_000, 0.01)]
@@ -170,6 +183,8 @@ def main():
             out = fast_vae.decoded(vae, mean + noise)
         kl = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).mean()
         loss = reconstruction_loss(out, video, importance(coverage)) + (0 if args.decoder_only else KL_WEIGHT * kl)
+        if anchor:
+            loss = loss + args.anchor * drift(anchor, video, mean)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
