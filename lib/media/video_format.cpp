@@ -15,8 +15,8 @@ namespace {
 
 // Defaults of quality are near transparent at a moderate size. Everything that could make two runs
 // differ is fixed: a thread count of libav's "auto" would let the number of cores into the bit
-// stream. x265 is given one thread: with frames in parallel one stream in forty came out otherwise on
-// a busy machine.
+// stream. x265 is given one thread: with frames in parallel one stream in forty came out otherwise
+// on a busy machine.
 constexpr VideoCodec kCodecs[] = {
     {"h264", "libx264", "yuv420p", true, "crf", 17, 51, 0.002, "preset=medium:threads=4"},
     {"hevc", "libx265", "yuv420p", true, "crf", 20, 51, 0.002,

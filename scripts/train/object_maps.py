@@ -26,7 +26,7 @@ def of_scene(scene):
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
     x = ((np.arange(width, dtype=np.float32) + 0.5) / height)[None, :]
     out = np.zeros((len(picks), height, width), np.float32)
-    zoom, shift = camera.view(scene)
+    zoom, shift = camera.view(scene.camera, scene.frames)
     for thing in scene.things:
         xs, ys, radii, angles, facing = path(thing, scene.frames)
         xs, ys, radii = camera.seen(xs, ys, radii, zoom, shift, scene.aspect)

@@ -140,6 +140,8 @@ def main():
     parser.add_argument("--name", default="vae", help="name of the checkpoint")
     parser.add_argument("--start", help="checkpoint whose weights to start from when there is none of this name")
     args = parser.parse_args()
+    if args.anchor and not args.start:
+        parser.error("--anchor holds latents near those of --start, which is missing")
     device = settings.prepare(0)
     path = FOLDER / f"{args.name}.pt"
     vae = fast_vae.over_whole_sequences(new_vae()).to(device)

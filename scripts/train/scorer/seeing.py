@@ -100,7 +100,7 @@ def find_camera(small):
     x, y = (x + 0.5) / height - width / height / 2, (y + 0.5) / height - 0.5
     scores = dict.fromkeys(CAMERAS, 0.0)
     for name in CAMERAS:
-        zoom, shift = camera.view(Scene("", [], name, frames=frames))
+        zoom, shift = camera.view(name, frames)
         for pair in ([0, last], [0, middle], [middle, last]):
             undone = camera.resampled(small[pair], 1 / zoom[pair], -(shift * zoom)[pair])
             inside = np.ones((height, width), bool)
@@ -122,12 +122,13 @@ def _named_colour(rgb):
     return distance.argmin(-1)
 
 
-def _grown(mask):
-    out = mask.copy()
-    out[1:] |= mask[:-1]
-    out[:-1] |= mask[1:]
-    out[:, 1:] |= mask[:, :-1]
-    out[:, :-1] |= mask[:, 1:]
+def _grown(values):
+    """Each pixel's largest of itself and its four neighbours."""
+    out = values.copy()
+    out[1:] = np.maximum(out[1:], values[:-1])
+    out[:-1] = np.maximum(out[:-1], values[1:])
+    out[:, 1:] = np.maximum(out[:, 1:], values[:, :-1])
+    out[:, :-1] = np.maximum(out[:, :-1], values[:, 1:])
     return out
 
 
@@ -137,12 +138,7 @@ def _largest_component(mask):
     own, mask = mask, _grown(mask)
     labels = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:
-        grown = labels.copy()
-        grown[1:] = np.maximum(grown[1:], labels[:-1])
-        grown[:-1] = np.maximum(grown[:-1], labels[1:])
-        grown[:, 1:] = np.maximum(grown[:, 1:], labels[:, :-1])
-        grown[:, :-1] = np.maximum(grown[:, :-1], labels[:, 1:])
-        grown = np.where(mask, grown, 0)
+        grown = np.where(mask, _grown(labels), 0)
         if (grown == labels).all():
             break
         labels = grown
@@ -257,9 +253,7 @@ def _see_thing(masks, colour, view):
     kept = [part for (part, _), there in zip(parts, present) if there]
     _, height, width = masks.shape
     centres = np.array([[np.nonzero(m)[1].mean(), np.nonzero(m)[0].mean()] for m in kept]) / height
-    aspect = width / height
-    x = (centres[:, 0] - aspect / 2) / zoom[present] + aspect / 2 + shift[present]
-    y = (centres[:, 1] - 0.5) / zoom[present] + 0.5
+    x, y = camera.in_scene(centres[:, 0], centres[:, 1], zoom[present], shift[present], width / height)
     motion = _path_motion(x, y, sizes[present] / zoom[present] ** 2)
     if motion == "":
         first = _normalised(kept[0])
@@ -278,7 +272,7 @@ def see(clip, style="flat", moved="still"):
     seen = Seen(place, find_style(clip), find_camera(small))
     if far.sum() < 0.004 * far.size:
         return seen
-    view = camera.view(Scene("", [], moved, frames=len(clip)))
+    view = camera.view(moved, len(clip))
     if style in COLOURLESS_STYLES:
         seen.things.append(_see_thing(far, "", view))
         return seen

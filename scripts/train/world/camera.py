@@ -5,17 +5,17 @@ import numpy as np
 REACH = 0.22  # heights that it pans to either side
 
 
-def view(scene):
-    """Per frame: zoom, and the view's shift in heights to the right."""
-    u = np.linspace(0, 1, scene.frames, dtype=np.float32)
+def view(name, frames):
+    """Per frame of a camera of spec.CAMERAS: zoom, and the view's shift in heights to the right."""
+    u = np.linspace(0, 1, frames, dtype=np.float32)
     zoom, shift = np.ones_like(u), np.zeros_like(u)
-    if scene.camera == "zoom_in":
+    if name == "zoom_in":
         zoom = 1 + 0.45 * u
-    elif scene.camera == "zoom_out":
+    elif name == "zoom_out":
         zoom = 1.45 - 0.45 * u
-    elif scene.camera == "pan_left":
+    elif name == "pan_left":
         shift = -REACH * (u - 0.5) * 2
-    elif scene.camera == "pan_right":
+    elif name == "pan_right":
         shift = REACH * (u - 0.5) * 2
     return zoom, shift
 
@@ -23,6 +23,11 @@ def view(scene):
 def seen(xs, ys, radii, zoom, shift, aspect):
     """Where the camera sees what is at (xs, ys) with these radii, per frame, in heights."""
     return (xs - aspect / 2 - shift) * zoom + aspect / 2, (ys - 0.5) * zoom + 0.5, radii * zoom
+
+
+def in_scene(xs, ys, zoom, shift, aspect):
+    """Where what the camera sees at (xs, ys) is: the reverse of seen()."""
+    return (xs - aspect / 2) / zoom + aspect / 2 + shift, (ys - 0.5) / zoom + 0.5
 
 
 def resampled(clip, zoom, shift):

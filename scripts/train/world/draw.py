@@ -13,6 +13,7 @@ PALETTE = {
     "black": (26, 26, 30),
 }
 
+
 def _background(scene, zoom, shift):
     rng = np.random.default_rng([scene.seed, 1])
     margin = int(np.ceil(camera.REACH * scene.height / 2)) * 2 if scene.camera.startswith("pan") else 0
@@ -65,7 +66,7 @@ def draw(scene: Scene):
 
 def draw_with_coverage(scene: Scene):
     """The frames, and how much of each pixel objects cover, [F, H, W] in 0..1."""
-    zoom, shift = camera.view(scene)
+    zoom, shift = camera.view(scene.camera, scene.frames)
     clip = _background(scene, zoom, shift)
     coverage = np.zeros(clip.shape[:3], np.float32)
     for thing in scene.things:

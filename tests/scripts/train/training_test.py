@@ -154,6 +154,7 @@ class FromModel(unittest.TestCase):
 
 
 PAIR = """
+import os
 import torch
 from together import Together
 together = Together()
@@ -163,7 +164,7 @@ for n, p in enumerate(weights[:2]):
 together.average_(weights)
 said = together.from_first(["agreed", together.rank])
 assert weights[2].grad is None
-with open(f"{__import__('os').environ['SORA_TRAIN_DIR']}/rank{together.rank}", "w") as file:
+with open(f"{os.environ['SORA_TRAIN_DIR']}/rank{together.rank}", "w") as file:
     print([p.grad.tolist() for p in weights[:2]], said, together.is_first, file=file)
 together.end()
 """
