@@ -196,6 +196,130 @@ class HeldOut:
         return found
 
 
+class Training:
+    """The model with its optimiser, its moving average and how far it has come."""
+
+    def __init__(self, args, together):
+        self.args, self.together = args, together
+        self.nano = Nano(settings.prepare(0))
+        self.path = FOLDER / f"{args.name}.pt"
+        self.masters = dict(self.nano.named_parameters())
+        matrices, self.rest = split_parameters(self.masters.items(), is_matrix)
+        self.optimiser = Muon(matrices, self.rest, rest_scale=0.5)
+        self.average = {n: p.detach().clone() for n, p in self.masters.items()}
+        self.step, self.samples, self.mean, self.std = 0, 0, None, None
+        self.restore()
+
+    @torch.no_grad()
+    def restore(self):
+        """Goes on from the checkpoint of this name, or begins with the average of `--start`."""
+        state = settings.load(self.path)
+        if not state and not self.args.start:
+            return
+        saved = state or settings.load(FOLDER / f"{self.args.start}.pt")
+        for name, p in self.masters.items():
+            if name in saved["average"]:
+                p.copy_(saved["model" if state else "average"][name])
+                self.average[name].copy_(saved["average"][name])
+        self.mean, self.std = saved["mean"], saved["std"]
+        if state:
+            self.step, self.samples = state["step"], state["samples"]
+            if "optimiser" in state:
+                self.optimiser.load_state_dict(state["optimiser"])
+
+    def save(self):
+        settings.save(self.path, {
+            "model": {n: p.detach() for n, p in self.masters.items()}, "average": self.average, "mean": self.mean,
+            "std": self.std, "optimiser": self.optimiser.state_dict(), "step": self.step, "samples": self.samples})
+
+    def advance(self, batch, rate):
+        """One step: its loss, that of the coverage head, and the norm of the gradients outside matrices."""
+        x, extra, texts, maps = batch
+        nano, args, device = self.nano, self.args, self.nano.device
+        sigma, noise = sigmas(len(x), args.shift), torch.randn_like(x)
+        noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
+        nano.working.refresh()
+        out, logits = nano.velocity(torch.cat([noisy, extra], 1).to(device), sigma.to(device), nano.embed(texts))
+        errors = (out - (noise - x).to(device)).pow(2)
+        where = F.binary_cross_entropy_with_logits(logits, object_maps.targets(maps).to(device))
+        weights = object_maps.importance(maps, args.object_weight).to(device)
+        ((errors * weights).mean() + args.head * where).backward()
+        nano.working.hand_over_gradients()
+        self.together.average_(self.masters.values())
+        norm = torch.nn.utils.clip_grad_norm_(self.rest, 1.0)
+        self.optimiser.set_lr(rate)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        keep = min(args.average, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in self.masters.values()], 1 - keep)
+        self.step, self.samples = self.step + 1, self.samples + len(x) * self.together.count
+        return float(errors.detach().mean()), float(where.detach()), float(norm)
+
+
+class Progress:
+    """Running means of the losses, and the line that tells them."""
+
+    def __init__(self, samples):
+        self.first, self.started, self.losses = samples, time.time(), {}
+
+    def note(self, name, value):
+        self.losses[name] = 0.97 * self.losses[name] + 0.03 * value if name in self.losses else value
+
+    def line(self, training, steps, norm):
+        speed = (training.samples - self.first) / (time.time() - self.started)
+        losses = " ".join(f"{name} {value:.3f}" for name, value in sorted(self.losses.items()))
+        return (f"diffusion step {training.step}/{steps} samples {training.samples} loss {losses} {speed:.1f} samples/s "
+                f"cpu {time.process_time():.0f} s norm {norm:.2f}")
+
+
+def filled_caches(buckets, least_clips):
+    """(cache, batch, weight) of each NAME=BATCH=WEIGHT, once all have so many clips."""
+    caches = []
+    for item in buckets:
+        name, size, weight = item.split("=")
+        caches.append((Cache(name), int(size), float(weight)))
+    while any(cache.refresh() < least_clips for cache, _, _ in caches):
+        time.sleep(5)
+    return caches
+
+
+def held_out_line(training, held_out, caches):
+    training.nano.working.refresh()
+    gap = held_out.measure(training.nano, training.mean, training.std)
+    right, overlap = gap.pop("right"), gap.pop("overlap")
+    return (f"diffusion step {training.step} held out: right {right:.4f} overlap {overlap:.3f} "
+            + " ".join(f"{k} +{v - right:.4f}" for k, v in gap.items())
+            + f" clips {' '.join(str(len(c.scenes)) for c, _, _ in caches)}")
+
+
+def train(training, caches, held_out):
+    """Steps until `--steps`, or `--decay` steps from when the stage is asked to finish."""
+    args, together, step = training.args, training.together, training.step
+    torch.manual_seed(step * together.count + together.rank)
+    rng, common = np.random.default_rng([step, 11, together.rank]), np.random.default_rng([step, 12])
+    shares = np.array([w for _, _, w in caches])
+    progress, steps = Progress(training.samples), args.steps
+    while training.step < steps:
+        if steps - training.step > args.decay and together.from_first(settings.asked_to_finish(FOLDER)):
+            steps = training.step + args.decay
+        cache, size, _ = caches[common.choice(len(caches), p=shares / shares.sum())]
+        batch = batch_of(cache, rng, size, training.mean, training.std, args.dropped)
+        loss, where, norm = training.advance(batch, settings.rate(training.step, steps, args.decay, args.lr, args.warmup))
+        progress.note(cache.bucket, loss)
+        progress.note("where", where)
+        if training.step % 100 == 0:
+            for other, _, _ in caches:
+                other.refresh()
+        if not together.is_first:
+            continue
+        if training.step % 50 == 0:
+            print(progress.line(training, steps, norm), flush=True)
+        if training.step % 100 == 0 or training.step == steps:
+            training.save()
+        if training.step % 300 == 0 or training.step == steps:
+            print(held_out_line(training, held_out, caches), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--buckets", nargs="+", required=True, help="NAME=BATCH=WEIGHT, several sizes mixed")
@@ -213,90 +337,14 @@ def main():
     parser.add_argument("--name", default="diffusion")
     parser.add_argument("--start", help="checkpoint to start from when there is none of this name")
     args = parser.parse_args()
-    device = settings.prepare(0)
     together = Together()
-    nano = Nano(device)
-    path = FOLDER / f"{args.name}.pt"
-    masters = dict(nano.named_parameters())
-    matrices, rest = split_parameters(masters.items(), is_matrix)
-    optimiser = Muon(matrices, rest, rest_scale=0.5)
-    done, samples, state = 0, 0, settings.load(path)
-    average = {n: p.detach().clone() for n, p in masters.items()}
-    mean = std = None
-    if state or args.start:
-        saved = state or settings.load(FOLDER / f"{args.start}.pt")
-        with torch.no_grad():
-            for name, p in masters.items():
-                if name in saved["average"]:
-                    p.copy_(saved["model" if state else "average"][name])
-                    average[name].copy_(saved["average"][name])
-        mean, std = saved["mean"], saved["std"]
-        if state:
-            if "optimiser" in state:
-                optimiser.load_state_dict(state["optimiser"])
-            done, samples = state["step"], state["samples"]
-    if done >= args.steps:
-        return
-    caches = []
-    for item in args.buckets:
-        name, size, weight = item.split("=")
-        caches.append((Cache(name), int(size), float(weight)))
-    while any(cache.refresh() < args.least_clips for cache, _, _ in caches):
-        time.sleep(5)
-    if mean is None:
-        mean, std = together.from_first(caches[0][0].statistics() if together.is_first else None)
-    held_out = HeldOut(caches[0][0].bucket) if together.is_first else None
-    shares = np.array([w for _, _, w in caches])
-    torch.manual_seed(done * together.count + together.rank)
-    rng, common = np.random.default_rng([done, 11, together.rank]), np.random.default_rng([done, 12])
-    heads, started, running, steps, step, first = 0.0, time.time(), {}, args.steps, done, samples
-    while step < steps:
-        if steps - step > args.decay and together.from_first(settings.asked_to_finish(FOLDER)):
-            steps = step + args.decay
-        optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr, args.warmup))
-        cache, size, _ = caches[common.choice(len(caches), p=shares / shares.sum())]
-        x, extra, texts, maps = batch_of(cache, rng, size, mean, std, args.dropped)
-        sigma, noise = sigmas(size, args.shift), torch.randn_like(x)
-        noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
-        nano.working.refresh()
-        out, logits = nano.velocity(torch.cat([noisy, extra], 1).to(device), sigma.to(device), nano.embed(texts))
-        errors = (out - (noise - x).to(device)).pow(2)
-        loss = errors.mean()
-        where = F.binary_cross_entropy_with_logits(logits, object_maps.targets(maps).to(device))
-        weights = object_maps.importance(maps, args.object_weight).to(device)
-        ((errors * weights).mean() + args.head * where).backward()
-        nano.working.hand_over_gradients()
-        together.average_(masters.values())
-        norm = torch.nn.utils.clip_grad_norm_(rest, 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        keep = min(args.average, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(average.values()), [p.detach() for p in masters.values()], 1 - keep)
-        step, samples = step + 1, samples + size * together.count
-        value = float(loss.detach())
-        running[cache.bucket] = value if cache.bucket not in running else 0.97 * running[cache.bucket] + 0.03 * value
-        heads = 0.97 * heads + 0.03 * float(where.detach()) if heads else float(where.detach())
-        if step % 100 == 0:
-            for other, _, _ in caches:
-                other.refresh()
-        if not together.is_first:
-            continue
-        if step % 50 == 0:
-            speed = (samples - first) / (time.time() - started)
-            losses = " ".join(f"{b} {v:.3f}" for b, v in sorted(running.items())) + f" where {heads:.3f}"
-            print(f"diffusion step {step}/{steps} samples {samples} loss {losses} {speed:.1f} samples/s "
-                  f"cpu {time.process_time():.0f} s norm {float(norm):.2f}", flush=True)
-        if step % 100 == 0 or step == steps:
-            settings.save(path, {
-                "model": {n: p.detach() for n, p in masters.items()}, "average": average, "mean": mean, "std": std,
-                "optimiser": optimiser.state_dict(), "step": step, "samples": samples})
-        if step % 300 == 0 or step == steps:
-            nano.working.refresh()
-            gap = held_out.measure(nano, mean, std)
-            right, overlap = gap.pop("right"), gap.pop("overlap")
-            print(f"diffusion step {step} held out: right {right:.4f} overlap {overlap:.3f} "
-                  + " ".join(f"{k} +{v - right:.4f}" for k, v in gap.items())
-                  + f" clips {' '.join(str(len(c.scenes)) for c, _, _ in caches)}", flush=True)
+    training = Training(args, together)
+    if training.step < args.steps:
+        caches = filled_caches(args.buckets, args.least_clips)
+        if training.mean is None:
+            first = caches[0][0]
+            training.mean, training.std = together.from_first(first.statistics() if together.is_first else None)
+        train(training, caches, HeldOut(caches[0][0].bucket) if together.is_first else None)
     together.end()
 
 

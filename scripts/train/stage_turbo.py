@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import settings
 import stage_diffusion
@@ -102,6 +102,13 @@ class Lora:
         for weight, _, down, up in self.of.values():
             down.grad, up.grad = up.T @ weight.grad, weight.grad @ down.T
 
+    @torch.no_grad()
+    def copy_(self, tensors):
+        """Takes over the tensors of a LoRA of the same rank, as `tensors` names them."""
+        for name, (_, _, down, up) in self.of.items():
+            down.copy_(tensors[f"transformer.{name}.lora_A.weight"])
+            up.copy_(tensors[f"transformer.{name}.lora_B.weight"])
+
     def tensors(self):
         found = {}
         for name, (_, _, down, up) in self.of.items():
@@ -120,6 +127,7 @@ def main():
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--lora", help="begin with this one, of the same rank, instead of none")
     args = parser.parse_args()
     nano = stage_diffusion.Nano(settings.prepare(0))
     saved = settings.load(stage_diffusion.FOLDER / f"{args.start}.pt")
@@ -138,6 +146,8 @@ def main():
                 p.copy_(value)
         optimiser.load_state_dict(state["optimiser"])
         done = state["step"]
+    elif args.lora:
+        lora.copy_(load_file(args.lora))
     marks, running = torch.tensor(levels(), dtype=torch.float32), [0.0] * STEPS
     for step in range(done, args.steps):
         for group in optimiser.param_groups:

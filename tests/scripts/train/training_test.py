@@ -119,6 +119,10 @@ class Turbo(unittest.TestCase):
             loaded = plain(*inputs, return_dict=False)[0]
         self.assertLess(float((loaded - trained).norm() / trained.norm()), 1e-4)
         self.assertGreater(float((before - trained).norm() / trained.norm()), 1e-2)
+        another = stage_turbo.Lora(WanTransformer3DModel(**settings.TRANSFORMER | {"num_layers": 1}), 4)
+        another.copy_(lora.tensors())
+        for name, tensor in lora.tensors().items():
+            self.assertTrue(torch.equal(another.tensors()[name], tensor), name)
 
 
 @unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
