@@ -2,13 +2,16 @@
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
+#include <sys/mman.h>
 
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <list>
 #include <map>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 #include <utility>
 
@@ -23,6 +26,17 @@ constexpr size_t kLeastBytes = size_t{1} << 20;
 size_t size_class(size_t bytes) {
   const size_t step = std::bit_floor(bytes) / 8;
   return (bytes + step - 1) / step * step;
+}
+
+// Large pages, where the system gives them, are mapped and cleared at a fraction of the cost, and
+// what reads the memory later has fewer addresses to look up.
+void* fresh_block(size_t bytes) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  if (bytes < 2 * kHugePage) return c10::alloc_cpu(bytes);
+  void* block = nullptr;
+  if (posix_memalign(&block, kHugePage, bytes) != 0) throw std::bad_alloc();
+  madvise(block, bytes, MADV_HUGEPAGE);  // without them nothing changes
+  return block;
 }
 
 class KeepingAllocator final : public c10::Allocator {
@@ -84,7 +98,7 @@ class KeepingAllocator final : public c10::Allocator {
         return block;
       }
     }
-    void* const block = c10::alloc_cpu(bytes);
+    void* const block = fresh_block(bytes);
     const std::lock_guard lock(mutex_);
     ++num_fresh_;
     in_use_.emplace(block, bytes);
