@@ -3,7 +3,8 @@
 import numpy as np
 
 FRAMES_PER_BOUNCE = {"slowly": 34, "normal": 24, "quickly": 18}
-FRAMES_PER_TURN = {"slowly": 56, "normal": 40, "quickly": 28}
+FRAMES_PER_CIRCLE = {"slowly": 56, "normal": 40, "quickly": 28}
+FRAMES_PER_SPIN = {"slowly": 96, "normal": 72, "quickly": 48}
 
 
 def path(thing, frames):
@@ -16,7 +17,6 @@ def path(thing, frames):
     angle = np.zeros(frames, np.float32)
     facing = 1.0
     slide = thing.travel * (u - 0.5)
-    turn = 2 * np.pi * t / FRAMES_PER_TURN[thing.speed]
     if thing.motion == "left":
         x, facing = x - slide, -1.0
     elif thing.motion == "right":
@@ -29,10 +29,10 @@ def path(thing, frames):
         swing = (t / FRAMES_PER_BOUNCE[thing.speed] + 0.62 + thing.phase) % 1.0
         y = y - thing.travel * 4 * swing * (1 - swing)
     elif thing.motion == "circles":
-        a = turn + thing.phase * 3 - np.pi / 2
+        a = 2 * np.pi * t / FRAMES_PER_CIRCLE[thing.speed] + thing.phase * 3 - np.pi / 2
         x, y = x + thing.travel * np.cos(a), y + thing.travel * np.sin(a)
     elif thing.motion == "spins":
-        angle = turn + thing.phase
+        angle = 2 * np.pi * t / FRAMES_PER_SPIN[thing.speed] + thing.phase
     elif thing.motion in ("grows", "shrinks"):
         least = {"slowly": 0.55, "normal": 0.4, "quickly": 0.3}[thing.speed]
         amount = u if thing.motion == "grows" else 1 - u

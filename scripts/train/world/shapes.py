@@ -32,9 +32,9 @@ def _polygon(x, y, points, round_by=0.0):
 def _star_points():
     points = []
     for k in range(10):
-        radius = 1.0 if k % 2 == 0 else 0.46
+        radius = 1.24 if k % 2 == 0 else 0.5
         angle = np.pi * k / 5 - np.pi / 2
-        points.append((radius * np.cos(angle), radius * np.sin(angle) + 0.06))
+        points.append((radius * np.cos(angle), radius * np.sin(angle) + 0.08))
     return points
 
 
