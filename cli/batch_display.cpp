@@ -72,6 +72,7 @@ void BatchDisplay::job_ended(const Job& job) {
     return;
   }
   ++num_ended_;
+  ended_.emplace(job.id, job.tries);
   const std::string number = fmt::format("[{}/{}]", num_skipped_ + num_ended_, num_jobs_);
   if (job.state == JobState::Done) {
     const std::string left = time_left(static_cast<double>(num_ended_));
@@ -99,7 +100,7 @@ void BatchDisplay::under_way(const std::vector<Job>& jobs) {
   std::vector<Job> running;
   auto ended = static_cast<double>(num_ended_);
   for (const Job& job : jobs) {
-    if (job.state != JobState::Running) continue;
+    if (job.state != JobState::Running || ended_.contains({job.id, job.tries})) continue;
     ended += job.progress;
     running.push_back(job);
   }

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <set>
+#include <utility>
 
 #include "cli/job_bars.h"
 #include "cli/progress.h"
@@ -27,8 +29,9 @@ class BatchDisplay : public WorkerDisplay {
   void notice(std::string_view sentence) override;
   bool stop_requested() const override { return inner_.stop_requested(); }
 
-  // How far jobs are that others make, as often as there is news; `jobs` may hold such that wait. Nobody need ask the
-  // journal for them where it is not shown.
+  // How far jobs are that others make, as often as there is news; `jobs` may hold such that wait or have ended. They are
+  // to be read before job_ended() is called for what has ended since: one that ends in between would else be counted
+  // nowhere. Nobody need ask the journal for them where it is not shown.
   bool shows_under_way() const { return bars_.are_shown(); }
   void under_way(const std::vector<Job>& jobs);
   ProgressDisplay& progress() { return inner_; }  // of the job at hand
@@ -48,6 +51,7 @@ class BatchDisplay : public WorkerDisplay {
   int64_t num_jobs_;
   int64_t num_skipped_;
   int64_t num_ended_ = 0;
+  std::set<std::pair<int64_t, int64_t>> ended_;  // their ids and tries
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

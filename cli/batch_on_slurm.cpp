@@ -138,23 +138,25 @@ std::optional<std::string> SlurmBatch::submit() {
   }
 }
 
-void SlurmBatch::show_under_way(BatchDisplay& shown) const {
+std::vector<Job> SlurmBatch::under_way() const {
   std::vector<Job> jobs;
   for (const LentJobs& lent : lent_) {
     for (auto& [id, job] : lent.under_way()) jobs.push_back(std::move(job));
   }
-  shown.under_way(jobs);
+  return jobs;
 }
 
 bool SlurmBatch::wait_for_arrays(BatchDisplay& shown) {
   bool is_cancelled = false;
   auto pause = kFirstPoll;
   for (;;) {
+    std::vector<Job> jobs;
+    if (shown.shows_under_way()) jobs = under_way();
     {
       const ClusterTurn turn(folder_);
       collect(&shown);
     }
-    if (shown.shows_under_way()) show_under_way(shown);
+    if (shown.shows_under_way()) shown.under_way(jobs);
     if (lent_.empty()) return true;
     if (!batch_.keep_going && !is_cancelled && journal_.counts({.batch = name_}).failed > 0) {
       for (const LentJobs& lent : lent_) cancel_in_slurm(lent.name());

@@ -30,7 +30,7 @@ class SlurmBatch {
 
  private:
   void collect(BatchDisplay* shown);
-  void show_under_way(BatchDisplay& shown) const;
+  std::vector<Job> under_way() const;
   bool wait_for_arrays(BatchDisplay& shown);
   bool is_active(const LentJobs& lent, BatchDisplay* shown);
   SlurmArray array_of(const LentJobs& lent) const;

@@ -282,12 +282,14 @@ class BatchRun {
         if (end.exit_code > 0) worst_code = end.exit_code;
       }
       if (lost) recover(store_, folder_, shown, batch_.force, &losses, JobStore::Recover::DeadLeases, &maker_);
+      const bool shows_bars = shown.shows_under_way() && workers.num_running() > 0;
+      std::vector<Job> running;
+      if (shows_bars) running = store_.list({.batch = name_, .state = JobState::Running});
       for (const Job& job : store_.finished_after(name_, told)) {
         told = job.finish_number;
         shown.job_ended(job);
       }
-      if (shown.shows_under_way() && workers.num_running() > 0)
-        shown.under_way(store_.list({.batch = name_, .state = JobState::Running}));
+      if (shows_bars) shown.under_way(running);
       const bool failed = worst_code != 0 && !stopping;
       if (failed) {
         stopping = true;
