@@ -62,6 +62,7 @@ class LeaseKeeper {
     const std::lock_guard lock(mutex_);
     job_ = job;
     cancelled_ = false;
+    tell(Phase::Load, 0);  // else the first renewal might tell how far the job before it was
   }
   void let_go() {
     const std::lock_guard lock(mutex_);
