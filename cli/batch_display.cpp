@@ -99,8 +99,10 @@ void BatchDisplay::notice(std::string_view sentence) {
 void BatchDisplay::under_way(const std::vector<Job>& jobs) {
   std::vector<Job> running;
   auto ended = static_cast<double>(num_ended_);
+  auto counted = ended_;
   for (const Job& job : jobs) {
-    if (job.state != JobState::Running || ended_.contains({job.id, job.tries})) continue;
+    if (job.state != JobState::Running && job.state != JobState::Made) continue;
+    if (!counted.emplace(job.id, job.tries).second) continue;
     ended += job.progress;
     running.push_back(job);
   }

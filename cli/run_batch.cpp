@@ -283,13 +283,16 @@ class BatchRun {
       }
       if (lost) recover(store_, folder_, shown, batch_.force, &losses, JobStore::Recover::DeadLeases, &maker_);
       const bool shows_bars = shown.shows_under_way() && workers.num_running() > 0;
-      std::vector<Job> running;
-      if (shows_bars) running = store_.list({.batch = name_, .state = JobState::Running});
+      std::vector<Job> under_way;
+      if (shows_bars) {
+        under_way = store_.list({.batch = name_, .state = JobState::Running});
+        for (Job& job : store_.list({.batch = name_, .state = JobState::Made})) under_way.push_back(std::move(job));
+      }
       for (const Job& job : store_.finished_after(name_, told)) {
         told = job.finish_number;
         shown.job_ended(job);
       }
-      if (shows_bars) shown.under_way(running);
+      if (shows_bars) shown.under_way(under_way);
       const bool failed = worst_code != 0 && !stopping;
       if (failed) {
         stopping = true;

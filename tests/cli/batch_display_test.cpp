@@ -51,6 +51,15 @@ TEST_F(BatchBars, AJobThatEndedAfterItWasReadIsCountedOnce) {
   EXPECT_NE(after.find(" 35%  1 of 4 ended"), std::string::npos) << after;
 }
 
+TEST_F(BatchBars, AJobOnItsWayToItsNameIsCountedOnce) {
+  Job made = running(1, 1);
+  made.state = JobState::Made;
+  const std::string drawn = whole({running(1, 0.8), running(2, 0.4), made});
+  EXPECT_NE(drawn.find(" 30%  0 of 4 ended"), std::string::npos) << drawn;
+  const std::string later = whole({running(2, 0.4), made});
+  EXPECT_NE(later.find(" 35%  0 of 4 ended"), std::string::npos) << later;
+}
+
 TEST_F(BatchBars, AFurtherTryOfAJobThatEndedIsShown) {
   end(running(1, 0.2));
   const std::string again = whole({running(1, 0.8, /*tries=*/2)});
