@@ -30,8 +30,8 @@ class BatchDisplay : public WorkerDisplay {
   bool stop_requested() const override { return inner_.stop_requested(); }
 
   // How far jobs are that others make, as often as there is news; `jobs` may hold such that wait or have ended, and one
-  // twice. They are to be read before job_ended() is called for what has ended since: one that ends in between would else be counted
-  // nowhere. Nobody need ask the journal for them where it is not shown.
+  // twice. They are to be read before job_ended() is called for what has ended since: one that ends in between would
+  // else be counted nowhere. Nobody need ask the journal for them where it is not shown.
   bool shows_under_way() const { return bars_.are_shown(); }
   void under_way(const std::vector<Job>& jobs);
   ProgressDisplay& progress() { return inner_; }  // of the job at hand
