@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <cstdlib>
 
 #include "kernels/cpu/ceil_div.h"
+#include "kernels/cpu/large_pages.h"
 #include "kernels/cpu/processor.h"
 #include "kernels/cpu/scratch_memory.h"
 #include "kernels/cpu/tile_product.h"
@@ -28,19 +28,15 @@ std::atomic<int64_t> packed_bytes = 0;
 // Memory for a packed weight, undefined where there is not enough.
 at::Tensor packed_memory(at::IntArrayRef shape) {
   static const int64_t most = sysconf(_SC_PHYS_PAGES) / 2 * sysconf(_SC_PAGESIZE);
-  constexpr int64_t kPage = 4096, kHugePage = 2 << 20;
+  constexpr int64_t kPage = 4096;
   const int64_t bytes = ceil_div(2 * c10::multiply_integers(shape), kPage) * kPage;
   if ((packed_bytes += bytes) > most) {
     packed_bytes -= bytes;
     return {};
   }
-  const int64_t alignment = bytes < kHugePage ? kPage : kHugePage;
-  void* memory = nullptr;
-  if (posix_memalign(&memory, static_cast<size_t>(alignment), static_cast<size_t>(bytes)) != 0)
-    throw std::bad_alloc();
   // Each piece of weights lies in a page of its own or shares it with one other: with large pages
-  // fewer of them have to be looked up. Where there are none this changes nothing.
-  if (alignment == kHugePage) madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);
+  // fewer of them have to be looked up.
+  void* memory = memory_in_large_pages(bytes);
   const auto give_back = [bytes](void* data) {
     std::free(data);
     packed_bytes -= bytes;

@@ -2,18 +2,17 @@
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
-#include <sys/mman.h>
 
 #include <bit>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <list>
 #include <map>
 #include <mutex>
-#include <new>
 #include <unordered_map>
 #include <utility>
+
+#include "kernels/cpu/large_pages.h"
 
 namespace sora {
 namespace {
@@ -28,15 +27,10 @@ size_t size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-// Large pages, where the system gives them, are mapped and cleared at a fraction of the cost, and
-// what reads the memory later has fewer addresses to look up.
+// From c10::free_cpu's malloc in both cases; of less than two large pages alignment wastes too much.
 void* fresh_block(size_t bytes) {
-  constexpr size_t kHugePage = size_t{2} << 20;
-  if (bytes < 2 * kHugePage) return c10::alloc_cpu(bytes);
-  void* block = nullptr;
-  if (posix_memalign(&block, kHugePage, bytes) != 0) throw std::bad_alloc();
-  madvise(block, bytes, MADV_HUGEPAGE);  // without them nothing changes
-  return block;
+  const auto size = static_cast<int64_t>(bytes);
+  return size < 2 * kernels::cpu::kLargePage ? c10::alloc_cpu(bytes) : kernels::cpu::memory_in_large_pages(size);
 }
 
 class KeepingAllocator final : public c10::Allocator {
