@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "cli/progress_text.h"
 #include "cli/results.h"
@@ -99,7 +100,7 @@ void BatchDisplay::notice(std::string_view sentence) {
 void BatchDisplay::under_way(const std::vector<Job>& jobs) {
   std::vector<Job> running;
   auto ended = static_cast<double>(num_ended_);
-  auto counted = ended_;
+  auto counted = std::exchange(ended_, {});
   for (const Job& job : jobs) {
     if (job.state != JobState::Running && job.state != JobState::Made) continue;
     if (!counted.emplace(job.id, job.tries).second) continue;

@@ -51,7 +51,7 @@ class BatchDisplay : public WorkerDisplay {
   int64_t num_jobs_;
   int64_t num_skipped_;
   int64_t num_ended_ = 0;
-  std::set<std::pair<int64_t, int64_t>> ended_;  // their ids and tries
+  std::set<std::pair<int64_t, int64_t>> ended_;  // since under_way(): their ids and tries
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
