@@ -141,7 +141,8 @@ def main():
     parser.add_argument("--captions", help="jsonl of {file, prompt} for --clips")
     parser.add_argument("--write-prompts", help="write the held-out prompts as lines to this file, and stop")
     parser.add_argument("--drawn", action="store_true", help="score the drawn clips themselves: the scorer's own error")
-    parser.add_argument("--reconstructed", action="store_true", help="score drawn clips through the VAE: the ceiling")
+    parser.add_argument("--reconstructed", action="store_true",
+                        help="score drawn clips through the VAE: the ceiling; their PSNR is told")
     parser.add_argument("--prompts", type=int, default=40, help="a language")
     parser.add_argument("--languages", nargs="+", default=["en", "zh"])
     parser.add_argument("--world", default="single", choices=sorted(stage_latents.WORLDS))
@@ -178,12 +179,14 @@ def main():
             else:
                 clips = sampled_clips(args, chosen)
             rows, values = [], []
-            if args.given:
-                clips = with_psnr(clips, chosen, GIVEN[args.given](args.frames), values)
+            if args.given or args.reconstructed:
+                known = GIVEN[args.given](args.frames) if args.given else np.ones(args.frames, bool)
+                clips = with_psnr(clips, chosen, known, values)
             results[language] = judged(language, ((c, clip) for (c, _), clip in zip(chosen, clips)), rows)
             if values:
                 results[language]["psnr"] = round(float(np.mean(values)), 2)
-                print(f"{language} PSNR of the given frames {np.mean(values):.2f} dB, least {min(values):.2f}")
+                which = "given" if args.given else "reconstructed"
+                print(f"{language} PSNR of the {which} frames {np.mean(values):.2f} dB, least {min(values):.2f}")
             sheet_rows += rows[: args.sheet_rows]
     if args.sheet:
         import sheet

@@ -141,9 +141,7 @@ def main():
     optimiser = torch.optim.AdamW(lora.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     state = settings.load(path)
     if state:
-        with torch.no_grad():
-            for p, value in zip(lora.parameters(), state["lora"]):
-                p.copy_(value)
+        lora.copy_(state["tensors"])
         optimiser.load_state_dict(state["optimiser"])
         done = state["step"]
     elif args.lora:
@@ -177,8 +175,7 @@ def main():
         if (step + 1) % 50 == 0 or step + 1 == args.steps:
             print(f"turbo step {step + 1}/{args.steps} loss {' '.join(f'{v:.4f}' for v in running)} "
                   f"cpu {time.process_time():.0f} s", flush=True)
-            settings.save(path, {"lora": [p.detach() for p in lora.parameters()], "tensors": lora.tensors(),
-                                 "optimiser": optimiser.state_dict(), "step": step + 1})
+            settings.save(path, {"tensors": lora.tensors(), "optimiser": optimiser.state_dict(), "step": step + 1})
 
 
 def write(folder, path=FOLDER / "turbo.pt"):
