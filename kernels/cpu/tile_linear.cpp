@@ -2,14 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
 
 #include "kernels/cpu/ceil_div.h"
-#include "kernels/cpu/large_pages.h"
+#include "kernels/cpu/packed_memory.h"
 #include "kernels/cpu/processor.h"
 #include "kernels/cpu/scratch_memory.h"
 #include "kernels/cpu/tile_product.h"
@@ -22,27 +19,6 @@ constexpr int64_t kDepth = 32;  // of a piece
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kFewestPanels = 4;  // of a task
 constexpr int64_t kInnerRows = 1024;  // of a feed-forward's inner activation
-
-std::atomic<int64_t> packed_bytes = 0;
-
-// Memory for a packed weight, undefined where there is not enough.
-at::Tensor packed_memory(at::IntArrayRef shape) {
-  static const int64_t most = sysconf(_SC_PHYS_PAGES) / 2 * sysconf(_SC_PAGESIZE);
-  constexpr int64_t kPage = 4096;
-  const int64_t bytes = ceil_div(2 * c10::multiply_integers(shape), kPage) * kPage;
-  if ((packed_bytes += bytes) > most) {
-    packed_bytes -= bytes;
-    return {};
-  }
-  // Each piece of weights lies in a page of its own or shares it with one other: with large pages
-  // fewer of them have to be looked up.
-  void* memory = memory_in_large_pages(bytes);
-  const auto give_back = [bytes](void* data) {
-    std::free(data);
-    packed_bytes -= bytes;
-  };
-  return at::from_blob(memory, shape, give_back, at::kBFloat16);
-}
 
 SigmoidGate gate_of(Activation activation) {
   constexpr float kSqrt8OverPi = 1.5957691216F;

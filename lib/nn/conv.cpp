@@ -37,6 +37,23 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
                          /*groups=*/1);
 }
 
+// convolve_out() into new frames of x's height and width.
+at::Tensor convolve_packed(const at::Tensor& x_THWC, const kernels::PackedConvolution& packed,
+                           int64_t frames, kernels::Padding padding, const at::Tensor& other) {
+  at::Tensor y_THWK =
+      at::empty({frames, x_THWC.size(1), x_THWC.size(2), packed.out_channels}, x_THWC.options());
+  kernels::convolve_out(x_THWC.contiguous(), packed, padding, other, y_THWK);
+  return y_THWK;
+}
+
+// The tiles of a weight [K,C,..]; where there are such, the weight is given back.
+kernels::PackedConvolution pack(at::Tensor& weight, const at::Tensor& bias) {
+  kernels::PackedConvolution packed =
+      kernels::pack_convolution(weight.dim() == 4 ? weight.unsqueeze(2) : weight, bias);
+  if (packed.defined()) weight.reset();
+  return packed;
+}
+
 }  // namespace
 
 void CausalCache::begin_chunk() {
@@ -82,32 +99,48 @@ at::Tensor CausalWindow::close() {
 }
 
 CausalConv3d::CausalConv3d(const Weights& weights, int64_t in_channels, int64_t out_channels,
-                           std::array<int64_t, 3> kernel, int64_t temporal_stride)
-    : weight_(weights.get("weight", {out_channels, in_channels, kernel[0], kernel[1], kernel[2]})
-                  .contiguous(kChannelsLast3d)),
+                           std::array<int64_t, 3> kernel, int64_t temporal_stride,
+                           const at::Tensor& order_K)
+    : num_taps_(kernel[0]),
+      weight_(weights.get("weight", {out_channels, in_channels, kernel[0], kernel[1], kernel[2]})),
       bias_(weights.get("bias", {out_channels})),
       padding_{0, (kernel[1] - 1) / 2, (kernel[2] - 1) / 2},
-      stride_{temporal_stride, 1, 1} {}
-
-void CausalConv3d::reorder_outputs(const at::Tensor& order_K) {
-  weight_ = weight_.index_select(0, order_K).contiguous(kChannelsLast3d);
-  bias_ = bias_.index_select(0, order_K);
+      stride_{temporal_stride, 1, 1} {
+  if (order_K.defined()) {
+    weight_ = weight_.index_select(0, order_K);
+    bias_ = bias_.index_select(0, order_K);
+  }
+  if (temporal_stride == 1) packed_ = pack(weight_, bias_);
+  if (!packed_.defined()) weight_ = weight_.contiguous(kChannelsLast3d);
 }
 
 // Taps that would meet nothing but the zeros before a clip are left out.
+int64_t CausalConv3d::num_taps_seen(const at::Tensor& window_THWC) const {
+  return std::min(num_taps_, window_THWC.size(0));
+}
+
 at::Tensor CausalConv3d::taps_seen(const at::Tensor& window_THWC) const {
-  const int64_t num_taps = weight_.size(2);
-  const int64_t num_seen = std::min(num_taps, window_THWC.size(0));
-  if (num_seen == num_taps) return weight_;
-  return weight_.narrow(2, num_taps - num_seen, num_seen).contiguous(kChannelsLast3d);
+  const int64_t num_seen = num_taps_seen(window_THWC);
+  if (num_seen == num_taps_) return weight_;
+  return weight_.narrow(2, num_taps_ - num_seen, num_seen).contiguous(kChannelsLast3d);
+}
+
+at::Tensor CausalConv3d::by_tiles(const at::Tensor& window_THWC, const at::Tensor& other) const {
+  return convolve_packed(window_THWC, packed_, window_THWC.size(0) - num_taps_seen(window_THWC) + 1,
+                         {padding_[1], padding_[2]}, other);
 }
 
 at::Tensor CausalConv3d::operator()(const at::Tensor& window_THWC) const {
+  if (packed_.defined()) return by_tiles(window_THWC, {});
   return from_clip(
       convolve(as_clip(window_THWC), taps_seen(window_THWC), bias_, padding_, stride_));
 }
 
 at::Tensor CausalConv3d::add_to(at::Tensor sum_THWK, const at::Tensor& window_THWC) const {
+  if (packed_.defined()) {
+    kernels::convolve_out(window_THWC, packed_, {padding_[1], padding_[2]}, sum_THWK, sum_THWK);
+    return sum_THWK;
+  }
   if (!onednn::can_convolve(window_THWC)) return sum_THWK.add_((*this)(window_THWC));
   at::Tensor sum = as_clip(sum_THWK);
   onednn::convolve_add_(sum, as_clip(window_THWC), taps_seen(window_THWC), bias_, padding_,
@@ -116,6 +149,7 @@ at::Tensor CausalConv3d::add_to(at::Tensor sum_THWK, const at::Tensor& window_TH
 }
 
 at::Tensor CausalConv3d::plus(const at::Tensor& other_THWK, const at::Tensor& window_THWC) const {
+  if (packed_.defined()) return by_tiles(window_THWC, other_THWK);
   if (!onednn::can_convolve(window_THWC)) return (*this)(window_THWC).add_(other_THWK);
   return from_clip(onednn::convolve_plus(as_clip(other_THWK), as_clip(window_THWC),
                                          taps_seen(window_THWC), bias_, padding_, stride_));
@@ -146,13 +180,18 @@ at::Tensor PointwiseConv::operator()(const at::Tensor& frames_THWC) const {
 
 SpatialConv::SpatialConv(const Weights& weights, int64_t in_channels, int64_t out_channels,
                          int64_t side, bool bias)
-    : weight_(weights.get("weight", {out_channels, in_channels, side, side})
-                  .contiguous(kChannelsLast2d)),
+    : side_(side),
+      weight_(weights.get("weight", {out_channels, in_channels, side, side})),
       bias_(bias ? weights.get("bias", {out_channels})
-                 : at::zeros({out_channels}, weight_.options())) {}
+                 : at::zeros({out_channels}, weight_.options())),
+      packed_(pack(weight_, bias_)) {
+  if (!packed_.defined()) weight_ = weight_.contiguous(kChannelsLast2d);
+}
 
 at::Tensor SpatialConv::operator()(const at::Tensor& frames_THWC) const {
-  const int64_t edge = weight_.size(2) / 2;
+  const int64_t edge = side_ / 2;
+  if (packed_.defined())
+    return convolve_packed(frames_THWC, packed_, frames_THWC.size(0), {edge, edge}, {});
   return from_pictures(
       convolve(as_pictures(frames_THWC.contiguous()), weight_, bias_, {edge, edge}, {1, 1}));
 }
@@ -185,9 +224,10 @@ UpsampleConv::UpsampleConv(const Weights& weights, int64_t in_channels, int64_t 
                                            at::tensor({1, 1, 0, 0, 0, 1}, options).view({2, 3})};
   for (int64_t row = 0; row < 2; ++row) {
     for (int64_t column = 0; column < 2; ++column) {
-      weights_[row][column] = at::matmul(at::matmul(folds[row], taps), folds[column].t())
-                                  .to(weights.dtype())
-                                  .contiguous(kChannelsLast2d);
+      at::Tensor& weight = weights_[row][column];
+      weight = at::matmul(at::matmul(folds[row], taps), folds[column].t()).to(weights.dtype());
+      packed_[row][column] = pack(weight, bias_);
+      if (weight.defined()) weight = weight.contiguous(kChannelsLast2d);
     }
   }
 }
@@ -196,12 +236,18 @@ at::Tensor UpsampleConv::operator()(const at::Tensor& frames_THWC) const {
   const int64_t frames = frames_THWC.size(0), height = frames_THWC.size(1);
   const int64_t width = frames_THWC.size(2), channels = bias_.size(0);
   at::Tensor y = at::empty({frames, height, 2, width, 2, channels}, frames_THWC.options());
+  const at::Tensor x_THWC = frames_THWC.contiguous();
   for (int64_t row = 0; row < 2; ++row) {
     for (int64_t column = 0; column < 2; ++column) {
+      const at::Tensor every_second = y.select(2, row).select(3, column);
+      if (packed_[row][column].defined()) {
+        kernels::convolve_out(x_THWC, packed_[row][column], {1 - row, 1 - column}, {},
+                              every_second);
+        continue;
+      }
       const at::Tensor part_THWK = from_pictures(
-          convolve(as_pictures(frames_THWC), weights_[row][column], bias_, {1, 1}, {1, 1}));
-      y.select(2, row).select(3, column).copy_(
-          part_THWK.narrow(1, row, height).narrow(2, column, width));
+          convolve(as_pictures(x_THWC), weights_[row][column], bias_, {1, 1}, {1, 1}));
+      every_second.copy_(part_THWK.narrow(1, row, height).narrow(2, column, width));
     }
   }
   return y.view({frames, 2 * height, 2 * width, channels});

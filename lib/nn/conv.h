@@ -11,6 +11,7 @@
 #include <array>
 #include <deque>
 
+#include "kernels/convolution.h"
 #include "lib/nn/weights.h"
 
 namespace sora {
@@ -57,9 +58,11 @@ class CausalWindow {
 // Kernel and stride in time, height, width; zero padding of (kernel - 1) / 2 in height and width.
 class CausalConv3d {
  public:
-  // Weights "weight" [K,C,*kernel] and "bias" [K].
+  // Weights "weight" [K,C,*kernel] and "bias" [K]. With an order, output channel k is what
+  // order[k] is in the weights.
   CausalConv3d(const Weights& weights, int64_t in_channels, int64_t out_channels,
-               std::array<int64_t, 3> kernel = {3, 3, 3}, int64_t temporal_stride = 1);
+               std::array<int64_t, 3> kernel = {3, 3, 3}, int64_t temporal_stride = 1,
+               const at::Tensor& order_K = {});
 
   // The output frames of a closed window: [T,H,W,K].
   at::Tensor operator()(const at::Tensor& window_THWC) const;
@@ -68,18 +71,19 @@ class CausalConv3d {
   // The same, leaving `other_THWK` as it is.
   at::Tensor plus(const at::Tensor& other_THWK, const at::Tensor& window_THWC) const;
 
-  // Output channel k becomes what order[k] was.
-  void reorder_outputs(const at::Tensor& order_K);
-
   // Copies the frames into a window of the cache first.
   at::Tensor operator()(const at::Tensor& frames_THWC, CausalCache& cache) const;
 
  private:
+  int64_t num_taps_seen(const at::Tensor& window_THWC) const;
   at::Tensor taps_seen(const at::Tensor& window_THWC) const;
+  at::Tensor by_tiles(const at::Tensor& window_THWC, const at::Tensor& other) const;
 
-  at::Tensor weight_, bias_;
+  int64_t num_taps_;
+  at::Tensor weight_, bias_;  // no weight where it is packed
   std::array<int64_t, 3> padding_;
   std::array<int64_t, 3> stride_;
+  kernels::PackedConvolution packed_;
 };
 
 // Kernel 1: a linear map of the channels, whatever the rank of the stored weight.
@@ -103,7 +107,9 @@ class SpatialConv {
   at::Tensor operator()(const at::Tensor& frames_THWC) const;
 
  private:
-  at::Tensor weight_, bias_;
+  int64_t side_;
+  at::Tensor weight_, bias_;  // no weight where it is packed
+  kernels::PackedConvolution packed_;
 };
 
 // 3x3 with stride 2 in both directions, zeros only beyond the right and lower edge: [T,H,W,C] ->
@@ -125,7 +131,9 @@ class UpsampleConv {
   at::Tensor operator()(const at::Tensor& frames_THWC) const;
 
  private:
-  std::array<std::array<at::Tensor, 2>, 2> weights_;  // of even and odd rows, even and odd columns
+  // Of even and odd rows, even and odd columns; packed or not.
+  std::array<std::array<at::Tensor, 2>, 2> weights_;
+  std::array<std::array<kernels::PackedConvolution, 2>, 2> packed_;
   at::Tensor bias_;
 };
 

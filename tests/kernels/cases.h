@@ -48,6 +48,19 @@ inline std::vector<ProductCase> product_cases() {
   return cases;
 }
 
+struct ConvolutionCase {
+  int64_t frames, height, width, in, out;  // frames of x
+  int64_t taps, rows, columns;             // of the kernel
+};
+
+inline std::vector<ConvolutionCase> convolution_cases() {
+  return {{1, 1, 1, 1, 1, 1, 1, 1},      {3, 5, 7, 3, 5, 3, 3, 3},
+          {4, 4, 16, 32, 32, 3, 3, 3},   {6, 9, 33, 48, 12, 3, 3, 3},
+          {3, 12, 20, 96, 96, 3, 3, 3},  {7, 8, 32, 64, 48, 3, 1, 1},
+          {2, 17, 19, 40, 33, 1, 2, 2},  {2, 6, 31, 16, 100, 1, 5, 3},
+          {5, 13, 18, 384, 70, 3, 3, 3}, {2, 20, 40, 1024, 32, 2, 3, 3}};
+}
+
 // Distance between neighbouring numbers of the type at 1.
 inline double eps_of(at::ScalarType dtype) {
   return std::ldexp(1.0, dtype == at::kBFloat16 ? -7 : -23);

@@ -12,6 +12,17 @@ bool contains(const std::vector<double>& scales, double scale) {
   return std::find(scales.begin(), scales.end(), scale) != scales.end();
 }
 
+// Of the last convolution, so that a patch's pixels come row by row with their colours; undefined
+// where pixels are no patches.
+at::Tensor order_of_outputs(const WanVaeConfig& config, at::Device device) {
+  if (config.patch_size == 1) return {};
+  const int64_t patch = config.patch_size;
+  return at::arange(config.out_channels, at::TensorOptions(at::kLong).device(device))
+      .view({-1, patch, patch})  // colour, column, row
+      .permute({2, 1, 0})
+      .flatten();
+}
+
 }  // namespace
 
 WanVaeMiddle::WanVaeMiddle(const Weights& weights, int64_t channels)
@@ -109,15 +120,9 @@ WanVaeDecoder::WanVaeDecoder(const WanVaeConfig& config, const Weights& weights)
     stages_.push_back(std::move(stage));
   }
   norm_out_.emplace(decoder["norm_out"], channels, 4);
-  conv_out_.emplace(decoder["conv_out"], channels, config.out_channels);
-  if (config.patch_size > 1) {
-    const auto options = at::TensorOptions(at::kLong).device(weights.device());
-    const int64_t patch = config.patch_size;
-    conv_out_->reorder_outputs(at::arange(config.out_channels, options)
-                                   .view({-1, patch, patch})  // colour, column, row
-                                   .permute({2, 1, 0})
-                                   .flatten());
-  }
+  conv_out_.emplace(decoder["conv_out"], channels, config.out_channels,
+                    std::array<int64_t, 3>{3, 3, 3}, /*temporal_stride=*/1,
+                    order_of_outputs(config, weights.device()));
 }
 
 at::Tensor WanVaeDecoder::Stage::operator()(at::Tensor x_THWC, CausalCache& cache) const {

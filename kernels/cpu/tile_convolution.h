@@ -1,0 +1,57 @@
+// convolution.h on AMX.
+//
+// Note [Convolution by tiles]
+// A block of frames, rows and columns of x is copied, with the pixels around it, so that 32
+// channels of neighbouring pixels lie side by side: [frames][C/32][rows][columns][32]. Sixteen
+// pixels of a row from any column on are then one tile of the matrix unit, whatever the tap: the
+// block is the only copy, and all taps read it from the second-level cache. Four rows of sixteen
+// pixels by sixteen outputs are summed at once, over all taps and channels, which takes five loads
+// of tiles for four products; no sum leaves the registers before it is whole. Pairs of such sums
+// get bias, the other operand and their type row by row, 32 outputs of a pixel at a time.
+// A sum's order is that of taps and channels, wherever its pixel lies: how blocks are cut, and who
+// computes them, changes no bit.
+#pragma once
+
+#include <cstdint>
+
+namespace sora::kernels::cpu {
+
+constexpr int64_t kTileRows = 4, kTileColumns = 16;    // of pixels, summed at once
+constexpr int64_t kTileDepth = 32, kTileOutputs = 16;  // channels of a tile, outputs of a tile
+constexpr int64_t kTileNumbers = kTileDepth * kTileOutputs;
+
+// Where a pixel's channels are, in numbers.
+struct FrameStrides {
+  int64_t frame, row, column;
+};
+
+struct TileConvolution {
+  const uint16_t* x;  // bf16 [frames,height,width,channels]
+  int64_t height, width, channels;
+  const uint16_t* tiles;  // of the first output and of the first tap that is summed
+  int64_t numbers_of_16_outputs;
+  int64_t taps, kernel_rows, kernel_columns, top, left;
+  const float* bias;      // [outputs], zeros up to a multiple of 32
+  const uint16_t* other;  // bf16; null: 0
+  FrameStrides other_strides;
+  uint16_t* y;  // bf16
+  FrameStrides y_strides;
+  int64_t out_height, out_width, outputs;
+};
+
+// Pixels of y, and a range of its outputs from a multiple of 32 on.
+struct ConvolutionBlock {
+  int64_t frame, row, column;
+  int64_t num_frames, num_rows,
+      num_columns;  // rows and columns multiples of a tile's, or up to y's end
+  int64_t first_output, last_output;
+};
+
+// Bytes of scratch memory, 64-byte aligned, for blocks of this size or less.
+int64_t tile_convolution_scratch(const TileConvolution& convolution, int64_t num_frames,
+                                 int64_t num_rows, int64_t num_columns);
+
+void convolve_block_amx(const TileConvolution& convolution, const ConvolutionBlock& block,
+                        void* scratch);
+
+}  // namespace sora::kernels::cpu
