@@ -75,7 +75,7 @@ def write_json(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vae", default="vae")
+    parser.add_argument("--vae", default=stage_vae.REFINED)
     parser.add_argument("--diffusion", default="diffusion", help="checkpoint's name; empty: random weights")
     parser.add_argument("--to", type=Path, default=settings.EXPORT)
     args = parser.parse_args()

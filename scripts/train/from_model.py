@@ -1,7 +1,7 @@
 """Makes a finished model the training's starting point: checkpoints of its weights where there are none yet.
 
-A checkpoint made here has no optimiser state, and its stage counts as complete, so that `wide`, `decoder` and what
-follows go on from it.
+A checkpoint made here has no optimiser state, and its stage counts as complete, so that `refined`, `wide` and
+what follows go on from it.
 """
 
 import argparse

@@ -23,6 +23,7 @@ import fast_transformer
 import masks
 import settings
 import stage_latents
+import stage_vae
 import tokenizer
 from muon import Muon, split_parameters
 from together import Together
@@ -158,7 +159,7 @@ class HeldOut:
     """
 
     def __init__(self, bucket, count=48):
-        vae = stage_latents.load_vae("vae", "cpu")
+        vae = stage_latents.load_vae(stage_vae.REFINED, "cpu")
         self.bucket, self.scenes = bucket, [stage_latents.scene_of(bucket, 70_000_000 + k, True) for k in range(count)]
         self.latents = torch.cat([stage_latents.encode_clips(vae, [draw(s)]) for s in self.scenes])
         self.maps = torch.stack([object_maps.of_scene(s) for s in self.scenes])

@@ -1,4 +1,4 @@
-"""Stage 1: the VAE, on random crops of drawn clips; later its decoder alone, on a frozen encoder.
+"""Stage 1: the VAE, on random crops of drawn clips.
 
 Loss: L1, half of the L1 of the differences along time, y and x (edges and flicker), MSE, and a small KL. Errors weigh
 more on objects and most along their outlines, which are what tells a star from a ball.
@@ -19,8 +19,9 @@ from world.draw import draw_with_coverage
 from world.spec import World, random_scene
 
 FOLDER = settings.WORK / "vae"
+REFINED = "refined"  # the checkpoint that latents and the finished model are made with
 # (width, height, frames, clips in the pool)
-POOL = ((224, 128, 17, 220), (160, 160, 17, 60), (128, 224, 17, 60))
+POOL = ((448, 256, 17, 90), (224, 128, 17, 130), (160, 160, 17, 40), (128, 224, 17, 40))
 WHOLE = World(styled=0.06, moving_camera=0.06, pairs=0.15)
 KL_WEIGHT = 1e-4
 ON_OBJECTS, ON_OUTLINES = 1.0, 4.0  # more weight of errors there
@@ -134,7 +135,6 @@ def main():
     parser.add_argument("--crop", type=int, default=96)
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--lr", type=float, default=3e-3)
-    parser.add_argument("--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are")
     parser.add_argument("--anchor", type=float, default=0.0, metavar="W",
                         help="weight of what keeps latents near those of --start, so that a transformer trained on those goes on")
     parser.add_argument("--name", default="vae", help="name of the checkpoint")
@@ -145,13 +145,8 @@ def main():
     device = settings.prepare(0)
     path = FOLDER / f"{args.name}.pt"
     vae = fast_vae.over_whole_sequences(new_vae()).to(device)
-    parts = [vae.decoder, vae.post_quant_conv] if args.decoder_only else [vae]
-    if args.decoder_only:
-        vae.encoder.requires_grad_(False)
-        vae.quant_conv.requires_grad_(False)
-    named = [(n, p) for part in parts for n, p in part.named_parameters()]
     edges = ("conv_in", "conv_out", "quant_conv")
-    matrices, rest = split_parameters(named, lambda n: n.endswith("weight") and not any(e in n for e in edges))
+    matrices, rest = split_parameters(vae.named_parameters(), lambda n: n.endswith("weight") and not any(e in n for e in edges))
     optimiser = Muon(matrices, rest, rest_scale=0.5, weight_decay=0.0)
     done, state = 0, settings.load(path)
     if state:
@@ -179,12 +174,11 @@ def main():
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr))
         video, coverage = (t.to(device) for t in crops(pool, rng, args.batch, args.frames, args.crop))
         with torch.autocast(device.type, torch.bfloat16):
-            with torch.set_grad_enabled(not args.decoder_only):
-                mean, log_variance = fast_vae.moments(vae, video)
+            mean, log_variance = fast_vae.moments(vae, video)
             noise = torch.randn_like(mean) * torch.exp(0.5 * log_variance)
             out = fast_vae.decoded(vae, mean + noise)
         kl = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).mean()
-        loss = reconstruction_loss(out, video, importance(coverage)) + (0 if args.decoder_only else KL_WEIGHT * kl)
+        loss = reconstruction_loss(out, video, importance(coverage)) + KL_WEIGHT * kl
         if anchor:
             loss = loss + args.anchor * drift(anchor, video, mean)
         loss.backward()
