@@ -1,9 +1,14 @@
 """Runs `sora generate` with each number of threads in turn, as whole processes, on a model of the true size of Wan 2.1 T2V
 1.3B (random weights, made on first use, 3.3 GB), and prints times and how many times as fast each is as one thread, in
-medians. `cores had` is CPU time over wall time: where it stays below the number of threads, somebody else had the rest."""
+medians. `cores had` is CPU time over wall time: where it stays below the number of threads, somebody else had the rest. The
+last column is the machine's own bound: what that many processes of `bench_kernels`, built before by scripts/build bench_kernels,
+do together with the matrix unit fed from registers, times what one does. Virtual processors that are halves of one core
+share its unit."""
 
 import argparse
+import json
 import pathlib
+import subprocess
 import tempfile
 
 from measurement import measure
@@ -12,6 +17,7 @@ from report import COLUMNS, by_program, median, number, runs_table, table
 from true_size import ensure_model
 
 TIMES = ("wall s", "s/step", "decode s")
+PEAK_ROUNDS = 7
 
 
 def parse():
@@ -32,6 +38,22 @@ def medians(runs):
     return {name: median(COLUMNS[name](run) for run in runs) for name in (*TIMES, "cores had")}
 
 
+def peak_together(program, count):
+    """Products a second that so many processes do at once, in GFLOP/s, each by its best unit and its own wall clock."""
+    command = [program, "--benchmark_filter=^peak/", "--benchmark_min_time=0.3", "--benchmark_format=json"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(count)]
+    outputs = [json.loads(process.communicate()[0])["benchmarks"] for process in running]
+    return sum(max(run["flop"] / run["real_time"] / 1e6 for run in runs) for runs in outputs)
+
+
+def peak_scaling(program, counts):
+    """{number of threads: how many times one process's rate}, of rounds in turn, in medians; empty without the program."""
+    if not program.exists():
+        return {}
+    rounds = [{count: peak_together(program, count) for count in counts} for _ in range(PEAK_ROUNDS)]
+    return {count: median(one[count] / one[counts[0]] for one in rounds) for count in counts}
+
+
 def main():
     arguments = parse()
     check_program(arguments.sora)
@@ -48,11 +70,14 @@ def main():
     print(runs_table(results))
     of = {name: medians(runs) for name, runs in by_program(results).items()}
     first = next(iter(of.values()))
+    bounds = peak_scaling(arguments.sora.parent / "tests" / "bench_kernels", arguments.threads)
     rows = [
-        [name, *(number(first[time] / values[time]) for time in TIMES), number(values["cores had"])]
-        for name, values in of.items()
-    ]
-    print(table(["", *(f"{time.removesuffix(' s')}: times as fast" for time in TIMES), "cores had"], rows), end="")
+        [name, *(number(first[time] / values[time]) for time in TIMES), number(values["cores had"]),
+         number(bounds[threads]) if bounds else "-"]
+        for threads, (name, values) in zip(arguments.threads, of.items())
+    ]  # fmt: skip
+    header = ["", *(f"{time.removesuffix(' s')}: times as fast" for time in TIMES), "cores had", "matrix unit: times as fast"]
+    print(table(header, rows), end="")
 
 
 if __name__ == "__main__":
