@@ -39,11 +39,11 @@ struct TileConvolution {
   int64_t out_height, out_width, outputs;
 };
 
-// Pixels of y, and a range of its outputs from a multiple of 32 on.
+// Pixels of y, and a range of its outputs from a multiple of 32 on. Rows and columns are multiples
+// of what is summed at once, or reach y's end.
 struct ConvolutionBlock {
   int64_t frame, row, column;
-  int64_t num_frames, num_rows,
-      num_columns;  // rows and columns multiples of a tile's, or up to y's end
+  int64_t num_frames, num_rows, num_columns;
   int64_t first_output, last_output;
 };
 
