@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <array>
 
 #include "kernels/cpu/ceil_div.h"
 #include "kernels/cpu/packed_memory.h"
