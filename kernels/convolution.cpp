@@ -9,6 +9,7 @@
 #include "kernels/cpu/packed_memory.h"
 #include "kernels/cpu/processor.h"
 #include "kernels/cpu/scratch_memory.h"
+#include "kernels/cpu/share_tasks.h"
 #include "kernels/cpu/tile_convolution.h"
 
 namespace sora::kernels {
@@ -59,7 +60,7 @@ void convolve_in_blocks(const cpu::TileConvolution& convolution, int64_t frames)
   const int64_t outputs = ceil_div(panels, groups) * kOutputsAtOnce;
   const int64_t scratch =
       cpu::tile_convolution_scratch(convolution, size.frames, size.rows, size.columns);
-  at::parallel_for(0, blocks * groups, 1, [&](int64_t begin, int64_t end) {
+  cpu::share_tasks(blocks * groups, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t block = task / groups, first_output = task % groups * outputs;
       if (first_output >= convolution.outputs) continue;

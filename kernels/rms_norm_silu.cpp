@@ -1,9 +1,12 @@
 #include "kernels/rms_norm_silu.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
+#include <algorithm>
+
+#include "kernels/cpu/ceil_div.h"
 #include "kernels/cpu/rms_norm_silu.h"
+#include "kernels/cpu/share_tasks.h"
 
 namespace sora::kernels {
 namespace {
@@ -38,17 +41,18 @@ void rms_norm_silu_out(const at::Tensor& x, const at::Tensor& scale_D, NormActiv
     reference::rms_norm_silu_out(x, scale_D, activation, y);
     return;
   }
-  const int64_t width = x.size(-1);
   if (x.numel() == 0) return;
+  const int64_t width = x.size(-1), num_rows = x.numel() / width,
+                together = std::max<int64_t>(1, kElementsPerTask / width);
   const auto* from = static_cast<const char*>(x.const_data_ptr());
   auto* to = static_cast<char*>(y.mutable_data_ptr());
   const float* scale = scale_D.const_data_ptr<float>();
   const int64_t row_bytes = width * x.element_size();
-  at::parallel_for(0, x.numel() / width, std::max<int64_t>(1, kElementsPerTask / width),
-                   [&](int64_t begin, int64_t end) {
-                     rows(from + begin * row_bytes, scale, to + begin * row_bytes, end - begin,
-                          width, bf16, activation == NormActivation::Silu);
-                   });
+  cpu::share_tasks(cpu::ceil_div(num_rows, together), [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * together, count = std::min(num_rows, end * together) - first;
+    rows(from + first * row_bytes, scale, to + first * row_bytes, count, width, bf16,
+         activation == NormActivation::Silu);
+  });
 }
 
 }  // namespace sora::kernels

@@ -1,7 +1,6 @@
 #include "kernels/cpu/flash_attention.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include "kernels/cpu/attention_group.h"
 #include "kernels/cpu/ceil_div.h"
 #include "kernels/cpu/scratch_memory.h"
+#include "kernels/cpu/share_tasks.h"
 
 namespace sora::kernels::cpu {
 namespace {
@@ -76,7 +76,7 @@ Packed pack_int8(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, bool smooth
   const auto numbers = [whole](const at::Tensor& x, int64_t head) {
     return x.mutable_data_ptr<float>() + head * whole;
   };
-  at::parallel_for(0, batch * heads, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(batch * heads, [&](int64_t begin, int64_t end) {
     for (int64_t head = begin; head < end; ++head) {
       const int64_t b = head / heads, h = head % heads;
       if (smooths_keys)
@@ -89,7 +89,7 @@ Packed pack_int8(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, bool smooth
                                    numbers(packed.value_scale, head));
     }
   });
-  at::parallel_for(0, batch * heads * tiles, 16, [&](int64_t begin, int64_t end) {
+  share_tasks(batch * heads * tiles, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       const int64_t head = index / tiles, first = index % tiles * kKeysInInt8Tile;
       const int64_t b = head / heads, h = head % heads;
@@ -124,7 +124,7 @@ Packed pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const AttentionF
     pack_tile(from, x.stride(1), std::min(kKeysInTile, length - first), width,
               static_cast<char*>(to.data_ptr()) + index * numbers * bytes);
   };
-  at::parallel_for(0, batch * heads * tiles, 16, [&](int64_t begin, int64_t end) {
+  share_tasks(batch * heads * tiles, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       pack_one(k_BSHK, packed.keys, form.pack_keys, index);
       pack_one(v_BSHK, packed.values, form.pack_values, index);
@@ -239,7 +239,7 @@ at::Tensor attend(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const Atte
   const int64_t key_bytes = Packed::head_bytes(packed.keys),
                 value_bytes = Packed::head_bytes(packed.values);
 
-  at::parallel_for(0, batch * heads * num_ranges, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(batch * heads * num_ranges, [&](int64_t begin, int64_t end) {
     std::vector<float> bias;
     std::vector<int32_t> tiles;
     int64_t bias_of = -1;

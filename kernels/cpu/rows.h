@@ -3,11 +3,13 @@
 // number.
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
 #include <vector>
+
+#include "kernels/cpu/ceil_div.h"
+#include "kernels/cpu/share_tasks.h"
 
 namespace sora::kernels::cpu {
 
@@ -15,13 +17,14 @@ namespace sora::kernels::cpu {
 template <typename Work>
 void for_each_row(const at::Tensor& x, const Work& work) {
   constexpr int64_t kNumbersWorthAThread = 32768;
-  const int64_t width = x.size(-1);
   if (x.numel() == 0) return;
-  at::parallel_for(0, x.numel() / width, std::max<int64_t>(1, kNumbersWorthAThread / width),
-                   [&](int64_t begin, int64_t end) {
-                     std::vector<float> scratch(static_cast<size_t>(width));
-                     for (int64_t n = begin; n < end; ++n) work(n, scratch.data());
-                   });
+  const int64_t width = x.size(-1), rows = x.numel() / width,
+                together = std::max<int64_t>(1, kNumbersWorthAThread / width);
+  share_tasks(ceil_div(rows, together), [&](int64_t begin, int64_t end) {
+    std::vector<float> scratch(static_cast<size_t>(width));
+    for (int64_t n = begin * together; n < std::min(rows, end * together); ++n)
+      work(n, scratch.data());
+  });
 }
 
 // The op's types and layouts are those the CPU kernels are written for.

@@ -9,6 +9,7 @@
 #include "kernels/cpu/packed_memory.h"
 #include "kernels/cpu/processor.h"
 #include "kernels/cpu/scratch_memory.h"
+#include "kernels/cpu/share_tasks.h"
 #include "kernels/cpu/tile_product.h"
 
 namespace sora::kernels::cpu {
@@ -70,7 +71,7 @@ void pack_blocks(const at::Tensor& x, int64_t first_block, int64_t num_blocks, u
 at::Tensor pack_rows(const at::Tensor& x) {
   const int64_t pieces = ceil_div(x.size(1), kDepth), blocks = ceil_div(x.size(0), kPieceRows);
   const at::Tensor packed = at::empty({blocks, pieces, kNumbersInPiece}, x.options());
-  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(blocks, [&](int64_t begin, int64_t end) {
     pack_blocks(x, begin, end - begin, changeable_bits(packed) + begin * pieces * kNumbersInPiece);
   });
   return packed;
@@ -98,7 +99,7 @@ Sharing share_out(int64_t rows, int64_t panels) {
 
 void multiply(const TileProduct& product, int64_t panels, MultiplyTiles* multiply_tiles) {
   const Sharing shares = share_out(product.rows, panels);
-  at::parallel_for(0, shares.ranges * shares.groups, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(shares.ranges * shares.groups, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first_block = task / shares.groups * kMostBlocks,
                     first_panel = task % shares.groups * shares.group_size;
@@ -123,7 +124,7 @@ void pack_and_multiply(const at::Tensor& x, TileProduct product, int64_t panels,
     return;
   }
   const int64_t packed_bytes = kMostBlocks * product.pieces * kPieceSize;
-  at::parallel_for(0, shares.ranges, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(shares.ranges, [&](int64_t begin, int64_t end) {
     for (int64_t range = begin; range < end; ++range) {
       const int64_t first_block = range * kMostBlocks, row = first_block * kPieceRows;
       const int64_t num_blocks = std::min(kMostBlocks, shares.blocks - first_block);
@@ -170,7 +171,7 @@ at::Tensor pack_tiles(const at::Tensor& weight) {
                 panels = ceil_div(columns, kPieceRows);
   const at::Tensor packed = packed_memory({panels, pieces, kNumbersInPiece});
   if (!packed.defined()) return {};
-  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(panels, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t column = panel * kPieceRows;
       pack_panel_avx512bf16(bits(weight) + column * weight.stride(0), weight.stride(0),
@@ -219,7 +220,7 @@ Int8Weight quantise_tiles(const at::Tensor& weight) {
   const Int8Weight quantised = {at::empty({panels, pieces, kPieceSize}, at::kChar),
                                 at::empty({panels * kPieceRows}, at::kFloat),
                                 at::empty({panels * kPieceRows}, at::kInt), columns, depth};
-  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(panels, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t column = panel * kPieceRows;
       quantise_panel(bits(weight) + column * weight.stride(0), weight.stride(0),
@@ -240,7 +241,7 @@ void tile_linear_int8(const at::Tensor& x, const Int8Weight& weight, const at::T
   const LinearForm form = linear_form(processor);
   const at::Tensor quantised = at::empty({blocks, pieces, kPieceSize}, at::kChar);
   const at::Tensor scale = at::empty({blocks * kPieceRows}, at::kFloat);
-  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(blocks, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t row = block * kPieceRows;
       form.quantise_rows(bits(x) + row * depth, depth, std::min(kPieceRows, rows - row), depth,

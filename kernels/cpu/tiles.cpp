@@ -1,7 +1,6 @@
 #include "kernels/cpu/tiles.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/InferenceMode.h>
 
@@ -13,6 +12,7 @@
 #endif
 
 #include "kernels/cpu/ceil_div.h"
+#include "kernels/cpu/share_tasks.h"
 
 // Exported by libtorch where it is built with MKL.
 extern "C" __attribute__((weak, visibility("default"))) int MKL_Set_Num_Threads_Local(int threads);
@@ -99,7 +99,7 @@ void for_each_tile(const Tiling& tiling, const std::function<void(int64_t)>& wor
   // A range of one would be run outside of a parallel region, where the library takes all the
   // threads.
   const int64_t range = std::max<int64_t>(tiling.count, 2);
-  at::parallel_for(0, range, 1, [&](int64_t begin, int64_t end) {
+  share_tasks(range, [&](int64_t begin, int64_t end) {
     const c10::InferenceMode inference;  // is not inherited by the threads of the region
     const OneThread one_thread;
     for (int64_t tile = begin; tile < std::min(end, tiling.count); ++tile) work(tile);

@@ -1,11 +1,12 @@
 """Runs `sora generate` with each number of threads in turn, as whole processes, on a model of the true size of Wan 2.1 T2V
 1.3B (random weights, made on first use, 3.3 GB), and prints times and how many times as fast each is as one thread, in
-medians. `cores had` is CPU time over wall time: where it stays below the number of threads, somebody else had the rest. The
+medians; `--busy` puts other work on some cores meanwhile. `cores had` is CPU time over wall time: where it stays below the number of threads, somebody else had the rest. The
 last column is the machine's own bound: what that many processes of `bench_kernels`, built before by scripts/build bench_kernels,
 do together with the matrix unit fed from registers, times what one does. Virtual processors that are halves of one core
 share its unit."""
 
 import argparse
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -30,8 +31,20 @@ def parse():
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3, help="of each number of threads, in turn")
+    parser.add_argument("--busy", type=int, default=0, help="loops that keep a core busy each while sora runs")
     parser.add_argument("--sora", type=pathlib.Path, default=ROOT / "build" / "sora", help="the program")
     return parser.parse_args()
+
+
+@contextlib.contextmanager
+def busy_loops(count):
+    loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def medians(runs):
@@ -66,7 +79,8 @@ def main():
             clip = Clip(arguments.model, width, height, arguments.frames, arguments.steps, 1.0, threads=threads)
             commands[f"{threads} threads"] = sora_command(arguments.sora, clip, f"{folder}/{threads}.mp4")
         read_into_page_cache(arguments.model)
-        results = alternate(commands, arguments.runs, measure)
+        with busy_loops(arguments.busy):
+            results = alternate(commands, arguments.runs, measure)
     print(runs_table(results))
     of = {name: medians(runs) for name, runs in by_program(results).items()}
     first = next(iter(of.values()))
