@@ -2,7 +2,8 @@
 
 A shard holds, for one size of canvas, the seeds (a scene comes back from its seed), the latents, and for some clips
 the latents of the clip with its unknown frames in mid-grey. While the drawing script stays as it is a seed names one
-scene, so a stage that was stopped goes on with the next shard; after a change to the world begin in an empty folder. Latents here are the encoder's means, not yet normalised.
+scene, so a stage that was stopped goes on with the next shard; after a change to the world begin in an empty folder.
+Latents here are the encoder's means, not yet normalised.
 """
 
 import argparse
