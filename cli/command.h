@@ -5,10 +5,10 @@
 #include <variant>
 #include <vector>
 
-#include "lib/gallery/gallery.h"
 #include "lib/core/model_task.h"
 #include "lib/core/pictures.h"
 #include "lib/core/share_task.h"
+#include "lib/gallery/gallery.h"
 #include "lib/jobs/slurm.h"
 #include "lib/pipelines/request.h"
 #include "lib/serve/video_service.h"

@@ -1,8 +1,8 @@
 #include "cli/engine_maker.h"
 
+#include "cli/actions/payment.h"
 #include "cli/engine_library.h"
 #include "cli/parse.h"
-#include "cli/payment.h"
 #include "cli/results.h"
 #include "cli/run.h"
 #include "lib/core/error.h"

@@ -7,7 +7,7 @@
 #include "cli/parse.h"
 #include "cli/run.h"
 #include "cli/signals.h"
-#include "cli/terminal.h"
+#include "cli/terminal/terminal.h"
 #include "lib/core/internal_error.h"
 
 namespace {

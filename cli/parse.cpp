@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "cli/app_walk.h"
-#include "cli/self_description.h"
-#include "cli/subcommands.h"
+#include "cli/commands/subcommands.h"
+#include "cli/description/app_walk.h"
+#include "cli/description/self_description.h"
 #include "lib/core/error.h"
 #include "sora/build_config.h"
 

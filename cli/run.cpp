@@ -5,16 +5,16 @@
 
 #include <cstdio>
 
-#include "cli/batch.h"
+#include "cli/actions/actions.h"
+#include "cli/actions/payment.h"
+#include "cli/actions/queue.h"
+#include "cli/batch/actions.h"
 #include "cli/engine_library.h"
-#include "cli/payment.h"
-#include "cli/preview.h"
-#include "cli/progress.h"
-#include "cli/queue.h"
 #include "cli/rank_processes.h"
 #include "cli/results.h"
-#include "cli/run_actions.h"
-#include "cli/terminal.h"
+#include "cli/terminal/preview.h"
+#include "cli/terminal/progress.h"
+#include "cli/terminal/terminal.h"
 #include "lib/core/error.h"
 
 namespace sora::cli {

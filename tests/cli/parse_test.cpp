@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "cli/self_description.h"
+#include "cli/description/self_description.h"
 #include "lib/core/error.h"
 
 namespace sora::cli {

@@ -1,0 +1,263 @@
+#include "cli/actions/video_jobs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "cli/parse.h"
+#include "lib/core/error.h"
+
+namespace sora::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kInvalid = "invalid_request_error";
+constexpr const char* kDefaultSeconds = "4";
+constexpr const char* kStandIns[] = {"sora-2", "sora-2-pro"};
+
+std::string random_id(const std::string& prefix) {
+  std::random_device random;
+  std::string id = prefix;
+  for (int word = 0; word < 4; ++word) id += fmt::format("{:08x}", random());
+  return id;
+}
+
+// An error of this program in the terms of the interface.
+[[noreturn]] void refuse(const Error& error) {
+  switch (error.kind()) {
+    case ErrorKind::Refused:
+      throw ApiError(400, kInvalid, "moderation_blocked", error.what());
+    case ErrorKind::Usage:
+    case ErrorKind::Input:
+    case ErrorKind::NotFound:
+    case ErrorKind::Memory:
+      throw ApiError(400, kInvalid, "invalid_value", error.what());
+    default:
+      throw ApiError(500, "server_error", "internal_error", error.what());
+  }
+}
+
+std::string status_of(JobState state) {
+  switch (state) {
+    case JobState::Pending: return "queued";
+    case JobState::Running:
+    case JobState::Made: return "in_progress";
+    case JobState::Done: return "completed";
+    case JobState::Failed:
+    case JobState::Cancelled: return "failed";
+  }
+  return "failed";
+}
+
+VideoRecord record_of(const Job& job) {
+  const nlohmann::json& asked = job.details.at("api");
+  VideoRecord video;
+  video.id = job.key;
+  video.status = status_of(job.state);
+  video.model = asked.value("model", "");
+  video.prompt = asked.value("prompt", "");
+  video.seconds = asked.value("seconds", "");
+  video.size = asked.value("size", "");
+  video.remixed_from = asked.value("remixed_from", "");
+  video.progress = job.state == JobState::Done ? 1 : job.state == JobState::Pending ? 0 : job.progress;
+  video.created_at = static_cast<int64_t>(job.added_s);
+  if (job.state == JobState::Done) video.completed_at = static_cast<int64_t>(job.finished_s);
+  if (job.state == JobState::Cancelled) {
+    video.error_code = "cancelled";
+    video.error_message = "The job was cancelled.";
+  } else if (job.state == JobState::Failed) {
+    video.error_code = job.error_kind == "refused" ? "moderation_blocked" : "video_generation_failed";
+    video.error_message = job.error;
+  }
+  return video;
+}
+
+[[noreturn]] void fail_not_found(const std::string& id) {
+  throw ApiError(404, kInvalid, "not_found", fmt::format("Video with id '{}' not found.", id), "video_id");
+}
+
+}  // namespace
+
+VideoJobs::VideoJobs(const fs::path& queue, std::vector<std::string> models, std::vector<std::string> options, std::string plan,
+                     int64_t max_waiting)
+    : folder_(queue),
+      store_(folder_.journal()),
+      maker_(folder_.journal(), plan),
+      models_(std::move(models)),
+      options_(std::move(options)),
+      plan_(std::move(plan)),
+      max_waiting_(max_waiting) {}
+
+VideoRecord VideoJobs::create(const ApiCaller& caller, const VideoOrder& order) {
+  const bool stands_in = order.model.empty() || std::find(std::begin(kStandIns), std::end(kStandIns), order.model) != std::end(kStandIns);
+  if (!stands_in && std::find(models_.begin(), models_.end(), order.model) == models_.end()) {
+    throw ApiError(400, kInvalid, "model_not_found", fmt::format("The model '{}' is not offered; there is {}.", order.model, fmt::join(models_, ", ")),
+                   "model");
+  }
+  Wish wish;
+  wish.prompt = order.prompt;
+  wish.model = order.model.empty() ? models_.front() : order.model;
+  wish.seconds = order.seconds.empty() ? kDefaultSeconds : order.seconds;
+  wish.upload = order.image;
+  wish.command = {"generate"};
+  wish.command.insert(wish.command.end(), options_.begin(), options_.end());
+  wish.command.push_back("--model=" + (stands_in ? models_.front() : order.model));
+  wish.command.push_back("--duration=" + wish.seconds);
+  if (!order.size.empty()) wish.command.push_back("--size=" + order.size);
+  if (!order.image.empty()) wish.command.push_back("--image=" + order.image);
+  // A lone dash would be read from stdin.
+  wish.command.insert(wish.command.end(), {"--", order.prompt == "-" ? " -" : order.prompt});
+  return add(caller, wish);
+}
+
+VideoRecord VideoJobs::remix(const ApiCaller& caller, const std::string& id, const std::string& prompt) {
+  const std::string source = file(caller, id);
+  Wish wish;
+  wish.prompt = prompt;
+  {
+    const std::lock_guard lock(mutex_);
+    const nlohmann::json asked = job_of(caller, id).details.at("api");
+    wish.model = asked.value("model", "");
+    wish.seconds = asked.value("seconds", "");
+  }
+  const bool is_offered = std::find(models_.begin(), models_.end(), wish.model) != models_.end();
+  wish.remixed_from = id;
+  wish.command = {"remix"};
+  wish.command.insert(wish.command.end(), options_.begin(), options_.end());
+  wish.command.push_back("--model=" + (is_offered ? wish.model : models_.front()));
+  wish.command.insert(wish.command.end(), {"--", source, prompt});
+  return add(caller, wish);
+}
+
+// Planned and paid for before it is accepted, as everywhere else.
+VideoRecord VideoJobs::add(const ApiCaller& caller, const Wish& wish) {
+  const std::lock_guard lock(mutex_);
+  try {
+    forget_cancelled();
+    if (store_.counts({.owner = caller.name}).pending >= max_waiting_)
+      throw ApiError(429, "rate_limit_error", "rate_limit_exceeded", fmt::format("{} videos wait already, as many as one caller may have.", max_waiting_));
+    NewJob job;
+    job.command = wish.command;
+    job.command.insert(job.command.begin() + 1, fmt::format("--seed={}", std::random_device()()));
+    const ClipShape shape = engine().plan(parse_job(job.command).request).shape;
+    Account& account = maker_.account_of(caller.plan.empty() ? plan_ : caller.plan, caller.name);
+    int64_t promised = 0;
+    for (const Job& waiting : store_.list({.owner = caller.name, .state = JobState::Pending}))
+      promised += waiting.details.value("credits", int64_t{0});
+    try {
+      account.check_limits(shape);
+    } catch (const Error& error) {
+      throw ApiError(400, kInvalid, "plan_limit", error.what());
+    }
+    int64_t credits = 0;
+    try {
+      credits = account.check(shape, Lane::Priority, promised).credits;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Refused) throw;
+      throw ApiError(429, "insufficient_quota", "insufficient_quota", error.what());
+    }
+    job.key = random_id("video_");
+    job.output = job.key + ".mp4";
+    const MakeClips make = parse_job(job.command);
+    job.model = make.request.runtime.model + " " + make.request.runtime.dtype;
+    job.place = "serve";
+    job.owner = caller.name;
+    job.max_running = account.plan().max_concurrent;
+    job.details = {{"directory", fs::current_path().string()},
+                   {"plan", account.plan().reference()},
+                   {"credits", credits},
+                   {"api",
+                    {{"prompt", wish.prompt},
+                     {"model", wish.model},
+                     {"seconds", wish.seconds},
+                     {"size", to_string(shape.size)},
+                     {"upload", wish.upload},
+                     {"remixed_from", wish.remixed_from}}}};
+    return record_of(*store_.find(store_.add(job)));
+  } catch (const ApiError&) {
+    if (!wish.upload.empty()) fs::remove(wish.upload);
+    throw;
+  } catch (const Error& error) {
+    if (!wish.upload.empty()) fs::remove(wish.upload);
+    refuse(error);
+  }
+}
+
+bool VideoJobs::belongs_to(const Job& job, const ApiCaller& caller) const {
+  return job.owner == caller.name && job.details.contains("api") && unwanted_.count(job.id) == 0;
+}
+
+Job VideoJobs::job_of(const ApiCaller& caller, const std::string& id) {
+  const std::optional<Job> job = store_.find_by_key(id);
+  if (!job || !belongs_to(*job, caller)) fail_not_found(id);
+  return *job;
+}
+
+VideoRecord VideoJobs::find(const ApiCaller& caller, const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  return record_of(job_of(caller, id));
+}
+
+VideoPage VideoJobs::list(const ApiCaller& caller, const std::string& after, int64_t limit, bool ascending) {
+  const std::lock_guard lock(mutex_);
+  forget_cancelled();
+  std::vector<Job> jobs = store_.list({.owner = caller.name});
+  std::erase_if(jobs, [&](const Job& job) { return !belongs_to(job, caller); });
+  if (!ascending) std::reverse(jobs.begin(), jobs.end());
+  auto next = jobs.begin();
+  if (!after.empty()) {
+    next = std::find_if(jobs.begin(), jobs.end(), [&](const Job& job) { return job.key == after; });
+    if (next == jobs.end()) fail_not_found(after);
+    ++next;
+  }
+  VideoPage page;
+  for (; next != jobs.end() && static_cast<int64_t>(page.videos.size()) < limit; ++next) page.videos.push_back(record_of(*next));
+  page.has_more = next != jobs.end();
+  return page;
+}
+
+std::string VideoJobs::file(const ApiCaller& caller, const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const Job job = job_of(caller, id);
+  if (job.state != JobState::Done || job.files.empty())
+    throw ApiError(400, kInvalid, "video_not_ready", fmt::format("The video is {}, not completed.", status_of(job.state)), "video_id");
+  return (fs::absolute(folder_.root()) / job.files.front().name).string();
+}
+
+void VideoJobs::remove_files(const Job& job) {
+  std::error_code gone;
+  for (const JobFile& each : job.files) fs::remove(folder_.root() / each.name, gone);
+  const std::string upload = job.details.at("api").value("upload", "");
+  if (!upload.empty()) fs::remove(upload, gone);
+}
+
+void VideoJobs::remove(const ApiCaller& caller, const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const Job job = job_of(caller, id);
+  store_.cancel(job.id);  // a running one stops at its next step
+  if (store_.remove(job.id)) {
+    remove_files(job);
+  } else {
+    unwanted_.insert(job.id);
+  }
+}
+
+void VideoJobs::forget_cancelled() {
+  for (auto id = unwanted_.begin(); id != unwanted_.end();) {
+    const std::optional<Job> job = store_.find(*id);
+    const bool is_gone = !job || store_.remove(*id);
+    if (is_gone && job) remove_files(*job);
+    id = is_gone ? unwanted_.erase(id) : std::next(id);
+  }
+}
+
+std::string VideoJobs::upload_path(const std::string& extension) {
+  const fs::path folder = fs::absolute(folder_.root()) / ".sora" / "uploads";
+  fs::create_directories(folder);
+  return (folder / (random_id("upload_") + extension)).string();
+}
+
+}  // namespace sora::cli

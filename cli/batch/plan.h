@@ -1,0 +1,55 @@
+// What a batch is to become: every job planned by its model, what all of it costs, and the faults of the whole.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/batch/jobs.h"
+#include "cli/engine_maker.h"
+
+namespace sora::cli {
+
+// Where the batch's clips and its journal lie.
+std::filesystem::path folder_of(const RunBatch& batch);
+
+class PlanCheck {
+ public:
+  struct Totals {
+    int64_t frames = 0;
+    double seconds = 0;
+    int64_t memory_bytes = 0;  // of the job that takes most
+    int64_t credits = 0;
+  };
+
+  // All must outlive it.
+  PlanCheck(const RunBatch& batch, EngineMaker& maker, std::string file);
+
+  // Plans one job as the engine does; what is wrong with it, and for `strict` what the plan would change, becomes a fault.
+  // A job that is done already costs nothing.
+  void check(const PlannedJob& planned, bool is_done = false);
+
+  // What the whole costs, and what there is. Too few credits are a fault.
+  Quote check_credits();
+
+  const Account& account() const { return account_; }
+
+  Totals totals;
+  std::vector<Fault> faults;
+  std::vector<Fault> notices;
+
+ private:
+  const RunBatch& batch_;
+  Engine& engine_;
+  Account& account_;
+  std::string file_;
+  std::vector<int64_t> running_totals_;  // of credits, after each job
+};
+
+void show_faults(const std::vector<Fault>& faults, const Display& display);
+[[noreturn]] void fail_with_faults(const std::vector<Fault>& faults, const Display& display);
+
+// Prints what would be made, or fails with all faults. A journal that is there is looked at; none is made.
+void plan_only(const RunBatch& batch, const JobList& list, EngineMaker& maker, const Display& display);
+
+}  // namespace sora::cli

@@ -1,0 +1,357 @@
+// One order of things: read the whole file, check every job against its model, write all jobs into
+// the journal, and only then make clips.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <unistd.h>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <thread>
+
+#include "cli/batch/actions.h"
+#include "cli/batch/display.h"
+#include "cli/batch/jobs.h"
+#include "cli/batch/on_slurm.h"
+#include "cli/batch/plan.h"
+#include "cli/batch/worker.h"
+#include "cli/batch/worker_processes.h"
+#include "cli/engine_maker.h"
+#include "cli/results.h"
+#include "cli/signals.h"
+#include "cli/terminal/preview.h"
+#include "lib/core/error.h"
+#include "lib/jobs/job_store.h"
+#include "lib/jobs/output_folder.h"
+
+namespace sora::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kBatchPoll = std::chrono::milliseconds(200);
+constexpr auto kWatchInterval = std::chrono::seconds(1);
+
+std::string read_text(const RunBatch& batch) {
+  if (batch.file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream file(batch.file, std::ios::binary);
+  if (!file || fs::is_directory(batch.file)) {
+    fail(ErrorKind::NotFound,
+         "the prompt file {} cannot be read; options for all jobs follow the file: sora batch FILE "
+         "--steps 20",
+         batch.file);
+  }
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  return fmt::format("{:%Y-%m-%d}", fmt::localtime(now));
+}
+
+// What the journal calls this batch.
+std::string name_of(const RunBatch& batch) {
+  std::string name = batch.file == "-" ? "stdin" : fs::weakly_canonical(batch.file).string();
+  if (batch.num_shards > 1) name += fmt::format(" {}/{}", batch.shard, batch.num_shards);
+  return name;
+}
+
+JobList read_jobs(const RunBatch& batch, std::string text) {
+  if (batch.watch)
+    text.erase(text.rfind('\n') == std::string::npos
+                   ? 0
+                   : text.rfind('\n') + 1);  // the last line may still grow
+  const std::string shown = batch.file == "-" ? "stdin" : batch.file;
+  PromptFormat format = prompt_format_of(batch.file, text);
+  if (!batch.format.empty()) {
+    const auto named = prompt_format_named(batch.format);
+    if (!named)
+      fail(ErrorKind::Usage, "--format {} is unknown; it is txt, jsonl, csv or yaml", batch.format);
+    format = *named;
+  }
+  const fs::path base =
+      batch.file == "-" ? fs::current_path() : fs::absolute(batch.file).parent_path();
+  JobList list = jobs_of(parse_prompts(text, shown, format),
+                         {shown, base, batch.defaults, batch.name_template, today()});
+  if (batch.num_shards > 1) {
+    std::vector<PlannedJob> share;
+    for (size_t i = static_cast<size_t>(batch.shard); i < list.jobs.size();
+         i += static_cast<size_t>(batch.num_shards))
+      share.push_back(std::move(list.jobs[i]));
+    list.jobs = std::move(share);
+  }
+  for (PlannedJob& planned : list.jobs) planned.job.max_tries = batch.retries + 1;
+  return list;
+}
+
+// A batch whose jobs are in the journal.
+class BatchRun {
+ public:
+  BatchRun(const RunBatch& batch, const Display& display, EngineMaker& maker)
+      : batch_(batch),
+        display_(display),
+        maker_(maker),
+        name_(batch.file.empty() ? "" : name_of(batch)),
+        folder_(folder_of(batch)),
+        store_(folder_.journal()),
+        cluster_(batch, name_, store_, folder_, maker) {
+    cluster_.look_at_earlier();
+  }
+
+  // Checks and adds; faults are returned and leave the journal as it was.
+  std::vector<Fault> add(JobList& list) {
+    if (!list.faults.empty()) return list.faults;
+    PlanCheck check(batch_, maker_, batch_.file == "-" ? "stdin" : batch_.file);
+    std::vector<int64_t> again;
+    std::vector<NewJob> jobs;
+    num_skipped_ = 0;
+    for (PlannedJob& planned : list.jobs) {
+      const std::optional<Job> known = store_.find_by_key(planned.job.key);
+      if (known) planned.job.output = known->output;
+      if (known && known->state == JobState::Done && !batch_.force &&
+          is_done(*known, planned, check.faults)) {
+        ++num_skipped_;
+      } else if (!known || (known->state != JobState::Running && known->state != JobState::Made)) {
+        if (known && known->state != JobState::Pending) again.push_back(known->id);
+        if (!known || known->state != JobState::Done) check_name_is_free(planned, check.faults);
+        check.check(planned);
+      }
+      jobs.push_back(planned.job);
+    }
+    check.check_credits();
+    if (!check.faults.empty()) return check.faults;
+    for (const Fault& notice : check.notices) notices_.push_back(notice);
+    store_.set_batch(name_, jobs);
+    for (const int64_t id : again) store_.retry(id);
+    return {};
+  }
+
+  void resume_all() {
+    for (const JobState state : {JobState::Failed, JobState::Cancelled}) {
+      for (const Job& job : store_.list({.state = state})) store_.retry(job.id);
+    }
+    num_skipped_ = store_.counts({}).done;
+  }
+
+  void run() {
+    if (!batch_.on.empty() && !batch_.wait) return hand_in();
+    if (batch_.on.empty() && cluster_.num_lent() > 0) {
+      fail(ErrorKind::Usage, "{} jobs of this folder are with Slurm; follow them with --on slurm --wait, or end them with scancel",
+           cluster_.num_lent());
+    }
+    const JobCounts before = store_.counts({.batch = name_});
+    BatchDisplay shown(display_, folder_.root(), before.total(), num_skipped_);
+    for (const Fault& notice : notices_) shown.say("note: " + to_string(notice));
+    WorkerEnd end = WorkerEnd::Finished;
+    std::optional<Error> trouble;
+    try {
+      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
+      end = !batch_.on.empty()        ? cluster_.follow(shown)
+            : batch_.processes == 1 ? run_here(shown)
+                                    : run_processes(shown);
+    } catch (const Error& error) {
+      trouble = error;
+    }
+    if (trouble) throw *trouble;
+    const JobCounts counts = store_.counts({.batch = name_});
+    shown.summary(counts);
+    if (end == WorkerEnd::Stopped || stop_signalled()) {
+      if (!termination_signalled()) fail(ErrorKind::Cancelled, "interrupted");
+      fail(ErrorKind::Stopped, "stopped with {} of {} jobs done; the same command goes on",
+           counts.done, counts.total());
+    }
+    if (counts.failed > 0) {
+      fail(ErrorKind::BatchFailed, "{} of {} jobs failed; the same command tries them again",
+           counts.failed, counts.total());
+    }
+  }
+
+ private:
+  // The array's number on stdout, as sbatch prints it.
+  void hand_in() {
+    recover(store_, folder_, *std::make_unique<WorkerDisplay>(), batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
+    const std::optional<std::string> number = cluster_.submit();
+    if (display_.json) {
+      nlohmann::json object = {{"schema", 1}, {"array", nullptr}, {"jobs_with_slurm", cluster_.num_lent()}, {"done", num_skipped_}};
+      if (number) object["array"] = *number;
+      return write_json(object);
+    }
+    if (number) return write_result(*number + "\n");
+    if (!display_.quiet) fmt::print(stderr, "nothing to hand in: {} jobs are with Slurm already\n", cluster_.num_lent());
+  }
+
+  // Whether nothing is to be done; a file that was altered since is a fault, one that is gone is
+  // made again.
+  bool is_done(const Job& known, const PlannedJob& planned, std::vector<Fault>& faults) {
+    if (folder_.matches(known.files, [&](const auto& path) { return maker_.sha256(path); }))
+      return true;
+    for (const JobFile& file : known.files) {
+      if (!folder_.exists(file.name)) continue;
+      faults.push_back(
+          {planned.job.place.substr(0, planned.job.place.rfind(':')), planned.at, ErrorKind::Usage,
+           fmt::format(
+               "{} has changed since it was made; move it away, or --force to make it again",
+               file.name)});
+      return true;
+    }
+    return false;
+  }
+
+  void check_name_is_free(const PlannedJob& planned, std::vector<Fault>& faults) {
+    const std::string file = planned.job.place.substr(0, planned.job.place.rfind(':'));
+    try {
+      if (const std::optional<Job> other =
+              store_.other_maker_of(planned.job.output, planned.job.key, name_)) {
+        faults.push_back({file, planned.at, ErrorKind::Usage,
+                          fmt::format("the output {} is that of another batch in this folder ({})",
+                                      planned.job.output, other->place)});
+      } else if (!batch_.force && folder_.exists(planned.job.output)) {
+        faults.push_back(
+            {file, planned.at, ErrorKind::Usage,
+             fmt::format("{} exists already; choose another name, or --force to replace it",
+                         (folder_.root() / planned.job.output).string())});
+      }
+    } catch (const Error& error) {
+      faults.push_back({file, planned.at, error.kind(), error.what()});
+    }
+  }
+
+  // True while jobs of this batch are not at their end: those that wait for another try, and those
+  // of other processes.
+  bool is_unfinished(BatchDisplay& shown) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_recovery_ > kWatchInterval) {
+      last_recovery_ = now;
+      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
+      read_more(shown);
+    }
+    const JobCounts counts = store_.counts({.batch = name_});
+    return counts.pending + counts.running > 0 || (batch_.watch && !shown.stop_requested());
+  }
+
+  // The file may have grown.
+  void read_more(BatchDisplay& shown) {
+    if (!batch_.watch) return;
+    std::error_code error;
+    const auto changed = fs::last_write_time(batch_.file, error);
+    if (error || changed == last_change_) return;
+    last_change_ = changed;
+    JobList list = read_jobs(batch_, read_text(batch_));
+    show_faults(add(list), display_);
+    shown.set_num_jobs(store_.counts({.batch = name_}).total());
+  }
+
+  WorkerEnd run_here(BatchDisplay& shown) {
+    begin_preview(batch_.preview, batch_.force, maker_.engine(), shown.progress());
+    WorkerOptions options;
+    options.batch = name_;
+    options.keep_going = batch_.keep_going;
+    options.force = batch_.force;
+    options.wait_for_more = [&] { return is_unfinished(shown); };
+    options.credits = &maker_;
+    options.stop_now = [] { ::_exit(exit_code(ErrorKind::Stopped)); };
+    return work(store_, folder_, maker_, shown, options);
+  }
+
+  WorkerEnd run_processes(BatchDisplay& shown) {
+    std::vector<std::string> arguments = {
+        "batch", "--worker-of",           name_.empty() ? kAnyBatch : name_,
+        "-o",    folder_.root().string(), "--quiet"};
+    if (batch_.keep_going) arguments.push_back("--keep-going");
+    if (batch_.force) arguments.push_back("--force");
+    if (batch_.watch) arguments.push_back("--watch");
+    if (!batch_.plan.empty()) arguments.insert(arguments.end(), {"--plan", batch_.plan});
+    const int64_t pending = store_.counts({.batch = name_}).pending;
+    const int count = batch_.watch ? batch_.processes
+                                   : static_cast<int>(std::min<int64_t>(batch_.processes, pending));
+    int64_t told = store_.last_finish_number();
+    WorkerProcesses workers(count, arguments);
+    std::map<int64_t, int> losses;
+    bool stopping = false;
+    int worst_code = 0;
+    for (;;) {
+      if (shown.stop_requested() && !stopping) {
+        stopping = true;
+        workers.signal(SIGTERM);
+      }
+      bool lost = false;
+      for (const WorkerProcesses::End& end : workers.collect()) {
+        lost = lost || end.exit_code < 0;
+        if (end.exit_code > 0) worst_code = end.exit_code;
+      }
+      if (lost) recover(store_, folder_, shown, batch_.force, &losses, JobStore::Recover::DeadLeases, &maker_);
+      const bool shows_bars = shown.shows_under_way() && workers.num_running() > 0;
+      std::vector<Job> under_way;
+      if (shows_bars) {
+        under_way = store_.list({.batch = name_, .state = JobState::Running});
+        for (Job& job : store_.list({.batch = name_, .state = JobState::Made})) under_way.push_back(std::move(job));
+      }
+      for (const Job& job : store_.finished_after(name_, told)) {
+        told = job.finish_number;
+        shown.job_ended(job);
+      }
+      if (shows_bars) shown.under_way(under_way);
+      const bool failed = worst_code != 0 && !stopping;
+      if (failed) {
+        stopping = true;
+        workers.signal(SIGTERM);
+      }
+      if (workers.num_running() == 0) {
+        if (stopping || !is_unfinished(shown)) break;
+      }
+      if (!stopping && lost) workers.start_missing();
+      if (!stopping && batch_.watch) is_unfinished(shown);
+      std::this_thread::sleep_for(kBatchPoll);
+    }
+    if (worst_code == exit_code(ErrorKind::Io))
+      fail(ErrorKind::Io, "a process could not write; see above");
+    if (shown.stop_requested()) return WorkerEnd::Stopped;
+    return worst_code != 0 ? WorkerEnd::Failed : WorkerEnd::Finished;
+  }
+
+  const RunBatch& batch_;
+  const Display& display_;
+  EngineMaker& maker_;
+  std::string name_;
+  OutputFolder folder_;
+  JobStore store_;
+  SlurmBatch cluster_;
+  std::vector<Fault> notices_;
+  int64_t num_skipped_ = 0;
+  std::chrono::steady_clock::time_point last_recovery_;
+  fs::file_time_type last_change_ = {};
+};
+
+}  // namespace
+
+void run_action(const RunBatch& batch, const Display& display) {
+  if (!batch.worker_of.empty()) return run_as_worker(batch, display);
+  JobList list;
+  if (!batch.file.empty()) list = read_jobs(batch, read_text(batch));
+  if (!batch.dry_run && !list.faults.empty() && list.jobs.empty())
+    fail_with_faults(list.faults, display);
+  EngineMaker maker(folder_of(batch) / ".sora" / "journal.sqlite", batch.plan);
+  if (batch.dry_run) return plan_only(batch, list, maker, display);
+
+  // Faults of the plan are told together with those of the file.
+  if (!list.faults.empty()) {
+    PlanCheck check(batch, maker, list.faults.front().file);
+    for (const PlannedJob& planned : list.jobs) check.check(planned);
+    std::vector<Fault> faults = list.faults;
+    faults.insert(faults.end(), check.faults.begin(), check.faults.end());
+    std::stable_sort(faults.begin(), faults.end(),
+                     [](const Fault& a, const Fault& b) { return a.at < b.at; });
+    fail_with_faults(faults, display);
+  }
+  BatchRun run(batch, display, maker);
+  if (batch.file.empty()) {
+    run.resume_all();
+  } else if (const std::vector<Fault> faults = run.add(list); !faults.empty()) {
+    fail_with_faults(faults, display);
+  }
+  run.run();
+}
+
+}  // namespace sora::cli
