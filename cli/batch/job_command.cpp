@@ -1,0 +1,99 @@
+#include "cli/batch/job_command.h"
+
+#include <variant>
+
+#include "cli/description/app_walk.h"
+#include "cli/parse.h"
+#include "lib/jobs/output_folder.h"
+
+namespace sora::cli {
+namespace {
+
+void add_option_words(const ResolvedField& field, const Choice& choice,
+                      std::vector<std::string>& words) {
+  if (choice.values.empty()) words.push_back(field.name);
+  if (field.option->get_type_size_max() > 1) {
+    words.push_back(field.name);
+    words.insert(words.end(), choice.values.begin(), choice.values.end());
+    return;
+  }
+  const bool is_long = field.name.rfind("--", 0) == 0;
+  for (const std::string& value : choice.values)
+    words.push_back(field.name + (is_long ? "=" : "") + value);
+}
+
+}  // namespace
+
+void resolve_inputs(const ResolvedField& field, const std::filesystem::path& folder,
+                    Choice& choice) {
+  if (field.option == nullptr || !takes_file(*field.option) || choice.is_off) return;
+  for (std::string& value : choice.values) {
+    if (field.option->get_group() == "Output") {
+      OutputFolder::check_name(value);
+      continue;
+    }
+    if (value == "-")
+      fail(ErrorKind::Usage, "'{}' cannot be read from stdin in a batch; name a file", field.name);
+    const std::filesystem::path path = (folder / value).lexically_normal();
+    if (!std::filesystem::exists(path))
+      fail(ErrorKind::NotFound, "{} does not exist", path.string());
+    value = path.string();
+  }
+}
+
+std::vector<std::string> command_of(const CLI::App& operation,
+                                    const std::vector<ResolvedField>& fields,
+                                    const std::vector<Choice>& chosen,
+                                    const std::set<size_t>& left_out) {
+  const auto is_said = [&](size_t i) {
+    return fields[i].option != nullptr && !chosen[i].is_off && left_out.count(i) == 0;
+  };
+  std::vector<std::string> words = {operation.get_name()};
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (is_said(i) && !flags_of(*fields[i].option).empty())
+      add_option_words(fields[i], chosen[i], words);
+  }
+  std::vector<std::string> positionals;
+  for (const CLI::Option* option : options_of(operation)) {
+    if (!flags_of(*option).empty()) continue;
+    for (size_t i = 0; i < fields.size(); ++i) {
+      if (is_said(i) && fields[i].option == option)
+        positionals.insert(positionals.end(), chosen[i].values.begin(), chosen[i].values.end());
+    }
+  }
+  if (!positionals.empty()) words.push_back("--");
+  words.insert(words.end(), positionals.begin(), positionals.end());
+  return words;
+}
+
+ParsedJob try_parse_job(const std::vector<std::string>& command) {
+  try {
+    const Command parsed = parse(command);
+    if (const auto* make = std::get_if<MakeClips>(&parsed.action))
+      return {*make, "", ErrorKind::Usage};
+    return {{}, "this is no job", ErrorKind::Usage};
+  } catch (const Error& error) {
+    return {{}, error.what(), error.kind()};
+  }
+}
+
+std::optional<size_t> field_at_fault(const CLI::App& operation,
+                                     const std::vector<ResolvedField>& fields,
+                                     const std::vector<Choice>& chosen,
+                                     const std::set<size_t>& left_out,
+                                     const std::string& complaint) {
+  std::optional<size_t> guess;
+  for (size_t i = fields.size(); i-- > 0;) {
+    if (left_out.count(i) > 0 || fields[i].option == nullptr) continue;
+    std::set<size_t> without = left_out;
+    without.insert(i);
+    const ParsedJob parsed = try_parse_job(command_of(operation, fields, chosen, without));
+    if (parsed.error == complaint) continue;
+    const bool is_named = complaint.find(fields[i].name) != std::string::npos;
+    if (parsed.error.empty() || is_named) return i;
+    if (!guess) guess = i;
+  }
+  return guess;
+}
+
+}  // namespace sora::cli
