@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import settings
 import stage_diffusion
+from together import Together
 
 FOLDER = settings.WORK / "turbo"
 SHIFT = 8.0  # the row of this LoRA in lib/models/turbo.cpp says the same
@@ -56,12 +57,12 @@ def paths(nano, x, extra, captions, guidance):
     return torch.stack(states, 1)
 
 
-def gather(nano, buckets, shards, batch, guidance, mean, std):
-    """Draws the ways that the LoRA learns from, in shards; those that are there already stay."""
+def gather(nano, together, buckets, shards, batch, guidance, mean, std):
+    """Draws the ways that the LoRA learns from, in shards, each process its share; those that are there already stay."""
     caches = [stage_diffusion.Cache(name) for name in buckets]
     for cache in caches:
         cache.refresh()
-    for n in range(shards):
+    for n in range(together.rank, shards, together.count):
         path = FOLDER / f"{n:04d}.pt"
         if path.exists():
             continue
@@ -71,8 +72,9 @@ def gather(nano, buckets, shards, batch, guidance, mean, std):
         noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(n))
         states = paths(nano, noise, extra, captions, guidance)
         settings.save(path, {"states": states.bfloat16(), "extra": extra.bfloat16(), "captions": captions})
-        if n % 5 == 4:
+        if n // together.count % 5 == 4 and together.is_first:
             print(f"turbo {n + 1}/{shards} shards of ways, cpu {time.process_time():.0f} s", flush=True)
+    together.wait()
     return [settings.load(FOLDER / f"{n:04d}.pt") for n in range(shards)]
 
 
@@ -129,6 +131,7 @@ def main():
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--lora", help="begin with this one, of the same rank, instead of none")
     args = parser.parse_args()
+    together = Together()
     nano = stage_diffusion.Nano(settings.prepare(0))
     saved = settings.load(stage_diffusion.FOLDER / f"{args.start}.pt")
     with torch.no_grad():
@@ -136,7 +139,7 @@ def main():
             if name in saved["average"]:
                 p.copy_(saved["average"][name])
     nano.working.refresh()
-    shards = gather(nano, args.buckets, args.shards, args.batch, args.guidance, saved["mean"], saved["std"])
+    shards = gather(nano, together, args.buckets, args.shards, args.batch, args.guidance, saved["mean"], saved["std"])
     lora, path, done = Lora(nano.transformer, args.rank), FOLDER / "turbo.pt", 0
     optimiser = torch.optim.AdamW(lora.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     state = settings.load(path)
@@ -150,7 +153,7 @@ def main():
     for step in range(done, args.steps):
         for group in optimiser.param_groups:
             group["lr"] = settings.rate(step, args.steps, args.steps // 2, args.lr, 30)
-        rng = np.random.default_rng([step, 41])
+        rng = np.random.default_rng([step, 41, together.rank])
         shard = shards[int(rng.integers(len(shards)))]
         count = len(shard["captions"])
         at = torch.from_numpy(rng.integers(STEPS, size=count))
@@ -166,16 +169,18 @@ def main():
         errors.mean().backward()
         nano.working.hand_over_gradients()
         lora.take_gradients()
+        together.average_(lora.parameters())
         torch.nn.utils.clip_grad_norm_(lora.parameters(), 1.0)
         optimiser.step()
         for n in range(STEPS):
             if (at == n).any():
                 value = float(errors.detach().cpu()[at == n].mean())
                 running[n] = 0.95 * running[n] + 0.05 * value if running[n] else value
-        if (step + 1) % 50 == 0 or step + 1 == args.steps:
+        if together.is_first and ((step + 1) % 50 == 0 or step + 1 == args.steps):
             print(f"turbo step {step + 1}/{args.steps} loss {' '.join(f'{v:.4f}' for v in running)} "
                   f"cpu {time.process_time():.0f} s", flush=True)
             settings.save(path, {"tensors": lora.tensors(), "optimiser": optimiser.state_dict(), "step": step + 1})
+    together.end()
 
 
 def write(folder, path=FOLDER / "turbo.pt"):

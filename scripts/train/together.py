@@ -41,6 +41,11 @@ class Together:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def wait(self):
+        """Until all processes are here."""
+        if self.count > 1:
+            dist.barrier()
+
     def end(self):
         if self.count > 1:
             dist.destroy_process_group()
