@@ -1,4 +1,5 @@
-// What the command line asked for, after parsing and before any work: plain data, tested without a model.
+// What the command line asked for, after parsing and before any work: plain data, tested without a
+// model.
 #pragma once
 
 #include <string>
@@ -89,13 +90,13 @@ struct RunBatch {
   std::string file;    // "-": stdin; empty with `resume`: all that the folder's journal still holds
   std::string format;  // txt | jsonl | csv | yaml; empty: by the file's name
   std::string folder;  // empty: beside the file, named after it
-  std::string name_template;           // of outputs; empty: after prompt and seed
-  std::vector<std::string> defaults;   // options for all jobs, as on a command line
+  std::string name_template;          // of outputs; empty: after prompt and seed
+  std::vector<std::string> defaults;  // options for all jobs, as on a command line
   bool dry_run = false;
   bool resume = false;
   bool keep_going = false;
-  bool strict = false;   // what the plan would change in a request is a fault
-  bool force = false;    // make again, replace
+  bool strict = false;  // what the plan would change in a request is a fault
+  bool force = false;   // make again, replace
   bool watch = false;
   int retries = 0;
   int processes = 1;
@@ -103,9 +104,10 @@ struct RunBatch {
   int num_shards = 1;
   std::string plan;       // of jobs that name none
   std::string worker_of;  // this process is one of several: the batch whose jobs it makes
-  std::string store;      // of such a process on a cluster: the jobs of its task; empty: the folder's journal
-  std::string on;         // slurm; empty: this machine
-  bool wait = false;      // until the cluster has made all
+  std::string
+      store;  // of such a process on a cluster: the jobs of its task; empty: the folder's journal
+  std::string on;     // slurm; empty: this machine
+  bool wait = false;  // until the cluster has made all
   PreviewWish preview;
   SlurmWishes slurm;
 };
@@ -166,8 +168,9 @@ struct NewIdentity {
 struct ListPresets {};
 
 struct Command {
-  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents, RunBatch, ShowBatch, UseQueue,
-               UseCredits, ServeVideos, ListPresets, ShowSheet, ShareFiles, VerifyFile, NewIdentity>
+  std::variant<PrintText, MakeClips, ShowInfo, ExploreGallery, UseModels, DecodeLatents, RunBatch,
+               ShowBatch, UseQueue, UseCredits, ServeVideos, ListPresets, ShowSheet, ShareFiles,
+               VerifyFile, NewIdentity>
       action;
   Display display;
 };

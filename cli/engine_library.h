@@ -1,4 +1,5 @@
-// Brings libsora.so in when there is work for it: libtorch costs a third of a second, which --help must not pay.
+// Brings libsora.so in when there is work for it: libtorch costs a third of a second, which --help
+// must not pay.
 #pragma once
 
 #include <memory>

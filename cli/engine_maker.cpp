@@ -28,7 +28,9 @@ void use_directory(const Job& job) {
   if (!job.details.contains("directory")) return;
   std::error_code error;
   std::filesystem::current_path(job.details.at("directory").get<std::string>(), error);
-  if (error) fail(ErrorKind::NotFound, "the folder {}, where this job was added, is gone", job.details.at("directory").get<std::string>());
+  if (error)
+    fail(ErrorKind::NotFound, "the folder {}, where this job was added, is gone",
+         job.details.at("directory").get<std::string>());
 }
 
 // What the ledger calls the making of a job.
@@ -50,7 +52,8 @@ MakeClips parse_job(const std::vector<std::string>& command) {
     fail(ErrorKind::Usage, "'{}' makes no clip", command.empty() ? "" : command.front());
   if (make->preview.is_wanted())
     fail(ErrorKind::Usage,
-         "--preview is no part of a job; sora batch FILE --preview and sora queue run --preview show the job that is drawn");
+         "--preview is no part of a job; sora batch FILE --preview and sora queue run --preview "
+         "show the job that is drawn");
   return *make;
 }
 
@@ -66,8 +69,11 @@ class EngineMaker::Payment : public Admission {
   Payment& operator=(const Payment&) = delete;
 
   void planned(const ClipShape& shape) override {
-    if (is_reserved()) account_.refund(work_of(maker_.store_, job_), "planned anew");  // its latents were of no use
-    if (!account_.reserve(work_of(maker_.store_, job_), work_text(job_.command.front(), shape), shape, job_.lane, &observer_)) return;
+    if (is_reserved())
+      account_.refund(work_of(maker_.store_, job_), "planned anew");  // its latents were of no use
+    if (!account_.reserve(work_of(maker_.store_, job_), work_text(job_.command.front(), shape),
+                          shape, job_.lane, &observer_))
+      return;
     maker_.open_.insert(job_.id);
     credits_of_clip_ = account_.price(shape, job_.lane) / shape.variations;
   }
@@ -85,7 +91,9 @@ class EngineMaker::Payment : public Admission {
 };
 
 EngineMaker::EngineMaker(std::filesystem::path store, std::string plan)
-    : store_(std::filesystem::weakly_canonical(store)), plan_(std::move(plan)), engine_(load_engine()) {
+    : store_(std::filesystem::weakly_canonical(store)),
+      plan_(std::move(plan)),
+      engine_(load_engine()) {
   engine_->keep_models_loaded();
 }
 
@@ -102,12 +110,14 @@ Account& EngineMaker::account_of(const Job& job) {
 }
 
 void EngineMaker::settle(const JobStore& store, const Job& job) {
-  if (is_paid(job)) account_of(job).ledger().settle(work_of(store.path(), job));  // also what another process made
+  if (is_paid(job))
+    account_of(job).ledger().settle(work_of(store.path(), job));  // also what another process made
   open_.erase(job.id);
 }
 
 void EngineMaker::refund(const JobStore& store, const Job& job) {
-  if (open_.erase(job.id) > 0 || is_paid(job)) account_of(job).ledger().refund(work_of(store.path(), job), "it was not made");
+  if (open_.erase(job.id) > 0 || is_paid(job))
+    account_of(job).ledger().refund(work_of(store.path(), job), "it was not made");
 }
 
 void EngineMaker::lost(const JobStore& store, const Job& job) {
@@ -115,7 +125,9 @@ void EngineMaker::lost(const JobStore& store, const Job& job) {
 }
 
 // A job that was cut off after sampling goes on from its latents.
-std::vector<ClipResult> EngineMaker::make_clips(const Request& request, const std::filesystem::path& latents, Observer& observer) {
+std::vector<ClipResult> EngineMaker::make_clips(const Request& request,
+                                                const std::filesystem::path& latents,
+                                                Observer& observer) {
   engine_->keep_latents_at(latents.string());
   if (std::filesystem::exists(latents)) {
     try {
@@ -136,7 +148,8 @@ nlohmann::json EngineMaker::make(const Job& job, const std::filesystem::path& st
   request.output = payment.plan().with_watermark(request.output);
   write_below(stage, job.output, request.output);
   nlohmann::json clips = nlohmann::json::array();
-  for (const ClipResult& clip : make_clips(request, OutputFolder::latents_beside(stage), observer)) {
+  for (const ClipResult& clip :
+       make_clips(request, OutputFolder::latents_beside(stage), observer)) {
     nlohmann::json result = to_json(clip);
     for (const char* key : {"path", "paths"}) result.erase(key);
     result["paths"] = nlohmann::json::array();

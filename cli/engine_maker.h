@@ -16,8 +16,8 @@ namespace sora::cli {
 
 class EngineMaker : public JobMaker, public JobCredits {
  public:
-  // Jobs of `store` are made, under the plan that each was added with, or `plan` where it was added with none. Credits
-  // of jobs are found by store and number.
+  // Jobs of `store` are made, under the plan that each was added with, or `plan` where it was added
+  // with none. Credits of jobs are found by store and number.
   EngineMaker(std::filesystem::path store, std::string plan);
   ~EngineMaker() override;
 
@@ -37,7 +37,8 @@ class EngineMaker : public JobMaker, public JobCredits {
   Account& account_of(const std::string& plan, const std::string& owner);
 
  private:
-  std::vector<ClipResult> make_clips(const Request& request, const std::filesystem::path& latents, Observer& observer);
+  std::vector<ClipResult> make_clips(const Request& request, const std::filesystem::path& latents,
+                                     Observer& observer);
 
   class Payment;
   Account& account_of(const Job& job);

@@ -23,7 +23,9 @@ int report(const sora::Error& error, bool as_json) {
   const int code = sora::exit_code(error.kind());
   if (as_json) {
     const nlohmann::json object = {
-        {"schema", 1}, {"error", {{"kind", sora::to_string(error.kind())}, {"code", code}, {"message", error.what()}}}};
+        {"schema", 1},
+        {"error",
+         {{"kind", sora::to_string(error.kind())}, {"code", code}, {"message", error.what()}}}};
     fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
   fmt::print(stderr, "sora: {}\n", sora::cli::printable(error.what()));
@@ -41,10 +43,13 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const sora::Error& error) {
     if (error.kind() == sora::ErrorKind::Cancelled) sora::cli::end_by_signal();
-    if (error.kind() == sora::ErrorKind::Stopped && sora::cli::is_worker()) return sora::exit_code(error.kind());
+    if (error.kind() == sora::ErrorKind::Stopped && sora::cli::is_worker())
+      return sora::exit_code(error.kind());
     return report(error, as_json);
   } catch (const std::bad_alloc&) {
-    return report({sora::ErrorKind::Memory, "the machine ran out of memory; try a smaller size or fewer frames"}, as_json);
+    return report({sora::ErrorKind::Memory,
+                   "the machine ran out of memory; try a smaller size or fewer frames"},
+                  as_json);
   } catch (const std::exception& error) {
     return report(sora::internal_error(error), as_json);
   }

@@ -12,17 +12,18 @@ namespace sora::cli {
 
 // Binds an option through the library's own parser, whose message is the one the user sees.
 template <typename T, typename Parse>
-CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& value, const std::string& help, const std::string& type,
-                        Parse parse) {
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& value, const std::string& help,
+                        const std::string& type, Parse parse) {
   return app
-      .add_option_function<std::string>(name, [&value, parse](const std::string& text) { value = parse(text); }, help)
+      .add_option_function<std::string>(
+          name, [&value, parse](const std::string& text) { value = parse(text); }, help)
       ->type_name(type);
 }
 
 // The same for an option that may be given again.
 template <typename T, typename Parse>
-CLI::Option* add_parsed_list(CLI::App& app, const std::string& name, std::vector<T>& values, const std::string& help,
-                             const std::string& type, Parse parse) {
+CLI::Option* add_parsed_list(CLI::App& app, const std::string& name, std::vector<T>& values,
+                             const std::string& help, const std::string& type, Parse parse) {
   return app
       .add_option_function<std::vector<std::string>>(
           name,

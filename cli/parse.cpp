@@ -1,5 +1,5 @@
-// CLI11's own errors and exit codes are turned into Error(Usage) here, so that a wrong flag is exit code 2 like every
-// other wrong request.
+// CLI11's own errors and exit codes are turned into Error(Usage) here, so that a wrong flag is exit
+// code 2 like every other wrong request.
 #include "cli/parse.h"
 
 #include <algorithm>
@@ -32,7 +32,8 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 // The innermost one: "export" of sora explore export.
 const CLI::App* called_subcommand(const CLI::App& app) {
   const CLI::App* innermost = nullptr;
-  for (std::vector<CLI::App*> called = app.get_subcommands(); !called.empty(); called = innermost->get_subcommands()) {
+  for (std::vector<CLI::App*> called = app.get_subcommands(); !called.empty();
+       called = innermost->get_subcommands()) {
     innermost = called.front();
   }
   return innermost;
@@ -41,7 +42,8 @@ const CLI::App* called_subcommand(const CLI::App& app) {
 // The names before a subcommand's own: "sora explore".
 std::string names_before(const CLI::App& subcommand) {
   const CLI::App* parent = subcommand.get_parent();
-  return parent->get_parent() == nullptr ? parent->get_name() : names_before(*parent) + " " + parent->get_name();
+  return parent->get_parent() == nullptr ? parent->get_name()
+                                         : names_before(*parent) + " " + parent->get_name();
 }
 
 std::vector<std::string> known_names(const CLI::App& app, bool options) {
@@ -66,11 +68,13 @@ std::vector<std::string> known_names(const CLI::App& app, bool options) {
   const bool is_option = word.size() > 1 && word[0] == '-';
   const std::string flag = word.substr(0, word.find('='));
   const std::string guess = nearest(flag, known_names(context, is_option));
-  const std::string hint = guess.empty() ? fmt::format("see sora {}--help", subcommand ? full_name(context) + " " : "")
-                                         : fmt::format("did you mean {}?", guess);
+  const std::string hint =
+      guess.empty() ? fmt::format("see sora {}--help", subcommand ? full_name(context) + " " : "")
+                    : fmt::format("did you mean {}?", guess);
   if (is_option) fail(ErrorKind::Usage, "there is no option {}; {}", flag, hint);
   if (subcommand == nullptr) fail(ErrorKind::Usage, "there is no command '{}'; {}", word, hint);
-  fail(ErrorKind::Usage, "'{}' is one argument too many; put a text of several words in quotes", word);
+  fail(ErrorKind::Usage, "'{}' is one argument too many; put a text of several words in quotes",
+       word);
 }
 
 }  // namespace
@@ -89,7 +93,8 @@ std::string nearest(const std::string& word, const std::vector<std::string>& nam
 }
 
 std::unique_ptr<CLI::App> make_app(Command& chosen) {
-  auto app = std::make_unique<CLI::App>("Make videos from text and images, on this machine", "sora");
+  auto app =
+      std::make_unique<CLI::App>("Make videos from text and images, on this machine", "sora");
   app->footer(
       "Examples:\n"
       "  sora generate \"a red ball bounces on the meadow\"\n"
@@ -110,7 +115,9 @@ Command parse(const std::vector<std::string>& arguments) {
     app->parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
     const CLI::App* subcommand = called_subcommand(*app);
-    return {PrintText{subcommand != nullptr ? subcommand->help(names_before(*subcommand)) : app->help()}, {}};
+    return {PrintText{subcommand != nullptr ? subcommand->help(names_before(*subcommand))
+                                            : app->help()},
+            {}};
   } catch (const CLI::CallForVersion& version) {
     return {PrintText{std::string(version.what()) + "\n"}, {}};
   } catch (const CLI::ExtrasError&) {

@@ -53,14 +53,16 @@ int free_port() {
   const bool found = fd >= 0 && ::bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
                      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
   if (fd >= 0) ::close(fd);
-  if (!found) fail(ErrorKind::Io, "no port is free on the loopback address: {}", std::strerror(errno));
+  if (!found)
+    fail(ErrorKind::Io, "no port is free on the loopback address: {}", std::strerror(errno));
   return ntohs(address.sin_port);
 }
 
 pid_t start_rank(int rank, std::vector<std::string>& arguments) {
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid < 0) fail(ErrorKind::Memory, "no further process can be started: {}", std::strerror(errno));
+  if (pid < 0)
+    fail(ErrorKind::Memory, "no further process can be started: {}", std::strerror(errno));
   if (pid > 0) return pid;
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);
@@ -107,7 +109,8 @@ void signal_all(const std::vector<pid_t>& pids, int number) {
 // Returns once it has passed; the process that runs it reports what it throws as any run does.
 void check_apart(const std::function<void()>& check) {
   const pid_t pid = ::fork();
-  if (pid < 0) fail(ErrorKind::Memory, "no further process can be started: {}", std::strerror(errno));
+  if (pid < 0)
+    fail(ErrorKind::Memory, "no further process can be started: {}", std::strerror(errno));
   if (pid == 0) {
     check();
     std::_Exit(0);
@@ -116,7 +119,8 @@ void check_apart(const std::function<void()>& check) {
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (stop_signalled()) fail(ErrorKind::Cancelled, "interrupted");
-  if (WIFSIGNALED(status)) fail(ErrorKind::Internal, "planning was ended by signal {}", WTERMSIG(status));
+  if (WIFSIGNALED(status))
+    fail(ErrorKind::Internal, "planning was ended by signal {}", WTERMSIG(status));
   if (WEXITSTATUS(status) != 0) std::exit(WEXITSTATUS(status));
 }
 
@@ -129,7 +133,8 @@ void set_environment(int count) {
   ::setenv("MASTER_PORT", std::to_string(free_port()).c_str(), 1);
 }
 
-// Waits for all to end, for kPatience once one has failed. Those that failed, in the order in which they ended.
+// Waits for all to end, for kPatience once one has failed. Those that failed, in the order in which
+// they ended.
 std::vector<End> wait_for_all(std::vector<pid_t>& pids) {
   std::vector<End> failures;
   std::chrono::steady_clock::time_point first_failure;
@@ -140,7 +145,8 @@ std::vector<End> wait_for_all(std::vector<pid_t>& pids) {
       if (failures.empty()) first_failure = std::chrono::steady_clock::now();
       failures.push_back(end);
     }
-    if (!failures.empty() && std::chrono::steady_clock::now() - first_failure > kPatience) signal_all(pids, SIGKILL);
+    if (!failures.empty() && std::chrono::steady_clock::now() - first_failure > kPatience)
+      signal_all(pids, SIGKILL);
     if (stop_signalled() && !is_stopping) {
       signal_all(pids, SIGTERM);
       is_stopping = true;
@@ -166,10 +172,13 @@ void run_as_ranks(int count, const std::function<void()>& check) {
   if (stop_signalled()) fail(ErrorKind::Cancelled, "interrupted");
   if (failures.empty()) return;
   // Whoever only lost the others says so with Io; the first of another kind is the reason.
-  const auto is_reason = [](const End& end) { return !WIFEXITED(end.status) || WEXITSTATUS(end.status) != exit_code(ErrorKind::Io); };
+  const auto is_reason = [](const End& end) {
+    return !WIFEXITED(end.status) || WEXITSTATUS(end.status) != exit_code(ErrorKind::Io);
+  };
   const auto reason = std::find_if(failures.begin(), failures.end(), is_reason);
   const End& end = reason == failures.end() ? failures.front() : *reason;
-  if (WIFSIGNALED(end.status)) fail(ErrorKind::Internal, "rank {} was ended by signal {}", end.rank, WTERMSIG(end.status));
+  if (WIFSIGNALED(end.status))
+    fail(ErrorKind::Internal, "rank {} was ended by signal {}", end.rank, WTERMSIG(end.status));
   std::exit(WEXITSTATUS(end.status));
 }
 

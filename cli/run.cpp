@@ -27,8 +27,8 @@ void report(const ClipResult& clip, const Display& display, bool to_stdout) {
     write_result(clip.paths.front() + "\n");
   }
   if (!display.quiet && !display.json) {
-    fmt::print(stderr, "{} frames of {} at {} a second, seed {}, in {:.1f} s\n", clip.num_frames, to_string(clip.size),
-               to_string(clip.fps), clip.seed, clip.seconds);
+    fmt::print(stderr, "{} frames of {} at {} a second, seed {}, in {:.1f} s\n", clip.num_frames,
+               to_string(clip.size), to_string(clip.fps), clip.seed, clip.seconds);
   }
 }
 
@@ -72,7 +72,8 @@ void run_action(const MakeClips& make, const Display& wanted) {
   if (to_stdout && wanted.json) {
     fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
   }
-  if (make.ranks > 1 && !make.dry_run && !is_rank()) return run_as_ranks(make.ranks, [&] { check_plan(make); });
+  if (make.ranks > 1 && !make.dry_run && !is_rank())
+    return run_as_ranks(make.ranks, [&] { check_plan(make); });
   const bool tells = !is_rank() || is_first_rank();
   Display display = wanted;
   if (!tells) display = {false, true, ProgressStyle::None};
@@ -81,7 +82,8 @@ void run_action(const MakeClips& make, const Display& wanted) {
   const Request request = request_under_plan(make, account, *engine);
   if (make.dry_run) return print_plan(engine->plan(request), account, display);
   ClipPayment payment(account, std::string(operation_name(request.operation)));
-  if (tells && account.plan().has_limits()) engine->set_admission(&payment);  // of several ranks one pays
+  if (tells && account.plan().has_limits())
+    engine->set_admission(&payment);  // of several ranks one pays
   ProgressDisplay progress(display);
   begin_preview(make.preview, request.output.force, *engine, progress);
   for (const ClipResult& clip : engine->run(request, progress)) {
@@ -111,13 +113,15 @@ void run_action(const ShowInfo& show, const Display& display) {
 
 void run_action(const DecodeLatents& decode, const Display& display) {
   const bool to_stdout = decode.output.path == "-";
-  if (to_stdout && display.json) fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
+  if (to_stdout && display.json)
+    fail(ErrorKind::Usage, "-o - and --json both want stdout; give one of them");
   Account account(load_plan(decode.plan));
   const std::unique_ptr<Engine> engine = load_engine();
   ClipPayment payment(account, "decode");
   if (account.plan().has_limits()) engine->set_admission(&payment);
   ProgressDisplay progress(display);
-  for (const ClipResult& clip : engine->decode(decode.path, account.plan().with_watermark(decode.output), decode.runtime, progress)) {
+  for (const ClipResult& clip : engine->decode(
+           decode.path, account.plan().with_watermark(decode.output), decode.runtime, progress)) {
     progress.clear();
     report(clip, display, !to_stdout);
   }
@@ -134,7 +138,8 @@ void print_list(const nlohmann::json& models) {
   for (const nlohmann::json& model : models) {
     write_result(fmt::format("{:<44} {:<11} {:<22} {:>10}  {}\n", model["name"].get<std::string>(),
                              model["kind"].get<std::string>(), model["family"].get<std::string>(),
-                             size_text(model["bytes"].get<double>()), printable(model["path"].get<std::string>())));
+                             size_text(model["bytes"].get<double>()),
+                             printable(model["path"].get<std::string>())));
   }
 }
 
@@ -150,7 +155,8 @@ void run_action(const UseModels& use, const Display& display) {
   if (std::holds_alternative<VerifyModel>(use.task)) {
     for (const nlohmann::json& file : result["files"])
       write_result(fmt::format("{:<8} {}  {}\n", file["state"].get<std::string>(),
-                               file["sha256"].get<std::string>(), printable(file["path"].get<std::string>())));
+                               file["sha256"].get<std::string>(),
+                               printable(file["path"].get<std::string>())));
     return;
   }
   print_members(result, "");

@@ -6,7 +6,8 @@
 
 namespace sora::cli {
 
-// The request that is to be carried out: the one on the command line, or the recipe's with its output.
+// The request that is to be carried out: the one on the command line, or the recipe's with its
+// output.
 Request with_recipe(const MakeClips& make, Engine& engine);
 
 void run(const Command& command);  // throws Error

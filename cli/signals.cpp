@@ -1,4 +1,5 @@
-// One flag, set by the handler and read by the observer; everything the handler calls is async-signal-safe.
+// One flag, set by the handler and read by the observer; everything the handler calls is
+// async-signal-safe.
 #include "cli/signals.h"
 
 #include <sys/prctl.h>
@@ -35,7 +36,8 @@ void on_signal(int signal) {
 // What has been read of a mapped file is not there any more: somebody cut it short.
 void on_bus_error(int) {
   constexpr char kMessage[] =
-      "\nsora: a file of weights was cut short, or could not be read, while it was in use; writers should replace it by "
+      "\nsora: a file of weights was cut short, or could not be read, while it was in use; writers "
+      "should replace it by "
       "renaming\n";
   const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
   static_cast<void>(written);

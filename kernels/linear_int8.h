@@ -1,6 +1,6 @@
 // y = activation(s_x s_w X W^T + b), where X and W are x and weight in 8 bits: for each row of x (a
-// token) and of weight (an output channel) with largest magnitude m, rounded(row * (127 / m)), and s
-// = m / 127 (LLM.int8, arXiv 2208.07339, section 2.1, without its outliers).
+// token) and of weight (an output channel) with largest magnitude m, rounded(row * (127 / m)), and
+// s = m / 127 (LLM.int8, arXiv 2208.07339, section 2.1, without its outliers).
 //
 // x [..., K] bf16, bias [N] bf16 or undefined, y [..., N] bf16. Sums of products are exact, in
 // int32; what follows is in f32, with one rounding. The same bytes at any number of threads. Both

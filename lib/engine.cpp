@@ -1,4 +1,5 @@
-// The engine behind the library's door: finds the model, plans, makes each clip, writes it with its manifest.
+// The engine behind the library's door: finds the model, plans, makes each clip, writes it with its
+// manifest.
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <dlfcn.h>
@@ -25,17 +26,17 @@
 #include "lib/models/registry.h"
 #include "lib/nn/device.h"
 #include "lib/nn/ranks.h"
-#include "lib/pipelines/memory_plan.h"
 #include "lib/pipelines/conditioning.h"
+#include "lib/pipelines/memory_plan.h"
 #include "lib/pipelines/plan_report.h"
 #include "lib/pipelines/presets.h"
 #include "lib/pipelines/preview.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/manifest.h"
+#include "lib/provenance/model_digest.h"
 #include "lib/provenance/policy.h"
 #include "lib/provenance/signing_identity.h"
 #include "lib/provenance/verify.h"
-#include "lib/provenance/model_digest.h"
 #include "lib/schedulers/scheduler.h"
 #include "lib/serve/http_server.h"
 #include "lib/serve/tokens.h"
@@ -47,7 +48,8 @@
 namespace sora {
 namespace {
 
-// The built-in models lie where the installation or the build tree puts them, relative to libsora.so itself.
+// The built-in models lie where the installation or the build tree puts them, relative to
+// libsora.so itself.
 std::filesystem::path built_in_models() {
   Dl_info info = {};
   dladdr(reinterpret_cast<const void*>(&sora_new_engine), &info);
@@ -63,11 +65,13 @@ bool is_same_model(const Runtime& a, const Runtime& b) {
   return a.model == b.model && a.files == b.files && a.device == b.device;
 }
 
-// Whether the parts that are used after one another may all stay: they take less than half of the memory there.
+// Whether the parts that are used after one another may all stay: they take less than half of the
+// memory there.
 bool fits_in_memory(const ModelInfo& model, at::Device device) {
-  const int64_t memory =
-      device.is_cpu() ? int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE) : free_memory(device);
-  int64_t weights = Checkpoint::open(model.parts.transformer).num_bytes() + Checkpoint::open(model.parts.vae).num_bytes();
+  const int64_t memory = device.is_cpu() ? int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE)
+                                         : free_memory(device);
+  int64_t weights = Checkpoint::open(model.parts.transformer).num_bytes() +
+                    Checkpoint::open(model.parts.vae).num_bytes();
   for (const std::filesystem::path& path :
        {model.parts.transformer_2, model.parts.control, model.parts.control_2}) {
     if (!path.empty()) weights += Checkpoint::open(path).num_bytes();
@@ -92,26 +96,32 @@ class LocalEngine : public Engine {
     try {
       return make_clips(request, {}, observer);
     } catch (const c10::OutOfMemoryError&) {
-      fail(ErrorKind::Memory, "the GPU ran out of memory; make the clip smaller or shorter, or give --memory less than it has");
+      fail(ErrorKind::Memory,
+           "the GPU ran out of memory; make the clip smaller or shorter, or give --memory less "
+           "than it has");
     }
   }
-  std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output, const Runtime& runtime,
-                                 Observer& observer) override;
+  std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output,
+                                 const Runtime& runtime, Observer& observer) override;
   PlanReport plan(const Request& request) override;
-  nlohmann::json info(const std::string& path) override { return to_json(probe(resolve_gallery_id(path))); }
+  nlohmann::json info(const std::string& path) override {
+    return to_json(probe(resolve_gallery_id(path)));
+  }
   Request recipe(const std::string& path) override;
   nlohmann::json models(const ModelTask& task, Observer& observer) override {
     const c10::InferenceMode inference;
     return run_model_task(task, built_in_models(), observer);
   }
-  nlohmann::json presets() override { return to_json(list_presets(built_in_presets(), user_presets())); }
+  nlohmann::json presets() override {
+    return to_json(list_presets(built_in_presets(), user_presets()));
+  }
   nlohmann::json versions() override;
   GalleryReport explore(const GalleryRequest& request, Observer& observer) override {
     const c10::InferenceMode inference;
     return make_gallery(request, observer);
   }
-  void serve(const GalleryRequest& request, int port, const std::function<void(const std::string&)>& on_ready,
-             Observer& observer) override {
+  void serve(const GalleryRequest& request, int port,
+             const std::function<void(const std::string&)>& on_ready, Observer& observer) override {
     const c10::InferenceMode inference;
     serve_gallery(request, port, on_ready, observer);
   }
@@ -123,8 +133,8 @@ class LocalEngine : public Engine {
   void write_sheet(const Pictures& sheet, const std::string& path, bool force) override {
     sora::write_sheet(sheet, path, force);
   }
-  TerminalDrawing draw(const Pictures& pictures, int64_t frame, const TerminalForm& form, int max_columns,
-                       int max_rows) override {
+  TerminalDrawing draw(const Pictures& pictures, int64_t frame, const TerminalForm& form,
+                       int max_columns, int max_rows) override {
     return draw_for_terminal(pictures, frame, form, max_columns, max_rows);
   }
   nlohmann::json share(const ShareTask& task, Observer& observer) override {
@@ -132,10 +142,12 @@ class LocalEngine : public Engine {
     return run_share_task(task, {built_in_presets(), user_presets()}, observer);
   }
   void serve_videos(const ServeOptions& options, VideoService& service,
-                    const std::function<void(const std::string&)>& on_ready, Observer& observer) override {
+                    const std::function<void(const std::string&)>& on_ready,
+                    Observer& observer) override {
     sora::serve_videos(options, service, on_ready, observer);
   }
-  std::string add_token(const std::string& path, const std::string& name, const std::string& plan) override {
+  std::string add_token(const std::string& path, const std::string& name,
+                        const std::string& plan) override {
     return sora::add_token(path, name, plan);
   }
   void keep_models_loaded() override { keep_loaded_ = true; }
@@ -153,12 +165,14 @@ class LocalEngine : public Engine {
 
  private:
   // With latents given only the VAE is run.
-  std::vector<ClipResult> make_clips(const Request& request, const at::Tensor& known_latents, Observer& observer);
+  std::vector<ClipResult> make_clips(const Request& request, const at::Tensor& known_latents,
+                                     Observer& observer);
 
   ModelInfo find(const Request& request);
   double matrix_rate(const Plan& plan);
 
-  std::optional<Preview> begin_preview(const ModelInfo& model, const Plan& plan, const Observer& observer) const;
+  std::optional<Preview> begin_preview(const ModelInfo& model, const Plan& plan,
+                                       const Observer& observer) const;
 
   PreviewSpec preview_spec_;
   bool keep_loaded_ = false;
@@ -173,9 +187,11 @@ ModelInfo LocalEngine::find(const Request& request) {
   const Runtime& wish = request.runtime;
   if (kept_model_ && is_same_model(wish, kept_wish_)) return *kept_model_;
   kept_model_.reset();
-  ModelInfo model = read_model_info(wish.model, find_model(wish.model, built_in_models(), wish.files), wish.files);
+  ModelInfo model = read_model_info(
+      wish.model, find_model(wish.model, built_in_models(), wish.files), wish.files);
   if (keep_loaded_) {
-    if (fits_in_memory(model, choose_device(wish.device))) model.kept = std::make_shared<KeptParts>();
+    if (fits_in_memory(model, choose_device(wish.device)))
+      model.kept = std::make_shared<KeptParts>();
     kept_model_ = model;
     kept_wish_ = wish;
   }
@@ -195,11 +211,13 @@ Pictures LocalEngine::sheet(const SheetRequest& request, Observer& observer) {
   return make_sheet(found, observer);
 }
 
-std::optional<Preview> LocalEngine::begin_preview(const ModelInfo& model, const Plan& plan, const Observer& observer) const {
+std::optional<Preview> LocalEngine::begin_preview(const ModelInfo& model, const Plan& plan,
+                                                  const Observer& observer) const {
   if (!preview_spec_.is_wanted()) return std::nullopt;
   const DigestCache digests;
   const std::filesystem::path digest_folder = DigestCache::default_directory();
-  const std::filesystem::path cache = digest_folder.empty() ? digest_folder : digest_folder.parent_path() / "previews";
+  const std::filesystem::path cache =
+      digest_folder.empty() ? digest_folder : digest_folder.parent_path() / "previews";
   const std::string vae = fingerprint(digest_model(model.parts.vae, digests, observer));
   return std::make_optional<Preview>(preview_spec_, make_previewer(model, plan, vae, cache), plan);
 }
@@ -222,24 +240,30 @@ void LocalEngine::prepare(const std::vector<Request>& requests, Observer& observ
   }
 }
 
-std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path, const OutputSpec& output,
-                                            const Runtime& runtime, Observer& observer) {
+std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path,
+                                            const OutputSpec& output, const Runtime& runtime,
+                                            Observer& observer) {
   const auto file = SafetensorsFile::open(latents_path);
   const auto manifest = file->metadata().find("manifest");
   if (manifest == file->metadata().end()) {
-    fail(ErrorKind::Input, "{}: holds no manifest; it was not written by --save-latents or a clip that failed",
+    fail(ErrorKind::Input,
+         "{}: holds no manifest; it was not written by --save-latents or a clip that failed",
          latents_path);
   }
-  Request request = request_from_json(manifest_from_json(parse_json(manifest->second, latents_path), latents_path).request);
+  Request request = request_from_json(
+      manifest_from_json(parse_json(manifest->second, latents_path), latents_path).request);
   request.output = output;
   request.runtime.threads = runtime.threads;
   request.runtime.memory_bytes = runtime.memory_bytes;
   return make_clips(request, Checkpoint({file}).get("latents"), observer);
 }
 
-std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::Tensor& known_latents, Observer& observer) {
+std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
+                                                const at::Tensor& known_latents,
+                                                Observer& observer) {
   enforce_policy(asked, observer);
-  const Request request = with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
+  const Request request =
+      with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const auto start = std::chrono::steady_clock::now();
@@ -254,14 +278,17 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
   const bool writes = ranks == nullptr || ranks->all().rank() == 0;
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   model.placement = memory.placement;
-  if (memory.placement.streams_blocks() || memory.placement.tile_frames) observer.notice("memory: " + memory.describe());
+  if (memory.placement.streams_blocks() || memory.placement.tile_frames)
+    observer.notice("memory: " + memory.describe());
   if (plan.cuda_graph && !memory.placement.record_passes)
-    observer.notice("--cuda-graph: none is made, as layers are copied to the GPU while they are used");
+    observer.notice(
+        "--cuda-graph: none is made, as layers are copied to the GPU while they are used");
   for (const std::string& notice : model.notices) observer.notice(notice);
   for (const std::string& notice : plan.notices) observer.notice(notice);
 
   ClipRun run(request, model, plan,
-              {preset_of(asked.operation), known_latents, latents_at_, admission_, writes, start}, observer);
+              {preset_of(asked.operation), known_latents, latents_at_, admission_, writes, start},
+              observer);
   std::optional<Preview> preview =
       known_latents.defined() || !writes ? std::nullopt : begin_preview(model, plan, observer);
   return run.make(preview ? &*preview : nullptr);
@@ -270,7 +297,8 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked, const at::
 PlanReport LocalEngine::plan(const Request& asked) {
   Observer unheard;
   enforce_policy(asked, unheard);
-  const Request request = with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
+  const Request request =
+      with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const ModelInfo model = find(request);
@@ -281,16 +309,20 @@ PlanReport LocalEngine::plan(const Request& asked) {
   format_for(output_path, request.output.codec);
   if (request.output.sign) identity_for(output_path, request.output);
   const double rate = matrix_rate(plan);
-  return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate), shape_of(request, plan)};
+  return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate),
+          shape_of(request, plan)};
 }
 
 Request LocalEngine::recipe(const std::string& name) {
   const std::string path = resolve_gallery_id(name);
   const bool is_json = std::filesystem::path(path).extension() == ".json";
   const std::string text = is_json ? read_file(path) : probe(path).metadata_json;
-  if (text.empty()) fail(ErrorKind::Input, "{} holds no manifest; it was not made by this program or lost it on the way", path);
+  if (text.empty())
+    fail(ErrorKind::Input,
+         "{} holds no manifest; it was not made by this program or lost it on the way", path);
   Request request = request_from_json(manifest_from_json(parse_json(text, path), path).request);
-  if (auto* generate = std::get_if<GenerateRequest>(&request.operation); generate && !generate->storyboard.empty()) {
+  if (auto* generate = std::get_if<GenerateRequest>(&request.operation);
+      generate && !generate->storyboard.empty()) {
     const std::filesystem::path packed = packed_storyboard(path);
     if (!packed.empty()) generate->storyboard = packed.string();
   }

@@ -23,7 +23,8 @@ namespace fs = std::filesystem;
 
 enum class PartKind { Transformer, Control, TextEncoder, Other };
 
-// A part as it is read: names and config of diffusers or transformers. The config of a control branch may be null.
+// A part as it is read: names and config of diffusers or transformers. The config of a control
+// branch may be null.
 struct LoadedPart {
   fs::path path;
   PartKind kind;
@@ -38,7 +39,8 @@ LoadedPart load_wan_part(WanPart part, const fs::path& path) {
 
 LoadedPart load_control(const fs::path& path) {
   ControlPart control = open_control(path);
-  return {path, PartKind::Control, control.config, std::make_shared<Checkpoint>(std::move(control.weights))};
+  return {path, PartKind::Control, control.config,
+          std::make_shared<Checkpoint>(std::move(control.weights))};
 }
 
 LoadedPart load_text_encoder(const fs::path& path) {
@@ -67,7 +69,8 @@ LoadedPart load_part(const fs::path& input) {
   if (find_part(checkpoint, kClipVisionPart)) return load_wan_part(WanPart::ImageEncoder, path);
   if (find_part(checkpoint, kUmt5Part)) return load_text_encoder(path);
   fail(ErrorKind::Input,
-       "{}: holds no part that is known: neither a Wan transformer, VACE module or VAE nor a UMT5 or "
+       "{}: holds no part that is known: neither a Wan transformer, VACE module or VAE nor a UMT5 "
+       "or "
        "CLIP encoder",
        path.string());
 }
@@ -163,12 +166,14 @@ void check_output(const ConvertModel& task, const LoadedPart& part, bool to_gguf
   }
   if (!to_file && part.kind == PartKind::Control) {
     fail(ErrorKind::Usage,
-         "{}: is a VACE module, of which a single file is written: let {} end in .safetensors or .gguf",
+         "{}: is a VACE module, of which a single file is written: let {} end in .safetensors or "
+         ".gguf",
          task.input, task.output);
   }
 }
 
-// The tokenizer that goes into a text encoder's GGUF; none where there is none, which `observer` is told.
+// The tokenizer that goes into a text encoder's GGUF; none where there is none, which `observer` is
+// told.
 std::map<std::string, GgufMetadata> tokenizer_for(const ConvertModel& task, const LoadedPart& part,
                                                   Observer& observer) {
   ModelFiles files;
@@ -179,7 +184,9 @@ std::map<std::string, GgufMetadata> tokenizer_for(const ConvertModel& task, cons
     tokenizer = find_tokenizer(files, part.path, notices);
   } catch (const Error& error) {
     if (!task.tokenizer.empty() || error.kind() != ErrorKind::NotFound) throw;
-    observer.notice("no tokenizer is beside the text encoder, and none goes into the file (--tokenizer gives one)");
+    observer.notice(
+        "no tokenizer is beside the text encoder, and none goes into the file (--tokenizer gives "
+        "one)");
     return {};
   }
   for (const std::string& notice : notices) observer.notice(notice);
@@ -190,7 +197,8 @@ void write_as_gguf(const ConvertModel& task, const LoadedPart& part,
                    const std::vector<TensorSource>& sources, Observer& observer) {
   std::map<std::string, GgufMetadata> metadata;
   if (part.kind == PartKind::TextEncoder) metadata = tokenizer_for(task, part, observer);
-  metadata["general.architecture"] = std::string(part.kind == PartKind::TextEncoder ? "t5encoder" : "wan");
+  metadata["general.architecture"] =
+      std::string(part.kind == PartKind::TextEncoder ? "t5encoder" : "wan");
   if (!part.config.is_null()) metadata["config"] = part.config.dump();
   write_gguf(task.output, sources, metadata);
 }

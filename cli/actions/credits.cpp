@@ -36,14 +36,17 @@ void show_balance(Account& account, const Display& display) {
                        {"reserved", now.reserved},
                        {"running", now.running}});
   }
-  write_result(fmt::format("plan      {}{}\nmonth     {} (UTC)\nleft      {} of {}\nused      {}, {} of them set aside for what is being made\n", plan.name,
-                           plan.label.empty() ? "" : " (" + plan.label + ")", month_name(now.month), left, *plan.credits_per_month, now.used,
-                           now.reserved));
+  write_result(
+      fmt::format("plan      {}{}\nmonth     {} (UTC)\nleft      {} of {}\nused      {}, {} of "
+                  "them set aside for what is being made\n",
+                  plan.name, plan.label.empty() ? "" : " (" + plan.label + ")",
+                  month_name(now.month), left, *plan.credits_per_month, now.used, now.reserved));
 }
 
 void show_history(const UseCredits& use, Account& account, const Display& display) {
   for (const LedgerEntry& entry : account.ledger().history(account.owner(), use.limit)) {
-    const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(entry.at_s)));
+    const std::string time =
+        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(entry.at_s)));
     if (display.json) {
       write_json({{"schema", 1},
                   {"id", entry.id},
@@ -56,14 +59,18 @@ void show_history(const UseCredits& use, Account& account, const Display& displa
                   {"variation", entry.variation},
                   {"text", entry.text}});
     } else {
-      write_result(printable(fmt::format("{:>6} {} {:<8} {:<8} {:>+7} {}", entry.id, time, entry.plan, entry.kind, entry.credits, entry.text)) + "\n");
+      write_result(printable(fmt::format("{:>6} {} {:<8} {:<8} {:>+7} {}", entry.id, time,
+                                         entry.plan, entry.kind, entry.credits, entry.text)) +
+                   "\n");
     }
   }
 }
 
 // Throws Error(Refused) where the plan has no room for it.
 void show_estimate(const UseCredits& use, Account& account, Display display) {
-  if (use.command.empty()) fail(ErrorKind::Usage, "credits estimate needs a command; write sora credits estimate generate \"a red ball\"");
+  if (use.command.empty())
+    fail(ErrorKind::Usage,
+         "credits estimate needs a command; write sora credits estimate generate \"a red ball\"");
   Command command = parse(use.command);
   display.json = display.json || command.display.json;
   if (auto* batch = std::get_if<RunBatch>(&command.action)) {
@@ -84,7 +91,8 @@ void show_estimate(const UseCredits& use, Account& account, Display display) {
     object["variations"] = shape.variations;
     return write_json(object);
   }
-  write_result(fmt::format("output    {}, {:.10g} s, {} {}\ncredits   {}\n", to_string(shape.size), billed_seconds(shape), shape.variations,
+  write_result(fmt::format("output    {}, {:.10g} s, {} {}\ncredits   {}\n", to_string(shape.size),
+                           billed_seconds(shape), shape.variations,
                            shape.variations == 1 ? "clip" : "clips", credits_line(chosen, quote)));
 }
 
@@ -92,15 +100,21 @@ void show_prices(const CreditPlan& plan, const Display& display) {
   if (display.json) {
     nlohmann::json classes = nlohmann::json::array();
     for (const PriceClass& row : plan.prices.classes)
-      classes.push_back({{"name", row.name}, {"size", to_string(row.size)}, {"credits_per_second", row.credits_per_second}});
-    return write_json({{"schema", 1}, {"label", plan.prices.label}, {"bracket_s", plan.prices.bracket_s}, {"classes", classes}});
+      classes.push_back({{"name", row.name},
+                         {"size", to_string(row.size)},
+                         {"credits_per_second", row.credits_per_second}});
+    return write_json({{"schema", 1},
+                       {"label", plan.prices.label},
+                       {"bracket_s", plan.prices.bracket_s},
+                       {"classes", classes}});
   }
   std::string text = plan.prices.label + "\n" + fmt::format("{:<14}{:<11}", "class", "up to");
   for (const double length : kLengths_s) text += fmt::format("{:>7}", fmt::format("{} s", length));
   text += fmt::format("   a second, by brackets of {} s\n", plan.prices.bracket_s);
   for (const PriceClass& row : plan.prices.classes) {
     text += fmt::format("{:<14}{:<11}", row.name, to_string(row.size));
-    for (const double length : kLengths_s) text += fmt::format("{:>7}", price_of(plan.prices, row, length));
+    for (const double length : kLengths_s)
+      text += fmt::format("{:>7}", price_of(plan.prices, row, length));
     text += fmt::format("   {}\n", fmt::join(row.credits_per_second, ", "));
   }
   write_result(text);
@@ -111,16 +125,23 @@ void show_plans(const CreditPlan& chosen, const Display& display) {
     const CreditPlan plan = load_plan(name);
     const bool in_force = plan.reference() == chosen.reference();
     if (display.json) {
-      nlohmann::json object = {{"schema", 1},     {"name", name},            {"label", plan.label},
-                               {"file", plan.file}, {"relaxed", plan.relaxed}, {"watermark", to_string(plan.watermark)},
-                               {"max_concurrent", plan.max_concurrent}, {"in_force", in_force}};
+      nlohmann::json object = {{"schema", 1},
+                               {"name", name},
+                               {"label", plan.label},
+                               {"file", plan.file},
+                               {"relaxed", plan.relaxed},
+                               {"watermark", to_string(plan.watermark)},
+                               {"max_concurrent", plan.max_concurrent},
+                               {"in_force", in_force}};
       if (plan.credits_per_month) object["credits_per_month"] = *plan.credits_per_month;
       if (plan.max_size) object["max_size"] = to_string(*plan.max_size);
       if (plan.max_duration_s) object["max_duration_s"] = *plan.max_duration_s;
       write_json(object);
       continue;
     }
-    std::string limits = plan.credits_per_month ? fmt::format("{} credits a month", *plan.credits_per_month) : "no credits are counted";
+    std::string limits = plan.credits_per_month
+                             ? fmt::format("{} credits a month", *plan.credits_per_month)
+                             : "no credits are counted";
     if (plan.max_size) limits += fmt::format(", up to {}", to_string(*plan.max_size));
     if (plan.max_duration_s) limits += fmt::format(", up to {:.10g} s", *plan.max_duration_s);
     if (plan.max_concurrent > 0) limits += fmt::format(", {} at a time", plan.max_concurrent);
@@ -136,11 +157,16 @@ void show_plans(const CreditPlan& chosen, const Display& display) {
 void run_action(const UseCredits& use, const Display& display) {
   Account account(load_plan(use.plan), use.account);
   switch (use.action) {
-    case UseCredits::Action::Balance: return show_balance(account, display);
-    case UseCredits::Action::History: return show_history(use, account, display);
-    case UseCredits::Action::Estimate: return show_estimate(use, account, display);
-    case UseCredits::Action::Prices: return show_prices(account.plan(), display);
-    case UseCredits::Action::Plans: return show_plans(account.plan(), display);
+    case UseCredits::Action::Balance:
+      return show_balance(account, display);
+    case UseCredits::Action::History:
+      return show_history(use, account, display);
+    case UseCredits::Action::Estimate:
+      return show_estimate(use, account, display);
+    case UseCredits::Action::Prices:
+      return show_prices(account.plan(), display);
+    case UseCredits::Action::Plans:
+      return show_plans(account.plan(), display);
   }
 }
 

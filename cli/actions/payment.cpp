@@ -37,8 +37,8 @@ std::string work_text(const std::string& what, const ClipShape& shape) {
 
 std::string credits_line(const Account& account, const Quote& quote) {
   if (!quote.left) return fmt::format("none are counted (plan {})", account.plan().name);
-  return fmt::format("{}, of {} left of the plan {} for {}", quote.credits, *quote.left, account.plan().name,
-                     month_name(quote.month));
+  return fmt::format("{}, of {} left of the plan {} for {}", quote.credits, *quote.left,
+                     account.plan().name, month_name(quote.month));
 }
 
 nlohmann::json credits_json(const Account& account, const Quote& quote) {

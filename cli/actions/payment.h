@@ -1,5 +1,5 @@
-// Credits of what the command line makes at once: set aside when it is planned, settled clip by clip, given back where it
-// ends without.
+// Credits of what the command line makes at once: set aside when it is planned, settled clip by
+// clip, given back where it ends without.
 #pragma once
 
 #include <string>

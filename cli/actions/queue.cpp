@@ -1,4 +1,5 @@
-// A queue is a folder with a journal, as a batch has one; its jobs come one by one and belong to no prompt file.
+// A queue is a folder with a journal, as a batch has one; its jobs come one by one and belong to no
+// prompt file.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -37,11 +38,13 @@ Job find(JobStore& store, int64_t id) {
 // What jobs that wait for their turn have been promised.
 int64_t promised_credits(JobStore& store, const std::string& owner) {
   int64_t credits = 0;
-  for (const Job& job : store.list({.owner = owner, .state = JobState::Pending})) credits += job.details.value("credits", int64_t{0});
+  for (const Job& job : store.list({.owner = owner, .state = JobState::Pending}))
+    credits += job.details.value("credits", int64_t{0});
   return credits;
 }
 
-// The job's plan, written down so that whoever makes it holds to it; refused here where it cannot be kept.
+// The job's plan, written down so that whoever makes it holds to it; refused here where it cannot
+// be kept.
 void agree_on_plan(const MakeClips& make, JobStore& store, NewJob& job) {
   Account account(load_plan(make.plan), job.owner);
   job.details["plan"] = account.plan().reference();
@@ -49,32 +52,41 @@ void agree_on_plan(const MakeClips& make, JobStore& store, NewJob& job) {
   if (!account.plan().has_limits() && account.plan().relaxed) return;
   const std::unique_ptr<Engine> engine = load_engine();
   const ClipShape shape = engine->plan(with_recipe(make, *engine)).shape;
-  job.details["credits"] = account.check(shape, job.lane, promised_credits(store, job.owner)).credits;
+  job.details["credits"] =
+      account.check(shape, job.lane, promised_credits(store, job.owner)).credits;
 }
 
 void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const Display& display) {
-  if (use.command.empty()) fail(ErrorKind::Usage, "queue add needs a command; write sora queue add generate \"a red ball\"");
+  if (use.command.empty())
+    fail(ErrorKind::Usage,
+         "queue add needs a command; write sora queue add generate \"a red ball\"");
   const MakeClips make = parse_job(use.command);
   NewJob job;
   job.command = use.command;
   const uint64_t seed = make.request.sampling.seed.value_or(std::random_device()());
   if (!make.request.sampling.seed && make.recipe.empty()) {
-    job.command.insert(job.command.begin() + 1, fmt::format("--seed={}", seed));  // the same clip however often it is tried
+    job.command.insert(job.command.begin() + 1,
+                       fmt::format("--seed={}", seed));  // the same clip however often it is tried
   }
   const std::string token = fmt::format("{:08x}", std::random_device()());
   const std::string prompt = prompt_of(make.request);
-  job.output = make.request.output.path.empty() ? fmt::format("{}-{}-{}.mp4", name_part(prompt.empty() ? job.command.front() : prompt), seed, token)
-                                                : make.request.output.path;
+  job.output =
+      make.request.output.path.empty()
+          ? fmt::format("{}-{}-{}.mp4", name_part(prompt.empty() ? job.command.front() : prompt),
+                        seed, token)
+          : make.request.output.path;
   OutputFolder::check_name(job.output);
   if (folder.exists(job.output) && !make.request.output.force) {
-    fail(ErrorKind::Usage, "{} exists already; choose another name, or --force to replace it", (folder.root() / job.output).string());
+    fail(ErrorKind::Usage, "{} exists already; choose another name, or --force to replace it",
+         (folder.root() / job.output).string());
   }
   job.key = token + " " + nlohmann::json(job.command).dump();
   job.model = make.request.runtime.model + " " + make.request.runtime.dtype;
   job.place = "queue";
   job.lane = use.relaxed ? Lane::Relaxed : Lane::Priority;
   job.max_tries = use.retries + 1;
-  job.details = {{"directory", fs::current_path().string()}};  // where the command's relative paths begin
+  job.details = {
+      {"directory", fs::current_path().string()}};  // where the command's relative paths begin
   agree_on_plan(make, store, job);
   const Job added = find(store, store.add(job));
   if (display.json) return write_json({{"job", to_json(added, folder.root())}});
@@ -84,11 +96,15 @@ void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const
 void show(const Job& job, const fs::path& folder, const Display& display) {
   if (display.json) return write_json({{"job", to_json(job, folder)}});
   std::string note = job.state == JobState::Done ? (folder / job.output).string() : job.error;
-  if (job.state == JobState::Running) note = fmt::format("{:.0f} % {}", job.progress * 100, job.phase);
-  write_result(printable(fmt::format("{:>4} {:<9} {:<8} {} {}", job.id, to_string(job.state), to_string(job.lane), fmt::join(job.command, " "), note)) + "\n");
+  if (job.state == JobState::Running)
+    note = fmt::format("{:.0f} % {}", job.progress * 100, job.phase);
+  write_result(printable(fmt::format("{:>4} {:<9} {:<8} {} {}", job.id, to_string(job.state),
+                                     to_string(job.lane), fmt::join(job.command, " "), note)) +
+               "\n");
 }
 
-void make_jobs(const UseQueue& use, const OutputFolder& folder, JobStore& store, const Display& display) {
+void make_jobs(const UseQueue& use, const OutputFolder& folder, JobStore& store,
+               const Display& display) {
   const int64_t failed_before = store.counts({}).failed;
   const JobCounts before = store.counts({});
   BatchDisplay shown(display, folder.root(), before.pending + before.running, 0);
@@ -110,7 +126,9 @@ void make_jobs(const UseQueue& use, const OutputFolder& folder, JobStore& store,
     if (!termination_signalled()) fail(ErrorKind::Cancelled, "interrupted");
     fail(ErrorKind::Stopped, "stopped with {} jobs to do; sora queue run goes on", counts.pending);
   }
-  if (counts.failed > failed_before) fail(ErrorKind::BatchFailed, "{} jobs failed; sora queue retry JOB tries one again", counts.failed - failed_before);
+  if (counts.failed > failed_before)
+    fail(ErrorKind::BatchFailed, "{} jobs failed; sora queue retry JOB tries one again",
+         counts.failed - failed_before);
 }
 
 }  // namespace
@@ -120,7 +138,8 @@ fs::path queue_folder(const std::string& wish) {
   const struct {
     const char* variable;
     const char* below;
-  } places[] = {{"SORA_QUEUE", ""}, {"XDG_DATA_HOME", "sora/queue"}, {"HOME", ".local/share/sora/queue"}};
+  } places[] = {
+      {"SORA_QUEUE", ""}, {"XDG_DATA_HOME", "sora/queue"}, {"HOME", ".local/share/sora/queue"}};
   for (const auto& place : places) {
     const char* value = std::getenv(place.variable);
     if (value != nullptr && *value != '\0') return fs::path(value) / place.below;
@@ -132,11 +151,13 @@ void run_action(const UseQueue& use, const Display& display) {
   const OutputFolder folder(queue_folder(use.folder));
   JobStore store(folder.journal());
   switch (use.action) {
-    case UseQueue::Action::Add: return add(use, folder, store, display);
+    case UseQueue::Action::Add:
+      return add(use, folder, store, display);
     case UseQueue::Action::List:
       for (const Job& job : store.list({})) show(job, folder.root(), display);
       return;
-    case UseQueue::Action::Show: return show(find(store, use.job), folder.root(), display);
+    case UseQueue::Action::Show:
+      return show(find(store, use.job), folder.root(), display);
     case UseQueue::Action::Cancel:
       find(store, use.job);
       if (!store.cancel(use.job)) fail(ErrorKind::Usage, "job {} has ended already", use.job);
@@ -144,14 +165,18 @@ void run_action(const UseQueue& use, const Display& display) {
     case UseQueue::Action::Retry: {
       const Job job = find(store, use.job);
       if (job.state == JobState::Done && folder.exists(job.output)) {
-        fail(ErrorKind::Usage, "job {} is done: {} is there; move it away to make it again", use.job, (folder.root() / job.output).string());
+        fail(ErrorKind::Usage, "job {} is done: {} is there; move it away to make it again",
+             use.job, (folder.root() / job.output).string());
       }
       if (!store.retry(use.job)) fail(ErrorKind::Usage, "job {} has not ended", use.job);
       return;
     }
-    case UseQueue::Action::Run: return make_jobs(use, folder, store, display);
-    case UseQueue::Action::Pause: return store.set_paused(true);
-    case UseQueue::Action::Unpause: return store.set_paused(false);
+    case UseQueue::Action::Run:
+      return make_jobs(use, folder, store, display);
+    case UseQueue::Action::Pause:
+      return store.set_paused(true);
+    case UseQueue::Action::Unpause:
+      return store.set_paused(false);
   }
 }
 

@@ -46,7 +46,8 @@ class Makers {
 
  private:
   void run(int count, const std::filesystem::path& queue) {
-    WorkerProcesses processes(count, {"queue", "run", "--follow", "--queue", queue.string(), "--quiet", "--progress", "none"});
+    WorkerProcesses processes(count, {"queue", "run", "--follow", "--queue", queue.string(),
+                                      "--quiet", "--progress", "none"});
     auto next_start = std::chrono::steady_clock::now();
     while (!ending_) {
       std::this_thread::sleep_for(kServePoll);
@@ -65,8 +66,10 @@ class Makers {
 void run_action(const ServeVideos& serve, const Display& display) {
   if (!serve.new_token.empty()) {
     if (!serve.plan.empty()) load_plan(serve.plan);
-    const std::string token = load_engine()->add_token(serve.options.token_file, serve.new_token, serve.plan);
-    if (display.json) return write_json({{"schema", 1}, {"name", serve.new_token}, {"token", token}});
+    const std::string token =
+        load_engine()->add_token(serve.options.token_file, serve.new_token, serve.plan);
+    if (display.json)
+      return write_json({{"schema", 1}, {"name", serve.new_token}, {"token", token}});
     return write_result(token + "\n");
   }
   const std::filesystem::path queue = std::filesystem::absolute(queue_folder(serve.folder));
@@ -86,7 +89,8 @@ void run_action(const ServeVideos& serve, const Display& display) {
         } else {
           write_result(base_url + "\n");
         }
-        if (!display.quiet) fmt::print(stderr, "serving the queue {}; Ctrl-C ends it\n", queue.string());
+        if (!display.quiet)
+          fmt::print(stderr, "serving the queue {}; Ctrl-C ends it\n", queue.string());
       },
       progress);
 }

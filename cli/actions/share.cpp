@@ -20,8 +20,9 @@ struct ShareOptions {
 };
 
 template <typename Task>
-CLI::App* begin_sharing(CLI::App& parent, const std::shared_ptr<ShareOptions<Task>>& options, const std::string& name,
-                        const std::string& description, const std::string& examples) {
+CLI::App* begin_sharing(CLI::App& parent, const std::shared_ptr<ShareOptions<Task>>& options,
+                        const std::string& name, const std::string& description,
+                        const std::string& examples) {
   CLI::App* cmd = parent.add_subcommand(name, description);
   cmd->footer("Examples:\n" + examples);
   add_display_options(*cmd, options->display);
@@ -29,7 +30,8 @@ CLI::App* begin_sharing(CLI::App& parent, const std::shared_ptr<ShareOptions<Tas
 }
 
 template <typename Task>
-void finish_sharing(CLI::App* cmd, const std::shared_ptr<ShareOptions<Task>>& options, Command& chosen) {
+void finish_sharing(CLI::App* cmd, const std::shared_ptr<ShareOptions<Task>>& options,
+                    Command& chosen) {
   cmd->final_callback([options, &chosen] {
     chosen.action = ShareFiles{options->task};
     chosen.display = options->display;
@@ -38,7 +40,9 @@ void finish_sharing(CLI::App* cmd, const std::shared_ptr<ShareOptions<Task>>& op
 
 template <typename Task>
 void add_output(CLI::App* cmd, Task& task) {
-  cmd->add_option("-o,--output", task.output, "Archive to write; named after what it holds where not given")->type_name("FILE");
+  cmd->add_option("-o,--output", task.output,
+                  "Archive to write; named after what it holds where not given")
+      ->type_name("FILE");
   cmd->add_flag("-f,--force", task.force, "Overwrite the archive if it exists");
 }
 
@@ -46,17 +50,24 @@ void add_output(CLI::App* cmd, Task& task) {
 
 void add_clip_sharing(CLI::App& explore, Command& chosen) {
   auto packed = std::make_shared<ShareOptions<ExportClip>>();
-  CLI::App* pack = begin_sharing(explore, packed, "export", "Pack a clip with its recipe, storyboard, preset and thumbnails of its sources",
-                                 "  sora explore export gallery:cba41c77cf7a -o ball.sora\n  sora explore export ball.mp4");
-  pack->add_option("clip", packed->task.clip, "A clip's ID, or its file")->type_name("ID")->required();
+  CLI::App* pack = begin_sharing(
+      explore, packed, "export",
+      "Pack a clip with its recipe, storyboard, preset and thumbnails of its sources",
+      "  sora explore export gallery:cba41c77cf7a -o ball.sora\n  sora explore export ball.mp4");
+  pack->add_option("clip", packed->task.clip, "A clip's ID, or its file")
+      ->type_name("ID")
+      ->required();
   add_output(pack, packed->task);
   finish_sharing(pack, packed, chosen);
 
   auto taken = std::make_shared<ShareOptions<ImportClip>>();
-  CLI::App* take = begin_sharing(explore, taken, "import", "Take such an archive into a library of clips, after checking all of it",
-                                 "  sora explore import ball.sora\n  sora explore import ball.sora --library shared");
+  CLI::App* take = begin_sharing(
+      explore, taken, "import",
+      "Take such an archive into a library of clips, after checking all of it",
+      "  sora explore import ball.sora\n  sora explore import ball.sora --library shared");
   take->add_option("archive", taken->task.archive, "The archive")->type_name("FILE")->required();
-  take->add_option("--library", taken->task.library, "Folder that takes the clip; sora/library below the user's data where not given")
+  take->add_option("--library", taken->task.library,
+                   "Folder that takes the clip; sora/library below the user's data where not given")
       ->type_name("DIR");
   finish_sharing(take, taken, chosen);
 }
@@ -70,8 +81,9 @@ void add_preset_sharing(CLI::App& presets, Command& chosen) {
   finish_sharing(pack, packed, chosen);
 
   auto taken = std::make_shared<ShareOptions<ImportPresets>>();
-  CLI::App* take = begin_sharing(presets, taken, "import", "Put the presets of an archive among your own",
-                                 "  sora presets import papercraft.sora");
+  CLI::App* take =
+      begin_sharing(presets, taken, "import", "Put the presets of an archive among your own",
+                    "  sora presets import papercraft.sora");
   take->add_option("archive", taken->task.archive, "The archive")->type_name("FILE")->required();
   take->add_flag("-f,--force", taken->task.force, "Replace presets of the same name");
   finish_sharing(take, taken, chosen);
@@ -87,10 +99,12 @@ void run_action(const ShareFiles& share, const Display& display) {
     return print_result(result.dump() + "\n");
   }
   if (!display.quiet && result.contains("id") && result.contains("new")) {
-    fmt::print(stderr, "gallery:{} {}\n", result["id"].get<std::string>(), result["new"].get<bool>() ? "is in the library" : "was there already");
+    fmt::print(stderr, "gallery:{} {}\n", result["id"].get<std::string>(),
+               result["new"].get<bool>() ? "is in the library" : "was there already");
   }
   if (!display.quiet && result.contains("presets")) {
-    for (const nlohmann::json& name : result["presets"]) fmt::print(stderr, "--preset {} is yours now\n", printable(name.get<std::string>()));
+    for (const nlohmann::json& name : result["presets"])
+      fmt::print(stderr, "--preset {} is yours now\n", printable(name.get<std::string>()));
   }
   print_result(printable(result["path"].get<std::string>()) + "\n");
 }

@@ -16,12 +16,15 @@ void run_action(const VerifyFile& verify, const Display& display) {
   if (display.json) {
     write_json(report);
   } else {
-    for (const nlohmann::json& line : report["lines"]) write_result(printable(line.get<std::string>()) + "\n");
+    for (const nlohmann::json& line : report["lines"])
+      write_result(printable(line.get<std::string>()) + "\n");
   }
   const std::string verdict = report["verdict"];
   if (verdict == "contradicted")
-    fail(ErrorKind::Input, "{} is not what it says it is, or was changed since it was made", verify.path);
-  if (verdict == "nothing") fail(ErrorKind::NotFound, "{} carries no trace of where it came from", verify.path);
+    fail(ErrorKind::Input, "{} is not what it says it is, or was changed since it was made",
+         verify.path);
+  if (verdict == "nothing")
+    fail(ErrorKind::NotFound, "{} carries no trace of where it came from", verify.path);
 }
 
 void run_action(const NewIdentity& identity, const Display& display) {

@@ -42,12 +42,16 @@ std::string random_id(const std::string& prefix) {
 
 std::string status_of(JobState state) {
   switch (state) {
-    case JobState::Pending: return "queued";
+    case JobState::Pending:
+      return "queued";
     case JobState::Running:
-    case JobState::Made: return "in_progress";
-    case JobState::Done: return "completed";
+    case JobState::Made:
+      return "in_progress";
+    case JobState::Done:
+      return "completed";
     case JobState::Failed:
-    case JobState::Cancelled: return "failed";
+    case JobState::Cancelled:
+      return "failed";
   }
   return "failed";
 }
@@ -62,27 +66,31 @@ VideoRecord record_of(const Job& job) {
   video.seconds = asked.value("seconds", "");
   video.size = asked.value("size", "");
   video.remixed_from = asked.value("remixed_from", "");
-  video.progress = job.state == JobState::Done ? 1 : job.state == JobState::Pending ? 0 : job.progress;
+  video.progress = job.state == JobState::Done      ? 1
+                   : job.state == JobState::Pending ? 0
+                                                    : job.progress;
   video.created_at = static_cast<int64_t>(job.added_s);
   if (job.state == JobState::Done) video.completed_at = static_cast<int64_t>(job.finished_s);
   if (job.state == JobState::Cancelled) {
     video.error_code = "cancelled";
     video.error_message = "The job was cancelled.";
   } else if (job.state == JobState::Failed) {
-    video.error_code = job.error_kind == "refused" ? "moderation_blocked" : "video_generation_failed";
+    video.error_code =
+        job.error_kind == "refused" ? "moderation_blocked" : "video_generation_failed";
     video.error_message = job.error;
   }
   return video;
 }
 
 [[noreturn]] void fail_not_found(const std::string& id) {
-  throw ApiError(404, kInvalid, "not_found", fmt::format("Video with id '{}' not found.", id), "video_id");
+  throw ApiError(404, kInvalid, "not_found", fmt::format("Video with id '{}' not found.", id),
+                 "video_id");
 }
 
 }  // namespace
 
-VideoJobs::VideoJobs(const fs::path& queue, std::vector<std::string> models, std::vector<std::string> options, std::string plan,
-                     int64_t max_waiting)
+VideoJobs::VideoJobs(const fs::path& queue, std::vector<std::string> models,
+                     std::vector<std::string> options, std::string plan, int64_t max_waiting)
     : folder_(queue),
       store_(folder_.journal()),
       maker_(folder_.journal(), plan),
@@ -92,9 +100,13 @@ VideoJobs::VideoJobs(const fs::path& queue, std::vector<std::string> models, std
       max_waiting_(max_waiting) {}
 
 VideoRecord VideoJobs::create(const ApiCaller& caller, const VideoOrder& order) {
-  const bool stands_in = order.model.empty() || std::find(std::begin(kStandIns), std::end(kStandIns), order.model) != std::end(kStandIns);
+  const bool stands_in =
+      order.model.empty() ||
+      std::find(std::begin(kStandIns), std::end(kStandIns), order.model) != std::end(kStandIns);
   if (!stands_in && std::find(models_.begin(), models_.end(), order.model) == models_.end()) {
-    throw ApiError(400, kInvalid, "model_not_found", fmt::format("The model '{}' is not offered; there is {}.", order.model, fmt::join(models_, ", ")),
+    throw ApiError(400, kInvalid, "model_not_found",
+                   fmt::format("The model '{}' is not offered; there is {}.", order.model,
+                               fmt::join(models_, ", ")),
                    "model");
   }
   Wish wish;
@@ -113,7 +125,8 @@ VideoRecord VideoJobs::create(const ApiCaller& caller, const VideoOrder& order) 
   return add(caller, wish);
 }
 
-VideoRecord VideoJobs::remix(const ApiCaller& caller, const std::string& id, const std::string& prompt) {
+VideoRecord VideoJobs::remix(const ApiCaller& caller, const std::string& id,
+                             const std::string& prompt) {
   const std::string source = file(caller, id);
   Wish wish;
   wish.prompt = prompt;
@@ -138,7 +151,9 @@ VideoRecord VideoJobs::add(const ApiCaller& caller, const Wish& wish) {
   try {
     forget_cancelled();
     if (store_.counts({.owner = caller.name}).pending >= max_waiting_)
-      throw ApiError(429, "rate_limit_error", "rate_limit_exceeded", fmt::format("{} videos wait already, as many as one caller may have.", max_waiting_));
+      throw ApiError(
+          429, "rate_limit_error", "rate_limit_exceeded",
+          fmt::format("{} videos wait already, as many as one caller may have.", max_waiting_));
     NewJob job;
     job.command = wish.command;
     job.command.insert(job.command.begin() + 1, fmt::format("--seed={}", std::random_device()()));
@@ -201,7 +216,8 @@ VideoRecord VideoJobs::find(const ApiCaller& caller, const std::string& id) {
   return record_of(job_of(caller, id));
 }
 
-VideoPage VideoJobs::list(const ApiCaller& caller, const std::string& after, int64_t limit, bool ascending) {
+VideoPage VideoJobs::list(const ApiCaller& caller, const std::string& after, int64_t limit,
+                          bool ascending) {
   const std::lock_guard lock(mutex_);
   forget_cancelled();
   std::vector<Job> jobs = store_.list({.owner = caller.name});
@@ -214,7 +230,8 @@ VideoPage VideoJobs::list(const ApiCaller& caller, const std::string& after, int
     ++next;
   }
   VideoPage page;
-  for (; next != jobs.end() && static_cast<int64_t>(page.videos.size()) < limit; ++next) page.videos.push_back(record_of(*next));
+  for (; next != jobs.end() && static_cast<int64_t>(page.videos.size()) < limit; ++next)
+    page.videos.push_back(record_of(*next));
   page.has_more = next != jobs.end();
   return page;
 }
@@ -223,7 +240,9 @@ std::string VideoJobs::file(const ApiCaller& caller, const std::string& id) {
   const std::lock_guard lock(mutex_);
   const Job job = job_of(caller, id);
   if (job.state != JobState::Done || job.files.empty())
-    throw ApiError(400, kInvalid, "video_not_ready", fmt::format("The video is {}, not completed.", status_of(job.state)), "video_id");
+    throw ApiError(400, kInvalid, "video_not_ready",
+                   fmt::format("The video is {}, not completed.", status_of(job.state)),
+                   "video_id");
   return (fs::absolute(folder_.root()) / job.files.front().name).string();
 }
 

@@ -1,4 +1,5 @@
-// Videos that the server was asked for, as jobs of a queue: an order is the command line that would make it.
+// Videos that the server was asked for, as jobs of a queue: an order is the command line that would
+// make it.
 #pragma once
 
 #include <map>
@@ -16,15 +17,18 @@ namespace sora::cli {
 
 class VideoJobs : public VideoService {
  public:
-  // `models` are offered by their names, the first also for what clients call sora-2 and sora-2-pro. `options` go before
-  // those of an order on every command line. `max_waiting` jobs of one caller wait at a time.
-  VideoJobs(const std::filesystem::path& queue, std::vector<std::string> models, std::vector<std::string> options, std::string plan,
-            int64_t max_waiting);
+  // `models` are offered by their names, the first also for what clients call sora-2 and
+  // sora-2-pro. `options` go before those of an order on every command line. `max_waiting` jobs of
+  // one caller wait at a time.
+  VideoJobs(const std::filesystem::path& queue, std::vector<std::string> models,
+            std::vector<std::string> options, std::string plan, int64_t max_waiting);
 
   VideoRecord create(const ApiCaller& caller, const VideoOrder& order) override;
-  VideoRecord remix(const ApiCaller& caller, const std::string& id, const std::string& prompt) override;
+  VideoRecord remix(const ApiCaller& caller, const std::string& id,
+                    const std::string& prompt) override;
   VideoRecord find(const ApiCaller& caller, const std::string& id) override;
-  VideoPage list(const ApiCaller& caller, const std::string& after, int64_t limit, bool ascending) override;
+  VideoPage list(const ApiCaller& caller, const std::string& after, int64_t limit,
+                 bool ascending) override;
   void remove(const ApiCaller& caller, const std::string& id) override;
   std::string file(const ApiCaller& caller, const std::string& id) override;
   std::string upload_path(const std::string& extension) override;
@@ -54,8 +58,8 @@ class VideoJobs : public VideoService {
   std::vector<std::string> options_;
   std::string plan_;
   int64_t max_waiting_;
-  std::mutex mutex_;               // of all that is above
-  std::set<int64_t> unwanted_;     // deleted while they ran: forgotten once they have stopped
+  std::mutex mutex_;            // of all that is above
+  std::set<int64_t> unwanted_;  // deleted while they ran: forgotten once they have stopped
 };
 
 }  // namespace sora::cli

@@ -108,7 +108,8 @@ void BatchDisplay::under_way(const std::vector<Job>& jobs) {
     running.push_back(job);
   }
   WholeProgress whole{num_skipped_ + num_ended_, num_jobs_, 0, time_left(ended)};
-  if (num_jobs_ > 0) whole.share = (static_cast<double>(num_skipped_) + ended) / static_cast<double>(num_jobs_);
+  if (num_jobs_ > 0)
+    whole.share = (static_cast<double>(num_skipped_) + ended) / static_cast<double>(num_jobs_);
   bars_.show(running, whole);
 }
 

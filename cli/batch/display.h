@@ -1,5 +1,5 @@
-// Shows a batch at work: on stderr a line a job and, on a terminal, a bar for the one at hand or a bar
-// each for those that other processes make; on stdout a path a clip, or JSON lines.
+// Shows a batch at work: on stderr a line a job and, on a terminal, a bar for the one at hand or a
+// bar each for those that other processes make; on stdout a path a clip, or JSON lines.
 #pragma once
 
 #include <chrono>
@@ -29,9 +29,10 @@ class BatchDisplay : public WorkerDisplay {
   void notice(std::string_view sentence) override;
   bool stop_requested() const override { return inner_.stop_requested(); }
 
-  // How far jobs are that others make, as often as there is news; `jobs` may hold such that wait or have ended, and one
-  // twice. They are to be read before job_ended() is called for what has ended since: one that ends in between would
-  // else be counted nowhere. Nobody need ask the journal for them where it is not shown.
+  // How far jobs are that others make, as often as there is news; `jobs` may hold such that wait or
+  // have ended, and one twice. They are to be read before job_ended() is called for what has ended
+  // since: one that ends in between would else be counted nowhere. Nobody need ask the journal for
+  // them where it is not shown.
   bool shows_under_way() const { return bars_.are_shown(); }
   void under_way(const std::vector<Job>& jobs);
   ProgressDisplay& progress() { return inner_; }  // of the job at hand

@@ -1,5 +1,5 @@
-// Whether an array is at its end is for Slurm to say, what came of its jobs for the stores of its tasks; Slurm's accounting,
-// which not every site has, is not asked.
+// Whether an array is at its end is for Slurm to say, what came of its jobs for the stores of its
+// tasks; Slurm's accounting, which not every site has, is not asked.
 #include "cli/batch/on_slurm.h"
 
 #include <fcntl.h>
@@ -27,12 +27,14 @@ constexpr auto kFirstPoll = std::chrono::milliseconds(1000);
 constexpr auto kLongestPoll = std::chrono::milliseconds(30'000);
 constexpr auto kTick = std::chrono::milliseconds(200);
 
-// One command at a time looks at arrays and makes them, so that none is taken for gone before it was handed in.
+// One command at a time looks at arrays and makes them, so that none is taken for gone before it
+// was handed in.
 class ClusterTurn {
  public:
   explicit ClusterTurn(const OutputFolder& folder) {
     fs::create_directories(folder.root() / ".sora" / "slurm");
-    fd_ = ::open((folder.root() / ".sora" / "slurm" / "turn").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    fd_ = ::open((folder.root() / ".sora" / "slurm" / "turn").c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
+                 0666);
     while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0 && errno == EINTR) continue;
   }
   ~ClusterTurn() {
@@ -47,8 +49,8 @@ class ClusterTurn {
 
 }  // namespace
 
-SlurmBatch::SlurmBatch(const RunBatch& batch, const std::string& name, JobStore& journal, const OutputFolder& folder,
-                       JobCredits& credits)
+SlurmBatch::SlurmBatch(const RunBatch& batch, const std::string& name, JobStore& journal,
+                       const OutputFolder& folder, JobCredits& credits)
     : batch_(batch), name_(name), journal_(journal), folder_(folder), credits_(credits) {}
 
 void SlurmBatch::look_at_earlier() {
@@ -81,7 +83,8 @@ bool SlurmBatch::is_active(const LentJobs& lent, BatchDisplay* shown) {
 void SlurmBatch::collect(BatchDisplay* shown) {
   std::vector<LentJobs> active;
   for (LentJobs& lent : lent_) {
-    const bool is_at_end = !is_active(lent, shown);  // asked first: what comes after it is all there is
+    const bool is_at_end =
+        !is_active(lent, shown);  // asked first: what comes after it is all there is
     lent.collect(journal_);
     if (is_at_end) {
       lent.take_back(journal_, folder_, batch_.force, losses_, credits_);
@@ -103,8 +106,14 @@ SlurmArray SlurmBatch::array_of(const LentJobs& lent) const {
   array.num_tasks = lent.num_tasks();
   array.log_folder = lent.folder();
   array.wishes = batch_.slurm;
-  array.command = {fs::read_symlink("/proc/self/exe").string(), "batch", "--worker-of", "*", "-o", folder_.root().string(),
-                   "--progress", "plain"};
+  array.command = {fs::read_symlink("/proc/self/exe").string(),
+                   "batch",
+                   "--worker-of",
+                   "*",
+                   "-o",
+                   folder_.root().string(),
+                   "--progress",
+                   "plain"};
   if (batch_.keep_going) array.command.push_back("--keep-going");
   if (batch_.force) array.command.push_back("--force");
   const CreditPlan plan = load_plan(batch_.plan);
@@ -120,7 +129,8 @@ std::optional<std::string> SlurmBatch::submit() {
   const int max_tasks = max_slurm_tasks();
   const int wanted = batch_.processes > 1 ? batch_.processes : kDefaultTasks;
   const ClusterTurn turn(folder_);
-  std::optional<LentJobs> lent = LentJobs::lend(journal_, folder_, name_, std::min(wanted, max_tasks));
+  std::optional<LentJobs> lent =
+      LentJobs::lend(journal_, folder_, name_, std::min(wanted, max_tasks));
   if (!lent) return std::nullopt;
   const fs::path script = lent->folder() / "array.sh";
   last_logs_ = lent->folder().string();
@@ -184,7 +194,8 @@ WorkerEnd SlurmBatch::follow(BatchDisplay& shown) {
     if (counts.pending == 0) return WorkerEnd::Finished;
     idle_rounds = journal_.last_finish_number() == last_end ? idle_rounds + 1 : 0;
     if (idle_rounds >= kMaxIdleRounds) {
-      fail(ErrorKind::Io, "{} arrays in a row ended without finishing a job; see the logs in {}", kMaxIdleRounds, last_logs_);
+      fail(ErrorKind::Io, "{} arrays in a row ended without finishing a job; see the logs in {}",
+           kMaxIdleRounds, last_logs_);
     }
   }
 }

@@ -15,15 +15,17 @@ namespace sora::cli {
 class SlurmBatch {
  public:
   // All must outlive it. `name`: the batch's in the journal; empty: all jobs.
-  SlurmBatch(const RunBatch& batch, const std::string& name, JobStore& journal, const OutputFolder& folder, JobCredits& credits);
+  SlurmBatch(const RunBatch& batch, const std::string& name, JobStore& journal,
+             const OutputFolder& folder, JobCredits& credits);
 
-  // Brings what arrays of earlier commands have made into the journal, and takes back what those that are gone have left.
-  // Throws Error(Io) where there are any and Slurm does not answer.
+  // Brings what arrays of earlier commands have made into the journal, and takes back what those
+  // that are gone have left. Throws Error(Io) where there are any and Slurm does not answer.
   void look_at_earlier();
   // How many jobs arrays still have.
   int64_t num_lent() const;
 
-  // Hands the pending jobs in; what it printed: the array's number, or nothing where no job is pending.
+  // Hands the pending jobs in; what it printed: the array's number, or nothing where no job is
+  // pending.
   std::optional<std::string> submit();
   // Hands in, and hands in again what was lost, until nothing is pending.
   WorkerEnd follow(BatchDisplay& shown);

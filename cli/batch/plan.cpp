@@ -62,7 +62,10 @@ fs::path folder_of(const RunBatch& batch) {
 }
 
 PlanCheck::PlanCheck(const RunBatch& batch, EngineMaker& maker, std::string file)
-    : batch_(batch), engine_(maker.engine()), account_(maker.account_of(batch.plan, "")), file_(std::move(file)) {}
+    : batch_(batch),
+      engine_(maker.engine()),
+      account_(maker.account_of(batch.plan, "")),
+      file_(std::move(file)) {}
 
 void PlanCheck::check(const PlannedJob& planned, bool is_done) {
   try {
@@ -95,12 +98,18 @@ Quote PlanCheck::check_credits() {
   quote.left = *account_.plan().credits_per_month - balance.used;
   quote.month = balance.month;
   if (totals.credits <= *quote.left) return quote;
-  const auto num_fitting = std::upper_bound(running_totals_.begin(), running_totals_.end(), *quote.left) - running_totals_.begin();
-  faults.push_back({file_, {}, ErrorKind::Refused,
-                    fmt::format("the batch costs {} credits, and {} of the plan {}'s {} for {} are left; its first {} jobs would fit; "
+  const auto num_fitting =
+      std::upper_bound(running_totals_.begin(), running_totals_.end(), *quote.left) -
+      running_totals_.begin();
+  faults.push_back({file_,
+                    {},
+                    ErrorKind::Refused,
+                    fmt::format("the batch costs {} credits, and {} of the plan {}'s {} for {} are "
+                                "left; its first {} jobs would fit; "
                                 "new credits come on {}",
-                                totals.credits, *quote.left, account_.plan().name, *account_.plan().credits_per_month,
-                                month_name(quote.month), num_fitting, next_month_day(quote.month))});
+                                totals.credits, *quote.left, account_.plan().name,
+                                *account_.plan().credits_per_month, month_name(quote.month),
+                                num_fitting, next_month_day(quote.month))});
   return quote;
 }
 
@@ -124,7 +133,8 @@ void fail_with_faults(const std::vector<Fault>& faults, const Display& display) 
        faults.size() == 1 ? "fault" : "faults");
 }
 
-void plan_only(const RunBatch& batch, const JobList& list, EngineMaker& maker, const Display& display) {
+void plan_only(const RunBatch& batch, const JobList& list, EngineMaker& maker,
+               const Display& display) {
   PlanCheck check(batch, maker, batch.file == "-" ? "stdin" : batch.file);
   int64_t num_done = 0;
   const fs::path folder = folder_of(batch);

@@ -1,4 +1,5 @@
-// What a batch is to become: every job planned by its model, what all of it costs, and the faults of the whole.
+// What a batch is to become: every job planned by its model, what all of it costs, and the faults
+// of the whole.
 #pragma once
 
 #include <filesystem>
@@ -25,8 +26,8 @@ class PlanCheck {
   // All must outlive it.
   PlanCheck(const RunBatch& batch, EngineMaker& maker, std::string file);
 
-  // Plans one job as the engine does; what is wrong with it, and for `strict` what the plan would change, becomes a fault.
-  // A job that is done already costs nothing.
+  // Plans one job as the engine does; what is wrong with it, and for `strict` what the plan would
+  // change, becomes a fault. A job that is done already costs nothing.
   void check(const PlannedJob& planned, bool is_done = false);
 
   // What the whole costs, and what there is. Too few credits are a fault.
@@ -49,7 +50,9 @@ class PlanCheck {
 void show_faults(const std::vector<Fault>& faults, const Display& display);
 [[noreturn]] void fail_with_faults(const std::vector<Fault>& faults, const Display& display);
 
-// Prints what would be made, or fails with all faults. A journal that is there is looked at; none is made.
-void plan_only(const RunBatch& batch, const JobList& list, EngineMaker& maker, const Display& display);
+// Prints what would be made, or fails with all faults. A journal that is there is looked at; none
+// is made.
+void plan_only(const RunBatch& batch, const JobList& list, EngineMaker& maker,
+               const Display& display);
 
 }  // namespace sora::cli

@@ -138,7 +138,9 @@ class BatchRun {
   void run() {
     if (!batch_.on.empty() && !batch_.wait) return hand_in();
     if (batch_.on.empty() && cluster_.num_lent() > 0) {
-      fail(ErrorKind::Usage, "{} jobs of this folder are with Slurm; follow them with --on slurm --wait, or end them with scancel",
+      fail(ErrorKind::Usage,
+           "{} jobs of this folder are with Slurm; follow them with --on slurm --wait, or end them "
+           "with scancel",
            cluster_.num_lent());
     }
     const JobCounts before = store_.counts({.batch = name_});
@@ -147,8 +149,9 @@ class BatchRun {
     WorkerEnd end = WorkerEnd::Finished;
     std::optional<Error> trouble;
     try {
-      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
-      end = !batch_.on.empty()        ? cluster_.follow(shown)
+      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases,
+              &maker_);
+      end = !batch_.on.empty()      ? cluster_.follow(shown)
             : batch_.processes == 1 ? run_here(shown)
                                     : run_processes(shown);
     } catch (const Error& error) {
@@ -171,15 +174,21 @@ class BatchRun {
  private:
   // The array's number on stdout, as sbatch prints it.
   void hand_in() {
-    recover(store_, folder_, *std::make_unique<WorkerDisplay>(), batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
+    recover(store_, folder_, *std::make_unique<WorkerDisplay>(), batch_.force, nullptr,
+            JobStore::Recover::DeadLeases, &maker_);
     const std::optional<std::string> number = cluster_.submit();
     if (display_.json) {
-      nlohmann::json object = {{"schema", 1}, {"array", nullptr}, {"jobs_with_slurm", cluster_.num_lent()}, {"done", num_skipped_}};
+      nlohmann::json object = {{"schema", 1},
+                               {"array", nullptr},
+                               {"jobs_with_slurm", cluster_.num_lent()},
+                               {"done", num_skipped_}};
       if (number) object["array"] = *number;
       return write_json(object);
     }
     if (number) return write_result(*number + "\n");
-    if (!display_.quiet) fmt::print(stderr, "nothing to hand in: {} jobs are with Slurm already\n", cluster_.num_lent());
+    if (!display_.quiet)
+      fmt::print(stderr, "nothing to hand in: {} jobs are with Slurm already\n",
+                 cluster_.num_lent());
   }
 
   // Whether nothing is to be done; a file that was altered since is a fault, one that is gone is
@@ -224,7 +233,8 @@ class BatchRun {
     const auto now = std::chrono::steady_clock::now();
     if (now - last_recovery_ > kWatchInterval) {
       last_recovery_ = now;
-      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
+      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases,
+              &maker_);
       read_more(shown);
     }
     const JobCounts counts = store_.counts({.batch = name_});
@@ -281,12 +291,15 @@ class BatchRun {
         lost = lost || end.exit_code < 0;
         if (end.exit_code > 0) worst_code = end.exit_code;
       }
-      if (lost) recover(store_, folder_, shown, batch_.force, &losses, JobStore::Recover::DeadLeases, &maker_);
+      if (lost)
+        recover(store_, folder_, shown, batch_.force, &losses, JobStore::Recover::DeadLeases,
+                &maker_);
       const bool shows_bars = shown.shows_under_way() && workers.num_running() > 0;
       std::vector<Job> under_way;
       if (shows_bars) {
         under_way = store_.list({.batch = name_, .state = JobState::Running});
-        for (Job& job : store_.list({.batch = name_, .state = JobState::Made})) under_way.push_back(std::move(job));
+        for (Job& job : store_.list({.batch = name_, .state = JobState::Made}))
+          under_way.push_back(std::move(job));
       }
       for (const Job& job : store_.finished_after(name_, told)) {
         told = job.finish_number;

@@ -1,4 +1,5 @@
-// sora batch status: what the journal of a folder says of its jobs, those included that a cluster still has.
+// sora batch status: what the journal of a folder says of its jobs, those included that a cluster
+// still has.
 #include <fmt/format.h>
 
 #include <map>
@@ -14,7 +15,8 @@
 namespace sora::cli {
 
 void run_action(const ShowBatch& show, const Display& display) {
-  const std::filesystem::path journal = std::filesystem::path(show.folder) / ".sora" / "journal.sqlite";
+  const std::filesystem::path journal =
+      std::filesystem::path(show.folder) / ".sora" / "journal.sqlite";
   if (!std::filesystem::exists(journal))
     fail(ErrorKind::NotFound, "{} has no batch in it; there is no {}", show.folder,
          journal.string());

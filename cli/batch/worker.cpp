@@ -20,13 +20,15 @@ void run_as_worker(const RunBatch& batch, const Display& display) {
   } silent;
   const OutputFolder folder(batch.folder);
   const bool is_task = !batch.store.empty();
-  if (is_task && !std::filesystem::exists(batch.store)) fail(ErrorKind::NotFound, "{} is gone; its jobs were taken back", batch.store);
+  if (is_task && !std::filesystem::exists(batch.store))
+    fail(ErrorKind::NotFound, "{} is gone; its jobs were taken back", batch.store);
   JobStore store(is_task ? std::filesystem::path(batch.store) : folder.journal());
   const JobCounts counts = store.counts({});
   BatchDisplay log(display, folder.root(), counts.total(), counts.done);
   WorkerDisplay& shown = is_task ? static_cast<WorkerDisplay&>(log) : silent;
   EngineMaker maker(store.path(), batch.plan);
-  if (is_task) recover(store, folder, shown, batch.force, nullptr, JobStore::Recover::AllLeases, &maker);
+  if (is_task)
+    recover(store, folder, shown, batch.force, nullptr, JobStore::Recover::AllLeases, &maker);
   WorkerOptions options;
   options.batch = batch.worker_of == kAnyBatch ? "" : batch.worker_of;
   options.keep_going = batch.keep_going;

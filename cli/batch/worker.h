@@ -1,5 +1,6 @@
-// One of the processes of a batch: works on its jobs until there are none, and says nothing. A task of a cluster alone has
-// its store, so what an earlier process left there is its own; what it says goes into its log.
+// One of the processes of a batch: works on its jobs until there are none, and says nothing. A task
+// of a cluster alone has its store, so what an earlier process left there is its own; what it says
+// goes into its log.
 #pragma once
 
 #include "cli/command.h"

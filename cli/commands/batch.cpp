@@ -57,14 +57,16 @@ void check_options(const RunBatch& batch) {
   if (!batch.on.empty() && (batch.watch || batch.num_shards > 1))
     fail(ErrorKind::Usage, "--on slurm deals the jobs out itself; leave out --watch and --shard");
   const SlurmWishes& slurm = batch.slurm;
-  const bool has_wishes = !slurm.partition.empty() || !slurm.account.empty() || !slurm.time_limit.empty() ||
-                          !slurm.memory.empty() || slurm.cpus != 0 || slurm.gpus != 0 || !slurm.extra.empty();
+  const bool has_wishes = !slurm.partition.empty() || !slurm.account.empty() ||
+                          !slurm.time_limit.empty() || !slurm.memory.empty() || slurm.cpus != 0 ||
+                          slurm.gpus != 0 || !slurm.extra.empty();
   if (batch.on.empty() && (batch.wait || has_wishes))
     fail(ErrorKind::Usage, "--wait and what a cluster's tasks are to have need --on slurm");
   if (slurm.cpus < 0 || slurm.gpus < 0) fail(ErrorKind::Usage, "--cpus and --gpus are at least 1");
   if (batch.preview.is_wanted() && (batch.processes > 1 || !batch.on.empty()))
     fail(ErrorKind::Usage,
-         "--preview shows the clip that this process draws; leave out --jobs and --on, or the preview");
+         "--preview shows the clip that this process draws; leave out --jobs and --on, or the "
+         "preview");
   if (batch.watch && batch.dry_run)
     fail(ErrorKind::Usage, "--dry-run prints a plan and stops; leave out --watch");
 }
@@ -72,18 +74,22 @@ void check_options(const RunBatch& batch) {
 void add_slurm_options(CLI::App& app, RunBatch& batch) {
   const char* group = "Cluster";
   SlurmWishes& slurm = batch.slurm;
-  const auto add = [&](const std::string& name, auto& value, const std::string& description, const std::string& type) {
+  const auto add = [&](const std::string& name, auto& value, const std::string& description,
+                       const std::string& type) {
     app.add_option(name, value, description)->type_name(type)->group(group);
   };
   add("--on", batch.on, "slurm: hand the jobs in as an array of N tasks, --jobs N", "CLUSTER");
-  app.add_flag("--wait", batch.wait, "Follow the array to its end, and hand in again what was lost")->group(group);
+  app.add_flag("--wait", batch.wait, "Follow the array to its end, and hand in again what was lost")
+      ->group(group);
   add("--partition", slurm.partition, "Partition of the tasks", "NAME");
   add("--account", slurm.account, "Account that they are charged to", "NAME");
-  add("--time", slurm.time_limit, "Time limit of a task, such as 2:00:00; what is left then is handed in again", "TIME");
+  add("--time", slurm.time_limit,
+      "Time limit of a task, such as 2:00:00; what is left then is handed in again", "TIME");
   add("--gpus", slurm.gpus, "GPUs of a task", "N");
   add("--cpus", slurm.cpus, "Processors of a task", "N");
   add("--node-memory", slurm.memory, "Memory that a task reserves, such as 16G", "SIZE");
-  add("--sbatch", slurm.extra, "A further option of sbatch, such as --sbatch=--qos=low; may be repeated", "OPTION");
+  add("--sbatch", slurm.extra,
+      "A further option of sbatch, such as --sbatch=--qos=low; may be repeated", "OPTION");
   app.get_option("--sbatch")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 

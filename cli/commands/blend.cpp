@@ -9,7 +9,9 @@ namespace sora::cli {
 namespace {
 
 // A curve on the command line, or a file that holds one.
-Curve read_curve(const std::string& text) { return parse_curve(std::filesystem::is_regular_file(text) ? read_file(text) : text); }
+Curve read_curve(const std::string& text) {
+  return parse_curve(std::filesystem::is_regular_file(text) ? read_file(text) : text);
+}
 
 }  // namespace
 
@@ -21,15 +23,20 @@ void add_blend(CLI::App& app, Command& chosen) {
                              "  sora blend a.mp4 b.mp4 --mode sample --strength strong");
   cmd->add_option("second", options->tool.second, "The second video")->type_name("FILE");
   cmd->add_option("--mode", options->tool.mode,
-                  "transition: the first becomes the second; mix: both at once; sample: the first with the second's look")
+                  "transition: the first becomes the second; mix: both at once; sample: the first "
+                  "with the second's look")
       ->type_name("NAME")
       ->capture_default_str();
-  add_parsed(*cmd, "--curve", options->tool.curve,
-             "Influence of the second over time, as position:influence of 0 to 1, or a file that holds it", "CURVE", read_curve);
-  cmd->add_option("--strength", options->tool.strength, "subtle, mild, strong or 0 to 1: how freely a mix is drawn")
+  add_parsed(
+      *cmd, "--curve", options->tool.curve,
+      "Influence of the second over time, as position:influence of 0 to 1, or a file that holds it",
+      "CURVE", read_curve);
+  cmd->add_option("--strength", options->tool.strength,
+                  "subtle, mild, strong or 0 to 1: how freely a mix is drawn")
       ->type_name("NAME")
       ->capture_default_str();
-  add_parsed(*cmd, "-d,--duration", options->tool.duration_s, "Length of the result", "SECONDS", parse_seconds);
+  add_parsed(*cmd, "-d,--duration", options->tool.duration_s, "Length of the result", "SECONDS",
+             parse_seconds);
   finish_tool(cmd, options, chosen);
 }
 

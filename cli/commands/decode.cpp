@@ -20,11 +20,13 @@ void add_decode(CLI::App& app, Command& chosen) {
       "Examples:\n"
       "  sora decode clip.mp4.latents.safetensors -o clip.mp4\n"
       "  sora decode clip.mp4.latents.safetensors -o clip.mp4 --memory 6G");
-  cmd->add_option("latents", options->decode.path, "Latents of --save-latents, or of a clip whose decoding failed")
+  cmd->add_option("latents", options->decode.path,
+                  "Latents of --save-latents, or of a clip whose decoding failed")
       ->type_name("FILE");
   Runtime& runtime = options->decode.runtime;
   cmd->add_option_function<std::string>(
-         "--memory", [&runtime](const std::string& text) { runtime.memory_bytes = parse_bytes(text); },
+         "--memory",
+         [&runtime](const std::string& text) { runtime.memory_bytes = parse_bytes(text); },
          "Memory to stay within, such as 8G")
       ->type_name("AMOUNT");
   cmd->add_option("--threads", runtime.threads, "Processor threads; 0 for one a core")
@@ -34,7 +36,9 @@ void add_decode(CLI::App& app, Command& chosen) {
   add_plan_option(*cmd, options->decode.plan);
   add_display_options(*cmd, options->display);
   cmd->final_callback([options, &chosen] {
-    if (options->decode.path.empty()) fail(ErrorKind::Usage, "decode needs a file of latents; write sora decode clip.latents.safetensors");
+    if (options->decode.path.empty())
+      fail(ErrorKind::Usage,
+           "decode needs a file of latents; write sora decode clip.latents.safetensors");
     chosen.action = options->decode;
     chosen.display = options->display;
   });

@@ -18,7 +18,8 @@ struct ExploreOptions {
 
 void add_explore(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<ExploreOptions>();
-  CLI::App* cmd = app.add_subcommand("explore", "Make a gallery of clips: web pages that show how each was made");
+  CLI::App* cmd = app.add_subcommand(
+      "explore", "Make a gallery of clips: web pages that show how each was made");
   cmd->footer(
       "Examples:\n"
       "  sora explore clips\n"
@@ -27,12 +28,17 @@ void add_explore(CLI::App& app, Command& chosen) {
       "  sora explore export gallery:cba41c77cf7a -o ball.sora\n"
       "  sora explore import ball.sora");
   GalleryRequest& request = options->explore.request;
-  cmd->add_option("folders", request.folders, "Folders with clips, in subfolders too")->type_name("DIR");
-  cmd->add_option("-o,--output", request.output, "Folder of the gallery; one that is there is brought up to date")
+  cmd->add_option("folders", request.folders, "Folders with clips, in subfolders too")
+      ->type_name("DIR");
+  cmd->add_option("-o,--output", request.output,
+                  "Folder of the gallery; one that is there is brought up to date")
       ->type_name("DIR")
       ->capture_default_str();
-  cmd->add_option("--title", request.title, "Heading of the pages")->type_name("TEXT")->capture_default_str();
-  cmd->add_option("--featured", request.featured, "File of IDs, file names or paths, one a line, shown first")
+  cmd->add_option("--title", request.title, "Heading of the pages")
+      ->type_name("TEXT")
+      ->capture_default_str();
+  cmd->add_option("--featured", request.featured,
+                  "File of IDs, file names or paths, one a line, shown first")
       ->type_name("FILE");
   cmd->add_flag("--serve", options->explore.serve,
                 "Serve the gallery on this machine and show new clips as they land");
@@ -47,7 +53,8 @@ void add_explore(CLI::App& app, Command& chosen) {
       fail(ErrorKind::Usage, "explore needs folders with clips; write sora explore clips");
     }
     if (options->explore.port < 0 || options->explore.port > 65535) {
-      fail(ErrorKind::Usage, "--port {} is out of range; it goes from 0 to 65535", options->explore.port);
+      fail(ErrorKind::Usage, "--port {} is out of range; it goes from 0 to 65535",
+           options->explore.port);
     }
     options->explore.request.live = options->explore.serve;
     chosen.action = options->explore;

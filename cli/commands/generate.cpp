@@ -16,7 +16,8 @@ std::string read_stdin() {
 
 double parse_scale(const std::string& text) {
   double value = 0;
-  if (!CLI::detail::lexical_cast(text, value)) fail(ErrorKind::Usage, "--control-scale '{}' is not a number", text);
+  if (!CLI::detail::lexical_cast(text, value))
+    fail(ErrorKind::Usage, "--control-scale '{}' is not a number", text);
   return value;
 }
 
@@ -27,18 +28,25 @@ struct GenerateOptions {
 };
 
 void add_generate_options(CLI::App& cmd, GenerateRequest& generate) {
-  cmd.add_option("prompt", generate.prompt, "What the video shows; - reads it from stdin")->type_name("TEXT");
+  cmd.add_option("prompt", generate.prompt, "What the video shows; - reads it from stdin")
+      ->type_name("TEXT");
   cmd.add_option("--image", generate.image, "Picture the video begins with")->type_name("FILE");
-  cmd.add_option("--last-image", generate.last_image, "Picture the video ends with")->type_name("FILE");
-  cmd.add_option("--storyboard", generate.storyboard, "YAML or JSON file of cards: what is shown when")->type_name("FILE");
-  cmd.add_option("--preset", generate.preset, "Style said with the text; sora presets lists them")->type_name("NAME");
+  cmd.add_option("--last-image", generate.last_image, "Picture the video ends with")
+      ->type_name("FILE");
+  cmd.add_option("--storyboard", generate.storyboard,
+                 "YAML or JSON file of cards: what is shown when")
+      ->type_name("FILE");
+  cmd.add_option("--preset", generate.preset, "Style said with the text; sora presets lists them")
+      ->type_name("NAME");
   add_parsed_list(cmd, "--reference", generate.references,
-                  "Picture of who or what the video shows, for VACE models; may be given again", "FILE",
-                  [](const std::string& path) { return path; });
-  cmd.add_option("--control", generate.control, "Video that says where things are (depth, pose, lines, grey), for VACE models")
+                  "Picture of who or what the video shows, for VACE models; may be given again",
+                  "FILE", [](const std::string& path) { return path; });
+  cmd.add_option("--control", generate.control,
+                 "Video that says where things are (depth, pose, lines, grey), for VACE models")
       ->type_name("FILE");
   add_parsed(cmd, "--control-scale", generate.control_scale,
-             "Weight of references, control and known frames in VACE models; 1 unless said", "X", parse_scale);
+             "Weight of references, control and known frames in VACE models; 1 unless said", "X",
+             parse_scale);
   cmd.add_flag("--loop", generate.loop, "The end runs into the beginning");
   cmd.add_option("--variations", generate.variations, "Number of clips, each with the next seed")
       ->type_name("N")
@@ -49,10 +57,12 @@ void check_words(const CLI::App& cmd, const GenerateOptions& options) {
   const bool has_prompt = cmd.count("prompt") > 0;
   const bool has_recipe = !options.make.recipe.empty();
   if (!has_prompt && !has_recipe && options.generate.storyboard.empty()) {
-    fail(ErrorKind::Usage, "generate needs a prompt; write sora generate \"a red ball bounces on the meadow\"");
+    fail(ErrorKind::Usage,
+         "generate needs a prompt; write sora generate \"a red ball bounces on the meadow\"");
   }
   if (!has_recipe) return;
-  if (has_prompt) fail(ErrorKind::Usage, "--recipe brings its own prompt; leave out the one on the command line");
+  if (has_prompt)
+    fail(ErrorKind::Usage, "--recipe brings its own prompt; leave out the one on the command line");
   for (const CLI::Option* option : cmd.get_options()) {
     const std::string group = option->get_group();
     if (option->count() > 0 && (group == "Video" || group == "Sampling")) {
@@ -60,7 +70,8 @@ void check_words(const CLI::App& cmd, const GenerateOptions& options) {
     }
   }
   if (!options.generate.storyboard.empty() || !options.generate.preset.empty()) {
-    fail(ErrorKind::Usage, "--recipe repeats a clip as it was; leave out --storyboard and --preset");
+    fail(ErrorKind::Usage,
+         "--recipe repeats a clip as it was; leave out --storyboard and --preset");
   }
 }
 
@@ -76,8 +87,10 @@ void add_generate(CLI::App& app, Command& chosen) {
       "  sora generate \"a blue star spins at night\" --resolution 720p --duration 3 -o star.mp4\n"
       "  sora generate --recipe star.mp4 -o again.mp4");
   add_generate_options(*cmd, options->generate);
-  cmd->add_option("--recipe", make.recipe, "Make again what this clip or JSON file was made from")->type_name("FILE");
-  cmd->add_flag("-n,--dry-run", make.dry_run, "Print what would be made, with time, memory and credits, and stop");
+  cmd->add_option("--recipe", make.recipe, "Make again what this clip or JSON file was made from")
+      ->type_name("FILE");
+  cmd->add_flag("-n,--dry-run", make.dry_run,
+                "Print what would be made, with time, memory and credits, and stop");
   add_video_options(*cmd, make.request.video);
   add_sampling_options(*cmd, make.request.sampling);
   add_runtime_options(*cmd, make.request.runtime);

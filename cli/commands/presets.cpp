@@ -12,7 +12,8 @@ namespace sora::cli {
 
 void add_presets(CLI::App& app, Command& chosen) {
   auto display = std::make_shared<Display>();
-  CLI::App* cmd = app.add_subcommand("presets", "List the styles that --preset takes, pass them on");
+  CLI::App* cmd =
+      app.add_subcommand("presets", "List the styles that --preset takes, pass them on");
   cmd->footer(
       "Examples:\n"
       "  sora presets\n"
@@ -31,7 +32,9 @@ void run_action(const ListPresets&, const Display& display) {
   const nlohmann::json presets = load_engine()->presets();
   if (display.json) return print_result(presets.dump() + "\n");
   for (const nlohmann::json& preset : presets) {
-    print_result(printable(fmt::format("{:<16} {}", preset["name"].get<std::string>(), preset["description"].get<std::string>())) + "\n");
+    print_result(printable(fmt::format("{:<16} {}", preset["name"].get<std::string>(),
+                                       preset["description"].get<std::string>())) +
+                 "\n");
   }
 }
 

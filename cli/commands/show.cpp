@@ -42,10 +42,12 @@ void play(const ShowSheet& show, const TerminalForm& form, Engine& engine, Obser
   auto next = std::chrono::steady_clock::now();
   const auto num_beats = static_cast<int64_t>(kPlayRounds * static_cast<double>(moving.num_frames));
   for (int64_t i = 0; i < num_beats && !stop_signalled(); ++i) {
-    area.show(engine.draw(moving, i % moving.num_frames, form, form.columns - 1, std::max(1, form.rows - 3)));
+    area.show(engine.draw(moving, i % moving.num_frames, form, form.columns - 1,
+                          std::max(1, form.rows - 3)));
     next += std::chrono::duration_cast<std::chrono::steady_clock::duration>(beat);
     std::this_thread::sleep_until(next);
-    next = std::max(next, std::chrono::steady_clock::now() - std::chrono::seconds(1));  // a slow terminal is not chased
+    next = std::max(next, std::chrono::steady_clock::now() -
+                              std::chrono::seconds(1));  // a slow terminal is not chased
   }
   area.erase();
 }
@@ -54,7 +56,8 @@ void play(const ShowSheet& show, const TerminalForm& form, Engine& engine, Obser
 
 void add_show(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<ShowOptions>();
-  CLI::App* cmd = app.add_subcommand("show", "Play clips on the terminal, or make a contact sheet of them");
+  CLI::App* cmd =
+      app.add_subcommand("show", "Play clips on the terminal, or make a contact sheet of them");
   cmd->footer(
       "Examples:\n"
       "  sora show clip.mp4\n"
@@ -65,19 +68,26 @@ void add_show(CLI::App& app, Command& chosen) {
   cmd->add_option("--columns", show.sheet.columns, "Pictures of each file, evenly over its length")
       ->type_name("N")
       ->capture_default_str();
-  cmd->add_option("--cell-width", show.sheet.cell_width, "Width of a picture in pixels")->type_name("N")->capture_default_str();
+  cmd->add_option("--cell-width", show.sheet.cell_width, "Width of a picture in pixels")
+      ->type_name("N")
+      ->capture_default_str();
   cmd->add_flag("--still", show.is_still, "Do not play the clips, only show the sheet");
-  cmd->add_option("-o,--output", show.output, "Write the sheet to this .png instead of the terminal")->type_name("FILE");
+  cmd->add_option("-o,--output", show.output,
+                  "Write the sheet to this .png instead of the terminal")
+      ->type_name("FILE");
   cmd->add_flag("-f,--force", show.force, "Overwrite the output if it exists");
   add_display_options(*cmd, options->display);
   cmd->final_callback([options, &chosen] {
     const ShowSheet& asked = options->show;
-    if (asked.sheet.paths.empty()) fail(ErrorKind::Usage, "show needs files; write sora show clip.mp4");
+    if (asked.sheet.paths.empty())
+      fail(ErrorKind::Usage, "show needs files; write sora show clip.mp4");
     if (asked.sheet.columns < 1 || asked.sheet.columns > kMaxColumns) {
-      fail(ErrorKind::Usage, "--columns {} is out of range; it goes from 1 to {}", asked.sheet.columns, kMaxColumns);
+      fail(ErrorKind::Usage, "--columns {} is out of range; it goes from 1 to {}",
+           asked.sheet.columns, kMaxColumns);
     }
     if (asked.sheet.cell_width < kMinSide || asked.sheet.cell_width > kMaxCellWidth) {
-      fail(ErrorKind::Usage, "--cell-width {} is out of range; it goes from {} to {}", asked.sheet.cell_width, kMinSide, kMaxCellWidth);
+      fail(ErrorKind::Usage, "--cell-width {} is out of range; it goes from {} to {}",
+           asked.sheet.cell_width, kMinSide, kMaxCellWidth);
     }
     chosen.action = asked;
     chosen.display = options->display;
@@ -88,7 +98,9 @@ void run_action(const ShowSheet& show, const Display& display) {
   std::optional<TerminalForm> form;
   if (show.output.empty()) {
     form = ask_terminal(STDOUT_FILENO);
-    if (!form) fail(ErrorKind::Usage, "stdout is no terminal that shows pictures; give -o sheet.png to write the sheet");
+    if (!form)
+      fail(ErrorKind::Usage,
+           "stdout is no terminal that shows pictures; give -o sheet.png to write the sheet");
   }
   const std::unique_ptr<Engine> engine = load_engine();
   ProgressDisplay progress(display);

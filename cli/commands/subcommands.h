@@ -1,5 +1,5 @@
-// One function a subcommand: it adds its options to the app and, when it was called, leaves a Command.
-// A new subcommand is its own file and one row in the table below.
+// One function a subcommand: it adds its options to the app and, when it was called, leaves a
+// Command. A new subcommand is its own file and one row in the table below.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -29,8 +29,9 @@ void add_keys(CLI::App& app, Command& chosen);
 
 using AddSubcommand = void (*)(CLI::App& app, Command& chosen);
 
-inline constexpr AddSubcommand kSubcommands[] = {add_generate, add_extend, add_recut,   add_loop, add_remix,
-                                                 add_blend,    add_batch,  add_queue,   add_serve, add_credits, add_presets, add_show, add_info,
-                                                 add_decode,   add_models, add_explore, add_verify,  add_keys};
+inline constexpr AddSubcommand kSubcommands[] = {
+    add_generate, add_extend, add_recut,  add_loop,    add_remix,   add_blend,
+    add_batch,    add_queue,  add_serve,  add_credits, add_presets, add_show,
+    add_info,     add_decode, add_models, add_explore, add_verify,  add_keys};
 
 }  // namespace sora::cli

@@ -11,11 +11,12 @@ namespace sora::cli {
 std::vector<const CLI::App*> subcommands_of(const CLI::App& app);  // hidden ones left out
 // The same with the subcommands of each after it: what a page has a section for.
 std::vector<const CLI::App*> all_subcommands_of(const CLI::App& app);
-std::string full_name(const CLI::App& subcommand);  // "queue add"
-std::vector<const CLI::Option*> options_of(const CLI::App& app);   // likewise
+std::string full_name(const CLI::App& subcommand);                // "queue add"
+std::vector<const CLI::Option*> options_of(const CLI::App& app);  // likewise
 bool takes_value(const CLI::Option& option);
 bool takes_file(const CLI::Option& option);
-std::vector<std::string> flags_of(const CLI::Option& option);  // {"-o", "--output"}; empty for a positional
+std::vector<std::string> flags_of(
+    const CLI::Option& option);  // {"-o", "--output"}; empty for a positional
 
 // The lines of a footer that begins with "Examples:", without that heading.
 std::vector<std::string> examples_of(const CLI::App& app);

@@ -1,4 +1,5 @@
-// Completion scripts, after the shells' own documents: bash "Programmable Completion", zsh "Completion System"
+// Completion scripts, after the shells' own documents: bash "Programmable Completion", zsh
+// "Completion System"
 // (_arguments), fish "Writing your own completions".
 #include "cli/description/app_walk.h"
 #include "cli/description/self_description.h"
@@ -29,10 +30,13 @@ std::string bash_script(const CLI::App& app) {
          "_sora() {\n"
          "  local current=\"${COMP_WORDS[COMP_CWORD]}\" words=\"\"\n"
          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-         "    COMPREPLY=($(compgen -W \"" + join(commands, " ") + " --help --version\" -- \"$current\"))\n"
+         "    COMPREPLY=($(compgen -W \"" +
+         join(commands, " ") +
+         " --help --version\" -- \"$current\"))\n"
          "    return\n"
          "  fi\n"
-         "  case \"${COMP_WORDS[1]}\" in\n" + cases +
+         "  case \"${COMP_WORDS[1]}\" in\n" +
+         cases +
          "  esac\n"
          "  case \"$current\" in\n"
          "    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n"
@@ -46,7 +50,8 @@ std::string zsh_script(const CLI::App& app) {
   std::string commands;
   std::string cases;
   for (const CLI::App* subcommand : subcommands_of(app)) {
-    commands += "    " + single_quoted(subcommand->get_name() + ":" + subcommand->get_description()) + "\n";
+    commands +=
+        "    " + single_quoted(subcommand->get_name() + ":" + subcommand->get_description()) + "\n";
     std::string specs;
     for (const CLI::Option* option : options_of(*subcommand)) {
       for (const std::string& flag : flags_of(*option)) {
@@ -62,12 +67,14 @@ std::string zsh_script(const CLI::App& app) {
         specs += " \\\n        " + single_quoted(spec);
       }
     }
-    cases += "      " + subcommand->get_name() + ")\n        _arguments" + specs + " \\\n        '*:file:_files' ;;\n";
+    cases += "      " + subcommand->get_name() + ")\n        _arguments" + specs +
+             " \\\n        '*:file:_files' ;;\n";
   }
   return "#compdef sora\n"
          "_sora() {\n"
          "  local -a commands\n"
-         "  commands=(\n" + commands +
+         "  commands=(\n" +
+         commands +
          "  )\n"
          "  if (( CURRENT == 2 )); then\n"
          "    _describe 'command' commands\n"
@@ -75,7 +82,8 @@ std::string zsh_script(const CLI::App& app) {
          "    local command=$words[2]\n"
          "    shift words\n"
          "    (( CURRENT-- ))\n"
-         "    case $command in\n" + cases +
+         "    case $command in\n" +
+         cases +
          "    esac\n"
          "  fi\n"
          "}\n"
@@ -105,7 +113,8 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   if (shell == "bash") return bash_script(app);
   if (shell == "zsh") return zsh_script(app);
   if (shell == "fish") return fish_script(app);
-  fail(ErrorKind::Usage, "there is no completion for the shell '{}'; there is one for bash, zsh and fish", shell);
+  fail(ErrorKind::Usage,
+       "there is no completion for the shell '{}'; there is one for bash, zsh and fish", shell);
 }
 
 }  // namespace sora::cli

@@ -9,8 +9,11 @@ void add_self_description(CLI::App& app, Command& chosen) {
                                          chosen.action = PrintText{completion_script(app, shell)};
                                        })
       ->group("");
-  app.add_flag_callback("--generate-man", [&app, &chosen] { chosen.action = PrintText{man_page(app)}; })->group("");
-  app.add_flag_callback("--generate-reference", [&app, &chosen] { chosen.action = PrintText{reference_page(app)}; })
+  app.add_flag_callback("--generate-man",
+                        [&app, &chosen] { chosen.action = PrintText{man_page(app)}; })
+      ->group("");
+  app.add_flag_callback("--generate-reference",
+                        [&app, &chosen] { chosen.action = PrintText{reference_page(app)}; })
       ->group("");
 }
 

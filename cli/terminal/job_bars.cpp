@@ -1,5 +1,6 @@
-// The names stand at the end of the rows, and the terminal does not wrap while they are drawn (DECAWM, ECMA-48 and the VT100's
-// manual), so that a row stays a row however long or wide a name is.
+// The names stand at the end of the rows, and the terminal does not wrap while they are drawn
+// (DECAWM, ECMA-48 and the VT100's manual), so that a row stays a row however long or wide a name
+// is.
 #include "cli/terminal/job_bars.h"
 
 #include <fmt/format.h>
@@ -13,7 +14,8 @@
 namespace sora::cli {
 namespace {
 
-constexpr size_t kMaxBars = 8;  // what lies above the terminal's first row could not be taken off again
+constexpr size_t kMaxBars =
+    8;  // what lies above the terminal's first row could not be taken off again
 constexpr auto kLineInterval = std::chrono::seconds(5);
 
 std::string phase_of(const Job& job) { return job.phase.empty() ? "start" : job.phase; }
@@ -46,7 +48,8 @@ void JobBars::show_bars(const std::vector<Job>& running, const WholeProgress& wh
     ++num_rows;
   }
   std::string note = fmt::format("{} of {} ended", whole.num_ended, whole.num_jobs);
-  if (running.size() > kMaxBars) note += fmt::format(", {} more under way", running.size() - kMaxBars);
+  if (running.size() > kMaxBars)
+    note += fmt::format(", {} more under way", running.size() - kMaxBars);
   if (!whole.time_left.empty()) note += ", " + whole.time_left;
   rows += row("all", whole.share, note);
   if (rows == on_screen_) return;
@@ -62,15 +65,21 @@ void JobBars::show_plain(const std::vector<Job>& running, const WholeProgress& w
   if (running.empty() || now - last_line_ < kLineInterval) return;
   last_line_ = now;
   std::string line = fmt::format("{} of {} ended", whole.num_ended, whole.num_jobs);
-  for (const Job& job : running) line += fmt::format(", {} {:.0f} % {}", printable(job.output), job.progress * 100, phase_of(job));
+  for (const Job& job : running)
+    line +=
+        fmt::format(", {} {:.0f} % {}", printable(job.output), job.progress * 100, phase_of(job));
   if (!whole.time_left.empty()) line += ", " + whole.time_left;
   fmt::print(stderr, "{}\n", line);
 }
 
 void JobBars::show_json(const std::vector<Job>& running) {
   for (const Job& job : running) {
-    std::string line =
-        nlohmann::json{{"job", job.id}, {"output", job.output}, {"phase", phase_of(job)}, {"progress", job.progress}}.dump();
+    std::string line = nlohmann::json{
+        {"job", job.id},
+        {"output", job.output},
+        {"phase", phase_of(job)},
+        {"progress",
+         job.progress}}.dump();
     std::string& told = told_[job.id];
     if (told == line) continue;
     fmt::print(stderr, "{}\n", line);

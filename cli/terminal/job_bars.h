@@ -1,5 +1,5 @@
-// Shows how far several jobs are at once, and all of them together: on a terminal a bar each, below whatever has been
-// printed; elsewhere, where asked for, plain or JSON lines.
+// Shows how far several jobs are at once, and all of them together: on a terminal a bar each, below
+// whatever has been printed; elsewhere, where asked for, plain or JSON lines.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
-// A part of the terminal, above the line that the cursor is on, that shows one picture after another.
+// A part of the terminal, above the line that the cursor is on, that shows one picture after
+// another.
 #pragma once
 
 #include <cstdio>
@@ -14,7 +15,7 @@ class PictureArea {
 
   // In place of the one before. The cursor's line is empty when this is called and afterwards.
   void show(const TerminalDrawing& drawing);
-  void erase();  // the cursor's line moves up to where the picture began
+  void erase();               // the cursor's line moves up to where the picture began
   void keep() { rows_ = 0; }  // what is shown stays; the next one goes below it
 
   const TerminalForm& form() const { return form_; }

@@ -30,9 +30,12 @@ Pictures strip_of(const Pictures& frames) {
 
 void add_preview_options(CLI::App& app, PreviewWish& preview) {
   const std::string group = "Display";
-  app.add_flag("--preview", preview.on_terminal, "Show the clip forming, on a terminal, above the progress bar")->group(group);
-  app.add_option("--preview-file", preview.file,
-                 "Show the clip forming in this small file, renewed meanwhile: .webp, .gif, .apng, or .png")
+  app.add_flag("--preview", preview.on_terminal,
+               "Show the clip forming, on a terminal, above the progress bar")
+      ->group(group);
+  app.add_option(
+         "--preview-file", preview.file,
+         "Show the clip forming in this small file, renewed meanwhile: .webp, .gif, .apng, or .png")
       ->type_name("FILE")
       ->group(group);
 }
@@ -42,15 +45,19 @@ void begin_preview(const PreviewWish& wish, bool force, Engine& engine, Progress
   spec.path = wish.file;
   spec.force = force;
   if (wish.on_terminal) {
-    const std::optional<TerminalForm> form = progress.has_bar() ? ask_terminal(STDERR_FILENO) : std::nullopt;
+    const std::optional<TerminalForm> form =
+        progress.has_bar() ? ask_terminal(STDERR_FILENO) : std::nullopt;
     if (form) {
       progress.begin_pictures(*form);
       spec.show = [&engine, &progress, form = *form](const Pictures& frames) {
         const int max_rows = std::clamp(form.rows - 4, 1, kMaxRows);
-        progress.show_picture(engine.draw(strip_of(frames), 0, form, std::max(1, form.columns - 1), max_rows));
+        progress.show_picture(
+            engine.draw(strip_of(frames), 0, form, std::max(1, form.columns - 1), max_rows));
       };
     } else {
-      progress.notice("--preview draws beside a progress bar on a terminal, and there is none here; --preview-file writes a small file");
+      progress.notice(
+          "--preview draws beside a progress bar on a terminal, and there is none here; "
+          "--preview-file writes a small file");
     }
   }
   if (spec.is_wanted()) engine.set_preview(spec);

@@ -1,4 +1,5 @@
-// --preview and --preview-file: the clip forming, on the terminal above the progress bar and in a small file.
+// --preview and --preview-file: the clip forming, on the terminal above the progress bar and in a
+// small file.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -11,7 +12,8 @@ namespace sora::cli {
 
 void add_preview_options(CLI::App& app, PreviewWish& preview);
 
-// Tells the engine what to show of the clips that it makes from now on. Both must outlive the preview.
+// Tells the engine what to show of the clips that it makes from now on. Both must outlive the
+// preview.
 void begin_preview(const PreviewWish& wish, bool force, Engine& engine, ProgressDisplay& progress);
 
 }  // namespace sora::cli

@@ -17,7 +17,8 @@ namespace {
 constexpr double kBarInterval_s = 0.1;
 constexpr double kLineInterval_s = 5.0;
 
-double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
+double seconds_between(std::chrono::steady_clock::time_point from,
+                       std::chrono::steady_clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
@@ -95,14 +96,16 @@ void ProgressDisplay::show(Phase phase, bool force) {
 
 void ProgressDisplay::show_bar(Phase phase, double share, double elapsed_s) {
   const std::string left = share > 0 ? clock_text(elapsed_s / share - elapsed_s) + " left" : "";
-  fmt::print(stderr, "\r\x1b[K{:<8} {} {:>4.0f}% {}", to_string(phase), bar_text(share), share * 100, left);
+  fmt::print(stderr, "\r\x1b[K{:<8} {} {:>4.0f}% {}", to_string(phase), bar_text(share),
+             share * 100, left);
   std::fflush(stderr);
   bar_on_screen_ = true;
 }
 
 void ProgressDisplay::show_line(Phase phase, double share, double elapsed_s) {
   if (style_ == ProgressStyle::Json) {
-    nlohmann::json line = {{"phase", to_string(phase)}, {"done", done_}, {"total", total_}, {"elapsed_s", elapsed_s}};
+    nlohmann::json line = {
+        {"phase", to_string(phase)}, {"done", done_}, {"total", total_}, {"elapsed_s", elapsed_s}};
     if (share > 0) line["left_s"] = elapsed_s / share - elapsed_s;
     fmt::print(stderr, "{}\n", line.dump());
     return;

@@ -1,4 +1,5 @@
-// Shows where the work is, on stderr: a bar with the time left on a terminal, plain lines elsewhere, JSON lines on request.
+// Shows where the work is, on stderr: a bar with the time left on a terminal, plain lines
+// elsewhere, JSON lines on request.
 #pragma once
 
 #include <chrono>

@@ -17,7 +17,8 @@ std::string printable(std::string_view text) {
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<uint8_t>(text[i]);
-    const bool is_c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<uint8_t>(text[i + 1]) >= 0x80 &&
+    const bool is_c1 = byte == 0xC2 && i + 1 < text.size() &&
+                       static_cast<uint8_t>(text[i + 1]) >= 0x80 &&
                        static_cast<uint8_t>(text[i + 1]) <= 0x9F;
     if (is_c1) {
       result += '?';

@@ -1,5 +1,6 @@
-// Every terminal answers the request for device attributes (DA1, ECMA-48 and DEC STD 070), and answers in order: once that
-// answer is here, none to the questions before it will come. Kitty's graphics protocol describes its query in the same way.
+// Every terminal answers the request for device attributes (DA1, ECMA-48 and DEC STD 070), and
+// answers in order: once that answer is here, none to the questions before it will come. Kitty's
+// graphics protocol describes its query in the same way.
 #include "cli/terminal/terminal_form.h"
 
 #include <fcntl.h>
@@ -42,19 +43,22 @@ std::vector<int> numbers(std::string_view list) {
   return values;
 }
 
-// The parameters of the last control sequence "ESC [ <start> parameters <end>"; empty where there is none.
+// The parameters of the last control sequence "ESC [ <start> parameters <end>"; empty where there
+// is none.
 std::string_view parameters_of(std::string_view answer, std::string_view start, char end) {
   const size_t at = answer.rfind(start);
   if (at == std::string_view::npos) return {};
   const std::string_view rest = answer.substr(at + start.size());
   const size_t stop = rest.find_first_not_of("0123456789;");
-  return stop == std::string_view::npos || rest[stop] != end ? std::string_view() : rest.substr(0, stop);
+  return stop == std::string_view::npos || rest[stop] != end ? std::string_view()
+                                                             : rest.substr(0, stop);
 }
 
 // Answers come unasked-for and unseen meanwhile.
 class RawMode {
  public:
-  explicit RawMode(int descriptor) : descriptor_(descriptor), is_set_(tcgetattr(descriptor, &before_) == 0) {
+  explicit RawMode(int descriptor)
+      : descriptor_(descriptor), is_set_(tcgetattr(descriptor, &before_) == 0) {
     if (!is_set_) return;
     termios raw = before_;
     raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
@@ -84,10 +88,13 @@ std::string answer_of(int descriptor) {
   if (tcgetpgrp(terminal) == getpgrp()) {  // else asking would stop this process
     const RawMode raw(terminal);
     const std::string_view questions = terminal_questions();
-    const bool is_asked = raw.is_set() && write(terminal, questions.data(), questions.size()) == static_cast<ssize_t>(questions.size());
-    const auto until = Clock::now() + (variable("SSH_CONNECTION").empty() ? kPatience : kPatienceOverSsh);
+    const bool is_asked = raw.is_set() && write(terminal, questions.data(), questions.size()) ==
+                                              static_cast<ssize_t>(questions.size());
+    const auto until =
+        Clock::now() + (variable("SSH_CONNECTION").empty() ? kPatience : kPatienceOverSsh);
     while (is_asked && !is_complete_answer(answer) && answer.size() < kMaxAnswer) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
       pollfd waiting = {terminal, POLLIN, 0};
       if (left <= 0 || poll(&waiting, 1, static_cast<int>(left)) <= 0) break;
       char block[256];
@@ -108,14 +115,17 @@ std::string_view terminal_questions() {
          "\x1b[c";                                     // device attributes
 }
 
-bool is_complete_answer(std::string_view answer) { return !parameters_of(answer, "\x1b[?", 'c').empty(); }
+bool is_complete_answer(std::string_view answer) {
+  return !parameters_of(answer, "\x1b[?", 'c').empty();
+}
 
 TerminalForm understood(std::string_view answer, TerminalForm form) {
   if (answer.find("\x1b_Gi=31;OK") != std::string_view::npos) {
     form.form = PictureForm::Kitty;
   } else {
     const std::vector<int> attributes = numbers(parameters_of(answer, "\x1b[?", 'c'));
-    if (std::find(attributes.begin(), attributes.end(), 4) != attributes.end()) form.form = PictureForm::Sixel;
+    if (std::find(attributes.begin(), attributes.end(), 4) != attributes.end())
+      form.form = PictureForm::Sixel;
   }
   const std::vector<int> cell = numbers(parameters_of(answer, "\x1b[6;", 't'));
   if (cell.size() == 2 && cell[0] >= 4 && cell[1] >= 2 && cell[0] <= 200 && cell[1] <= 200) {
@@ -143,10 +153,11 @@ std::optional<TerminalForm> ask_terminal(int descriptor) {
     return form;
   }
   const std::string_view colours = variable("COLORTERM");
-  const bool is_true = colours == "truecolor" || colours == "24bit" || term.find("direct") != std::string_view::npos;
-  form.colours = is_true                                            ? TerminalColours::True
+  const bool is_true =
+      colours == "truecolor" || colours == "24bit" || term.find("direct") != std::string_view::npos;
+  form.colours = is_true                                      ? TerminalColours::True
                  : term.find("256") != std::string_view::npos ? TerminalColours::Indexed256
-                                                                    : TerminalColours::Indexed16;
+                                                              : TerminalColours::Indexed16;
   if (term == "linux") return form;  // it would show the questions
   return understood(answer_of(descriptor), form);
 }

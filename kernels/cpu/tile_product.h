@@ -30,7 +30,7 @@ struct TileProduct {
   const void* x;       // [blocks][pieces][32][64 bytes]
   const void* weight;  // [panels][pieces][16][32][4 bytes]
   int64_t pieces;
-  const float* bias;          // [32 panels]; null: 0
+  const float* bias;  // [32 panels]; null: 0
   // int8 only.
   const float* row_scale;        // [32 blocks]
   const float* column_scale;     // [32 panels]

@@ -26,13 +26,15 @@ enum class ErrorKind {
   Cancelled,    // interrupted by the user
 };
 
-// The exit code of the program for an error of this kind; never 100-127, which shells and CLI11 use.
+// The exit code of the program for an error of this kind; never 100-127, which shells and CLI11
+// use.
 SORA_EXPORT int exit_code(ErrorKind kind);
 
 // The kind's name in JSON output: "usage", "not_found", ...
 SORA_EXPORT std::string_view to_string(ErrorKind kind);
 
-// `what()` is one sentence that names the thing, what was found, what was wanted, and how to mend it.
+// `what()` is one sentence that names the thing, what was found, what was wanted, and how to mend
+// it.
 class SORA_EXPORT Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}

@@ -52,11 +52,12 @@ bool mentions_python_number(std::string_view text) {
   return false;
 }
 
-// Looks at depth and number of the values before anything is kept of them, in time that grows with the text
-// alone.
+// Looks at depth and number of the values before anything is kept of them, in time that grows with
+// the text alone.
 class Limits final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  Limits(const std::string& description, size_t num_bytes) : description_(description), num_bytes_(num_bytes) {}
+  Limits(const std::string& description, size_t num_bytes)
+      : description_(description), num_bytes_(num_bytes) {}
 
   bool null() override { return count(); }
   bool boolean(bool) override { return count(); }
@@ -74,7 +75,8 @@ class Limits final : public nlohmann::json_sax<nlohmann::json> {
     const auto* syntax = dynamic_cast<const nlohmann::json::parse_error*>(&error);
     if (!syntax)
       fail(ErrorKind::Input, "{}: holds a number that JSON readers cannot represent", description_);
-    fail(ErrorKind::Input, "{}: is not valid JSON at byte {} of {}", description_, syntax->byte, num_bytes_);
+    fail(ErrorKind::Input, "{}: is not valid JSON at byte {} of {}", description_, syntax->byte,
+         num_bytes_);
   }
 
  private:

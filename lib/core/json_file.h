@@ -20,8 +20,9 @@ inline constexpr int kMaxJsonDepth = 64;
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes = kMaxJsonBytes);
 
 // Throws Error(Input) saying where the text stops being JSON, or that it nests deeper than
-// kMaxJsonDepth or has more than kMaxJsonValues. `description` names the text in the message, usually a path. NaN, Infinity and
-// -Infinity, which Python writes, are read as strings of that spelling.
+// kMaxJsonDepth or has more than kMaxJsonValues. `description` names the text in the message,
+// usually a path. NaN, Infinity and -Infinity, which Python writes, are read as strings of that
+// spelling.
 nlohmann::json parse_json(std::string_view text, const std::string& description);
 
 // Both of the above.

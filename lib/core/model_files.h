@@ -29,7 +29,7 @@ struct ModelFiles {
   std::string text_encoder;
   std::string tokenizer;
   std::string image_encoder;
-  std::string tiny_vae;  // decodes instead of the VAE
+  std::string tiny_vae;    // decodes instead of the VAE
   std::string models_dir;  // a folder with ComfyUI's: diffusion_models, vae, text_encoders, ...
 
   std::vector<LoraChoice> loras;

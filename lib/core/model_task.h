@@ -18,8 +18,8 @@ struct ListModels {
 struct ShowModel {
   std::string model;
   ModelFiles files;
-  std::string size;          // "832x480": of the clip whose memory is told; empty: the model's own
-  int64_t num_frames = 0;    // 0: the model's own
+  std::string size;        // "832x480": of the clip whose memory is told; empty: the model's own
+  int64_t num_frames = 0;  // 0: the model's own
 };
 
 struct VerifyModel {

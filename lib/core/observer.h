@@ -1,4 +1,5 @@
-// How long work tells the outside where it is, and how the outside asks it to stop. The library never prints.
+// How long work tells the outside where it is, and how the outside asks it to stop. The library
+// never prints.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +11,23 @@ namespace sora {
 
 enum class Phase { Load, EncodeText, EncodeSource, Denoise, Decode, Write };
 
-SORA_EXPORT std::string_view to_string(Phase phase);  // "load", "text", "source", "denoise", "decode", "write"
+SORA_EXPORT std::string_view to_string(
+    Phase phase);  // "load", "text", "source", "denoise", "decode", "write"
 
-// Calls come from the thread that runs the request, except stop_requested(), which any thread may call.
+// Calls come from the thread that runs the request, except stop_requested(), which any thread may
+// call.
 class SORA_EXPORT Observer {
  public:
   virtual ~Observer();
-  virtual void begin(Phase phase, int64_t total_steps);  // phases may overlap; each begins once a clip
+  virtual void begin(Phase phase,
+                     int64_t total_steps);  // phases may overlap; each begins once a clip
   virtual void advance(Phase phase, int64_t steps_done);
   virtual void notice(std::string_view sentence);  // something the user should read, not an error
   virtual bool stop_requested() const;
 };
 
-// Throws Error(Cancelled) when the observer asks to stop. Call it at least once a denoise step and decoded chunk.
+// Throws Error(Cancelled) when the observer asks to stop. Call it at least once a denoise step and
+// decoded chunk.
 void check_stop(const Observer& observer);
 
 }  // namespace sora

@@ -23,9 +23,11 @@ struct Pictures {
 
 // How a clip is looked at while it is made.
 struct PreviewSpec {
-  std::string path;  // of a small file that is renewed meanwhile: .webp, .gif, .apng or .png; empty: none
+  std::string
+      path;  // of a small file that is renewed meanwhile: .webp, .gif, .apng or .png; empty: none
   bool force = false;  // replace a file that is there before
-  std::function<void(const Pictures&)> show;  // called on the thread that makes the clip; empty: none
+  std::function<void(const Pictures&)>
+      show;  // called on the thread that makes the clip; empty: none
 
   bool is_wanted() const { return !path.empty() || show; }
 };
@@ -45,9 +47,9 @@ enum class TerminalColours { True, Indexed256, Indexed16, None };
 struct TerminalForm {
   PictureForm form = PictureForm::HalfBlocks;
   TerminalColours colours = TerminalColours::True;
-  int columns = 80;      // cells of the whole terminal
+  int columns = 80;  // cells of the whole terminal
   int rows = 24;
-  int cell_width = 10;   // pixels
+  int cell_width = 10;  // pixels
   int cell_height = 20;
 };
 

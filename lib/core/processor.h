@@ -3,6 +3,7 @@
 
 namespace sora {
 
-bool has_bf16_dot_products();  // AVX512-BF16 or AMX-BF16: bf16 matrix products are faster than f32 ones
+bool has_bf16_dot_products();  // AVX512-BF16 or AMX-BF16: bf16 matrix products are faster than f32
+                               // ones
 
 }  // namespace sora

@@ -1,8 +1,10 @@
-// The zip format by libarchive. Entries are stored, not deflated: clips and pictures are compressed already, and a stored
-// entry is the same bytes whatever the version of zlib. Neither times nor owners are written.
+// The zip format by libarchive. Entries are stored, not deflated: clips and pictures are compressed
+// already, and a stored entry is the same bytes whatever the version of zlib. Neither times nor
+// owners are written.
 //
-// Unpacking does not use libarchive's own writing to disk, whose checks of names (ARCHIVE_EXTRACT_SECURE_*) have to be asked
-// for one by one: files are made here, under names that come from place_of(), with O_EXCL and O_NOFOLLOW.
+// Unpacking does not use libarchive's own writing to disk, whose checks of names
+// (ARCHIVE_EXTRACT_SECURE_*) have to be asked for one by one: files are made here, under names that
+// come from place_of(), with O_EXCL and O_NOFOLLOW.
 #include "lib/gallery/archive.h"
 
 #include <archive.h>
@@ -102,7 +104,9 @@ class ArchiveWriter::Impl {
   }
 
   void write(std::string_view bytes) {
-    if (archive_write_data(writer_.get(), bytes.data(), bytes.size()) != static_cast<la_ssize_t>(bytes.size())) fail_now();
+    if (archive_write_data(writer_.get(), bytes.data(), bytes.size()) !=
+        static_cast<la_ssize_t>(bytes.size()))
+      fail_now();
   }
 
   void finish() {
@@ -125,7 +129,8 @@ class ArchiveWriter::Impl {
   }
   [[noreturn]] void fail_now() const {
     const char* reason = archive_error_string(writer_.get());
-    fail(ErrorKind::Io, "{} cannot be written: {}", path_.string(), reason ? reason : "unknown reason");
+    fail(ErrorKind::Io, "{} cannot be written: {}", path_.string(),
+         reason ? reason : "unknown reason");
   }
 
   fs::path path_;
@@ -150,7 +155,8 @@ void ArchiveWriter::add_file(const std::string& name, const fs::path& path) {
   std::vector<char> block(kBlock);
   for (uintmax_t left = size; left > 0;) {
     file.read(block.data(), static_cast<std::streamsize>(std::min<uintmax_t>(left, block.size())));
-    if (file.gcount() <= 0) fail(ErrorKind::Io, "{} became shorter while it was packed", path.string());
+    if (file.gcount() <= 0)
+      fail(ErrorKind::Io, "{} became shorter while it was packed", path.string());
     impl_->write({block.data(), static_cast<size_t>(file.gcount())});
     left -= static_cast<uintmax_t>(file.gcount());
   }
@@ -159,17 +165,21 @@ void ArchiveWriter::add_file(const std::string& name, const fs::path& path) {
 void ArchiveWriter::finish() { impl_->finish(); }
 
 void unpack_archive(const fs::path& path, const fs::path& folder,
-                    const std::function<ArchivePlace(const std::string& name)>& place_of, const ArchiveLimits& limits) {
+                    const std::function<ArchivePlace(const std::string& name)>& place_of,
+                    const ArchiveLimits& limits) {
   std::error_code error;
   if (!fs::exists(path, error)) fail(ErrorKind::NotFound, "there is no file {}", path.string());
   if (!fs::is_regular_file(path, error)) fail(ErrorKind::Input, "{} is no file", path.string());
   const auto packed_bytes = static_cast<int64_t>(fs::file_size(path));
 
   const std::unique_ptr<archive, FreeRead> reader(archive_read_new());
-  const auto refuse = [&](const std::string& what) { fail(ErrorKind::Input, "{} {}", path.string(), what); };
+  const auto refuse = [&](const std::string& what) {
+    fail(ErrorKind::Input, "{} {}", path.string(), what);
+  };
   const auto damaged = [&] {
     const char* reason = archive_error_string(reader.get());
-    refuse(fmt::format("is no sound archive of sora: {}", reason ? visible_text(reason) : "unknown reason"));
+    refuse(fmt::format("is no sound archive of sora: {}",
+                       reason ? visible_text(reason) : "unknown reason"));
   };
   if (archive_read_support_format_zip_seekable(reader.get()) != ARCHIVE_OK ||
       archive_read_open_filename(reader.get(), path.c_str(), kBlock) != ARCHIVE_OK) {
@@ -186,14 +196,18 @@ void unpack_archive(const fs::path& path, const fs::path& folder,
     if (result != ARCHIVE_OK) damaged();
     const char* raw = archive_entry_pathname(entry);
     const std::string name = raw ? raw : "";
-    if (static_cast<int64_t>(names.size()) >= limits.num_entries) refuse(fmt::format("holds more than {} files", limits.num_entries));
+    if (static_cast<int64_t>(names.size()) >= limits.num_entries)
+      refuse(fmt::format("holds more than {} files", limits.num_entries));
     if (!names.insert(name).second) refuse(fmt::format("holds {} twice", shown(name)));
-    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_symlink(entry) || archive_entry_hardlink(entry)) {
+    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_symlink(entry) ||
+        archive_entry_hardlink(entry)) {
       refuse(fmt::format("holds {}, which is no regular file", shown(name)));
     }
-    if (archive_entry_is_encrypted(entry)) refuse(fmt::format("holds {}, which is encrypted", shown(name)));
+    if (archive_entry_is_encrypted(entry))
+      refuse(fmt::format("holds {}, which is encrypted", shown(name)));
     const ArchivePlace place = place_of(name);
-    if (!places.insert(place.file).second) refuse(fmt::format("holds two files for {}", place.file.string()));
+    if (!places.insert(place.file).second)
+      refuse(fmt::format("holds two files for {}", place.file.string()));
     NewFile file(folder / place.file);
     int64_t size = 0;
     for (;;) {
@@ -202,8 +216,10 @@ void unpack_archive(const fs::path& path, const fs::path& folder,
       if (got == 0) break;
       size += got;
       total += got;
-      if (size > place.max_bytes) refuse(fmt::format("holds {} of more than {} bytes", shown(name), place.max_bytes));
-      if (total > limits.total_bytes) refuse(fmt::format("unpacks to more than {} bytes", limits.total_bytes));
+      if (size > place.max_bytes)
+        refuse(fmt::format("holds {} of more than {} bytes", shown(name), place.max_bytes));
+      if (total > limits.total_bytes)
+        refuse(fmt::format("unpacks to more than {} bytes", limits.total_bytes));
       if (total > static_cast<int64_t>(kBlock) + limits.expansion * packed_bytes) {
         refuse(fmt::format("unpacks to more than {} times its size", limits.expansion));
       }

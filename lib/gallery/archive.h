@@ -1,5 +1,5 @@
-// Archives as they are passed between people: zip files whose every entry is a regular file with a name of a list. Writing
-// the same entries gives the same bytes; what is read is not trusted.
+// Archives as they are passed between people: zip files whose every entry is a regular file with a
+// name of a list. Writing the same entries gives the same bytes; what is read is not trusted.
 #pragma once
 
 #include <cstdint>
@@ -34,10 +34,11 @@ struct ArchiveLimits {
   int64_t expansion = 100;  // total bytes a byte of the archive
 };
 
-// Unpacks an archive into a folder, which must be empty. `place_of` says, from an entry's name, where below the folder it goes
-// and how large it may be; names of the archive never reach the disk. Files are made new, links are never followed. Throws
-// Error(Input) for an archive that is damaged, encrypted, larger than the limits, has an entry twice or one that is no
-// regular file, and whatever place_of throws for a name; Error(NotFound | Io).
+// Unpacks an archive into a folder, which must be empty. `place_of` says, from an entry's name,
+// where below the folder it goes and how large it may be; names of the archive never reach the
+// disk. Files are made new, links are never followed. Throws Error(Input) for an archive that is
+// damaged, encrypted, larger than the limits, has an entry twice or one that is no regular file,
+// and whatever place_of throws for a name; Error(NotFound | Io).
 struct ArchivePlace {
   std::filesystem::path file;  // relative
   int64_t max_bytes = 0;

@@ -1,5 +1,6 @@
-// What is packed besides the clip is looked up where it was when the clip was made, and only if it still is the same file by
-// its digest: a storyboard and what its cards show, thumbnails of sources, the preset.
+// What is packed besides the clip is looked up where it was when the clip was made, and only if it
+// still is the same file by its digest: a storyboard and what its cards show, thumbnails of
+// sources, the preset.
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -27,7 +28,8 @@ class ScratchFolder {
  public:
   ScratchFolder() {
     std::string name = (fs::temp_directory_path() / "sora-export-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail(ErrorKind::Io, "no folder can be made below {}", fs::temp_directory_path().string());
+    if (mkdtemp(name.data()) == nullptr)
+      fail(ErrorKind::Io, "no folder can be made below {}", fs::temp_directory_path().string());
     path_ = name;
   }
   ~ScratchFolder() {
@@ -48,7 +50,8 @@ bool is_file_of(const fs::path& path, const std::string& sha256) {
 }
 
 // The board with its files under names of the archive.
-void pack_storyboard(const fs::path& board, const Manifest& manifest, Packer& packer, Observer& observer) {
+void pack_storyboard(const fs::path& board, const Manifest& manifest, Packer& packer,
+                     Observer& observer) {
   std::map<std::string, std::string> digests;
   for (const ManifestSource& source : manifest.sources) digests[source.name] = source.sha256;
   Storyboard storyboard;
@@ -68,8 +71,11 @@ void pack_storyboard(const fs::path& board, const Manifest& manifest, Packer& pa
         }
         const auto [name, is_new] = names.try_emplace(*path);
         if (is_new) {
-          name->second = fmt::format("card-{}{}", names.size(), fs::path(*path).extension().string());
-          place_in_archive("the archive", "storyboard/" + name->second);  // throws where such a file cannot be packed
+          name->second =
+              fmt::format("card-{}{}", names.size(), fs::path(*path).extension().string());
+          place_in_archive(
+              "the archive",
+              "storyboard/" + name->second);  // throws where such a file cannot be packed
           if (!fs::is_regular_file(*path)) fail(ErrorKind::NotFound, "there is no file {}", *path);
         }
         *path = name->second;
@@ -83,13 +89,14 @@ void pack_storyboard(const fs::path& board, const Manifest& manifest, Packer& pa
   for (const auto& [path, name] : names) packer.add_file("storyboard/" + name, path);
 }
 
-void pack_thumbnail(const ManifestSource& source, const std::map<std::string, fs::path>& posters, const fs::path& scratch,
-                    Packer& packer, Observer& observer) {
+void pack_thumbnail(const ManifestSource& source, const std::map<std::string, fs::path>& posters,
+                    const fs::path& scratch, Packer& packer, Observer& observer) {
   const std::string name = "sources/" + source.sha256 + ".webp";
   const auto poster = posters.find(source.sha256);
   if (poster != posters.end()) return packer.add_file(name, poster->second);
   if (!is_file_of(source.name, source.sha256)) {
-    return observer.notice(fmt::format("no thumbnail of {}: it is not there any more, or changed", source.name));
+    return observer.notice(
+        fmt::format("no thumbnail of {}: it is not there any more, or changed", source.name));
   }
   try {
     const fs::path thumbnail = scratch / (source.sha256 + ".webp");
@@ -105,21 +112,26 @@ std::map<std::string, fs::path> posters_of_galleries() {
   for (const fs::path& gallery : registered_galleries()) {
     for (const GalleryClip& clip : read_index(gallery)) {
       const fs::path poster = gallery / clip.poster;
-      if (!clip.poster.empty() && fs::is_regular_file(poster)) posters.try_emplace(clip.sha256, poster);
+      if (!clip.poster.empty() && fs::is_regular_file(poster))
+        posters.try_emplace(clip.sha256, poster);
     }
   }
   return posters;
 }
 
-void pack_preset(const Manifest& manifest, const PresetFolders& folders, Packer& packer, Observer& observer) {
+void pack_preset(const Manifest& manifest, const PresetFolders& folders, Packer& packer,
+                 Observer& observer) {
   if (manifest.preset.empty()) return;
   for (const Preset& preset : list_presets(folders.built_in, folders.own)) {
     if (preset.name != manifest.preset) continue;
     const json prompt = manifest.request.value(json::json_pointer("/arguments/prompt"), json());
-    const bool is_same = prompt.is_string() && prompt.get<std::string>().find(preset.prompt) != std::string::npos;
-    if (is_same && is_preset_name(preset.name)) return packer.add_file("presets/" + preset.name + ".yaml", preset.path);
+    const bool is_same =
+        prompt.is_string() && prompt.get<std::string>().find(preset.prompt) != std::string::npos;
+    if (is_same && is_preset_name(preset.name))
+      return packer.add_file("presets/" + preset.name + ".yaml", preset.path);
   }
-  observer.notice(fmt::format("the preset {} is left out: it is not there any more, or changed", manifest.preset));
+  observer.notice(fmt::format("the preset {} is left out: it is not there any more, or changed",
+                              manifest.preset));
 }
 
 fs::path file_of(const std::string& clip) {
@@ -134,10 +146,13 @@ fs::path file_of(const std::string& clip) {
 json export_clip(const ExportClip& task, const PresetFolders& presets, Observer& observer) {
   const fs::path clip = file_of(task.clip);
   const std::string extension = clip.extension().string();
-  if (!is_clip_extension(extension)) fail(ErrorKind::Input, "{}: a file of this kind is not packed", clip.string());
+  if (!is_clip_extension(extension))
+    fail(ErrorKind::Input, "{}: a file of this kind is not packed", clip.string());
   const FileInfo info = probe(clip.string());
   if (info.metadata_json.empty()) {
-    fail(ErrorKind::Input, "{} holds no manifest, so there is nothing to say of its making; it was not made by this program or lost it",
+    fail(ErrorKind::Input,
+         "{} holds no manifest, so there is nothing to say of its making; it was not made by this "
+         "program or lost it",
          clip.string());
   }
   const json recipe = parse_json(info.metadata_json, clip.string());
@@ -173,7 +188,8 @@ json export_clip(const ExportClip& task, const PresetFolders& presets, Observer&
 
   const std::string id = sha256.substr(0, kGalleryIdDigits);
   const std::string output = task.output.empty() ? id + ".sora" : task.output;
-  packer.write(output, {{"id", id}, {"name", safe_file_name(clip.filename().string())}}, task.force);
+  packer.write(output, {{"id", id}, {"name", safe_file_name(clip.filename().string())}},
+               task.force);
   return {{"path", output}, {"id", id}, {"sha256", sha256}};
 }
 

@@ -15,7 +15,8 @@ class Family {
   explicit Family(const std::vector<GalleryClip>& clips);  // `clips` must outlive it
 
   std::vector<const GalleryClip*> sources_of(const GalleryClip& clip) const;
-  // Of the sources that are not in the gallery, the pictures that came with the clip; "" where none did.
+  // Of the sources that are not in the gallery, the pictures that came with the clip; "" where none
+  // did.
   std::vector<std::string> unknown_sources(const GalleryClip& clip) const;
   std::vector<const GalleryClip*> made_from(const GalleryClip& clip) const;
 

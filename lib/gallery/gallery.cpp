@@ -71,15 +71,18 @@ bool is_unchanged(const GalleryClip& clip, const fs::path& path) {
 }
 
 // Thumbnails of sources that came with an imported clip.
-std::vector<std::string> place_source_pictures(const fs::path& gallery, const fs::path& path, const GalleryClip& clip) {
+std::vector<std::string> place_source_pictures(const fs::path& gallery, const fs::path& path,
+                                               const GalleryClip& clip) {
   std::vector<std::string> pictures;
   for (const std::string& sha256 : clip.source_sha256) {
     const fs::path thumbnail = path.parent_path() / kSourcesFolder / (sha256 + ".webp");
-    if (sha256.find_first_not_of("0123456789abcdef") != std::string::npos || !fs::exists(thumbnail)) {
+    if (sha256.find_first_not_of("0123456789abcdef") != std::string::npos ||
+        !fs::exists(thumbnail)) {
       pictures.emplace_back();
       continue;
     }
-    pictures.push_back(fmt::format("media/{}.source-{}.webp", clip.id, sha256.substr(0, clip.id.size())));
+    pictures.push_back(
+        fmt::format("media/{}.source-{}.webp", clip.id, sha256.substr(0, clip.id.size())));
     place_media(thumbnail, gallery / pictures.back());
   }
   return pictures;
@@ -116,7 +119,8 @@ std::vector<std::string> read_list(const std::string& path) {
   return lines;
 }
 
-std::vector<std::string> featured_ids(const std::vector<std::string>& lines, const std::string& list,
+std::vector<std::string> featured_ids(const std::vector<std::string>& lines,
+                                      const std::string& list,
                                       const std::vector<GalleryClip>& clips, Observer& observer) {
   std::vector<std::string> featured;
   for (const std::string& line : lines) {
@@ -192,7 +196,8 @@ GalleryReport make_gallery(const GalleryRequest& request, Observer& observer) {
   report.num_clips = static_cast<int64_t>(clips.size());
   report.num_gone = std::max<int64_t>(0, num_known - (report.num_clips - report.num_new));
   write_index(gallery, clips);
-  report.version = write_pages(request, clips, featured_ids(featured, request.featured, clips, observer));
+  report.version =
+      write_pages(request, clips, featured_ids(featured, request.featured, clips, observer));
   for (const auto& entry : fs::directory_iterator(gallery / "media")) {
     const std::string name = entry.path().filename().string();
     if (!ids.count(name.substr(0, name.find('.')))) fs::remove(entry.path());

@@ -90,8 +90,9 @@ FoundClip find_in_galleries(const std::string& id) {
       if (!clip.sha256.starts_with(id) || !found.insert(clip.sha256).second) continue;
       // The file as it was found has its side files beside it, unless it was changed since.
       std::error_code error;
-      const bool is_same = static_cast<int64_t>(fs::file_size(clip.path, error)) == clip.size_bytes &&
-                           !error && DigestCache().sha256(clip.path) == clip.sha256;
+      const bool is_same =
+          static_cast<int64_t>(fs::file_size(clip.path, error)) == clip.size_bytes && !error &&
+          DigestCache().sha256(clip.path) == clip.sha256;
       const fs::path file = is_same ? fs::path(clip.path) : gallery / clip.media;
       result = {std::move(clip), gallery, file};
     }

@@ -27,8 +27,8 @@ struct FoundClip {
   std::filesystem::path file;  // where it was found if it is still there, else the gallery's own
 };
 
-// The clip whose SHA-256 begins so, at least 4 digits. Throws Error(NotFound) where no gallery has it, Error(Usage) where
-// several clips begin with it.
+// The clip whose SHA-256 begins so, at least 4 digits. Throws Error(NotFound) where no gallery has
+// it, Error(Usage) where several clips begin with it.
 FoundClip find_in_galleries(const std::string& id);
 
 // `text` itself unless it begins with "gallery:"; then the clip's file. The ID may be cut short

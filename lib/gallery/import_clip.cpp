@@ -1,4 +1,5 @@
-// Everything is unpacked and looked at in a hidden folder of the library, which then becomes the clip's own by one renaming.
+// Everything is unpacked and looked at in a hidden folder of the library, which then becomes the
+// clip's own by one renaming.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,7 +35,8 @@ class Staging {
     std::error_code error;
     fs::create_directories(library / kClipsFolder, error);
     std::string name = (library / kClipsFolder / ".import-XXXXXX").string();
-    if (error || mkdtemp(name.data()) == nullptr) fail(ErrorKind::Io, "nothing can be written into {}", library.string());
+    if (error || mkdtemp(name.data()) == nullptr)
+      fail(ErrorKind::Io, "nothing can be written into {}", library.string());
     path_ = name;
   }
   ~Staging() {
@@ -53,14 +55,16 @@ void check_library(const fs::path& library) {
   std::error_code error;
   if (!fs::exists(library, error) || fs::is_empty(library, error)) return;
   if (!fs::is_directory(library / kClipsFolder, error)) {
-    fail(ErrorKind::Usage, "{} is no library of imported clips; give an empty or new folder, or leave it out for {}",
+    fail(ErrorKind::Usage,
+         "{} is no library of imported clips; give an empty or new folder, or leave it out for {}",
          library.string(), local_library().string());
   }
 }
 
 void check_decodes(const fs::path& path) {
   VideoReader reader(path.string());
-  if (reader.read(1).size(0) == 0) fail(ErrorKind::Input, "{} holds no frame", path.filename().string());
+  if (reader.read(1).size(0) == 0)
+    fail(ErrorKind::Input, "{} holds no frame", path.filename().string());
 }
 
 fs::path clip_in(const fs::path& folder, const std::string& archive) {
@@ -76,7 +80,8 @@ fs::path clip_in(const fs::path& folder, const std::string& archive) {
 
 // The clip carries the manifest that the archive shows beside it.
 Manifest check_recipe(const fs::path& clip, const std::string& archive) {
-  const json recipe = parse_json(read_file(clip.parent_path() / kRecipeName), fmt::format("{}: {}", archive, kRecipeName));
+  const json recipe = parse_json(read_file(clip.parent_path() / kRecipeName),
+                                 fmt::format("{}: {}", archive, kRecipeName));
   const Manifest manifest = manifest_from_json(recipe, fmt::format("{}: {}", archive, kRecipeName));
   FileInfo info = probe(clip.string());
   if (info.metadata_json.empty()) {  // its container keeps none: from now on beside it
@@ -87,11 +92,12 @@ Manifest check_recipe(const fs::path& clip, const std::string& archive) {
     info = probe(clip.string());
   }
   if (info.metadata_json.empty() || parse_json(info.metadata_json, archive) != recipe) {
-    fail(ErrorKind::Input, "{}: the clip carries another manifest than the recipe beside it", archive);
+    fail(ErrorKind::Input, "{}: the clip carries another manifest than the recipe beside it",
+         archive);
   }
   if (info.width != manifest.video.width || info.height != manifest.video.height) {
-    fail(ErrorKind::Input, "{}: the clip is {}x{}, its manifest says {}x{}", archive, info.width, info.height,
-         manifest.video.width, manifest.video.height);
+    fail(ErrorKind::Input, "{}: the clip is {}x{}, its manifest says {}x{}", archive, info.width,
+         info.height, manifest.video.width, manifest.video.height);
   }
   request_from_json(manifest.request);
   return manifest;
@@ -100,12 +106,14 @@ Manifest check_recipe(const fs::path& clip, const std::string& archive) {
 void check_storyboard(const fs::path& folder, const std::string& archive) {
   if (!fs::exists(folder)) return;
   std::set<fs::path> named = {folder / "board.json"};
-  if (!fs::exists(folder / "board.json")) fail(ErrorKind::Input, "{} holds files of a storyboard, but no storyboard", archive);
+  if (!fs::exists(folder / "board.json"))
+    fail(ErrorKind::Input, "{} holds files of a storyboard, but no storyboard", archive);
   for (const Card& card : read_storyboard((folder / "board.json").string()).cards) {
     for (const std::string& path : {card.image, card.video}) {
       if (path.empty()) continue;
       if (fs::path(path).parent_path() != folder || !fs::exists(path)) {
-        fail(ErrorKind::Input, "{}: a card of the storyboard shows a file that is not in the archive", archive);
+        fail(ErrorKind::Input,
+             "{}: a card of the storyboard shows a file that is not in the archive", archive);
       }
       check_decodes(path);
       named.insert(path);
@@ -113,12 +121,14 @@ void check_storyboard(const fs::path& folder, const std::string& archive) {
   }
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (!named.count(entry.path())) {
-      fail(ErrorKind::Input, "{}: no card of the storyboard shows {}", archive, entry.path().filename().string());
+      fail(ErrorKind::Input, "{}: no card of the storyboard shows {}", archive,
+           entry.path().filename().string());
     }
   }
 }
 
-void check_thumbnails(const fs::path& folder, const Manifest& manifest, const std::string& archive) {
+void check_thumbnails(const fs::path& folder, const Manifest& manifest,
+                      const std::string& archive) {
   if (!fs::exists(folder)) return;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string sha256 = entry.path().stem().string();
@@ -151,8 +161,8 @@ std::string told_of(const std::string& archive, const fs::path& staging, std::st
   return visible_text(message);
 }
 
-// Unpacks the archive, checks all of it, and leaves in the folder what the library keeps: the clip under its own name and its
-// presets. The clip's ID.
+// Unpacks the archive, checks all of it, and leaves in the folder what the library keeps: the clip
+// under its own name and its presets. The clip's ID.
 std::string unpack_clip(const std::string& archive, const fs::path& folder) {
   const json contents = unpack_checked(archive, folder, ArchiveKind::Clip);
   const fs::path clip = clip_in(folder, archive);
@@ -163,7 +173,8 @@ std::string unpack_clip(const std::string& archive, const fs::path& folder) {
   check_presets(folder / kPresetsFolder);
   const std::string name = file_name_from(contents, clip, archive);
   const std::string id = sha256_of_file(clip).substr(0, kGalleryIdDigits);
-  if (contents.value("id", json()) != id) fail(ErrorKind::Input, "{}: the clip is not the one that its ID says", archive);
+  if (contents.value("id", json()) != id)
+    fail(ErrorKind::Input, "{}: the clip is not the one that its ID says", archive);
 
   fs::remove(folder / kContentsName);
   fs::remove(folder / kRecipeName);
@@ -172,8 +183,8 @@ std::string unpack_clip(const std::string& archive, const fs::path& folder) {
     const fs::path side = clip.string() + ".json";
     if (fs::exists(side)) fs::rename(side, folder / (name + ".json"));
   }
-  fs::permissions(folder, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
-                              fs::perms::others_exec);
+  fs::permissions(folder, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
+                              fs::perms::others_read | fs::perms::others_exec);
   return id;
 }
 
@@ -190,7 +201,8 @@ struct Placed {
   std::vector<std::string> presets;  // that were installed
 };
 
-Placed place_clip(const std::string& archive, const fs::path& library, const PresetFolders& presets, Observer& observer) {
+Placed place_clip(const std::string& archive, const fs::path& library, const PresetFolders& presets,
+                  Observer& observer) {
   const bool is_new_library = !fs::exists(library);
   const Staging staging(library);
   Placed placed;
@@ -198,9 +210,11 @@ Placed place_clip(const std::string& archive, const fs::path& library, const Pre
     placed.id = unpack_clip(archive, staging.path());
   } catch (const Error& error) {
     if (is_new_library) remove_new_library(library, staging.path());
-    const bool is_of_the_archive = error.kind() == ErrorKind::Input || error.kind() == ErrorKind::Usage ||
+    const bool is_of_the_archive = error.kind() == ErrorKind::Input ||
+                                   error.kind() == ErrorKind::Usage ||
                                    error.kind() == ErrorKind::NotFound;
-    throw Error(is_of_the_archive ? ErrorKind::Input : error.kind(), told_of(archive, staging.path(), error.what()));
+    throw Error(is_of_the_archive ? ErrorKind::Input : error.kind(),
+                told_of(archive, staging.path(), error.what()));
   }
   const fs::path home = library / kClipsFolder / placed.id;
   placed.is_new = !fs::exists(home);
@@ -215,19 +229,26 @@ Placed place_clip(const std::string& archive, const fs::path& library, const Pre
 
 json import_clip(const ImportClip& task, const PresetFolders& presets, Observer& observer) {
   const fs::path library = task.library.empty() ? local_library() : fs::path(task.library);
-  if (library.empty()) fail(ErrorKind::Usage, "neither XDG_DATA_HOME nor HOME is set; name the library's folder");
+  if (library.empty())
+    fail(ErrorKind::Usage, "neither XDG_DATA_HOME nor HOME is set; name the library's folder");
   std::error_code ignored;
-  if (!fs::exists(task.archive, ignored)) fail(ErrorKind::NotFound, "there is no file {}", task.archive);
+  if (!fs::exists(task.archive, ignored))
+    fail(ErrorKind::NotFound, "there is no file {}", task.archive);
   check_library(library);
   const Placed placed = place_clip(task.archive, library, presets, observer);
-  if (!placed.is_new) observer.notice(fmt::format("the library has the clip {} already", placed.id));
+  if (!placed.is_new)
+    observer.notice(fmt::format("the library has the clip {} already", placed.id));
   if (!fs::exists(library / "clips.json")) write_index(library, {});
   GalleryRequest request;
   request.folders = {(library / kClipsFolder).string()};
   request.output = library.string();
   request.title = "Library";
   const GalleryReport report = make_gallery(request, observer);
-  return {{"path", report.index}, {"id", placed.id}, {"new", placed.is_new}, {"presets", placed.presets}, {"clips", report.num_clips}};
+  return {{"path", report.index},
+          {"id", placed.id},
+          {"new", placed.is_new},
+          {"presets", placed.presets},
+          {"clips", report.num_clips}};
 }
 
 }  // namespace sora

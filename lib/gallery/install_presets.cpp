@@ -28,17 +28,19 @@ void check_presets(const fs::path& folder) {
   for (const fs::path& file : files_of(folder)) read_preset(file);
 }
 
-std::vector<std::string> install_presets(const fs::path& folder, const PresetFolders& presets, bool force,
-                                         Observer& observer) {
+std::vector<std::string> install_presets(const fs::path& folder, const PresetFolders& presets,
+                                         bool force, Observer& observer) {
   std::vector<std::string> installed;
   for (const fs::path& file : files_of(folder)) {
     const std::string text = read_file(file);
-    const fs::path own = presets.own / file.filename(), built_in = presets.built_in / file.filename();
+    const fs::path own = presets.own / file.filename(),
+                   built_in = presets.built_in / file.filename();
     const fs::path taken = fs::exists(own) ? own : fs::exists(built_in) ? built_in : fs::path();
     if (!taken.empty() && read_file(taken) == text) continue;
     if (!taken.empty() && !force) {
-      observer.notice(fmt::format("the preset {} is left out: there is another one of that name, {}", file.stem().string(),
-                                  taken.string()));
+      observer.notice(
+          fmt::format("the preset {} is left out: there is another one of that name, {}",
+                      file.stem().string(), taken.string()));
       continue;
     }
     fs::create_directories(presets.own);

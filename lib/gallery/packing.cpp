@@ -27,10 +27,12 @@ constexpr int64_t kMaxMediaBytes = int64_t{4} << 30;
 constexpr size_t kMaxNameBytes = 120;
 constexpr size_t kShaDigits = 64;
 constexpr std::array kClipExtensions = {".mp4", ".webm", ".mkv", ".mov", ".gif", ".webp", ".apng"};
-constexpr std::array kCardExtensions = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".webm", ".mkv", ".mov"};
+constexpr std::array kCardExtensions = {".png", ".jpg",  ".jpeg", ".webp", ".gif",
+                                        ".mp4", ".webm", ".mkv",  ".mov"};
 
 bool is_plain(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_';
 }
 
 template <size_t n>
@@ -53,10 +55,13 @@ std::string_view after(std::string_view text, std::string_view prefix) {
 
 }  // namespace
 
-std::string_view to_string(ArchiveKind kind) { return kind == ArchiveKind::Clip ? "clip" : "presets"; }
+std::string_view to_string(ArchiveKind kind) {
+  return kind == ArchiveKind::Clip ? "clip" : "presets";
+}
 
 bool is_preset_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '-' && std::all_of(name.begin(), name.end(), is_plain);
+  return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '-' &&
+         std::all_of(name.begin(), name.end(), is_plain);
 }
 
 bool is_clip_extension(std::string_view extension) { return is_one_of(extension, kClipExtensions); }
@@ -65,7 +70,8 @@ std::string safe_file_name(std::string_view name) {
   std::string safe;
   for (const char c : name) safe += is_plain(c) || c == '.' ? c : '_';
   while (!safe.empty() && (safe[0] == '.' || safe[0] == '-')) safe[0] = '_';
-  if (safe.size() > kMaxNameBytes) safe = safe.substr(safe.size() - kMaxNameBytes);  // the extension stays
+  if (safe.size() > kMaxNameBytes)
+    safe = safe.substr(safe.size() - kMaxNameBytes);  // the extension stays
   while (!safe.empty() && (safe[0] == '.' || safe[0] == '-')) safe[0] = '_';
   return safe.empty() ? "_" : safe;
 }
@@ -74,34 +80,47 @@ ArchivePlace place_in_archive(const std::string& archive, const std::string& nam
   std::string_view stem, extension;
   if (name == kContentsName || name == kRecipeName) return {name, kMaxTextBytes};
   if (name.starts_with("clip.") && is_clip_extension(name.substr(4))) return {name, kMaxMediaBytes};
-  if (const std::string_view file = after(name, "storyboard/"); is_plain_file(file, stem, extension)) {
+  if (const std::string_view file = after(name, "storyboard/");
+      is_plain_file(file, stem, extension)) {
     if (file == "board.json") return {fs::path(kStoryboardFolder) / file, kMaxTextBytes};
-    if (is_one_of(extension, kCardExtensions)) return {fs::path(kStoryboardFolder) / file, kMaxMediaBytes};
+    if (is_one_of(extension, kCardExtensions))
+      return {fs::path(kStoryboardFolder) / file, kMaxMediaBytes};
   }
   if (const std::string_view file = after(name, "sources/"); is_plain_file(file, stem, extension)) {
-    const bool is_digest = stem.size() == kShaDigits && stem.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-    if (is_digest && extension == ".webp") return {fs::path(kSourcesFolder) / file, kMaxThumbnailBytes};
+    const bool is_digest = stem.size() == kShaDigits &&
+                           stem.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    if (is_digest && extension == ".webp")
+      return {fs::path(kSourcesFolder) / file, kMaxThumbnailBytes};
   }
   if (const std::string_view file = after(name, "presets/"); is_plain_file(file, stem, extension)) {
-    if (is_preset_name(stem) && extension == ".yaml") return {fs::path("presets") / file, kMaxPresetBytes};
+    if (is_preset_name(stem) && extension == ".yaml")
+      return {fs::path("presets") / file, kMaxPresetBytes};
   }
   fail(ErrorKind::Input, "{} holds '{}', which has no place in an archive of sora", archive,
-       is_valid_utf8(name) ? visible_text(utf8_prefix(name, kMaxNameBytes)) : "a name that is no text");
+       is_valid_utf8(name) ? visible_text(utf8_prefix(name, kMaxNameBytes))
+                           : "a name that is no text");
 }
 
-void Packer::add(const std::string& name, std::string bytes) { entries_.push_back({name, std::move(bytes), {}}); }
+void Packer::add(const std::string& name, std::string bytes) {
+  entries_.push_back({name, std::move(bytes), {}});
+}
 
-void Packer::add_file(const std::string& name, const fs::path& path) { entries_.push_back({name, {}, path}); }
+void Packer::add_file(const std::string& name, const fs::path& path) {
+  entries_.push_back({name, {}, path});
+}
 
 void Packer::write(const fs::path& output, const json& facts, bool force) const {
   std::error_code ignored;
-  if (!force && fs::exists(output, ignored)) fail(ErrorKind::Usage, "{} exists; --force replaces it", output.string());
+  if (!force && fs::exists(output, ignored))
+    fail(ErrorKind::Usage, "{} exists; --force replaces it", output.string());
   json files = json::array();
   for (const Entry& entry : entries_) {
     const bool is_file = !entry.path.empty();
-    files.push_back({{"name", entry.name},
-                     {"size", is_file ? static_cast<int64_t>(fs::file_size(entry.path)) : static_cast<int64_t>(entry.bytes.size())},
-                     {"sha256", is_file ? sha256_of_file(entry.path) : sha256_of_bytes(entry.bytes)}});
+    files.push_back(
+        {{"name", entry.name},
+         {"size", is_file ? static_cast<int64_t>(fs::file_size(entry.path))
+                          : static_cast<int64_t>(entry.bytes.size())},
+         {"sha256", is_file ? sha256_of_file(entry.path) : sha256_of_bytes(entry.bytes)}});
   }
   json contents = facts;
   contents["sora_archive"] = kArchiveSchema;
@@ -127,15 +146,21 @@ json unpack_checked(const fs::path& archive, const fs::path& folder, ArchiveKind
     found[entry] = folder / place.file;
     return place;
   });
-  if (!found.count(kContentsName)) fail(ErrorKind::Input, "{} is no archive of sora: it has no {}", name, kContentsName);
+  if (!found.count(kContentsName))
+    fail(ErrorKind::Input, "{} is no archive of sora: it has no {}", name, kContentsName);
   json contents;
   try {
-    contents = parse_json(read_file(folder / kContentsName), fmt::format("{}: {}", name, kContentsName));
+    contents =
+        parse_json(read_file(folder / kContentsName), fmt::format("{}: {}", name, kContentsName));
     if (contents.at("sora_archive") != kArchiveSchema) {
-      fail(ErrorKind::Input, "{} is of another version of sora's archives; this program reads version {}", name, kArchiveSchema);
+      fail(ErrorKind::Input,
+           "{} is of another version of sora's archives; this program reads version {}", name,
+           kArchiveSchema);
     }
     if (contents.at("kind") != to_string(kind)) {
-      fail(ErrorKind::Input, "{} is no archive of a {}; sora {} import takes archives of presets, sora {} import those of clips",
+      fail(ErrorKind::Input,
+           "{} is no archive of a {}; sora {} import takes archives of presets, sora {} import "
+           "those of clips",
            name, to_string(kind), "presets", "explore");
     }
     size_t num_listed = 0;
@@ -143,17 +168,23 @@ json unpack_checked(const fs::path& archive, const fs::path& folder, ArchiveKind
       const auto listed = file.at("name").get<std::string>();
       const auto entry = found.find(listed);
       if (entry == found.end() || listed == kContentsName) {
-        fail(ErrorKind::Input, "{} lacks a file that its list names: '{}'", name, visible_text(utf8_prefix(listed, kMaxNameBytes)));
+        fail(ErrorKind::Input, "{} lacks a file that its list names: '{}'", name,
+             visible_text(utf8_prefix(listed, kMaxNameBytes)));
       }
       if (static_cast<int64_t>(fs::file_size(entry->second)) != file.at("size").get<int64_t>() ||
           sha256_of_file(entry->second) != file.at("sha256").get<std::string>()) {
-        fail(ErrorKind::Input, "{}: {} is not the file that its list describes; the archive was changed or damaged", name, listed);
+        fail(ErrorKind::Input,
+             "{}: {} is not the file that its list describes; the archive was changed or damaged",
+             name, listed);
       }
       ++num_listed;
     }
-    if (num_listed + 1 != found.size()) fail(ErrorKind::Input, "{} holds files that its list does not name, or names one twice", name);
+    if (num_listed + 1 != found.size())
+      fail(ErrorKind::Input, "{} holds files that its list does not name, or names one twice",
+           name);
   } catch (const json::exception& error) {
-    fail(ErrorKind::Input, "{}: {} is not what it should be ({})", name, kContentsName, visible_text(error.what()));
+    fail(ErrorKind::Input, "{}: {} is not what it should be ({})", name, kContentsName,
+         visible_text(error.what()));
   }
   return contents;
 }

@@ -1,4 +1,5 @@
-// The form of an archive: which entries it may have, and the list of them, with digests, that it begins with.
+// The form of an archive: which entries it may have, and the list of them, with digests, that it
+// begins with.
 #pragma once
 
 #include <filesystem>
@@ -53,7 +54,9 @@ class Packer {
   std::vector<Entry> entries_;
 };
 
-// Unpacks an archive into an empty folder and compares all of it with its list. The list. Throws Error(Input).
-nlohmann::json unpack_checked(const std::filesystem::path& archive, const std::filesystem::path& folder, ArchiveKind kind);
+// Unpacks an archive into an empty folder and compares all of it with its list. The list. Throws
+// Error(Input).
+nlohmann::json unpack_checked(const std::filesystem::path& archive,
+                              const std::filesystem::path& folder, ArchiveKind kind);
 
 }  // namespace sora

@@ -68,7 +68,8 @@ std::string ancestors(const GalleryClip& clip, const Family& family, int generat
       continue;
     }
     html += fmt::format(
-        "<li class=\"unknown\"><img src=\"../{}\" alt=\"\" loading=\"lazy\">not in this gallery</li>",
+        "<li class=\"unknown\"><img src=\"../{}\" alt=\"\" loading=\"lazy\">not in this "
+        "gallery</li>",
         html_text(picture));
   }
   if (num_unseen > 0)

@@ -22,7 +22,10 @@ json export_preset(const ExportPreset& task, const PresetFolders& folders) {
   for (const Preset& preset : list_presets(folders.built_in, folders.own)) {
     if (preset.name != task.name) continue;
     if (!is_preset_name(preset.name)) {
-      fail(ErrorKind::Usage, "the preset {} cannot be passed on under its name; letters, digits, - and _ of ASCII can", preset.name);
+      fail(
+          ErrorKind::Usage,
+          "the preset {} cannot be passed on under its name; letters, digits, - and _ of ASCII can",
+          preset.name);
     }
     Packer packer(ArchiveKind::Presets);
     packer.add_file("presets/" + preset.name + ".yaml", preset.path);
@@ -35,20 +38,24 @@ json export_preset(const ExportPreset& task, const PresetFolders& folders) {
 
 json import_presets(const ImportPresets& task, const PresetFolders& folders, Observer& observer) {
   std::error_code ignored;
-  if (!fs::exists(task.archive, ignored)) fail(ErrorKind::NotFound, "there is no file {}", task.archive);
+  if (!fs::exists(task.archive, ignored))
+    fail(ErrorKind::NotFound, "there is no file {}", task.archive);
   std::string staging = (fs::temp_directory_path() / "sora-presets-XXXXXX").string();
-  if (mkdtemp(staging.data()) == nullptr) fail(ErrorKind::Io, "no folder can be made below {}", fs::temp_directory_path().string());
+  if (mkdtemp(staging.data()) == nullptr)
+    fail(ErrorKind::Io, "no folder can be made below {}", fs::temp_directory_path().string());
   const auto import_all = [&] {
     try {
       unpack_checked(task.archive, staging, ArchiveKind::Presets);
       for (const auto& entry : fs::directory_iterator(staging)) {
         if (entry.path().filename() != "presets" && entry.path().filename() != kContentsName) {
-          fail(ErrorKind::Input, "{} holds more than presets: {}", task.archive, entry.path().filename().string());
+          fail(ErrorKind::Input, "{} holds more than presets: {}", task.archive,
+               entry.path().filename().string());
         }
       }
       check_presets(fs::path(staging) / "presets");
     } catch (const Error& error) {
-      throw Error(error.kind() == ErrorKind::NotFound ? ErrorKind::Input : error.kind(), visible_text(error.what()));
+      throw Error(error.kind() == ErrorKind::NotFound ? ErrorKind::Input : error.kind(),
+                  visible_text(error.what()));
     }
     return install_presets(fs::path(staging) / "presets", folders, task.force, observer);
   };

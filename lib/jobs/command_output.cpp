@@ -1,4 +1,5 @@
-// posix_spawnp(3). Both pipes are read at the same time, so that neither fills up while the other is waited for.
+// posix_spawnp(3). Both pipes are read at the same time, so that neither fills up while the other
+// is waited for.
 #include "lib/jobs/command_output.h"
 
 #include <fcntl.h>
@@ -23,7 +24,8 @@ constexpr int kSignalledStatus = 128;
 class Pipe {
  public:
   Pipe() {
-    if (::pipe2(ends_.data(), O_CLOEXEC) != 0) fail(ErrorKind::Io, "no pipe can be made: {}", std::strerror(errno));
+    if (::pipe2(ends_.data(), O_CLOEXEC) != 0)
+      fail(ErrorKind::Io, "no pipe can be made: {}", std::strerror(errno));
   }
   ~Pipe() {
     close_end(0);
@@ -44,7 +46,8 @@ class Pipe {
 };
 
 void read_both(Pipe& out, Pipe& err, CommandOutput& output) {
-  std::array<pollfd, 2> ends = {pollfd{out.read_end(), POLLIN, 0}, pollfd{err.read_end(), POLLIN, 0}};
+  std::array<pollfd, 2> ends = {pollfd{out.read_end(), POLLIN, 0},
+                                pollfd{err.read_end(), POLLIN, 0}};
   std::string* const texts[] = {&output.out, &output.err};
   std::array<char, 4096> buffer;
   while (ends[0].fd >= 0 || ends[1].fd >= 0) {
@@ -82,7 +85,8 @@ CommandOutput run_command(const std::vector<std::string>& arguments) {
   const int error = ::posix_spawnp(&pid, argv.front(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error == ENOENT) fail(ErrorKind::NotFound, "there is no program {} here", arguments.front());
-  if (error != 0) fail(ErrorKind::Memory, "{} cannot be started: {}", arguments.front(), std::strerror(error));
+  if (error != 0)
+    fail(ErrorKind::Memory, "{} cannot be started: {}", arguments.front(), std::strerror(error));
   out.close_end(1);
   err.close_end(1);
 

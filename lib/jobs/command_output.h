@@ -12,8 +12,9 @@ struct CommandOutput {
   std::string err;
 };
 
-// `arguments` begin with the program's name, which is looked for in $PATH; stdin is empty. Throws Error(NotFound) where
-// there is no such program, Error(Memory | Io) where no process can be started.
+// `arguments` begin with the program's name, which is looked for in $PATH; stdin is empty. Throws
+// Error(NotFound) where there is no such program, Error(Memory | Io) where no process can be
+// started.
 CommandOutput run_command(const std::vector<std::string>& arguments);
 
 }  // namespace sora

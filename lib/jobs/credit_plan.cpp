@@ -1,4 +1,5 @@
-// toml++ is used as headers alone here: the program links no library that --help would have to wait for.
+// toml++ is used as headers alone here: the program links no library that --help would have to wait
+// for.
 #include "lib/jobs/credit_plan.h"
 
 #include <toml++/toml.h>
@@ -56,7 +57,8 @@ class PlanReader {
     read<double>(key, value, "a number above 0");
     const toml::node* node = find(key);
     if (node == nullptr) return;
-    if (!(value > 0 && value < 1e12)) complain(*node, fmt::format("'{}' is to be a number above 0", key));
+    if (!(value > 0 && value < 1e12))
+      complain(*node, fmt::format("'{}' is to be a number above 0", key));
     target = static_cast<typename ValueOf<Target>::Type>(value);
   }
 
@@ -110,11 +112,14 @@ PriceClass price_class_from(const toml::table& table, const std::string& file) {
   reader.read<std::string>("name", price_class.name, "a text");
   reader.read_size("size", price_class.size);
   const toml::node* rates = reader.find("credits_per_second");
-  if (price_class.size.width == 0 || rates == nullptr || !rates->is_array() || rates->as_array()->empty())
-    reader.complain(table, "a class of prices needs 'size' and 'credits_per_second', a list of numbers");
+  if (price_class.size.width == 0 || rates == nullptr || !rates->is_array() ||
+      rates->as_array()->empty())
+    reader.complain(table,
+                    "a class of prices needs 'size' and 'credits_per_second', a list of numbers");
   for (const toml::node& rate : *rates->as_array()) {
     const auto value = rate.value<double>();
-    if (!value || !(*value >= 0 && *value < 1e9)) reader.complain(rate, "a rate is a number of 0 or more");
+    if (!value || !(*value >= 0 && *value < 1e9))
+      reader.complain(rate, "a rate is a number of 0 or more");
     price_class.credits_per_second.push_back(*value);
   }
   reader.check_all_known();
@@ -130,14 +135,16 @@ PriceTable prices_from(const toml::table& table, const std::string& file) {
   const toml::node* classes = reader.find("class");
   if (classes == nullptr || !classes->is_array_of_tables())
     reader.complain(table, "a table of prices needs classes, written as [[class]]");
-  for (const toml::node& row : *classes->as_array()) prices.classes.push_back(price_class_from(*row.as_table(), file));
+  for (const toml::node& row : *classes->as_array())
+    prices.classes.push_back(price_class_from(*row.as_table(), file));
   reader.check_all_known();
   return prices;
 }
 
 PriceTable prices_named(std::string_view name, const PlanReader& reader, const toml::node& node) {
   for (const EmbeddedFile& table : kPriceTables) {
-    if (table.name == name) return prices_from(parse_toml(table.text, std::string(name)), std::string(name));
+    if (table.name == name)
+      return prices_from(parse_toml(table.text, std::string(name)), std::string(name));
   }
   reader.complain(node, fmt::format("there is no price table '{}'; there is december-2024", name));
 }
@@ -149,14 +156,17 @@ std::string variable(const char* name) {
 
 // Empty where neither variable is set.
 fs::path configuration() {
-  if (const std::string config = variable("XDG_CONFIG_HOME"); !config.empty()) return fs::path(config) / "sora";
-  if (const std::string home = variable("HOME"); !home.empty()) return fs::path(home) / ".config" / "sora";
+  if (const std::string config = variable("XDG_CONFIG_HOME"); !config.empty())
+    return fs::path(config) / "sora";
+  if (const std::string home = variable("HOME"); !home.empty())
+    return fs::path(home) / ".config" / "sora";
   return {};
 }
 
 std::string read_text(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
-  if (!stream || fs::is_directory(path)) fail(ErrorKind::NotFound, "the file {} cannot be read", path.string());
+  if (!stream || fs::is_directory(path))
+    fail(ErrorKind::NotFound, "the file {} cannot be read", path.string());
   return std::string(std::istreambuf_iterator<char>(stream), {});
 }
 
@@ -224,13 +234,15 @@ CreditPlan load_plan(const std::string& wish) {
     plan.file = fs::absolute(path).lexically_normal().string();
     return plan;
   };
-  if (name.find('/') != std::string::npos || fs::path(name).extension() == ".toml") return from_file(name);
+  if (name.find('/') != std::string::npos || fs::path(name).extension() == ".toml")
+    return from_file(name);
   const fs::path own = configuration() / "plans" / (name + ".toml");
   if (own.is_absolute() && fs::exists(own)) return from_file(own);
   for (const EmbeddedFile& plan : kPlans) {
     if (plan.name == name) return plan_from_toml(plan.text, std::string(plan.name));
   }
-  fail(ErrorKind::NotFound, "there is no plan '{}'; there are {}, or name a file that ends in .toml", name,
+  fail(ErrorKind::NotFound,
+       "there is no plan '{}'; there are {}, or name a file that ends in .toml", name,
        fmt::join(plan_names(), ", "));
 }
 
@@ -240,7 +252,8 @@ std::vector<std::string> plan_names() {
   std::error_code none;
   for (const fs::directory_entry& entry : fs::directory_iterator(configuration() / "plans", none)) {
     const std::string name = entry.path().stem().string();
-    if (entry.path().extension() == ".toml" && std::find(names.begin(), names.end(), name) == names.end())
+    if (entry.path().extension() == ".toml" &&
+        std::find(names.begin(), names.end(), name) == names.end())
       names.push_back(name);
   }
   return names;

@@ -70,16 +70,24 @@ class JobStore {
   // Leases of dead processes: running jobs are pending again, their try not counted; those already
   // made are taken over by this process and returned, to be given their names. `losses` counts how
   // often each job lost its process; one that did so more than kMaxLosses times has failed.
-  enum class Recover { DeadLeases, AllLeases };  // AllLeases: the caller knows that no other process is at work
-  std::vector<Job> recover(std::map<int64_t, int>* losses = nullptr, Recover which = Recover::DeadLeases);
+  enum class Recover {
+    DeadLeases,
+    AllLeases
+  };  // AllLeases: the caller knows that no other process is at work
+  std::vector<Job> recover(std::map<int64_t, int>* losses = nullptr,
+                           Recover which = Recover::DeadLeases);
 
   // Note [Lent jobs]
-  // The tasks of a cluster's array work on stores of their own (lib/jobs/lent_jobs.h). A job that is lent is Running in this
-  // store and has no process; no recovery touches it.
-  std::vector<Job> lend(const std::string& batch, const std::string& borrower);  // all that are pending, now lent
-  bool settle(const Job& ended, const std::string& borrower);  // what came of one; false: it is not lent to this borrower
-  void take_back(const std::string& borrower);                 // the rest is pending again
-  void adopt(const std::vector<Job>& jobs);                    // the borrower's side: adds them, pending, under their ids
+  // The tasks of a cluster's array work on stores of their own (lib/jobs/lent_jobs.h). A job that
+  // is lent is Running in this store and has no process; no recovery touches it.
+  std::vector<Job> lend(const std::string& batch,
+                        const std::string& borrower);  // all that are pending, now lent
+  bool settle(
+      const Job& ended,
+      const std::string& borrower);  // what came of one; false: it is not lent to this borrower
+  void take_back(const std::string& borrower);  // the rest is pending again
+  void adopt(
+      const std::vector<Job>& jobs);  // the borrower's side: adds them, pending, under their ids
 
   // Pending and running jobs are cancelled (a running one by its maker, at its next step). False:
   // it had ended already.

@@ -1,5 +1,6 @@
-// The folder .sora/slurm/NAME: 0.sqlite, 1.sqlite, ..., the script and the logs. It is there before any job is lent to its
-// name, so that every job that is lent can be found, and taken back, whenever the program ends in between.
+// The folder .sora/slurm/NAME: 0.sqlite, 1.sqlite, ..., the script and the logs. It is there before
+// any job is lent to its name, so that every job that is lent can be found, and taken back,
+// whenever the program ends in between.
 #include "lib/jobs/lent_jobs.h"
 
 #include <fmt/format.h>
@@ -21,7 +22,8 @@ fs::path arrays_below(const OutputFolder& folder) { return folder.root() / ".sor
 void remove_stores(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename().string().find(kStoreEnd) != std::string::npos) files.push_back(entry.path());
+    if (entry.path().filename().string().find(kStoreEnd) != std::string::npos)
+      files.push_back(entry.path());
   }
   std::error_code ignored;
   for (const fs::path& file : files) fs::remove(file, ignored);
@@ -29,19 +31,24 @@ void remove_stores(const fs::path& folder) {
 
 }  // namespace
 
-LentJobs::LentJobs(fs::path folder) : name_(folder.filename().string()), folder_(std::move(folder)) {}
+LentJobs::LentJobs(fs::path folder)
+    : name_(folder.filename().string()), folder_(std::move(folder)) {}
 
-std::optional<LentJobs> LentJobs::lend(JobStore& journal, const OutputFolder& folder, const std::string& batch, int max_tasks) {
+std::optional<LentJobs> LentJobs::lend(JobStore& journal, const OutputFolder& folder,
+                                       const std::string& batch, int max_tasks) {
   if (journal.counts({.batch = batch}).pending == 0) return std::nullopt;
   LentJobs lent(arrays_below(folder) / fmt::format("sora-{:08x}", std::random_device()()));
   std::error_code error;
   fs::create_directories(lent.folder_, error);
-  if (error) fail(ErrorKind::Io, "the folder {} cannot be made: {}", lent.folder_.string(), error.message());
+  if (error)
+    fail(ErrorKind::Io, "the folder {} cannot be made: {}", lent.folder_.string(), error.message());
   const std::vector<Job> jobs = journal.lend(batch, lent.name_);
-  const auto num_tasks = static_cast<int>(std::min<size_t>(jobs.size(), static_cast<size_t>(max_tasks)));
+  const auto num_tasks =
+      static_cast<int>(std::min<size_t>(jobs.size(), static_cast<size_t>(max_tasks)));
   for (int task = 0; task < num_tasks; ++task) {
     std::vector<Job> share;
-    for (size_t i = static_cast<size_t>(task); i < jobs.size(); i += static_cast<size_t>(num_tasks)) share.push_back(jobs[i]);
+    for (size_t i = static_cast<size_t>(task); i < jobs.size(); i += static_cast<size_t>(num_tasks))
+      share.push_back(jobs[i]);
     JobStore(lent.store_of(task)).adopt(share);
   }
   return lent;
@@ -57,7 +64,9 @@ std::vector<LentJobs> LentJobs::all(const OutputFolder& folder) {
   return found;
 }
 
-fs::path LentJobs::store_of(int task) const { return folder_ / fmt::format("{}{}", task, kStoreEnd); }
+fs::path LentJobs::store_of(int task) const {
+  return folder_ / fmt::format("{}{}", task, kStoreEnd);
+}
 
 int LentJobs::num_tasks() const {
   int count = 0;
@@ -87,7 +96,8 @@ std::vector<Job> LentJobs::collect(JobStore& journal) {
       if (journal.settle(job, name_)) ended.push_back(job);
     }
   }
-  std::sort(ended.begin(), ended.end(), [](const Job& a, const Job& b) { return a.finished_s < b.finished_s; });
+  std::sort(ended.begin(), ended.end(),
+            [](const Job& a, const Job& b) { return a.finished_s < b.finished_s; });
   return ended;
 }
 
@@ -95,15 +105,16 @@ std::map<int64_t, Job> LentJobs::under_way() const {
   std::map<int64_t, Job> jobs;
   for (int task = 0; fs::exists(store_of(task)); ++task) {
     for (Job& job : JobStore(store_of(task)).list({})) {
-      const bool is_under_way = job.state == JobState::Pending || job.state == JobState::Running || job.state == JobState::Made;
+      const bool is_under_way = job.state == JobState::Pending || job.state == JobState::Running ||
+                                job.state == JobState::Made;
       if (is_under_way) jobs.emplace(job.id, std::move(job));
     }
   }
   return jobs;
 }
 
-std::vector<Job> LentJobs::take_back(JobStore& journal, const OutputFolder& folder, bool force, std::map<int64_t, int>& losses,
-                                     JobCredits& credits) {
+std::vector<Job> LentJobs::take_back(JobStore& journal, const OutputFolder& folder, bool force,
+                                     std::map<int64_t, int>& losses, JobCredits& credits) {
   WorkerDisplay unheard;
   for (int task = 0; fs::exists(store_of(task)); ++task) {
     JobStore store(store_of(task));

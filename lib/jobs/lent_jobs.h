@@ -1,6 +1,6 @@
-// Jobs of a batch that the tasks of a cluster's array make. Each task has a store of its own, which it alone writes, so that
-// no locks are needed between machines; in the batch's journal its jobs are running, lent to the array, until what came of
-// them is collected.
+// Jobs of a batch that the tasks of a cluster's array make. Each task has a store of its own, which
+// it alone writes, so that no locks are needed between machines; in the batch's journal its jobs
+// are running, lent to the array, until what came of them is collected.
 #pragma once
 
 #include <filesystem>
@@ -17,8 +17,10 @@ namespace sora {
 
 class LentJobs {
  public:
-  // Deals the pending jobs of a batch (empty: of all) out to at most `max_tasks` stores; nothing where none is pending.
-  static std::optional<LentJobs> lend(JobStore& journal, const OutputFolder& folder, const std::string& batch, int max_tasks);
+  // Deals the pending jobs of a batch (empty: of all) out to at most `max_tasks` stores; nothing
+  // where none is pending.
+  static std::optional<LentJobs> lend(JobStore& journal, const OutputFolder& folder,
+                                      const std::string& batch, int max_tasks);
   // All that were lent and have not been returned.
   static std::vector<LentJobs> all(const OutputFolder& folder);
 
@@ -32,18 +34,20 @@ class LentJobs {
   std::vector<Job> collect(JobStore& journal);
   // How far the tasks are with a job that has not ended.
   std::map<int64_t, Job> under_way() const;
-  // When no task of the array is left: what was made gets its name, what was not is pending again. `losses` counts how often
-  // a job lost its process; one that did so more than kMaxLosses times has failed. Credits of what was made are settled, what
-  // the others had set aside comes back. Returns what collect() would.
-  std::vector<Job> take_back(JobStore& journal, const OutputFolder& folder, bool force, std::map<int64_t, int>& losses,
-                             JobCredits& credits);
+  // When no task of the array is left: what was made gets its name, what was not is pending again.
+  // `losses` counts how often a job lost its process; one that did so more than kMaxLosses times
+  // has failed. Credits of what was made are settled, what the others had set aside comes back.
+  // Returns what collect() would.
+  std::vector<Job> take_back(JobStore& journal, const OutputFolder& folder, bool force,
+                             std::map<int64_t, int>& losses, JobCredits& credits);
 
  private:
   explicit LentJobs(std::filesystem::path folder);
 
   std::string name_;
   std::filesystem::path folder_;
-  std::map<int, int64_t> collected_;  // by task: the finish number up to which its jobs were collected
+  std::map<int, int64_t>
+      collected_;  // by task: the finish number up to which its jobs were collected
 };
 
 }  // namespace sora

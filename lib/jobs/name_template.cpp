@@ -32,8 +32,7 @@ std::string name_part(std::string_view text) {
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x80 && (std::isalnum(byte) != 0 || c == '_' || c == '.')) {
-      if (c != '.' || part.empty() || part.back() != '.')
-        part += ascii_lower(c);
+      if (c != '.' || part.empty() || part.back() != '.') part += ascii_lower(c);
     } else if (!part.empty() && part.back() != '-') {
       part += '-';
     }

@@ -129,7 +129,8 @@ fs::path OutputFolder::latents_beside(const fs::path& stage) {
 
 void OutputFolder::forget_latents(int64_t job) const {
   std::error_code ignored;
-  fs::remove_all(latents_beside(root_ / ".sora" / "work" / std::to_string(job)).parent_path(), ignored);
+  fs::remove_all(latents_beside(root_ / ".sora" / "work" / std::to_string(job)).parent_path(),
+                 ignored);
 }
 
 std::vector<JobFile> OutputFolder::staged_files(int64_t job, const Sha256OfFile& sha256) const {

@@ -31,15 +31,15 @@ class OutputFolder {
   std::filesystem::path stage(int64_t job) const;
   void clear_stage(int64_t job) const;
 
-  // In a folder beside a job's staging folder: its latents, once they are sampled. They stay when the stage is cleared, so that a job
-  // that was cut off need not sample again.
+  // In a folder beside a job's staging folder: its latents, once they are sampled. They stay when
+  // the stage is cleared, so that a job that was cut off need not sample again.
   static std::filesystem::path latents_beside(const std::filesystem::path& stage);
   void forget_latents(int64_t job) const;
 
   // What lies in the staging folder, on the disk, by the names it is to have.
   std::vector<JobFile> staged_files(int64_t job, const Sha256OfFile& sha256) const;
-  // Gives them their names and forgets the latents; those that have theirs already are left. Throws Error(Usage) where a
-  // name was taken meanwhile and `force` is false, Error(Io).
+  // Gives them their names and forgets the latents; those that have theirs already are left. Throws
+  // Error(Usage) where a name was taken meanwhile and `force` is false, Error(Io).
   std::vector<JobFile> publish(int64_t job, const std::vector<JobFile>& files, bool force) const;
 
   // Whether anything can still be written here: false where the disk is full or has gone read-only.

@@ -22,15 +22,17 @@ const PriceClass& PriceTable::class_of(const Size& size) const {
   for (const PriceClass& row : classes) {
     if (fits(size, row.size)) return row;
   }
-  fail(ErrorKind::Refused, "there is no price for {}; the largest size with one is {}", to_string(size),
-       classes.empty() ? "none" : to_string(classes.back().size));
+  fail(ErrorKind::Refused, "there is no price for {}; the largest size with one is {}",
+       to_string(size), classes.empty() ? "none" : to_string(classes.back().size));
 }
 
 double billed_seconds(const ClipShape& shape) {
   const double rate = shape.fps.value();
   const double seconds = static_cast<double>(shape.num_frames) / rate;
   const double whole = std::floor(seconds);
-  return whole >= 1 && static_cast<double>(shape.num_frames) - whole * rate <= 1 + kRounding ? whole : seconds;
+  return whole >= 1 && static_cast<double>(shape.num_frames) - whole * rate <= 1 + kRounding
+             ? whole
+             : seconds;
 }
 
 int64_t price_of(const PriceTable& table, const PriceClass& price_class, double seconds) {

@@ -27,12 +27,13 @@ struct PriceTable {
 // Whether a clip of `size` lies inside `limit`, upright or lying.
 bool fits(const Size& size, const Size& limit);
 
-// The clip's length as it is billed: one frame past a whole second is not counted, so that the 81 frames at 16 a
-// second which a model draws for 5 s are 5 s.
+// The clip's length as it is billed: one frame past a whole second is not counted, so that the 81
+// frames at 16 a second which a model draws for 5 s are 5 s.
 double billed_seconds(const ClipShape& shape);
 
 // Whole credits, for all variations: each is billed alone, rounded up.
 int64_t price_of(const PriceTable& table, const ClipShape& shape);
-int64_t price_of(const PriceTable& table, const PriceClass& price_class, double seconds);  // of one clip
+int64_t price_of(const PriceTable& table, const PriceClass& price_class,
+                 double seconds);  // of one clip
 
 }  // namespace sora

@@ -1,5 +1,5 @@
-// Arrays are looked for by name, because squeue fails for the number of a job that it has forgotten, and says nothing, which
-// is the answer, for a name that it does not know.
+// Arrays are looked for by name, because squeue fails for the number of a job that it has
+// forgotten, and says nothing, which is the answer, for a name that it does not know.
 #include "lib/jobs/slurm.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,8 @@ CommandOutput ask(const std::vector<std::string>& arguments) {
   const CommandOutput output = run_command(arguments);
   if (output.status != 0) {
     std::string message = output.err.substr(0, output.err.find('\n'));
-    fail(ErrorKind::Io, "{} failed: {}", arguments.front(), message.empty() ? fmt::format("exit {}", output.status) : message);
+    fail(ErrorKind::Io, "{} failed: {}", arguments.front(),
+         message.empty() ? fmt::format("exit {}", output.status) : message);
   }
   return output;
 }
@@ -48,14 +49,17 @@ std::string directive(std::string_view option, const std::string& value) {
 }
 
 void check_line(const std::string& text) {
-  if (text.find('\n') != std::string::npos) fail(ErrorKind::Usage, "'{}' has a line break, which no option of sbatch can have", text);
+  if (text.find('\n') != std::string::npos)
+    fail(ErrorKind::Usage, "'{}' has a line break, which no option of sbatch can have", text);
 }
 
 }  // namespace
 
 std::string slurm_script(const SlurmArray& array) {
   const SlurmWishes& wishes = array.wishes;
-  for (const std::string* text : {&wishes.partition, &wishes.account, &wishes.time_limit, &wishes.memory}) check_line(*text);
+  for (const std::string* text :
+       {&wishes.partition, &wishes.account, &wishes.time_limit, &wishes.memory})
+    check_line(*text);
   std::string logs;
   for (const char c : array.log_folder.string()) logs += c == '%' ? "%%" : std::string(1, c);
   check_line(logs);
@@ -74,7 +78,9 @@ std::string slurm_script(const SlurmArray& array) {
   if (wishes.gpus > 0) script += fmt::format("#SBATCH --gres=gpu:{}\n", wishes.gpus);
   for (const std::string& option : wishes.extra) {
     check_line(option);
-    if (option.empty() || option.front() != '-') fail(ErrorKind::Usage, "--sbatch {} is no option of sbatch; write --sbatch=--qos=low", option);
+    if (option.empty() || option.front() != '-')
+      fail(ErrorKind::Usage, "--sbatch {} is no option of sbatch; write --sbatch=--qos=low",
+           option);
     script += "#SBATCH " + option + "\n";
   }
   script += "export OMP_NUM_THREADS=\"${OMP_NUM_THREADS:-${SLURM_CPUS_ON_NODE:-1}}\"\nexec";
@@ -101,9 +107,11 @@ int max_slurm_tasks() {
   constexpr std::string_view kName = "MaxArraySize";
   const std::string text = ask({"scontrol", "show", "config"}).out;
   const size_t found = text.find(kName);
-  const size_t digits = found == std::string::npos ? found : text.find_first_of("0123456789", found);
+  const size_t digits =
+      found == std::string::npos ? found : text.find_first_of("0123456789", found);
   int size = kDefaultMaxArraySize;
-  if (digits != std::string::npos) std::from_chars(text.data() + digits, text.data() + text.size(), size);
+  if (digits != std::string::npos)
+    std::from_chars(text.data() + digits, text.data() + text.size(), size);
   return size > 0 ? size : kDefaultMaxArraySize;
 }
 

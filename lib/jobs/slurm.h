@@ -1,4 +1,5 @@
-// Slurm through its own commands: sbatch, squeue, scancel, scontrol, by their manual pages of version 22.05.
+// Slurm through its own commands: sbatch, squeue, scancel, scontrol, by their manual pages of
+// version 22.05.
 #pragma once
 
 #include <filesystem>
@@ -21,19 +22,21 @@ struct SlurmWishes {
 struct SlurmArray {
   std::string name;  // by which it is found again
   int num_tasks = 0;
-  std::filesystem::path log_folder;     // one file a task
-  std::vector<std::string> command;     // of each task; $SLURM_ARRAY_TASK_ID stands between the last two words
+  std::filesystem::path log_folder;  // one file a task
+  std::vector<std::string>
+      command;  // of each task; $SLURM_ARRAY_TASK_ID stands between the last two words
   SlurmWishes wishes;
 };
 
 // The batch script of an array. Throws Error(Usage) for a wish with a line break in it.
 std::string slurm_script(const SlurmArray& array);
 
-// Hands a script in; returns the array's number. Throws Error(NotFound) where Slurm is not installed, Error(Io) with what
-// sbatch says where it refuses.
+// Hands a script in; returns the array's number. Throws Error(NotFound) where Slurm is not
+// installed, Error(Io) with what sbatch says where it refuses.
 std::string submit_to_slurm(const std::filesystem::path& script);
 
-// Whether a task of this name waits, runs or completes. Throws Error(Io) where the controller does not answer.
+// Whether a task of this name waits, runs or completes. Throws Error(Io) where the controller does
+// not answer.
 bool is_in_slurm(const std::string& name);
 
 // Asks all tasks of this name to stop, as at the end of their time.

@@ -25,13 +25,17 @@ class JobMaker {
   virtual std::string sha256(const std::filesystem::path& path) = 0;
 };
 
-// Told what a job's credits wait for, with the store that it was claimed from. Each may be said twice.
+// Told what a job's credits wait for, with the store that it was claimed from. Each may be said
+// twice.
 class JobCredits {
  public:
   virtual ~JobCredits() = default;
-  virtual void settle(const JobStore& store, const Job& job) = 0;  // Made: its files are whole, its result is set
-  virtual void refund(const JobStore& store, const Job& job) = 0;  // this process does not make it, for now or for good
-  virtual void lost(const JobStore& store, const Job& job) = 0;    // the process that made it is gone, here or elsewhere
+  virtual void settle(const JobStore& store,
+                      const Job& job) = 0;  // Made: its files are whole, its result is set
+  virtual void refund(const JobStore& store,
+                      const Job& job) = 0;  // this process does not make it, for now or for good
+  virtual void lost(const JobStore& store,
+                    const Job& job) = 0;  // the process that made it is gone, here or elsewhere
 };
 
 // What is told of each job, and, as an observer, of the work in it.
@@ -71,7 +75,8 @@ WorkerEnd work(JobStore& store, const OutputFolder& folder, JobMaker& maker, Wor
 // Gives jobs that were made by processes now dead their names, and frees what such processes were
 // making.
 void recover(JobStore& store, const OutputFolder& folder, WorkerDisplay& display, bool force,
-             std::map<int64_t, int>* losses = nullptr, JobStore::Recover which = JobStore::Recover::DeadLeases,
+             std::map<int64_t, int>* losses = nullptr,
+             JobStore::Recover which = JobStore::Recover::DeadLeases,
              JobCredits* credits = nullptr);
 
 }  // namespace sora

@@ -14,9 +14,9 @@
 namespace sora {
 namespace {
 
-constexpr int64_t kGap = 4;             // pixels between pictures
+constexpr int64_t kGap = 4;  // pixels between pictures
 constexpr double kMovingFps = 8;
-constexpr double kMovingSeconds = 10;   // of each file, at most
+constexpr double kMovingSeconds = 10;                   // of each file, at most
 constexpr int64_t kMaxSheetPixels = int64_t{64} << 20;  // of a still sheet
 
 struct Cell {
@@ -27,7 +27,8 @@ struct Cell {
 Cell cell_of(const FileInfo& info, int64_t width) {
   if (info.width < 1 || info.height < 1) fail(ErrorKind::Input, "{} shows no picture", info.path);
   const double scale = static_cast<double>(width) / static_cast<double>(info.width);
-  return {width, std::clamp<int64_t>(std::llround(static_cast<double>(info.height) * scale), 1, 4 * width)};
+  return {width, std::clamp<int64_t>(std::llround(static_cast<double>(info.height) * scale), 1,
+                                     4 * width)};
 }
 
 // The frame that is shown at a time, or the last one before the end.
@@ -61,7 +62,8 @@ Pictures to_pictures(const at::Tensor& frames, double fps) {
 }
 
 at::Tensor moving_frames(const FileInfo& info, const Cell& cell, const Observer& observer) {
-  VideoReader reader(info.path, {.fps = Rational(static_cast<int64_t>(kMovingFps), 1), .stop_s = kMovingSeconds});
+  VideoReader reader(
+      info.path, {.fps = Rational(static_cast<int64_t>(kMovingFps), 1), .stop_s = kMovingSeconds});
   std::vector<at::Tensor> frames;
   for (;;) {
     check_stop(observer);
@@ -89,19 +91,23 @@ Pictures make_sheet(const SheetRequest& request, const Observer& observer) {
       clips.push_back(moving_frames(info, cell, observer));
       longest = std::max(longest, clips.back().size(0));
     }
-    for (at::Tensor& clip : clips) clip = clip.index_select(0, at::arange(longest).remainder(clip.size(0)));
+    for (at::Tensor& clip : clips)
+      clip = clip.index_select(0, at::arange(longest).remainder(clip.size(0)));
     return to_pictures(beside(clips, 2), kMovingFps);
   }
   if (count * request.columns * cell.width * cell.height > kMaxSheetPixels) {
-    fail(ErrorKind::Usage, "a sheet of {} files with {} pictures of {}x{} each is too large; take fewer or smaller ones", count,
-         request.columns, cell.width, cell.height);
+    fail(ErrorKind::Usage,
+         "a sheet of {} files with {} pictures of {}x{} each is too large; take fewer or smaller "
+         "ones",
+         count, request.columns, cell.width, cell.height);
   }
   std::vector<at::Tensor> rows;
   for (const FileInfo& info : infos) {
     std::vector<at::Tensor> pictures;
     for (int64_t column = 0; column < request.columns; ++column) {
       check_stop(observer);
-      const double share = (static_cast<double>(column) + 0.5) / static_cast<double>(request.columns);
+      const double share =
+          (static_cast<double>(column) + 0.5) / static_cast<double>(request.columns);
       pictures.push_back(frame_at(info, info.duration_s * share, cell));
     }
     rows.push_back(beside(pictures, 1));
@@ -114,9 +120,10 @@ void write_sheet(const Pictures& sheet, const std::string& path, bool force) {
     fail(ErrorKind::Usage, "{}: a contact sheet is written as .png", path);
   }
   std::error_code ignored;
-  if (!force && std::filesystem::exists(path, ignored)) fail(ErrorKind::Usage, "{} exists; --force replaces it", path);
-  const at::Tensor frame_HWC =
-      at::from_blob(const_cast<uint8_t*>(sheet.frame(0)), {sheet.height, sheet.width, 3}, at::kByte);
+  if (!force && std::filesystem::exists(path, ignored))
+    fail(ErrorKind::Usage, "{} exists; --force replaces it", path);
+  const at::Tensor frame_HWC = at::from_blob(const_cast<uint8_t*>(sheet.frame(0)),
+                                             {sheet.height, sheet.width, 3}, at::kByte);
   write_png(path, frame_HWC);
 }
 

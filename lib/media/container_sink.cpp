@@ -1,5 +1,5 @@
-// Frames and sound into a container: colour conversion, encoders, muxer. Sound is encoded as far as the frames have come,
-// so that neither stream waits in memory for the other.
+// Frames and sound into a container: colour conversion, encoders, muxer. Sound is encoded as far as
+// the frames have come, so that neither stream waits in memory for the other.
 #include <ATen/ATen.h>
 
 #include <optional>
@@ -24,7 +24,8 @@ class ContainerSink : public FrameSink {
         fps_(options.fps),
         sound_NC_(options.sound_NC),
         seal_(options.seal) {
-    if (sound_NC_.defined()) sound_.emplace(*options.format.sound, sound_NC_.size(1), muxer_.wants_global_header());
+    if (sound_NC_.defined())
+      sound_.emplace(*options.format.sound, sound_NC_.size(1), muxer_.wants_global_header());
     muxer_.set_metadata("title", options.title);
     muxer_.set_metadata("comment", options.comment);
     muxer_.start(encoder_, sound_ ? &*sound_ : nullptr);
@@ -34,7 +35,9 @@ class ContainerSink : public FrameSink {
     const av::Frame frame = convert_(rgb_HWC);
     encoder_.encode(*frame, [this](AVPacket& packet) { muxer_.write(packet); });
     ++num_frames_;
-    if (sound_) write_sound(static_cast<int64_t>(static_cast<double>(num_frames_ * kSoundRate) / fps_.value()));
+    if (sound_)
+      write_sound(
+          static_cast<int64_t>(static_cast<double>(num_frames_ * kSoundRate) / fps_.value()));
   }
 
   void finish() override {

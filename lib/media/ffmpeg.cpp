@@ -150,7 +150,9 @@ int64_t duration(const AVFrame& frame) { return frame.pkt_duration; }
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 28, 100)
 int num_channels(const AVCodecParameters& parameters) { return parameters.ch_layout.nb_channels; }
 int num_channels(const AVFrame& frame) { return frame.ch_layout.nb_channels; }
-void set_channels(AVCodecContext& context, int count) { av_channel_layout_default(&context.ch_layout, count); }
+void set_channels(AVCodecContext& context, int count) {
+  av_channel_layout_default(&context.ch_layout, count);
+}
 void set_channels(AVFrame& frame, int count) { av_channel_layout_default(&frame.ch_layout, count); }
 
 Resampler make_resampler(const AVFrame& frame, int rate, int channels) {
@@ -162,8 +164,9 @@ Resampler make_resampler(const AVFrame& frame, int rate, int channels) {
   }
   av_channel_layout_default(&to, channels);
   SwrContext* context = nullptr;
-  const int result = swr_alloc_set_opts2(&context, &to, AV_SAMPLE_FMT_FLT, rate, &from, static_cast<AVSampleFormat>(frame.format),
-                                         frame.sample_rate, 0, nullptr);
+  const int result =
+      swr_alloc_set_opts2(&context, &to, AV_SAMPLE_FMT_FLT, rate, &from,
+                          static_cast<AVSampleFormat>(frame.format), frame.sample_rate, 0, nullptr);
   Resampler resampler(context);
   av_channel_layout_uninit(&from);
   if (result < 0 || swr_init(resampler.get()) < 0) return nullptr;
@@ -184,8 +187,9 @@ void set_channels(AVFrame& frame, int count) {
 Resampler make_resampler(const AVFrame& frame, int rate, int channels) {
   const int64_t from = frame.channel_layout != 0 ? static_cast<int64_t>(frame.channel_layout)
                                                  : av_get_default_channel_layout(frame.channels);
-  Resampler resampler(swr_alloc_set_opts(nullptr, av_get_default_channel_layout(channels), AV_SAMPLE_FMT_FLT, rate, from,
-                                         static_cast<AVSampleFormat>(frame.format), frame.sample_rate, 0, nullptr));
+  Resampler resampler(swr_alloc_set_opts(
+      nullptr, av_get_default_channel_layout(channels), AV_SAMPLE_FMT_FLT, rate, from,
+      static_cast<AVSampleFormat>(frame.format), frame.sample_rate, 0, nullptr));
   if (!resampler || swr_init(resampler.get()) < 0) return nullptr;
   return resampler;
 }

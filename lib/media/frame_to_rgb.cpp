@@ -160,7 +160,8 @@ PlaneFormat FrameToRgb::format_of(const AVFrame& frame) const {
   format.height = round_up(frame.height, format.log2_chroma_h);
   if (is_hdr(frame)) {
     format.transfer = frame.color_trc == AVCOL_TRC_SMPTE2084 ? kTransferPq : kTransferHlg;
-    format.primaries = frame.color_primaries == AVCOL_PRI_BT709 ? kPrimariesBt709 : kPrimariesBt2020;
+    format.primaries =
+        frame.color_primaries == AVCOL_PRI_BT709 ? kPrimariesBt709 : kPrimariesBt2020;
   }
   if (description.flags & AV_PIX_FMT_FLAG_RGB) return format;
   format.family = ColorFamily::Yuv;

@@ -66,8 +66,8 @@ MediaInput::MediaInput(const std::string& path) : path_(path == "-" ? "stdin" : 
 
     const av::LogCapture log;
     auto* buffer = static_cast<unsigned char*>(av_malloc(kReadBufferBytes));
-    io_.reset(avio_alloc_context(buffer, kReadBufferBytes, 0, this, &MediaInput::read_callback, nullptr,
-                                 seekable_ ? &MediaInput::seek_callback : nullptr));
+    io_.reset(avio_alloc_context(buffer, kReadBufferBytes, 0, this, &MediaInput::read_callback,
+                                 nullptr, seekable_ ? &MediaInput::seek_callback : nullptr));
     if (!io_) {
       av_free(buffer);
       fail(ErrorKind::Memory, "no memory to read {}", path_);
@@ -92,8 +92,10 @@ MediaInput::MediaInput(const std::string& path) : path_(path == "-" ? "stdin" : 
     context_.reset(context);  // null after a failure
     if (result < 0) {
       // No memory here means a header that claims tables larger than any real file has.
-      fail(ErrorKind::Input, "{} cannot be read as {}: {}", path_, forced ? "y4m" : "a video or an image",
-           result == AVERROR(ENOMEM) ? "its header claims more than memory holds; is it damaged?" : log.describe(result));
+      fail(ErrorKind::Input, "{} cannot be read as {}: {}", path_,
+           forced ? "y4m" : "a video or an image",
+           result == AVERROR(ENOMEM) ? "its header claims more than memory holds; is it damaged?"
+                                     : log.describe(result));
     }
   } catch (...) {
     ::close(fd_);

@@ -25,7 +25,8 @@ class MediaInput {
   // The video stream that players would show; cover pictures only where there is nothing else.
   // Throws Error(Input) where there is none.
   AVStream& video_stream();
-  // The sound that players would let be heard: the default one, else the first; null where there is none.
+  // The sound that players would let be heard: the default one, else the first; null where there is
+  // none.
   AVStream* sound_stream();
 
   AVFormatContext& context() { return *context_; }

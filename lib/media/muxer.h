@@ -26,7 +26,8 @@ class Muxer {
   void write(AVPacket& packet) { write(packet, stream_, encoder_time_base_); }
   void write_sound(AVPacket& packet) { write(packet, sound_stream_, sound_time_base_); }
   void set_option(const char* key, int64_t value);  // of the muxer
-  // Trailer, disk, name. `seal`, where there is one, gets the complete file under its temporary name.
+  // Trailer, disk, name. `seal`, where there is one, gets the complete file under its temporary
+  // name.
   void finish(const std::function<void(const std::string& path)>& seal = {});
 
  private:

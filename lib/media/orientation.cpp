@@ -7,8 +7,9 @@
 namespace sora {
 namespace {
 
-// A scaler that rounds a side to whole pixels keeps the picture's aspect by pixels that are not quite square: 426x240
-// and 854x480 of a 16:9 video have 640:639 and 1280:1281. No format means pixels so nearly square.
+// A scaler that rounds a side to whole pixels keeps the picture's aspect by pixels that are not
+// quite square: 426x240 and 854x480 of a 16:9 video have 640:639 and 1280:1281. No format means
+// pixels so nearly square.
 constexpr double kRoundedAspect = 0.01;
 
 }  // namespace

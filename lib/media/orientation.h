@@ -27,8 +27,8 @@ at::Tensor apply(const Orientation& orientation, const at::Tensor& picture_HWC);
 // Degrees clockwise; a mirror image counts as its turn.
 int degrees(const Orientation& orientation);
 
-// The width at which pixels of this aspect would be square; unlikely aspects count as square, and so do
-// those that are off by a scaler's rounding.
+// The width at which pixels of this aspect would be square; unlikely aspects count as square, and
+// so do those that are off by a scaler's rounding.
 int64_t square_pixel_width(int64_t width, AVRational sample_aspect);
 
 }  // namespace sora

@@ -12,7 +12,8 @@ namespace sora {
 namespace {
 
 constexpr size_t kAlignment = 64;
-// Of HDR, the luminance in cd/m2 that becomes white: that of paper and captions (ITU-R BT.2408). What is brighter is clipped.
+// Of HDR, the luminance in cd/m2 that becomes white: that of paper and captions (ITU-R BT.2408).
+// What is brighter is clipped.
 constexpr double kHdrWhite = 203;
 
 size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }

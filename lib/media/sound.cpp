@@ -1,5 +1,5 @@
-// Samples are put where their timestamps say, so that gaps stay gaps and nothing drifts; single damaged packets are left
-// silent, as players do.
+// Samples are put where their timestamps say, so that gaps stay gaps and nothing drifts; single
+// damaged packets are left silent, as players do.
 #include "lib/media/sound.h"
 
 #include <ATen/ATen.h>
@@ -13,7 +13,8 @@
 namespace sora {
 namespace {
 
-// Starts later than this are sought; before it decoding from the beginning is exact in every container.
+// Starts later than this are sought; before it decoding from the beginning is exact in every
+// container.
 constexpr double kSeekFrom_s = 10;
 // Decoders need some packets before what they give is right.
 constexpr double kRunUp_s = 1;
@@ -22,12 +23,14 @@ constexpr int64_t kJump = kSoundRate / 50;
 
 class SoundDecoder {
  public:
-  SoundDecoder(const std::string& path, int64_t channels) : input_(path), channels_(channels), packet_(av::make_packet()) {
+  SoundDecoder(const std::string& path, int64_t channels)
+      : input_(path), channels_(channels), packet_(av::make_packet()) {
     input_.find_streams();
     stream_ = input_.sound_stream();
     if (!stream_) fail(ErrorKind::Input, "{} has no sound", path);
     const AVStream& pictures = input_.video_stream();
-    if (pictures.start_time != AV_NOPTS_VALUE) origin_s_ = static_cast<double>(pictures.start_time) * av_q2d(pictures.time_base);
+    if (pictures.start_time != AV_NOPTS_VALUE)
+      origin_s_ = static_cast<double>(pictures.start_time) * av_q2d(pictures.time_base);
     for (unsigned i = 0; i < input_.context().nb_streams; ++i) {
       AVStream* other = input_.context().streams[i];
       if (other != stream_) other->discard = AVDISCARD_ALL;
@@ -46,8 +49,8 @@ class SoundDecoder {
       if (result >= 0) result = avcodec_open2(context_.get(), decoder, options.address());
     }
     if (result < 0) {
-      fail(ErrorKind::Input, "the sound of {} cannot be decoded: {} ({})", path, log.describe(result),
-           avcodec_get_name(stream_->codecpar->codec_id));
+      fail(ErrorKind::Input, "the sound of {} cannot be decoded: {} ({})", path,
+           log.describe(result), avcodec_get_name(stream_->codecpar->codec_id));
     }
   }
 
@@ -58,7 +61,8 @@ class SoundDecoder {
     if (start_s > kSeekFrom_s) {
       const double target = (start_s - kRunUp_s + origin_s_) / av_q2d(stream_->time_base);
       const av::LogCapture log;
-      if (av_seek_frame(&input_.context(), stream_->index, std::llround(target), AVSEEK_FLAG_BACKWARD) < 0) {
+      if (av_seek_frame(&input_.context(), stream_->index, std::llround(target),
+                        AVSEEK_FLAG_BACKWARD) < 0) {
         av_seek_frame(&input_.context(), stream_->index, 0, AVSEEK_FLAG_BACKWARD);
       }
     }
@@ -95,9 +99,11 @@ class SoundDecoder {
 
   void take(const AVFrame& frame) {
     const int64_t pts = frame.best_effort_timestamp;
-    const bool is_other = !resampler_ || frame.sample_rate != rate_ || frame.format != format_ || av::num_channels(frame) != from_;
+    const bool is_other = !resampler_ || frame.sample_rate != rate_ || frame.format != format_ ||
+                          av::num_channels(frame) != from_;
     if (pts != AV_NOPTS_VALUE) {
-      const double time_s = static_cast<double>(pts) * av_q2d(stream_->time_base) - origin_s_ - start_s_;
+      const double time_s =
+          static_cast<double>(pts) * av_q2d(stream_->time_base) - origin_s_ - start_s_;
       const int64_t at = std::llround(time_s * static_cast<double>(kSoundRate));
       if (is_other || std::abs(at - pushed_) > kJump) {
         drain();
@@ -106,8 +112,11 @@ class SoundDecoder {
       }
     }
     if (!resampler_) {
-      resampler_ = av::make_resampler(frame, static_cast<int>(kSoundRate), static_cast<int>(channels_));
-      if (!resampler_) fail(ErrorKind::Input, "the sound of {} has a form that cannot be resampled", input_.path());
+      resampler_ =
+          av::make_resampler(frame, static_cast<int>(kSoundRate), static_cast<int>(channels_));
+      if (!resampler_)
+        fail(ErrorKind::Input, "the sound of {} has a form that cannot be resampled",
+             input_.path());
       rate_ = frame.sample_rate;
       format_ = frame.format;
       from_ = av::num_channels(frame);
@@ -158,7 +167,8 @@ int64_t sound_channels(const std::string& path) {
   return stream ? std::clamp(av::num_channels(*stream->codecpar), 1, 2) : 0;
 }
 
-at::Tensor read_sound(const std::string& path, double start_s, int64_t num_samples, int64_t channels) {
+at::Tensor read_sound(const std::string& path, double start_s, int64_t num_samples,
+                      int64_t channels) {
   at::Tensor samples_NC = at::zeros({num_samples, channels}, at::kFloat);
   SoundDecoder(path, channels).read(start_s, samples_NC);
   return samples_NC.nan_to_num_(0, 0, 0).clamp_(-1, 1);

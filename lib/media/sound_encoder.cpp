@@ -9,7 +9,9 @@
 namespace sora {
 namespace {
 
-const AVCodec* find(const SoundCodec& codec) { return avcodec_find_encoder_by_name(std::string(codec.encoder).c_str()); }
+const AVCodec* find(const SoundCodec& codec) {
+  return avcodec_find_encoder_by_name(std::string(codec.encoder).c_str());
+}
 
 }  // namespace
 
@@ -30,7 +32,8 @@ SoundEncoder::SoundEncoder(const SoundCodec& codec, int64_t channels, bool globa
   av::set_channels(*context_, static_cast<int>(channels));
   const av::LogCapture log;
   if (const int result = avcodec_open2(context_.get(), encoder, nullptr); result < 0) {
-    fail(ErrorKind::NotFound, "this FFmpeg cannot encode sound with {}: {}", codec.encoder, log.describe(result));
+    fail(ErrorKind::NotFound, "this FFmpeg cannot encode sound with {}: {}", codec.encoder,
+         log.describe(result));
   }
 }
 
@@ -42,7 +45,8 @@ av::Frame SoundEncoder::make_frame(const at::Tensor& samples_NC, int64_t count) 
   frame->sample_rate = context_->sample_rate;
   frame->pts = next_;
   av::set_channels(*frame, static_cast<int>(channels));
-  if (av_frame_get_buffer(frame.get(), 0) < 0) fail(ErrorKind::Memory, "no memory for {} samples of sound", count);
+  if (av_frame_get_buffer(frame.get(), 0) < 0)
+    fail(ErrorKind::Memory, "no memory for {} samples of sound", count);
   const bool is_planar = av_sample_fmt_is_planar(context_->sample_fmt);
   const float* from = samples_NC.const_data_ptr<float>() + next_ * channels;
   for (int64_t i = 0; i < count; ++i) {
@@ -54,11 +58,13 @@ av::Frame SoundEncoder::make_frame(const at::Tensor& samples_NC, int64_t count) 
   return frame;
 }
 
-void SoundEncoder::encode_up_to(const at::Tensor& samples_NC, int64_t stop, const Encoder::PacketHandler& handler) {
+void SoundEncoder::encode_up_to(const at::Tensor& samples_NC, int64_t stop,
+                                const Encoder::PacketHandler& handler) {
   stop = std::min(stop, samples_NC.size(0));
   const bool is_last = stop == samples_NC.size(0);
   while (next_ < stop) {
-    const int64_t count = std::min<int64_t>(context_->frame_size > 0 ? context_->frame_size : 1024, stop - next_);
+    const int64_t count =
+        std::min<int64_t>(context_->frame_size > 0 ? context_->frame_size : 1024, stop - next_);
     if (!is_last && count < context_->frame_size) return;
     const av::Frame frame = make_frame(samples_NC, count);
     next_ += count;
@@ -66,7 +72,9 @@ void SoundEncoder::encode_up_to(const at::Tensor& samples_NC, int64_t stop, cons
   }
 }
 
-void SoundEncoder::flush(const Encoder::PacketHandler& handler) { drain(avcodec_send_frame(context_.get(), nullptr), handler); }
+void SoundEncoder::flush(const Encoder::PacketHandler& handler) {
+  drain(avcodec_send_frame(context_.get(), nullptr), handler);
+}
 
 void SoundEncoder::drain(int result, const Encoder::PacketHandler& handler) {
   const av::LogCapture log;
@@ -78,8 +86,8 @@ void SoundEncoder::drain(int result, const Encoder::PacketHandler& handler) {
     handler(*packet);
     av_packet_unref(packet.get());
   }
-  fail(result == AVERROR(ENOMEM) ? ErrorKind::Memory : ErrorKind::Internal, "encoding sound with {} failed: {}",
-       context_->codec->name, log.describe(result));
+  fail(result == AVERROR(ENOMEM) ? ErrorKind::Memory : ErrorKind::Internal,
+       "encoding sound with {} failed: {}", context_->codec->name, log.describe(result));
 }
 
 }  // namespace sora

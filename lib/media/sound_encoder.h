@@ -3,8 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "lib/media/ffmpeg.h"
 #include "lib/media/encoder.h"
+#include "lib/media/ffmpeg.h"
 #include "lib/media/video_format.h"
 
 namespace sora {
@@ -14,9 +14,10 @@ class SoundEncoder {
   // Throws Error(NotFound) where this FFmpeg lacks the encoder. `channels` is 1 or 2.
   SoundEncoder(const SoundCodec& codec, int64_t channels, bool global_header);
 
-  // All of the clip's sound up to sample `stop` of `samples_NC` (f32, kSoundRate) that was not encoded yet; whole encoder frames
-  // only, but for the last.
-  void encode_up_to(const at::Tensor& samples_NC, int64_t stop, const Encoder::PacketHandler& handler);
+  // All of the clip's sound up to sample `stop` of `samples_NC` (f32, kSoundRate) that was not
+  // encoded yet; whole encoder frames only, but for the last.
+  void encode_up_to(const at::Tensor& samples_NC, int64_t stop,
+                    const Encoder::PacketHandler& handler);
   void flush(const Encoder::PacketHandler& handler);
 
   // Whether this FFmpeg has the encoder.

@@ -1,4 +1,5 @@
-// Which sequences a terminal knows is asked of chafa's own table, by the name of one that has the form wanted.
+// Which sequences a terminal knows is asked of chafa's own table, by the name of one that has the
+// form wanted.
 #include "lib/media/terminal_picture.h"
 
 #include <chafa.h>
@@ -24,7 +25,10 @@ using Symbols = std::unique_ptr<ChafaSymbolMap, Unref<chafa_symbol_map_unref>>;
 
 TermInfo terminal_with(PictureForm form) {
   gchar kitty[] = "TERM=xterm-kitty", sixel[] = "TERM=mlterm", plain[] = "TERM=xterm-256color";
-  gchar* environment[] = {form == PictureForm::Kitty ? kitty : form == PictureForm::Sixel ? sixel : plain, nullptr};
+  gchar* environment[] = {form == PictureForm::Kitty   ? kitty
+                          : form == PictureForm::Sixel ? sixel
+                                                       : plain,
+                          nullptr};
   return TermInfo(chafa_term_db_detect(chafa_term_db_get_default(), environment));
 }
 
@@ -66,13 +70,14 @@ Symbols symbols_for(TerminalColours colours) {
 
 }  // namespace
 
-TerminalDrawing draw_for_terminal(const Pictures& pictures, int64_t frame, const TerminalForm& form, int max_columns,
-                                  int max_rows) {
+TerminalDrawing draw_for_terminal(const Pictures& pictures, int64_t frame, const TerminalForm& form,
+                                  int max_columns, int max_rows) {
   TerminalDrawing drawing;
   const double wide = static_cast<double>(pictures.width) / form.cell_width;  // cells at one to one
   const double high = static_cast<double>(pictures.height) / form.cell_height;
   const double scale = std::min(std::max(1, max_columns) / wide, std::max(1, max_rows) / high);
-  drawing.columns = std::clamp(static_cast<int>(std::lround(wide * scale)), 1, std::max(1, max_columns));
+  drawing.columns =
+      std::clamp(static_cast<int>(std::lround(wide * scale)), 1, std::max(1, max_columns));
   drawing.rows = std::clamp(static_cast<int>(std::lround(high * scale)), 1, std::max(1, max_rows));
 
   const TermInfo terminal = terminal_with(form.form);
@@ -81,13 +86,16 @@ TerminalDrawing draw_for_terminal(const Pictures& pictures, int64_t frame, const
   chafa_canvas_config_set_geometry(config.get(), drawing.columns, drawing.rows);
   chafa_canvas_config_set_cell_geometry(config.get(), form.cell_width, form.cell_height);
   chafa_canvas_config_set_pixel_mode(config.get(), pixel_mode(form.form));
-  chafa_canvas_config_set_canvas_mode(config.get(), form.form == PictureForm::HalfBlocks ? canvas_mode(form.colours)
-                                                                                         : CHAFA_CANVAS_MODE_TRUECOLOR);
+  chafa_canvas_config_set_canvas_mode(config.get(), form.form == PictureForm::HalfBlocks
+                                                        ? canvas_mode(form.colours)
+                                                        : CHAFA_CANVAS_MODE_TRUECOLOR);
   chafa_canvas_config_set_symbol_map(config.get(), symbols.get());
-  if (form.colours == TerminalColours::None) chafa_canvas_config_set_dither_mode(config.get(), CHAFA_DITHER_MODE_ORDERED);
+  if (form.colours == TerminalColours::None)
+    chafa_canvas_config_set_dither_mode(config.get(), CHAFA_DITHER_MODE_ORDERED);
   const Canvas canvas(chafa_canvas_new(config.get()));
-  chafa_canvas_draw_all_pixels(canvas.get(), CHAFA_PIXEL_RGB8, pictures.frame(frame), static_cast<gint>(pictures.width),
-                               static_cast<gint>(pictures.height), static_cast<gint>(pictures.width * 3));
+  chafa_canvas_draw_all_pixels(
+      canvas.get(), CHAFA_PIXEL_RGB8, pictures.frame(frame), static_cast<gint>(pictures.width),
+      static_cast<gint>(pictures.height), static_cast<gint>(pictures.width * 3));
   GString* text = chafa_canvas_print(canvas.get(), terminal.get());
   drawing.text.assign(text->str, text->len);
   g_string_free(text, TRUE);

@@ -41,7 +41,7 @@ struct VideoContainer {
   std::string_view muxer;
   std::string_view codecs;  // the first is the default
   MetadataPlace metadata;
-  double max_fps;  // 0: any
+  double max_fps;          // 0: any
   std::string_view sound;  // a SoundCodec's name; empty: holds none
   std::string_view options;
 };
@@ -50,8 +50,8 @@ struct VideoFormat {
   const VideoContainer* container = nullptr;
   const VideoCodec* codec = nullptr;
   const SoundCodec* sound = nullptr;  // null where the container holds none
-  bool is_stdout = false;    // path "-"
-  bool is_sequence = false;  // path holds a number field such as %05d
+  bool is_stdout = false;             // path "-"
+  bool is_sequence = false;           // path holds a number field such as %05d
 };
 
 // Chooses by the extension of `path` ("-" is y4m to stdout) and, where not empty, by the codec's

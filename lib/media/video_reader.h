@@ -30,8 +30,8 @@ struct ReadOptions {
 
 // Turned upright by the rotation flag, transparent pixels over black, non-square pixels made
 // square, colours from the file's matrix and range (untagged: BT.601 up to 576 lines and below 1280
-// columns, else BT.709, as players assume). HDR (PQ, HLG) becomes BT.709: 203 cd/m2 is white and what
-// is brighter is clipped.
+// columns, else BT.709, as players assume). HDR (PQ, HLG) becomes BT.709: 203 cd/m2 is white and
+// what is brighter is clipped.
 class VideoReader {
  public:
   // "-" reads y4m from stdin. Throws Error(NotFound | Input | Io).

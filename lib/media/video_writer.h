@@ -32,8 +32,8 @@ struct WriterOptions {
   int64_t expected_frames = 0;                // 0: unknown
   std::optional<std::string> title = std::nullopt;  // at most its first 200 bytes are written
   at::Tensor sound_NC = {};  // f32 [samples, 1 or 2] of kSoundRate in [-1,1]; undefined: none
-  // Called with the path of the complete file, still under a temporary name; it may put another in its place. Not of a
-  // sequence or stdout.
+  // Called with the path of the complete file, still under a temporary name; it may put another in
+  // its place. Not of a sequence or stdout.
   std::function<void(const std::string& path)> seal = {};
 };
 

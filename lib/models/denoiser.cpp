@@ -1,4 +1,5 @@
-// One family so far; another is its own folder and a branch on the class its model_index.json names.
+// One family so far; another is its own folder and a branch on the class its model_index.json
+// names.
 #include "lib/models/denoiser.h"
 
 #include "lib/models/wan/wan_denoiser.h"
@@ -7,7 +8,8 @@ namespace sora {
 
 Denoiser::~Denoiser() = default;
 
-std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic, at::Device device) {
+std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic,
+                                        at::Device device) {
   return std::make_unique<WanDenoiser>(model, arithmetic, device);
 }
 

@@ -1,4 +1,5 @@
-// A causal video VAE encodes frame 0 alone and every `temporal` frames after it together, hence 4n+1 (Wan, section 4.1).
+// A causal video VAE encodes frame 0 alone and every `temporal` frames after it together, hence
+// 4n+1 (Wan, section 4.1).
 #include "lib/models/latents.h"
 
 #include <algorithm>
@@ -7,10 +8,12 @@
 
 namespace sora {
 
-LatentGrid LatentGrid::of(const LatentStrides& strides, int64_t num_frames, int64_t height, int64_t width) {
+LatentGrid LatentGrid::of(const LatentStrides& strides, int64_t num_frames, int64_t height,
+                          int64_t width) {
   if (num_frames < 1 || (num_frames - 1) % strides.temporal != 0) {
     const int64_t above = round_up_frames(strides, std::max<int64_t>(num_frames, 1));
-    fail(ErrorKind::Usage, "{} frames do not fit this model; the nearest numbers that do are {} and {}", num_frames,
+    fail(ErrorKind::Usage,
+         "{} frames do not fit this model; the nearest numbers that do are {} and {}", num_frames,
          std::max<int64_t>(above - strides.temporal, 1), above);
   }
   const int64_t grid_h = strides.pixel_grid_height();
@@ -18,10 +21,13 @@ LatentGrid LatentGrid::of(const LatentStrides& strides, int64_t num_frames, int6
   if (height < 1 || width < 1 || height % grid_h != 0 || width % grid_w != 0) {
     const int64_t above_h = round_up_side(grid_h, std::max<int64_t>(height, 1));
     const int64_t above_w = round_up_side(grid_w, std::max<int64_t>(width, 1));
-    fail(ErrorKind::Usage, "{}x{} does not fit this model, whose sides are multiples of {}x{}; the nearest size above is {}x{}",
+    fail(ErrorKind::Usage,
+         "{}x{} does not fit this model, whose sides are multiples of {}x{}; the nearest size "
+         "above is {}x{}",
          width, height, grid_w, grid_h, above_w, above_h);
   }
-  return {strides, (num_frames - 1) / strides.temporal + 1, height / strides.spatial, width / strides.spatial};
+  return {strides, (num_frames - 1) / strides.temporal + 1, height / strides.spatial,
+          width / strides.spatial};
 }
 
 int64_t LatentGrid::num_tokens() const {

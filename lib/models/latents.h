@@ -6,11 +6,12 @@
 
 namespace sora {
 
-// How a VAE and a transformer divide a clip: pixels to latents by stride, latents to tokens by patch.
+// How a VAE and a transformer divide a clip: pixels to latents by stride, latents to tokens by
+// patch.
 struct LatentStrides {
   int64_t channels = 16;
-  int64_t temporal = 4;                     // frames a latent frame, the first one aside
-  int64_t spatial = 8;                      // pixels a latent side
+  int64_t temporal = 4;                      // frames a latent frame, the first one aside
+  int64_t spatial = 8;                       // pixels a latent side
   std::array<int64_t, 3> patch = {1, 2, 2};  // latent frames, height, width of a token
 
   int64_t pixel_grid_height() const { return spatial * patch[1]; }
@@ -25,7 +26,8 @@ struct LatentGrid {
   int64_t width = 0;
 
   // Throws Error(Usage) naming the nearest sizes or frame numbers on the grid.
-  static LatentGrid of(const LatentStrides& strides, int64_t num_frames, int64_t height, int64_t width);
+  static LatentGrid of(const LatentStrides& strides, int64_t num_frames, int64_t height,
+                       int64_t width);
 
   int64_t num_frames() const { return (frames - 1) * strides.temporal + 1; }
   int64_t num_tokens() const;

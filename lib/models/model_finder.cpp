@@ -233,8 +233,8 @@ std::optional<fs::path> find_hub_file(const std::string& name) {
   const auto hub_file = parse_hub_file_name(name);
   if (!hub_file) return std::nullopt;
   const fs::path inside = hub_file->file;
-  const bool stays = std::none_of(inside.begin(), inside.end(),
-                                  [](const fs::path& part) { return part == ".."; });
+  const bool stays =
+      std::none_of(inside.begin(), inside.end(), [](const fs::path& part) { return part == ".."; });
   if (!stays || inside.is_absolute()) return std::nullopt;
   const fs::path file = find_in_hub_cache(hub_file->repository) / inside;
   if (fs::exists(file)) return file;

@@ -26,9 +26,10 @@ std::filesystem::path find_model(const std::string& name, const std::filesystem:
 ModelPaths find_companions(const std::filesystem::path& transformer, const ModelFiles& files,
                            std::vector<std::string>& notices);
 
-// The tokenizer of a text encoder's file or component directory: that of `files`, else the one inside, beside, or in the
-// Hugging Face cache, which `notices` is told. Throws Error(NotFound).
-std::filesystem::path find_tokenizer(const ModelFiles& files, const std::filesystem::path& text_encoder,
+// The tokenizer of a text encoder's file or component directory: that of `files`, else the one
+// inside, beside, or in the Hugging Face cache, which `notices` is told. Throws Error(NotFound).
+std::filesystem::path find_tokenizer(const ModelFiles& files,
+                                     const std::filesystem::path& text_encoder,
                                      std::vector<std::string>& notices);
 
 // Sets parts.control to the VACE module that `files` names: a path, the name of a file among the

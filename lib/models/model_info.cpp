@@ -8,7 +8,8 @@ LatentStrides ModelInfo::strides() const {
   strides.channels = vae.z_dim;
   strides.temporal = vae.scale_factor_temporal;
   strides.spatial = vae.scale_factor_spatial;
-  for (size_t axis = 0; axis < strides.patch.size(); ++axis) strides.patch[axis] = transformer.patch_size[axis];
+  for (size_t axis = 0; axis < strides.patch.size(); ++axis)
+    strides.patch[axis] = transformer.patch_size[axis];
   return strides;
 }
 

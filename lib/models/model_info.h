@@ -70,13 +70,14 @@ struct Placement {
   static constexpr int64_t kAllBlocks = INT64_MAX;
   bool streams_blocks() const { return resident_blocks != kAllBlocks; }
 
-  // Of the transformer's layers so many stay where it computes, the first ones. The others are made when they are used, on a
-  // GPU with the next one copied meanwhile.
+  // Of the transformer's layers so many stay where it computes, the first ones. The others are made
+  // when they are used, on a GPU with the next one copied meanwhile.
   int64_t resident_blocks = kAllBlocks;
-  bool host_copies = false;    // of those others' weights, on a GPU: not read from the file again
-  bool record_passes = false;  // the transformer's, on a GPU, where all layers stay: lib/nn/device_graph.h
-  bool tile_frames = false;    // the VAE works on tiles of the frames
-  int64_t kept_bytes = 0;  // of tensors that were let go, kept for the next ones of their size
+  bool host_copies = false;  // of those others' weights, on a GPU: not read from the file again
+  bool record_passes =
+      false;  // the transformer's, on a GPU, where all layers stay: lib/nn/device_graph.h
+  bool tile_frames = false;  // the VAE works on tiles of the frames
+  int64_t kept_bytes = 0;    // of tensors that were let go, kept for the next ones of their size
 };
 
 struct ModelInfo {
@@ -96,7 +97,7 @@ struct ModelInfo {
   KnownFrames known_frames = KnownFrames::None;
   bool wants_image_embeds = false;  // CLIP image branch
   ModelDefaults defaults;
-  std::shared_ptr<KeptParts> kept;   // null: each part is loaded for a clip and let go
+  std::shared_ptr<KeptParts> kept;  // null: each part is loaded for a clip and let go
 
   LatentStrides strides() const;
   bool has_two_experts() const { return boundary_timestep.has_value(); }

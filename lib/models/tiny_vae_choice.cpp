@@ -12,7 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool fits(const TinyVaeConfig& tiny, const WanVaeConfig& vae) {
-  return tiny.latent_channels == vae.z_dim && tiny.scale_factor_spatial() == vae.scale_factor_spatial &&
+  return tiny.latent_channels == vae.z_dim &&
+         tiny.scale_factor_spatial() == vae.scale_factor_spatial &&
          tiny.scale_factor_temporal() == vae.scale_factor_temporal;
 }
 
@@ -29,15 +30,17 @@ bool is_fitting_file(const fs::path& path, const WanVaeConfig& vae) {
 void choose_tiny_vae(const ModelFiles& files, ModelInfo& model) {
   const WanVaeConfig& vae = model.vae;
   if (!files.tiny_vae.empty()) {
-    if (!fs::exists(files.tiny_vae)) fail(ErrorKind::NotFound, "--tiny-vae {}: there is no such file", files.tiny_vae);
+    if (!fs::exists(files.tiny_vae))
+      fail(ErrorKind::NotFound, "--tiny-vae {}: there is no such file", files.tiny_vae);
     const TinyVaeConfig tiny = TinyVaeConfig::from_shapes(Checkpoint::open(files.tiny_vae));
     if (!fits(tiny, vae)) {
       fail(ErrorKind::Input,
-           "{} decodes latents of {} channels at {}x{}x{}, but {}'s have {} at {}x{}x{}; Wan 2.1 takes taew2_1, Wan 2.2 5B "
+           "{} decodes latents of {} channels at {}x{}x{}, but {}'s have {} at {}x{}x{}; Wan 2.1 "
+           "takes taew2_1, Wan 2.2 5B "
            "taew2_2",
-           files.tiny_vae, tiny.latent_channels, tiny.scale_factor_spatial(), tiny.scale_factor_spatial(),
-           tiny.scale_factor_temporal(), model.name, vae.z_dim, vae.scale_factor_spatial, vae.scale_factor_spatial,
-           vae.scale_factor_temporal);
+           files.tiny_vae, tiny.latent_channels, tiny.scale_factor_spatial(),
+           tiny.scale_factor_spatial(), tiny.scale_factor_temporal(), model.name, vae.z_dim,
+           vae.scale_factor_spatial, vae.scale_factor_spatial, vae.scale_factor_temporal);
     }
     model.parts.tiny_vae = files.tiny_vae;
     return;
@@ -54,7 +57,8 @@ void choose_tiny_vae(const ModelFiles& files, ModelInfo& model) {
     }
   }
   fail(ErrorKind::NotFound,
-       "--draft needs a tiny decoder for {} (taew2_1 or taew2_2, as safetensors), and there is none that fits in {}; name one "
+       "--draft needs a tiny decoder for {} (taew2_1 or taew2_2, as safetensors), and there is "
+       "none that fits in {}; name one "
        "with --tiny-vae",
        model.name, fmt::join(places, ", "));
 }

@@ -9,8 +9,8 @@ namespace sora {
 
 struct Arithmetic {
   at::ScalarType dtype = at::kFloat;  // of weights and of what layers hand to each other
-  bool int8_products = false;         // linear layers of blocks: kernels/linear_int8.h; dtype is bf16
-  bool int8_attention = false;        // of tokens to each other: kernels/attention.h; dtype is bf16
+  bool int8_products = false;   // linear layers of blocks: kernels/linear_int8.h; dtype is bf16
+  bool int8_attention = false;  // of tokens to each other: kernels/attention.h; dtype is bf16
   kernels::AttentionKernel attention = kernels::AttentionKernel::Auto;
   bool operator==(const Arithmetic&) const = default;
 };

@@ -1,5 +1,6 @@
-// The libtorch wheel has ProcessGroupGloo.hpp, but not Gloo's own headers, which it includes. Only pointers to Gloo's classes
-// cross that interface, so their declarations are enough; CMake puts empty files where the includes look.
+// The libtorch wheel has ProcessGroupGloo.hpp, but not Gloo's own headers, which it includes. Only
+// pointers to Gloo's classes cross that interface, so their declarations are enough; CMake puts
+// empty files where the includes look.
 #pragma once
 
 #ifndef SORA_HAS_GLOO_HEADERS
@@ -22,7 +23,8 @@ class Store {
   virtual void set(const std::string& key, const std::vector<char>& data) = 0;
   virtual std::vector<char> get(const std::string& key) = 0;
   virtual void wait(const std::vector<std::string>& keys) = 0;
-  virtual void wait(const std::vector<std::string>& keys, const std::chrono::milliseconds& timeout) = 0;
+  virtual void wait(const std::vector<std::string>& keys,
+                    const std::chrono::milliseconds& timeout) = 0;
 };
 }  // namespace rendezvous
 

@@ -1,4 +1,5 @@
-// torch/csrc/distributed/c10d: a TCPStore for the ranks to find each other, Gloo between CPUs, NCCL between GPUs.
+// torch/csrc/distributed/c10d: a TCPStore for the ranks to find each other, Gloo between CPUs, NCCL
+// between GPUs.
 #include "lib/nn/ranks.h"
 
 #include <ATen/ATen.h>
@@ -27,7 +28,8 @@ using Store = c10::intrusive_ptr<c10d::Store>;
 using Backend = c10::intrusive_ptr<c10d::Backend>;
 using c10d::ProcessGroupGloo;
 
-// For one rank to wait for another that decodes or writes meanwhile; one that has ended is noticed at once.
+// For one rank to wait for another that decodes or writes meanwhile; one that has ended is noticed
+// at once.
 constexpr std::chrono::milliseconds kPatience = std::chrono::hours(24);
 constexpr std::chrono::milliseconds kJoinPatience = std::chrono::minutes(5);
 
@@ -41,8 +43,9 @@ int number(const char* name, int least, int most) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
-    fail(ErrorKind::Usage, "the environment variable {} is '{}', expected a number from {} to {}; torchrun sets it", name, text, least,
-         most);
+    fail(ErrorKind::Usage,
+         "the environment variable {} is '{}', expected a number from {} to {}; torchrun sets it",
+         name, text, least, most);
   }
   return value;
 }
@@ -50,7 +53,9 @@ int number(const char* name, int least, int most) {
 Backend make_nccl(const Store& store, int rank, int size) {
   static auto* const make = reinterpret_cast<MakeNccl*>(companion_symbol(kNcclLibrary, kMakeNccl));
   if (make == nullptr) {
-    fail(ErrorKind::Usage, "ranks on GPUs talk by NCCL, which this build is without; build it with -DSORA_CUDA=ON, or take --device cpu");
+    fail(ErrorKind::Usage,
+         "ranks on GPUs talk by NCCL, which this build is without; build it with -DSORA_CUDA=ON, "
+         "or take --device cpu");
   }
   return Backend::reclaim(make(store, rank, size));
 }
@@ -62,7 +67,8 @@ void together(const Work& work) {
     work()->wait();
   } catch (const std::exception& error) {
     const std::string_view reason(error.what());
-    fail(ErrorKind::Io, "another rank has ended ({}); its own message says why", reason.substr(0, reason.find('\n')));
+    fail(ErrorKind::Io, "another rank has ended ({}); its own message says why",
+         reason.substr(0, reason.find('\n')));
   }
 }
 
@@ -70,11 +76,13 @@ void together(const Work& work) {
 
 class RankGroup::Connection {
  public:
-  Connection(const Store& store, const std::string& name, const std::string& address, int rank, int size)
+  Connection(const Store& store, const std::string& name, const std::string& address, int rank,
+             int size)
       : rank(rank), size(size), store_(c10::make_intrusive<c10d::PrefixStore>(name, store)) {
     const auto options = ProcessGroupGloo::Options::create(kPatience);
     const bool is_local = address == "127.0.0.1" || address == "localhost";
-    options->devices.push_back(is_local ? ProcessGroupGloo::createDeviceForHostname("127.0.0.1") : ProcessGroupGloo::createDefaultDevice());
+    options->devices.push_back(is_local ? ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
+                                        : ProcessGroupGloo::createDefaultDevice());
     gloo_ = c10::make_intrusive<ProcessGroupGloo>(store_, rank, size, options);
   }
 
@@ -83,11 +91,16 @@ class RankGroup::Connection {
     nccl_ = make_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), rank, size);
   }
 
-  c10d::Backend& backend_of(const at::Tensor& tensor) const { return tensor.is_cuda() ? *nccl_ : *gloo_; }
+  c10d::Backend& backend_of(const at::Tensor& tensor) const {
+    return tensor.is_cuda() ? *nccl_ : *gloo_;
+  }
 
-  // `sent` in stretches of so many numbers to each rank, `taken` in stretches from each. c10d moves the counts away.
-  void exchange(at::Tensor& taken, at::Tensor& sent, std::vector<int64_t> taken_counts, std::vector<int64_t> sent_counts) const {
-    together([&] { return backend_of(sent).alltoall_base(taken, sent, taken_counts, sent_counts); });
+  // `sent` in stretches of so many numbers to each rank, `taken` in stretches from each. c10d moves
+  // the counts away.
+  void exchange(at::Tensor& taken, at::Tensor& sent, std::vector<int64_t> taken_counts,
+                std::vector<int64_t> sent_counts) const {
+    together(
+        [&] { return backend_of(sent).alltoall_base(taken, sent, taken_counts, sent_counts); });
   }
 
   const int rank;
@@ -113,10 +126,14 @@ bool RankGroup::can_share(int64_t num_tokens, int64_t num_heads) const {
 }
 
 at::Tensor RankGroup::tokens_to_heads(const at::Tensor& x_BlHK, int64_t num_tokens) const {
-  const int64_t batch = x_BlHK.size(0), own = x_BlHK.size(1), heads = x_BlHK.size(2) / size_, width = x_BlHK.size(3);
-  at::Tensor sent = x_BlHK.permute({2, 0, 1, 3}).contiguous().flatten();  // [H, B, l, K]: a stretch for each rank
-  std::vector<int64_t> sent_counts(static_cast<size_t>(size_), heads * batch * own * width), taken_counts;
-  for (int r = 0; r < size_; ++r) taken_counts.push_back(heads * batch * share(num_tokens, r).count * width);
+  const int64_t batch = x_BlHK.size(0), own = x_BlHK.size(1), heads = x_BlHK.size(2) / size_,
+                width = x_BlHK.size(3);
+  at::Tensor sent =
+      x_BlHK.permute({2, 0, 1, 3}).contiguous().flatten();  // [H, B, l, K]: a stretch for each rank
+  std::vector<int64_t> sent_counts(static_cast<size_t>(size_), heads * batch * own * width),
+      taken_counts;
+  for (int r = 0; r < size_; ++r)
+    taken_counts.push_back(heads * batch * share(num_tokens, r).count * width);
   at::Tensor taken = at::empty({heads * batch * num_tokens * width}, x_BlHK.options());
   connection_->exchange(taken, sent, taken_counts, sent_counts);
   std::vector<at::Tensor> pieces = taken.split_with_sizes(taken_counts);
@@ -128,14 +145,19 @@ at::Tensor RankGroup::tokens_to_heads(const at::Tensor& x_BlHK, int64_t num_toke
 }
 
 at::Tensor RankGroup::heads_to_tokens(const at::Tensor& x_BLhK) const {
-  const int64_t batch = x_BLhK.size(0), num_tokens = x_BLhK.size(1), heads = x_BLhK.size(2), width = x_BLhK.size(3);
+  const int64_t batch = x_BLhK.size(0), num_tokens = x_BLhK.size(1), heads = x_BLhK.size(2),
+                width = x_BLhK.size(3);
   const int64_t own = own_share(num_tokens).count;
   at::Tensor sent = x_BLhK.transpose(0, 1).contiguous().flatten();  // [L, B, h, K]
-  std::vector<int64_t> sent_counts, taken_counts(static_cast<size_t>(size_), own * batch * heads * width);
-  for (int r = 0; r < size_; ++r) sent_counts.push_back(share(num_tokens, r).count * batch * heads * width);
+  std::vector<int64_t> sent_counts,
+      taken_counts(static_cast<size_t>(size_), own * batch * heads * width);
+  for (int r = 0; r < size_; ++r)
+    sent_counts.push_back(share(num_tokens, r).count * batch * heads * width);
   at::Tensor taken = at::empty({size_ * own * batch * heads * width}, x_BLhK.options());
   connection_->exchange(taken, sent, taken_counts, sent_counts);
-  return taken.view({size_, own, batch, heads, width}).permute({2, 1, 0, 3, 4}).reshape({batch, own, size_ * heads, width});
+  return taken.view({size_, own, batch, heads, width})
+      .permute({2, 1, 0, 3, 4})
+      .reshape({batch, own, size_ * heads, width});
 }
 
 at::Tensor RankGroup::join_tokens(const at::Tensor& x_BlD, int64_t num_tokens) const {
@@ -156,7 +178,8 @@ at::Tensor RankGroup::gather(const at::Tensor& x) const {
 }
 
 const Ranks* Ranks::of_process() {
-  // Kept to the end of the process: connections must not be torn down among the destructors of statics.
+  // Kept to the end of the process: connections must not be torn down among the destructors of
+  // statics.
   static const Ranks* const ranks = []() -> const Ranks* {
     if (variable("RANK").empty() || variable("WORLD_SIZE").empty()) return nullptr;
     const int size = number("WORLD_SIZE", 1, 1 << 16);
@@ -167,18 +190,23 @@ const Ranks* Ranks::of_process() {
 
 Ranks::Ranks(int rank, int size) {
   const std::string address = variable("MASTER_ADDR");
-  if (address.empty()) fail(ErrorKind::Usage, "the environment variable MASTER_ADDR is not set; it names the machine of rank 0");
+  if (address.empty())
+    fail(ErrorKind::Usage,
+         "the environment variable MASTER_ADDR is not set; it names the machine of rank 0");
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(number("MASTER_PORT", 1, 65535));
-  options.isServer = rank == 0 && variable("TORCHELASTIC_USE_AGENT_STORE") != "True";  // torchrun may serve it itself
+  options.isServer = rank == 0 && variable("TORCHELASTIC_USE_AGENT_STORE") !=
+                                      "True";  // torchrun may serve it itself
   options.numWorkers = static_cast<size_t>(size);
   options.waitWorkers = false;
   options.timeout = kJoinPatience;
   try {
     const Store root = c10::make_intrusive<c10d::TCPStore>(address, options);
-    const Store store = c10::make_intrusive<c10d::PrefixStore>("sora" + variable("TORCHELASTIC_RESTART_COUNT"), root);
+    const Store store = c10::make_intrusive<c10d::PrefixStore>(
+        "sora" + variable("TORCHELASTIC_RESTART_COUNT"), root);
     const auto group = [&](const std::string& name, int own, int count) {
-      return std::make_unique<RankGroup>(std::make_shared<RankGroup::Connection>(store, name, address, own, count));
+      return std::make_unique<RankGroup>(
+          std::make_shared<RankGroup::Connection>(store, name, address, own, count));
     };
     all_ = group("all", rank, size);
     if (size % 2 != 0) return;
@@ -187,8 +215,8 @@ Ranks::Ranks(int rank, int size) {
     pair_ = group(fmt::format("pair{}", rank % half), rank / half, 2);
   } catch (const std::exception& error) {
     const std::string_view reason(error.what());
-    fail(ErrorKind::Io, "rank {} of {} cannot reach the others at {}:{}: {}", rank, size, address, options.port,
-         reason.substr(0, reason.find('\n')));
+    fail(ErrorKind::Io, "rank {} of {} cannot reach the others at {}:{}: {}", rank, size, address,
+         options.port, reason.substr(0, reason.find('\n')));
   }
 }
 

@@ -1,6 +1,7 @@
-// Ranks: processes that draw one clip together. A group shares the tokens of a sequence among them; for attention, tokens are
-// exchanged for heads (DeepSpeed Ulysses, arXiv 2309.14509), so that each rank sees all tokens of some heads.
-// B batch, L all tokens, l a rank's own tokens, H heads, h a rank's own heads, K head width, D = H * K
+// Ranks: processes that draw one clip together. A group shares the tokens of a sequence among them;
+// for attention, tokens are exchanged for heads (DeepSpeed Ulysses, arXiv 2309.14509), so that each
+// rank sees all tokens of some heads. B batch, L all tokens, l a rank's own tokens, H heads, h a
+// rank's own heads, K head width, D = H * K
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,7 +11,8 @@
 
 namespace sora {
 
-// All members are called by all ranks of the group, in the same order. They throw Error(Io) where another rank has ended.
+// All members are called by all ranks of the group, in the same order. They throw Error(Io) where
+// another rank has ended.
 class RankGroup {
  public:
   class Connection;  // torch's c10d
@@ -49,19 +51,20 @@ class RankGroup {
 // The ranks that this process is one of.
 class Ranks {
  public:
-  // By the environment variables that torchrun sets: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT. The first call joins the
-  // others and waits for them; null where there are no others. Throws Error(Usage) for variables that make no sense,
-  // Error(Io) where the others cannot be reached.
+  // By the environment variables that torchrun sets: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT.
+  // The first call joins the others and waits for them; null where there are no others. Throws
+  // Error(Usage) for variables that make no sense, Error(Io) where the others cannot be reached.
   static const Ranks* of_process();
 
   const RankGroup& all() const { return *all_; }
-  // With an even number of ranks: the half this rank is in, first or second, and, with one rank of each, the rank that has
-  // the same place in the other half.
+  // With an even number of ranks: the half this rank is in, first or second, and, with one rank of
+  // each, the rank that has the same place in the other half.
   bool has_halves() const { return half_ != nullptr; }
   const RankGroup& half() const { return *half_; }
   const RankGroup& pair() const { return *pair_; }
   bool is_in_first_half() const { return pair_->rank() == 0; }
-  // Where clips are computed: between GPUs the ranks talk by NCCL. Throws Error(Usage) where this build has none.
+  // Where clips are computed: between GPUs the ranks talk by NCCL. Throws Error(Usage) where this
+  // build has none.
   void use_device(at::Device device) const;
   // Rank 0's value.
   uint64_t agree_on(uint64_t value) const;

@@ -27,10 +27,12 @@ size_t size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-// From c10::free_cpu's malloc in both cases; of less than two large pages alignment wastes too much.
+// From c10::free_cpu's malloc in both cases; of less than two large pages alignment wastes too
+// much.
 void* fresh_block(size_t bytes) {
   const auto size = static_cast<int64_t>(bytes);
-  return size < 2 * kernels::cpu::kLargePage ? c10::alloc_cpu(bytes) : kernels::cpu::memory_in_large_pages(size);
+  return size < 2 * kernels::cpu::kLargePage ? c10::alloc_cpu(bytes)
+                                             : kernels::cpu::memory_in_large_pages(size);
 }
 
 class KeepingAllocator final : public c10::Allocator {

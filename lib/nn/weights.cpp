@@ -10,9 +10,7 @@
 #include "lib/tensor_io/dtype.h"
 
 namespace sora {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 Weights::Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dtype,
                  at::Device device, std::shared_ptr<const TensorChanges> changes)
@@ -75,9 +73,10 @@ Weights Weights::with_host_copies() const {
   return scope;
 }
 
-// On a device other than the CPU every tensor is a copy, so that the pages it was read from are let go one tensor after
-// the other.
-at::Tensor Weights::placed(const std::string& key, at::ScalarType dtype, const std::function<at::Tensor()>& read) const {
+// On a device other than the CPU every tensor is a copy, so that the pages it was read from are let
+// go one tensor after the other.
+at::Tensor Weights::placed(const std::string& key, at::ScalarType dtype,
+                           const std::function<at::Tensor()>& read) const {
   if (!host_copies_) {
     at::Tensor placed = read().to(device_, dtype, /*non_blocking=*/false, /*copy=*/false);
     if (!device_.is_cpu()) checkpoint_->forget_pages(key);
@@ -108,7 +107,8 @@ at::Tensor Weights::get_as(const std::string& name, at::IntArrayRef shape,
 }
 
 // A tensor of the checkpoint with what LoRA files change in it, on the CPU.
-at::Tensor Weights::changed(const std::string& key, at::IntArrayRef shape, at::ScalarType dtype) const {
+at::Tensor Weights::changed(const std::string& key, at::IntArrayRef shape,
+                            at::ScalarType dtype) const {
   const TensorChange* change = change_of(key);
   const at::ScalarType made_in = change ? at::kFloat : dtype;
   const auto packed = checkpoint_->packed(key);

@@ -27,9 +27,8 @@ struct WeightMatrix {
 
 class Weights {
  public:
-  // `dtype` is what get() returns; a tensor stored in it is used in place on the CPU (no copy of the mapped
-  // file).
-  // `changes` (of LoRA files) are part of what is handed out.
+  // `dtype` is what get() returns; a tensor stored in it is used in place on the CPU (no copy of
+  // the mapped file). `changes` (of LoRA files) are part of what is handed out.
   Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dtype,
           at::Device device = at::kCPU, std::shared_ptr<const TensorChanges> changes = nullptr);
 
@@ -57,8 +56,8 @@ class Weights {
   const Arithmetic& arithmetic() const { return arithmetic_; }
   at::Device device() const { return device_; }
 
-  // The same with a copy of each tensor kept on the host in the type wanted, in memory that a GPU copies from by itself, for
-  // layers that are made on the device again and again.
+  // The same with a copy of each tensor kept on the host in the type wanted, in memory that a GPU
+  // copies from by itself, for layers that are made on the device again and again.
   Weights with_host_copies() const;
 
   // Throws Error(Input) naming up to three tensors under this prefix that no get() asked for.
@@ -69,9 +68,10 @@ class Weights {
   at::Tensor changed(const std::string& key, at::IntArrayRef shape, at::ScalarType dtype) const;
   // Checks the tensor and counts it as used; returns its full name.
   std::string take(const std::string& name, at::IntArrayRef shape) const;
-  // What `read` gives, in `dtype` on the device; the mapped tensor itself where nothing has to change. With host copies
-  // `read` is called once for each key.
-  at::Tensor placed(const std::string& key, at::ScalarType dtype, const std::function<at::Tensor()>& read) const;
+  // What `read` gives, in `dtype` on the device; the mapped tensor itself where nothing has to
+  // change. With host copies `read` is called once for each key.
+  at::Tensor placed(const std::string& key, at::ScalarType dtype,
+                    const std::function<at::Tensor()>& read) const;
   const TensorChange* change_of(const std::string& key) const;
 
   std::shared_ptr<const Checkpoint> checkpoint_;

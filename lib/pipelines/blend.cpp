@@ -1,6 +1,6 @@
-// A curve of influence runs from the first clip (0) to the second (1). A transition shows the sources themselves where the
-// curve is at its ends and draws a bridge between; a mix draws every frame from both; a sample keeps the first's picture
-// and takes the second's look.
+// A curve of influence runs from the first clip (0) to the second (1). A transition shows the
+// sources themselves where the curve is at its ends and draws a bridge between; a mix draws every
+// frame from both; a sample keeps the first's picture and takes the second's look.
 #include <algorithm>
 #include <cmath>
 
@@ -19,12 +19,15 @@ struct Pair {
 };
 
 double influence(const Curve& curve, int64_t frame, int64_t num_frames) {
-  return curve(static_cast<double>(frame) / static_cast<double>(std::max<int64_t>(1, num_frames - 1)));
+  return curve(static_cast<double>(frame) /
+               static_cast<double>(std::max<int64_t>(1, num_frames - 1)));
 }
 
-// Where no curve was given: A up to shortly before its end, B from shortly after its beginning, as it lies at the end.
+// Where no curve was given: A up to shortly before its end, B from shortly after its beginning, as
+// it lies at the end.
 Curve bridge_curve(const Pair& pair, const Layout& layout) {
-  const int64_t side = std::min({frames_in(layout, kBridgeSide_s), pair.frames_a / 3, pair.frames_b / 3});
+  const int64_t side =
+      std::min({frames_in(layout, kBridgeSide_s), pair.frames_a / 3, pair.frames_b / 3});
   const int64_t joint = layout.num_frames - pair.frames_b;
   const auto last = static_cast<double>(layout.num_frames - 1);
   const int64_t from = std::max<int64_t>(0, std::min(pair.frames_a, joint) - side);
@@ -48,8 +51,10 @@ std::vector<Stretch> stretches(int64_t num_frames, const Accept& accept) {
 }
 
 void lay_transition(const BlendRequest& request, const Pair& pair, Layout& layout) {
-  layout.num_frames = request.duration_s ? frames_in(layout, *request.duration_s) : pair.frames_a + pair.frames_b;
-  if (layout.num_frames < 3) fail(ErrorKind::Usage, "--duration {} s leaves no room for a transition", *request.duration_s);
+  layout.num_frames =
+      request.duration_s ? frames_in(layout, *request.duration_s) : pair.frames_a + pair.frames_b;
+  if (layout.num_frames < 3)
+    fail(ErrorKind::Usage, "--duration {} s leaves no room for a transition", *request.duration_s);
   const Curve curve = request.curve.points.empty() ? bridge_curve(pair, layout) : request.curve;
   const int64_t b_start = layout.num_frames - pair.frames_b;
   constexpr double kEnd = 1e-6;
@@ -64,7 +69,8 @@ void lay_transition(const BlendRequest& request, const Pair& pair, Layout& layou
     layout.kept.push_back(layout.place(pair.b, request.fit, s.start, s.start - b_start, s.size()));
   }
   // Under the bridge the one sound goes over into the other, as far as the clips reach.
-  const auto hear = [&](const std::shared_ptr<const Source>& source, Stretch frames, double at_curve_0, double at_curve_1) {
+  const auto hear = [&](const std::shared_ptr<const Source>& source, Stretch frames,
+                        double at_curve_0, double at_curve_1) {
     frames = {std::max<int64_t>(0, frames.start), std::min(frames.stop, layout.num_frames)};
     if (source->info().num_audio_streams == 0 || frames.size() <= 0) return;
     Heard heard{frames, source, frames.start - (source == pair.b ? b_start : 0), {}};
@@ -76,14 +82,17 @@ void lay_transition(const BlendRequest& request, const Pair& pair, Layout& layou
   };
   hear(pair.a, {0, pair.frames_a}, 1, 0);
   hear(pair.b, {b_start, layout.num_frames}, 0, 1);
-  if (layout.kept.empty()) fail(ErrorKind::Usage, "the curve shows neither clip anywhere; let it begin at 0:0 or end at 1:1");
+  if (layout.kept.empty())
+    fail(ErrorKind::Usage,
+         "the curve shows neither clip anywhere; let it begin at 0:0 or end at 1:1");
   std::sort(layout.kept.begin(), layout.kept.end(),
             [](const Shot& x, const Shot& y) { return x.frames.start < y.frames.start; });
 }
 
 void lay_mix(const BlendRequest& request, const Pair& pair, Layout& layout) {
   layout.num_frames = std::min(pair.frames_a, pair.frames_b);
-  if (request.duration_s) layout.num_frames = std::min(layout.num_frames, frames_in(layout, *request.duration_s));
+  if (request.duration_s)
+    layout.num_frames = std::min(layout.num_frames, frames_in(layout, *request.duration_s));
   const bool is_sample = request.mode == "sample";
   const Curve curve = request.curve.points.empty() ? Curve{{{0.0, 0.5}}} : request.curve;
   std::vector<double> of_a, of_b;
@@ -102,7 +111,8 @@ void lay_mix(const BlendRequest& request, const Pair& pair, Layout& layout) {
 }  // namespace
 
 Layout lay_out(const BlendRequest& request, const VideoSpec& video, const ModelInfo&) {
-  Pair pair{std::make_shared<const Source>(request.source), std::make_shared<const Source>(request.second), 0, 0};
+  Pair pair{std::make_shared<const Source>(request.source),
+            std::make_shared<const Source>(request.second), 0, 0};
   Layout layout = layout_for(video, *pair.a);
   pair.frames_a = pair.a->count_frames(layout.fps, "blend");
   pair.frames_b = pair.b->count_frames(layout.fps, "blend");
@@ -122,7 +132,7 @@ Layout lay_out(const BlendRequest& request, const VideoSpec& video, const ModelI
     return layout;
   }
   // The text changes where the influence passes the middle.
-  const Curve curve = !request.curve.points.empty() ? request.curve
+  const Curve curve = !request.curve.points.empty()  ? request.curve
                       : request.mode == "transition" ? bridge_curve(pair, layout)
                                                      : Curve{{{0.0, 0.5}}};
   int64_t middle = 0;

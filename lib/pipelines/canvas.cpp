@@ -1,4 +1,5 @@
-// Known stretches are kept sorted and never overlap, so that masks and splices need no further rule.
+// Known stretches are kept sorted and never overlap, so that masks and splices need no further
+// rule.
 #include "lib/pipelines/canvas.h"
 
 #include <ATen/ATen.h>
@@ -10,7 +11,9 @@
 namespace sora {
 namespace {
 
-Stretch overlap(const Stretch& a, const Stretch& b) { return {std::max(a.start, b.start), std::min(a.stop, b.stop)}; }
+Stretch overlap(const Stretch& a, const Stretch& b) {
+  return {std::max(a.start, b.start), std::min(a.stop, b.stop)};
+}
 
 }  // namespace
 
@@ -25,7 +28,8 @@ void Canvas::keep(const at::Tensor& frames_FHWC, int64_t start) {
 
 void Canvas::keep(Stretch frames, ReadFrames read, bool from_source) {
   if (frames.start < 0 || frames.stop > num_frames_) {
-    fail(ErrorKind::Internal, "frames {} to {} lie outside the canvas of {}", frames.start, frames.stop, num_frames_);
+    fail(ErrorKind::Internal, "frames {} to {} lie outside the canvas of {}", frames.start,
+         frames.stop, num_frames_);
   }
   for (const Known& known : known_) {
     if (const Stretch both = overlap(known.frames, frames); both.size() > 0) {
@@ -33,7 +37,8 @@ void Canvas::keep(Stretch frames, ReadFrames read, bool from_source) {
     }
   }
   known_.push_back({frames, std::move(read), from_source});
-  std::sort(known_.begin(), known_.end(), [](const Known& a, const Known& b) { return a.frames.start < b.frames.start; });
+  std::sort(known_.begin(), known_.end(),
+            [](const Known& a, const Known& b) { return a.frames.start < b.frames.start; });
 }
 
 at::Tensor Canvas::known_mask() const {
@@ -61,7 +66,8 @@ Canvas Canvas::cut(Stretch window, Stretch sees) const {
   std::vector<Said> prompts;
   for (const Said& said : prompts_) {
     const Stretch part = overlap(said.frames, seen);
-    if (part.size() > 0) prompts.push_back({{part.start - window.start, part.stop - window.start}, said.text});
+    if (part.size() > 0)
+      prompts.push_back({{part.start - window.start, part.stop - window.start}, said.text});
   }
   if (prompts.empty()) prompts.push_back({{0, window.size()}, prompts_.back().text});
   prompts.front().frames.start = 0;
@@ -81,13 +87,15 @@ Canvas Canvas::cut(Stretch window, Stretch sees) const {
                    [frames_FHWC, start](Stretch wanted) {
                      return frames_FHWC.slice(0, wanted.start - start, wanted.stop - start);
                    },
-                   source.weights_F.slice(0, part.start - source.frames.start, part.stop - source.frames.start),
+                   source.weights_F.slice(0, part.start - source.frames.start,
+                                          part.stop - source.frames.start),
                    source.look_only});
   }
   if (levels_F_.defined()) {
     at::Tensor levels_F = at::ones({window.size()}, at::kFloat);
     const Stretch part = overlap({0, num_frames_}, window);
-    levels_F.slice(0, part.start - window.start, part.stop - window.start).copy_(levels_F_.slice(0, part.start, part.stop));
+    levels_F.slice(0, part.start - window.start, part.stop - window.start)
+        .copy_(levels_F_.slice(0, part.start, part.stop));
     canvas.set_levels(levels_F);
   }
   for (const at::Tensor& picture : pictures_) canvas.show(picture);

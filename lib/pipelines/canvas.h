@@ -1,5 +1,5 @@
-// The timeline at the model's frame rate and size: which frames are known, which follow a source, which are free, and
-// which text holds. Nothing after it knows which operation it came from.
+// The timeline at the model's frame rate and size: which frames are known, which follow a source,
+// which are free, and which text holds. Nothing after it knows which operation it came from.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -36,18 +36,22 @@ class Canvas {
   // `size` lies on the model's pixel grid.
   Canvas(Size size, int64_t num_frames, std::vector<Said> prompts);
 
-  // Frames [start, start + F) are these. Throws Error(Internal) outside the canvas or over other known frames.
+  // Frames [start, start + F) are these. Throws Error(Internal) outside the canvas or over other
+  // known frames.
   void keep(const at::Tensor& frames_FHWC, int64_t start);
   // The same, read when they are needed.
   void keep(Stretch frames, ReadFrames read, bool from_source = false);
   void follow(Follow source) { follows_.push_back(std::move(source)); }
-  // Noise level, per frame, down to which it follows the sources; f32 [num_frames], 1 for a frame that does not.
+  // Noise level, per frame, down to which it follows the sources; f32 [num_frames], 1 for a frame
+  // that does not.
   void set_levels(const at::Tensor& levels_F) { levels_F_ = levels_F; }
 
-  // A picture the user gave, at its own size, for models whose image encoder looks at it; in order of time.
+  // A picture the user gave, at its own size, for models whose image encoder looks at it; in order
+  // of time.
   void show(const at::Tensor& picture_HWC) { pictures_.push_back(picture_HWC); }
 
-  // A picture of what the clip shows, and frames that say where things are, for models with a control branch.
+  // A picture of what the clip shows, and frames that say where things are, for models with a
+  // control branch.
   void refer(const at::Tensor& picture_HWC) { references_.push_back(picture_HWC); }
   void control(Stretch frames, ReadFrames read) { control_ = {frames, std::move(read)}; }
 
@@ -67,8 +71,8 @@ class Canvas {
   // Frames that are all known.
   at::Tensor read_known(Stretch frames) const;
 
-  // A canvas of its own for `window`, whose frames have been read. It may reach past the end; what is there is free.
-  // What lies outside of `sees` is left out of it.
+  // A canvas of its own for `window`, whose frames have been read. It may reach past the end; what
+  // is there is free. What lies outside of `sees` is left out of it.
   Canvas cut(Stretch window, Stretch sees = {0, INT64_MAX}) const;
 
   // One line a segment, for --dry-run: "frames 0-1 known", "frames 1-33 free: a red ball".
@@ -88,7 +92,8 @@ class Canvas {
   Known control_;
 };
 
-// The plan's layout at the model's rate and size. Throws Error(NotFound | Input) for a picture that cannot be read.
+// The plan's layout at the model's rate and size. Throws Error(NotFound | Input) for a picture that
+// cannot be read.
 Canvas make_canvas(const Plan& plan);
 
 }  // namespace sora

@@ -1,5 +1,5 @@
-// Noise is drawn on the CPU in f32 in the shape of the latents, as diffusers' pipelines draw it, so that a seed is
-// diffusers' own noise; windows after the first go on drawing from the same source.
+// Noise is drawn on the CPU in f32 in the shape of the latents, as diffusers' pipelines draw it, so
+// that a seed is diffusers' own noise; windows after the first go on drawing from the same source.
 #include "lib/pipelines/clip_maker.h"
 
 #include <ATen/ATen.h>
@@ -58,8 +58,10 @@ class KeptMemory {
 
 // Tells a canvas of this window the frames that earlier ones drew.
 void keep_drawn(Canvas& canvas, const Window& window, const Reel& reel) {
-  const Stretch seen{std::max(window.frames.start, window.sees.start), std::min(window.frames.stop, window.sees.stop)};
-  for (const Stretch& drawn : reel.stretches(seen)) canvas.keep(reel.read(drawn), drawn.start - window.frames.start);
+  const Stretch seen{std::max(window.frames.start, window.sees.start),
+                     std::min(window.frames.stop, window.sees.stop)};
+  for (const Stretch& drawn : reel.stretches(seen))
+    canvas.keep(reel.read(drawn), drawn.start - window.frames.start);
 }
 
 // The window's canvas as if nothing were known but those.
@@ -71,8 +73,8 @@ Canvas only_drawn(const Canvas& canvas, const Window& window, const Reel& reel) 
 
 }  // namespace
 
-ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer,
-                     Preview* preview)
+ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan,
+                     Observer& observer, Preview* preview)
     : request_(request),
       model_(model),
       plan_(plan),
@@ -81,10 +83,12 @@ ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan&
       canvas_(make_canvas(plan)),
       source_encoder_(model, plan) {}
 
-void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const TakeLatents& take_latents) {
+void ClipMaker::make(const Making& making, const TakeFrames& take_frames,
+                     const TakeLatents& take_latents) {
   OutputShaper shaper(plan_, take_frames);
   if (making.known_latents_1CFHW.defined() && plan_.windows.size() != 1) {
-    fail(ErrorKind::Input, "the clip is drawn in {} windows; latents finish only clips of one", plan_.windows.size());
+    fail(ErrorKind::Input, "the clip is drawn in {} windows; latents finish only clips of one",
+         plan_.windows.size());
   }
   if (plan_.layout.cyclic) return make_circle(making, shaper, take_latents);
   NoiseSource noise(making.seed);
@@ -99,9 +103,10 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
     const bool is_last_window = index + 1 == plan_.windows.size();
     WindowObserver observer(observer_, index, plan_.windows.size());
     const Canvas canvas = cut_window(window, reel);
-    const at::Tensor latents = making.known_latents_1CFHW.defined()
-                                   ? making.known_latents_1CFHW
-                                   : sample(canvas, noise, plan_.windows.size() == 1 ? observer_ : observer);
+    const at::Tensor latents =
+        making.known_latents_1CFHW.defined()
+            ? making.known_latents_1CFHW
+            : sample(canvas, noise, plan_.windows.size() == 1 ? observer_ : observer);
     if (take_latents) take_latents(index, latents);
     if (making.only_latents && plan_.windows.size() == 1) return;
     if (making.is_last && is_last_window) denoiser_.reset();
@@ -110,11 +115,12 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
     if (plan_.windows.size() == 1) observer_.begin(Phase::Decode, window.frames.size());
     const auto take_drawn = [&](int64_t frame_of_window, const at::Tensor& frame_HWC) {
       const int64_t frame = window.frames.start + frame_of_window;
-      const bool is_drawn = frame >= window.draws.start && frame < window.draws.stop && is_known[frame] == 0;
+      const bool is_drawn =
+          frame >= window.draws.start && frame < window.draws.stop && is_known[frame] == 0;
       if (is_drawn) reel.put(frame, frame_HWC);
     };
-    // A clip without a source's own frames is matched to what was drawn before alone: one that begins from a picture stays
-    // what diffusers makes of it.
+    // A clip without a source's own frames is matched to what was drawn before alone: one that
+    // begins from a picture stays what diffusers makes of it.
     const bool has_own_frames = !plan_.layout.kept.empty();
     const Canvas beside = has_own_frames ? canvas : only_drawn(canvas, window, reel);
     BorderMatch match(beside, take_drawn, has_own_frames ? 0 : kJoinFrames);
@@ -136,17 +142,20 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames, const 
   shaper.finish();
 }
 
-// What can be handed over in order: known frames, and those drawn so far. Sources' own frames are put in by the shaper, so
-// they are only read here where drawn frames are near.
+// What can be handed over in order: known frames, and those drawn so far. Sources' own frames are
+// put in by the shaper, so they are only read here where drawn frames are near.
 void ClipMaker::hand_over(Reel& reel, int64_t& next, OutputShaper& shaper) const {
-  const int64_t end = std::min(plan_.canvas_frames, canvas_frame_of(plan_, plan_.output_frames - 1) + 1);
+  const int64_t end =
+      std::min(plan_.canvas_frames, canvas_frame_of(plan_, plan_.output_frames - 1) + 1);
   while (next < end) {
-    const auto known = std::find_if(canvas_.known().begin(), canvas_.known().end(), [&](const Canvas::Known& stretch) {
-      return stretch.frames.start <= next && next < stretch.frames.stop;
-    });
+    const auto known = std::find_if(
+        canvas_.known().begin(), canvas_.known().end(), [&](const Canvas::Known& stretch) {
+          return stretch.frames.start <= next && next < stretch.frames.stop;
+        });
     if (known != canvas_.known().end()) {
       int64_t stop = std::min({known->frames.stop, end, next + kChunk});
-      const int64_t inner_start = known->frames.start + kSeenBeside, inner_stop = known->frames.stop - kSeenBeside;
+      const int64_t inner_start = known->frames.start + kSeenBeside,
+                    inner_stop = known->frames.stop - kSeenBeside;
       const bool is_inner = known->from_source && next >= inner_start && next < inner_stop;
       if (known->from_source && next < inner_start) stop = std::min(stop, inner_start);
       if (is_inner) stop = std::min(stop, inner_stop);
@@ -172,7 +181,8 @@ Canvas ClipMaker::cut_window(const Window& window, const Reel& reel) const {
 at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer& observer) {
   const LatentGrid grid = drawn_grid(plan_, window.num_frames());
   if (!texts_) texts_ = encode_texts_of(model_, plan_, observer_);
-  const Conditioning conditioning = make_conditioning(model_, plan_, window, *texts_, source_encoder_, observer);
+  const Conditioning conditioning =
+      make_conditioning(model_, plan_, window, *texts_, source_encoder_, observer);
   choose_row_ops(arithmetic_of(plan_));
   if (!denoiser_) denoiser_ = make_denoiser(model_, arithmetic_of(plan_), plan_.device);
   denoiser_->set_conditioning(conditioning, grid);
@@ -182,12 +192,14 @@ at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer&
       make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
   const KeptMemory kept(model_.placement.kept_bytes);
-  const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning, noise.draw(grid.shape()).to(plan_.device), plan_, observer,
-                                           preview_ ? preview_->watch() : WatchStep{});
+  const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning,
+                                           noise.draw(grid.shape()).to(plan_.device), plan_,
+                                           observer, preview_ ? preview_->watch() : WatchStep{});
   return drawn.slice(2, static_cast<int64_t>(plan_.layout.references.size())).to(at::kCPU);
 }
 
-void ClipMaker::make_circle(const Making& making, OutputShaper& shaper, const TakeLatents& take_latents) {
+void ClipMaker::make_circle(const Making& making, OutputShaper& shaper,
+                            const TakeLatents& take_latents) {
   NoiseSource noise(making.seed);
   const at::Tensor latents = making.known_latents_1CFHW.defined()
                                  ? making.known_latents_1CFHW

@@ -1,4 +1,5 @@
-// A planned request being carried out: texts are encoded once, then each seed gives a clip, window after window.
+// A planned request being carried out: texts are encoded once, then each seed gives a clip, window
+// after window.
 #pragma once
 
 #include <memory>
@@ -24,9 +25,10 @@ class ClipMaker {
   // One clip of the request.
   struct Making {
     uint64_t seed = 0;
-    bool is_last = false;              // the transformer is let go before the last window is decoded
-    bool only_latents = false;         // a clip of one window ends with them, and no frame is taken
-    at::Tensor known_latents_1CFHW;    // of a clip of one window: only the VAE is run; undefined otherwise
+    bool is_last = false;       // the transformer is let go before the last window is decoded
+    bool only_latents = false;  // a clip of one window ends with them, and no frame is taken
+    at::Tensor
+        known_latents_1CFHW;  // of a clip of one window: only the VAE is run; undefined otherwise
   };
 
   // `request`, `model` and `plan` must outlive the maker. Reads the sources, and no weights yet.
@@ -34,9 +36,11 @@ class ClipMaker {
   ClipMaker(const Request& request, const ModelInfo& model, const Plan& plan, Observer& observer,
             Preview* preview = nullptr);
 
-  // Exactly plan.output_frames frames in chunks, and on the way each window's normalised latents [1,C,F,H,W], f32, on the CPU. Throws
-  // Error(Input) for known latents of a clip of several windows.
-  void make(const Making& making, const TakeFrames& take_frames, const TakeLatents& take_latents = {});
+  // Exactly plan.output_frames frames in chunks, and on the way each window's normalised latents
+  // [1,C,F,H,W], f32, on the CPU. Throws Error(Input) for known latents of a clip of several
+  // windows.
+  void make(const Making& making, const TakeFrames& take_frames,
+            const TakeLatents& take_latents = {});
 
  private:
   at::Tensor sample(const Canvas& window, NoiseSource& noise, Observer& observer);

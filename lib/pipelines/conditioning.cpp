@@ -27,7 +27,8 @@ constexpr double kRelayEpsilon = 1e-3;
 constexpr double kRelayMargin = 2;
 
 // Copies what `read` gives of `source` into video frames [first, first + count).
-void copy_frames(at::Tensor& video_CFHW, int64_t first, Stretch source, const Canvas::ReadFrames& read) {
+void copy_frames(at::Tensor& video_CFHW, int64_t first, Stretch source,
+                 const Canvas::ReadFrames& read) {
   const int64_t from = std::max(first, source.start);
   const int64_t to = std::min(first + video_CFHW.size(1), source.stop);
   if (from >= to) return;
@@ -42,7 +43,8 @@ at::Tensor grey(const Canvas& canvas, int64_t count) {
 // Mean and deviation of each channel of `look` on the picture of `content`.
 at::Tensor with_look(const at::Tensor& content_1CFHW, const at::Tensor& look_1CFHW) {
   const std::vector<int64_t> axes = {2, 3, 4};
-  const at::Tensor spread = look_1CFHW.std(axes, false, true) / content_1CFHW.std(axes, false, true).clamp_min(1e-6);
+  const at::Tensor spread =
+      look_1CFHW.std(axes, false, true) / content_1CFHW.std(axes, false, true).clamp_min(1e-6);
   return (content_1CFHW - content_1CFHW.mean(axes, true)) * spread + look_1CFHW.mean(axes, true);
 }
 
@@ -65,7 +67,8 @@ at::Tensor of_latent_frames(const at::Tensor& values_F, const at::Tensor& latent
 }
 
 // What free frames follow, mixed by weight in latent space.
-at::Tensor mix_followed(const Canvas& canvas, SourceEncoder& encoder, int64_t stride, Observer& observer) {
+at::Tensor mix_followed(const Canvas& canvas, SourceEncoder& encoder, int64_t stride,
+                        Observer& observer) {
   at::Tensor sum, look;
   at::Tensor total = at::zeros({canvas.num_frames()}, at::kFloat);
   for (const Canvas::Follow& source : canvas.follows()) {
@@ -77,43 +80,53 @@ at::Tensor mix_followed(const Canvas& canvas, SourceEncoder& encoder, int64_t st
     at::Tensor weights_F = at::zeros({canvas.num_frames()}, at::kFloat);
     weights_F.slice(0, source.frames.start, source.frames.stop).copy_(source.weights_F);
     total = total + weights_F;
-    const at::Tensor weighted = latents_1CFHW * of_latent_frames(latent_mean(weights_F, stride), latents_1CFHW);
+    const at::Tensor weighted =
+        latents_1CFHW * of_latent_frames(latent_mean(weights_F, stride), latents_1CFHW);
     sum = sum.defined() ? sum + weighted : weighted;
   }
   const at::Tensor mixed = sum / of_latent_frames(latent_mean(total, stride).clamp_min(1e-6), sum);
   return look.defined() ? with_look(mixed, look) : mixed;
 }
 
-void add_followed(const ModelInfo& model, const Canvas& canvas, SourceEncoder& encoder, Conditioning& conditioning,
-                  Observer& observer) {
+void add_followed(const ModelInfo& model, const Canvas& canvas, SourceEncoder& encoder,
+                  Conditioning& conditioning, Observer& observer) {
   const int64_t stride = model.strides().temporal;
   // A model that is not told of known frames is held to them.
-  const bool holds_known = !canvas.is_free() && (model.known_frames == KnownFrames::None || canvas.levels().defined());
+  const bool holds_known =
+      !canvas.is_free() && (model.known_frames == KnownFrames::None || canvas.levels().defined());
   if (!canvas.levels().defined() && !holds_known) return;
-  at::Tensor levels_F = canvas.levels().defined() ? canvas.levels() : at::ones({canvas.num_frames()}, at::kFloat);
+  at::Tensor levels_F =
+      canvas.levels().defined() ? canvas.levels() : at::ones({canvas.num_frames()}, at::kFloat);
   at::Tensor latents_1CFHW;
   if (!canvas.follows().empty()) latents_1CFHW = mix_followed(canvas, encoder, stride, observer);
   if (holds_known) {
     levels_F = levels_F * (1 - canvas.known_mask());
     const at::Tensor& known_1CFHW = conditioning.known_latents_1CFHW;
-    const at::Tensor is_known = of_latent_frames(latent_maximum(1 - canvas.known_mask(), stride).eq(0), known_1CFHW);
-    latents_1CFHW = latents_1CFHW.defined() ? at::where(is_known, known_1CFHW, latents_1CFHW) : known_1CFHW;
+    const at::Tensor is_known =
+        of_latent_frames(latent_maximum(1 - canvas.known_mask(), stride).eq(0), known_1CFHW);
+    latents_1CFHW =
+        latents_1CFHW.defined() ? at::where(is_known, known_1CFHW, latents_1CFHW) : known_1CFHW;
   }
   conditioning.followed_latents_1CFHW = latents_1CFHW;
   conditioning.follow_levels_F = latent_maximum(levels_F, stride);
 }
 
-EncodedTexts encode_all(const ModelInfo& model, const TextArithmetic& arithmetic, const std::vector<std::string>& texts,
-                        Observer& observer) {
+EncodedTexts encode_all(const ModelInfo& model, const TextArithmetic& arithmetic,
+                        const std::vector<std::string>& texts, Observer& observer) {
   const Tokenizer tokenizer = Tokenizer::open(model.parts.tokenizer);
-  const Umt5Encoder encoder = Umt5Encoder::open(model.parts.text_encoder, scalar_type(arithmetic.dtype), arithmetic.device);
-  const std::vector<EncodedPrompt> made = encode_texts(tokenizer, encoder, texts, model.defaults.max_sequence_length, observer);
+  const Umt5Encoder encoder =
+      Umt5Encoder::open(model.parts.text_encoder, scalar_type(arithmetic.dtype), arithmetic.device);
+  const std::vector<EncodedPrompt> made =
+      encode_texts(tokenizer, encoder, texts, model.defaults.max_sequence_length, observer);
   EncodedTexts encoded;
-  for (size_t i = 0; i < texts.size(); ++i) encoded[texts[i]] = {made[i].embeds_TD, made[i].num_tokens};
+  for (size_t i = 0; i < texts.size(); ++i)
+    encoded[texts[i]] = {made[i].embeds_TD, made[i].num_tokens};
   return encoded;
 }
 
-const TextCondition& encoded(const EncodedTexts& texts, const std::string& text) { return texts.at(text); }
+const TextCondition& encoded(const EncodedTexts& texts, const std::string& text) {
+  return texts.at(text);
+}
 
 }  // namespace
 
@@ -128,12 +141,13 @@ std::vector<std::string> texts_of(const Plan& plan) {
   return texts;
 }
 
-void keep_texts(const ModelInfo& model, const TextArithmetic& arithmetic, const std::vector<std::string>& texts,
-                Observer& observer) {
+void keep_texts(const ModelInfo& model, const TextArithmetic& arithmetic,
+                const std::vector<std::string>& texts, Observer& observer) {
   model.kept->drop(kKeptTexts);
   for (const auto& [text, condition] : encode_all(model, arithmetic, texts, observer)) {
-    model.kept->get<TextCondition>(kept_text(arithmetic, text),
-                                   [&] { return std::make_shared<const TextCondition>(condition); });
+    model.kept->get<TextCondition>(kept_text(arithmetic, text), [&] {
+      return std::make_shared<const TextCondition>(condition);
+    });
   }
 }
 
@@ -142,7 +156,8 @@ EncodedTexts encode_texts_of(const ModelInfo& model, const Plan& plan, Observer&
   const TextArithmetic arithmetic{plan.dtype, plan.device};
   EncodedTexts texts;
   for (const std::string& text : wanted) {
-    const auto kept = model.kept ? model.kept->find<TextCondition>(kept_text(arithmetic, text)) : nullptr;
+    const auto kept =
+        model.kept ? model.kept->find<TextCondition>(kept_text(arithmetic, text)) : nullptr;
     if (!kept) return encode_all(model, arithmetic, wanted, observer);
     texts[text] = *kept;
   }
@@ -157,7 +172,10 @@ void SourceEncoder::end_window() {
 }
 
 const WanVae& SourceEncoder::vae() {
-  if (!vae_) vae_.emplace(model_.vae, Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_.dtype), plan_.device),
+  if (!vae_)
+    vae_.emplace(model_.vae,
+                 Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_.dtype),
+                         plan_.device),
                  WanVaeParts::Encoder);
   return *vae_;
 }
@@ -168,7 +186,8 @@ at::Tensor SourceEncoder::known(const Canvas& canvas, Observer& observer) {
     check_stop(observer);
     observer.advance(Phase::EncodeSource, first + count);
     at::Tensor video_CFHW = grey(canvas, count);
-    for (const Canvas::Known& known : canvas.known()) copy_frames(video_CFHW, first, known.frames, known.read);
+    for (const Canvas::Known& known : canvas.known())
+      copy_frames(video_CFHW, first, known.frames, known.read);
     return video_CFHW.unsqueeze(0);
   });
   return latents;
@@ -189,10 +208,12 @@ at::Tensor SourceEncoder::controlling(const Canvas& canvas, Observer& observer) 
 
 at::Tensor SourceEncoder::reference(const at::Tensor& picture_HWC) {
   const Size& size = plan_.canvas_size;
-  return vae().encode(reference_on_white(picture_HWC, size.height, size.width, model_.vae.scale_factor_spatial));
+  return vae().encode(
+      reference_on_white(picture_HWC, size.height, size.width, model_.vae.scale_factor_spatial));
 }
 
-at::Tensor SourceEncoder::followed(const Canvas& canvas, const Canvas::Follow& source, Observer& observer) {
+at::Tensor SourceEncoder::followed(const Canvas& canvas, const Canvas::Follow& source,
+                                   Observer& observer) {
   observer.begin(Phase::EncodeSource, canvas.num_frames());
   const at::Tensor latents = vae().encode(canvas.num_frames(), [&](int64_t first, int64_t count) {
     check_stop(observer);
@@ -211,37 +232,46 @@ at::Tensor SourceEncoder::followed(const Canvas& canvas, const Canvas::Follow& s
   return latents;
 }
 
-// Wan 2.1's image branch sees the pictures as they were given: the first and, where the model takes a pair, the last.
+// Wan 2.1's image branch sees the pictures as they were given: the first and, where the model takes
+// a pair, the last.
 at::Tensor SourceEncoder::pictures(const Canvas& canvas) const {
   const size_t wanted = model_.transformer.pos_embed_seq_len ? 2 : 1;
   std::vector<at::Tensor> pictures_HWC = canvas.pictures();
   if (pictures_HWC.empty() && !canvas.is_free()) {
     const Stretch first = canvas.known().front().frames, last = canvas.known().back().frames;
-    pictures_HWC = {canvas.read_known({first.start, first.start + 1})[0], canvas.read_known({last.stop - 1, last.stop})[0]};
+    pictures_HWC = {canvas.read_known({first.start, first.start + 1})[0],
+                    canvas.read_known({last.stop - 1, last.stop})[0]};
   }
   if (pictures_HWC.size() < wanted) {
-    fail(ErrorKind::Usage, "{} begins from {}; give {}", model_.name, wanted == 2 ? "two pictures" : "a picture",
+    fail(ErrorKind::Usage, "{} begins from {}; give {}", model_.name,
+         wanted == 2 ? "two pictures" : "a picture",
          wanted == 2 ? "--image and --last-image" : "--image");
   }
   const std::filesystem::path& processor = model_.parts.image_processor;
   const ClipImageConfig image_config =
-      processor.empty() ? ClipImageConfig{} : ClipImageConfig::from_config(ConfigReader::open(processor));
+      processor.empty() ? ClipImageConfig{}
+                        : ClipImageConfig::from_config(ConfigReader::open(processor));
   std::vector<at::Tensor> pixels;
-  for (size_t index = 0; index < wanted; ++index) pixels.push_back(clip_pixel_values(pictures_HWC[index], image_config));
+  for (size_t index = 0; index < wanted; ++index)
+    pixels.push_back(clip_pixel_values(pictures_HWC[index], image_config));
   const ConfigReader config = read_config(WanPart::ImageEncoder, model_.parts.image_encoder);
-  const Weights weights(open_weights(WanPart::ImageEncoder, model_.parts.image_encoder), scalar_type(plan_.dtype), plan_.device);
+  const Weights weights(open_weights(WanPart::ImageEncoder, model_.parts.image_encoder),
+                        scalar_type(plan_.dtype), plan_.device);
   const ClipVision encoder(ClipVisionConfig::from_config(config), weights);
   return encoder(at::cat(pixels));
 }
 
-at::Tensor relay_bias(const std::vector<Said>& prompts, const LatentStrides& strides, int64_t num_latent_frames) {
+at::Tensor relay_bias(const std::vector<Said>& prompts, const LatentStrides& strides,
+                      int64_t num_latent_frames) {
   const double sigma = 1 / std::log(1 / kRelayEpsilon);
   const auto stride = static_cast<double>(strides.temporal);
-  at::Tensor bias_FP = at::empty({num_latent_frames, static_cast<int64_t>(prompts.size())}, at::kFloat);
+  at::Tensor bias_FP =
+      at::empty({num_latent_frames, static_cast<int64_t>(prompts.size())}, at::kFloat);
   for (size_t p = 0; p < prompts.size(); ++p) {
     const Stretch& held = prompts[p].frames;
     const double middle = static_cast<double>(held.start + held.stop) / 2;
-    const double reach = std::max(static_cast<double>(held.size()) / stride / 2 - kRelayMargin, 0.0);
+    const double reach =
+        std::max(static_cast<double>(held.size()) / stride / 2 - kRelayMargin, 0.0);
     for (int64_t f = 0; f < num_latent_frames; ++f) {
       // The middle of the latent frame's video frames 4f-3 to 4f; the first one is frame 0 alone.
       const double time = f == 0 ? 0.5 : stride * static_cast<double>(f) + 1 - stride / 2;
@@ -249,26 +279,30 @@ at::Tensor relay_bias(const std::vector<Said>& prompts, const LatentStrides& str
       bias_FP[f][static_cast<int64_t>(p)] = -beyond * beyond / (2 * sigma * sigma);
     }
   }
-  // Each text is heard somewhere, however briefly it holds. Then only the differences within a frame count: the text that
-  // holds most has 0.
+  // Each text is heard somewhere, however briefly it holds. Then only the differences within a
+  // frame count: the text that holds most has 0.
   bias_FP = bias_FP - bias_FP.amax(0, true);
   return bias_FP - bias_FP.amax(1, true);
 }
 
-Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& canvas, const EncodedTexts& texts,
-                               SourceEncoder& encoder, Observer& observer) {
+Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& canvas,
+                               const EncodedTexts& texts, SourceEncoder& encoder,
+                               Observer& observer) {
   Conditioning conditioning;
   conditioning.positive = encoded(texts, canvas.prompts().front().text);
   conditioning.negative = encoded(texts, plan.negative_prompt);
   if (canvas.prompts().size() > 1) {
-    for (const Said& said : canvas.prompts()) conditioning.timed.push_back(encoded(texts, said.text));
+    for (const Said& said : canvas.prompts())
+      conditioning.timed.push_back(encoded(texts, said.text));
     const int64_t num_latent_frames = (canvas.num_frames() - 1) / model.strides().temporal + 1;
     const at::Tensor bias_FP = relay_bias(canvas.prompts(), model.strides(), num_latent_frames);
     // A reference picture belongs to all of the texts.
     const auto num_references = static_cast<int64_t>(canvas.references().size());
-    conditioning.timed_bias_FP = at::cat({at::zeros({num_references, bias_FP.size(1)}, at::kFloat), bias_FP});
+    conditioning.timed_bias_FP =
+        at::cat({at::zeros({num_references, bias_FP.size(1)}, at::kFloat), bias_FP});
   }
-  if (plan.layout.edit != EditMethod::None) conditioning.source = encoded(texts, plan.layout.source_prompt);
+  if (plan.layout.edit != EditMethod::None)
+    conditioning.source = encoded(texts, plan.layout.source_prompt);
   conditioning.guidance_scale = plan.guidance_scale;
   conditioning.guidance_scale_2 = plan.guidance_scale_2;
   conditioning.guidance_low = plan.guidance_interval.low;
@@ -279,7 +313,8 @@ Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const C
   }
   add_followed(model, canvas, encoder, conditioning, observer);
   if (model.known_frames == KnownFrames::ControlBranch) {
-    conditioning.control_1CFHW = make_control(model, canvas, conditioning.known_latents_1CFHW, encoder, observer);
+    conditioning.control_1CFHW =
+        make_control(model, canvas, conditioning.known_latents_1CFHW, encoder, observer);
     conditioning.control_scale = plan.layout.control_scale;
   }
   encoder.end_window();

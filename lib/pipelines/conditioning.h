@@ -1,5 +1,6 @@
-// From a canvas and its texts to what the denoiser is told. Each stage loads its part of the model and lets it go again,
-// so that text encoder, VAE and transformer are not resident together longer than they are needed.
+// From a canvas and its texts to what the denoiser is told. Each stage loads its part of the model
+// and lets it go again, so that text encoder, VAE and transformer are not resident together longer
+// than they are needed.
 #pragma once
 
 #include <map>
@@ -28,14 +29,15 @@ struct TextArithmetic {
 // Every text of a plan, each once.
 std::vector<std::string> texts_of(const Plan& plan);
 
-// Encodes these in one pass over the encoder's weights and keeps them, in place of those kept before, for
-// encode_texts_of(). `model.kept` is not null.
-void keep_texts(const ModelInfo& model, const TextArithmetic& arithmetic, const std::vector<std::string>& texts,
-                Observer& observer);
+// Encodes these in one pass over the encoder's weights and keeps them, in place of those kept
+// before, for encode_texts_of(). `model.kept` is not null.
+void keep_texts(const ModelInfo& model, const TextArithmetic& arithmetic,
+                const std::vector<std::string>& texts, Observer& observer);
 
 EncodedTexts encode_texts_of(const ModelInfo& model, const Plan& plan, Observer& observer);
 
-// The VAE's encoder, and the image encoder where the model has one. Keeps what further windows will want again.
+// The VAE's encoder, and the image encoder where the model has one. Keeps what further windows will
+// want again.
 class SourceEncoder {
  public:
   SourceEncoder(const ModelInfo& model, const Plan& plan);
@@ -48,8 +50,8 @@ class SourceEncoder {
   at::Tensor reference(const at::Tensor& picture_HWC);
   // Of a source that frames follow; frames outside of it grey.
   at::Tensor followed(const Canvas& canvas, const Canvas::Follow& source, Observer& observer);
-  // Hidden states of the image encoder for the user's pictures, or else for the first and last known frame. Throws
-  // Error(Usage) where there are too few.
+  // Hidden states of the image encoder for the user's pictures, or else for the first and last
+  // known frame. Throws Error(Usage) where there are too few.
   at::Tensor pictures(const Canvas& canvas) const;
   // Drops the VAE where no further window will want it.
   void end_window();
@@ -62,12 +64,15 @@ class SourceEncoder {
   std::optional<WanVae> vae_;
 };
 
-// The attention bias [latent frames, texts] of texts that hold one after the other: zero in a text's own time, falling
-// steeply beyond it (Prompt Relay, arXiv 2604.10030). `prompts` are in frames.
-at::Tensor relay_bias(const std::vector<Said>& prompts, const LatentStrides& strides, int64_t num_latent_frames);
+// The attention bias [latent frames, texts] of texts that hold one after the other: zero in a
+// text's own time, falling steeply beyond it (Prompt Relay, arXiv 2604.10030). `prompts` are in
+// frames.
+at::Tensor relay_bias(const std::vector<Said>& prompts, const LatentStrides& strides,
+                      int64_t num_latent_frames);
 
 // `canvas` is one window. Its known and followed frames go through the VAE's encoder.
-Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& canvas, const EncodedTexts& texts,
-                               SourceEncoder& encoder, Observer& observer);
+Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& canvas,
+                               const EncodedTexts& texts, SourceEncoder& encoder,
+                               Observer& observer);
 
 }  // namespace sora

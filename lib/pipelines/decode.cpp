@@ -45,18 +45,20 @@ bool tiles_frames(const Plan& plan) {
 
 Decoder load_decoder(const ModelInfo& model, const Plan& plan) {
   if (const std::filesystem::path& path = model.parts.tiny_vae; !path.empty()) {
-    const auto tiny = model.part<TinyVae>("decoder " + path.string() + " " + plan.dtype + " " + plan.device.str(), [&] {
-      const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
-      const Weights weights(checkpoint, scalar_type(plan.dtype), plan.device);
-      return std::make_shared<const TinyVae>(TinyVaeConfig::from_shapes(*checkpoint), weights);
-    });
+    const auto tiny = model.part<TinyVae>(
+        "decoder " + path.string() + " " + plan.dtype + " " + plan.device.str(), [&] {
+          const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
+          const Weights weights(checkpoint, scalar_type(plan.dtype), plan.device);
+          return std::make_shared<const TinyVae>(TinyVaeConfig::from_shapes(*checkpoint), weights);
+        });
     return {[tiny](const at::Tensor& latents, const Decoder::TakeChunk& take) {
               tiny->decode(latents, take);
             },
             tiny->config().scale_factor_temporal()};
   }
   WanVae vae = *model.part<WanVae>("decoder " + plan.dtype + " " + plan.device.str(), [&] {
-    const Weights weights(open_weights(WanPart::Vae, model.parts.vae), scalar_type(plan.dtype), plan.device);
+    const Weights weights(open_weights(WanPart::Vae, model.parts.vae), scalar_type(plan.dtype),
+                          plan.device);
     return std::make_shared<const WanVae>(model.vae, weights, WanVaeParts::Decoder);
   });
   if (tiles_frames(plan) || model.placement.tile_frames) vae.set_tiling(WanVaeTiling{});

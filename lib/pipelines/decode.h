@@ -19,16 +19,17 @@ struct Decoder {
   int64_t temporal = 4;
 };
 
-// The model's tiny decoder where one was chosen, else the VAE's, in the plan's type. Throws Error(Input) where the weights do
-// not fit.
+// The model's tiny decoder where one was chosen, else the VAE's, in the plan's type. Throws
+// Error(Input) where the weights do not fit.
 Decoder load_decoder(const ModelInfo& model, const Plan& plan);
 
 // Hands over all frames of the latents, u8 RGB [F,H,W,3] of the canvas' size, in order, on the CPU.
 void decode(const Decoder& decoder, const at::Tensor& latents_1CFHW,
             const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
 
-// The same of a circle of latent frames: the decoder is causal, so it is led around the circle first, and those frames are left
-// out. Hands over `temporal` frames for each latent frame, beginning in the middle of the first.
+// The same of a circle of latent frames: the decoder is causal, so it is led around the circle
+// first, and those frames are left out. Hands over `temporal` frames for each latent frame,
+// beginning in the middle of the first.
 void decode_circle(const Decoder& decoder, const at::Tensor& latents_1CFHW,
                    const std::function<void(const at::Tensor& frames_FHWC)>& take_frames);
 

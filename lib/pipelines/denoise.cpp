@@ -1,4 +1,5 @@
-// Flow matching, Euler or multistep: x moves along the predicted velocity from one noise level to the next.
+// Flow matching, Euler or multistep: x moves along the predicted velocity from one noise level to
+// the next.
 #include "lib/pipelines/denoise.h"
 
 #include <ATen/ATen.h>
@@ -8,18 +9,21 @@
 namespace sora {
 namespace {
 
-// A sum is finite only if every element is, as f32 sums of latents stay far from overflow; one pass, no mask.
+// A sum is finite only if every element is, as f32 sums of latents stay far from overflow; one
+// pass, no mask.
 void check_finite(const at::Tensor& latents, int step) {
   if (!std::isfinite(latents.sum().item<double>())) {
     fail(ErrorKind::Numerical,
-         "the latents are not finite after step {}; try --dtype f32, and check the weights with another program", step + 1);
+         "the latents are not finite after step {}; try --dtype f32, and check the weights with "
+         "another program",
+         step + 1);
   }
 }
 
 }  // namespace
 
-at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_1CFHW, int first_step,
-                   Observer& observer, const WatchStep& watch) {
+at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_1CFHW,
+                   int first_step, Observer& observer, const WatchStep& watch) {
   const Schedule& schedule = scheduler.schedule();
   const int num_steps = schedule.num_steps();
   observer.begin(Phase::Denoise, num_steps - first_step);

@@ -12,12 +12,13 @@
 namespace sora {
 
 // Told before each step what the clip would be if the velocity stayed: latents - sigma * velocity.
-using WatchStep = std::function<void(const at::Tensor& latents_1CFHW, const at::Tensor& velocity_1CFHW,
-                                     const NoiseStep& step)>;
+using WatchStep = std::function<void(const at::Tensor& latents_1CFHW,
+                                     const at::Tensor& velocity_1CFHW, const NoiseStep& step)>;
 
-// Walks `latents_1CFHW` (noise, or a noised source) from step `first_step` of the scheduler's schedule to its end.
-// Throws Error(Cancelled) when asked to stop, Error(Numerical) on NaN or infinity.
-at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_1CFHW, int first_step,
-                   Observer& observer, const WatchStep& watch = {});
+// Walks `latents_1CFHW` (noise, or a noised source) from step `first_step` of the scheduler's
+// schedule to its end. Throws Error(Cancelled) when asked to stop, Error(Numerical) on NaN or
+// infinity.
+at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_1CFHW,
+                   int first_step, Observer& observer, const WatchStep& watch = {});
 
 }  // namespace sora

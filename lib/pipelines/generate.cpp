@@ -10,7 +10,9 @@ namespace sora {
 namespace {
 
 int64_t asked_frames(const VideoSpec& video, const ModelInfo& model, Rational fps) {
-  const auto of_seconds = [&](double seconds) { return std::max<int64_t>(1, std::llround(seconds * fps.value())); };
+  const auto of_seconds = [&](double seconds) {
+    return std::max<int64_t>(1, std::llround(seconds * fps.value()));
+  };
   if (video.num_frames) return *video.num_frames;
   if (video.duration_s) return of_seconds(*video.duration_s);
   if (!video.fps) return model.defaults.num_frames;
@@ -24,10 +26,12 @@ std::string joined(const std::string& text, const std::string& style) {
   return style.empty() || text.empty() ? text + style : text + ", " + style;
 }
 
-double end_of(const Storyboard& storyboard, const std::vector<int64_t>& shown, const Layout& layout) {
+double end_of(const Storyboard& storyboard, const std::vector<int64_t>& shown,
+              const Layout& layout) {
   const Card& last = storyboard.cards.back();
   if (last.for_s) return last.at_s + *last.for_s;
-  if (!last.video.empty()) return last.at_s + static_cast<double>(shown.back()) / layout.fps.value();
+  if (!last.video.empty())
+    return last.at_s + static_cast<double>(shown.back()) / layout.fps.value();
   return last.at_s + kLastCard_s;
 }
 
@@ -38,8 +42,10 @@ int64_t lay_video(const Card& card, int64_t start, std::optional<int64_t> next, 
   const int64_t from = frames_in(layout, card.from_s);
   const int64_t to = card.to_s ? frames_in(layout, *card.to_s) : num_source;
   if (to > num_source || from >= to) {
-    fail(ErrorKind::Input, "the card at {} s shows {} from {} s to {:.2f} s, but that lasts {:.2f} s", card.at_s, source->name(),
-         card.from_s, static_cast<double>(to) / layout.fps.value(), static_cast<double>(num_source) / layout.fps.value());
+    fail(ErrorKind::Input,
+         "the card at {} s shows {} from {} s to {:.2f} s, but that lasts {:.2f} s", card.at_s,
+         source->name(), card.from_s, static_cast<double>(to) / layout.fps.value(),
+         static_cast<double>(num_source) / layout.fps.value());
   }
   int64_t count = to - from;
   if (card.for_s) count = std::min(count, frames_in(layout, *card.for_s));
@@ -49,14 +55,17 @@ int64_t lay_video(const Card& card, int64_t start, std::optional<int64_t> next, 
 }
 
 // Text, pictures and videos of the cards at their times; `prompt` is said with every card.
-void lay_cards(const Storyboard& storyboard, const std::string& prompt, const VideoSpec& video, Layout& layout) {
+void lay_cards(const Storyboard& storyboard, const std::string& prompt, const VideoSpec& video,
+               Layout& layout) {
   std::vector<int64_t> shown;  // frames that each card's video fills
   for (size_t i = 0; i < storyboard.cards.size(); ++i) {
     const Card& card = storyboard.cards[i];
     const int64_t start = frames_in(layout, card.at_s);
     std::optional<int64_t> next;
     if (i + 1 < storyboard.cards.size()) next = frames_in(layout, storyboard.cards[i + 1].at_s);
-    if (next && *next <= start) fail(ErrorKind::Input, "the cards at {} s and {} s fall on one frame", card.at_s, storyboard.cards[i + 1].at_s);
+    if (next && *next <= start)
+      fail(ErrorKind::Input, "the cards at {} s and {} s fall on one frame", card.at_s,
+           storyboard.cards[i + 1].at_s);
     shown.push_back(card.video.empty() ? 0 : lay_video(card, start, next, layout));
     if (!card.image.empty()) layout.pictures.push_back({start, card.image});
     if (i > 0 && storyboard.cards[i - 1].for_s &&
@@ -65,10 +74,12 @@ void lay_cards(const Storyboard& storyboard, const std::string& prompt, const Vi
     }
   }
   if (!video.duration_s && !video.num_frames) {
-    layout.num_frames = frames_in(layout, storyboard.duration_s.value_or(end_of(storyboard, shown, layout)));
+    layout.num_frames =
+        frames_in(layout, storyboard.duration_s.value_or(end_of(storyboard, shown, layout)));
   }
   const Card& last = storyboard.cards.back();
-  if (frames_in(layout, last.at_s) + shown.back() > layout.num_frames || frames_in(layout, last.at_s) >= layout.num_frames) {
+  if (frames_in(layout, last.at_s) + shown.back() > layout.num_frames ||
+      frames_in(layout, last.at_s) >= layout.num_frames) {
     fail(ErrorKind::Input, "the clip of {:.2f} s ends before the card at {} s has been shown",
          static_cast<double>(layout.num_frames) / layout.fps.value(), last.at_s);
   }
@@ -84,7 +95,8 @@ void lay_cards(const Storyboard& storyboard, const std::string& prompt, const Vi
 }
 
 // What only a control branch understands.
-void lay_control(const GenerateRequest& request, const std::shared_ptr<const Source>& control, const ModelInfo& model, Layout& layout) {
+void lay_control(const GenerateRequest& request, const std::shared_ptr<const Source>& control,
+                 const ModelInfo& model, Layout& layout) {
   layout.references = request.references;
   layout.control_scale = request.control_scale.value_or(1.0);
   if (control) {
@@ -92,9 +104,15 @@ void lay_control(const GenerateRequest& request, const std::shared_ptr<const Sou
     layout.control = layout.place(control, "crop", 0, 0, std::min(count, layout.num_frames));
   }
   if (model.transformer.has_control()) return;
-  const char* option = !request.references.empty() ? "--reference" : control ? "--control" : request.control_scale ? "--control-scale" : nullptr;
+  const char* option = !request.references.empty() ? "--reference"
+                       : control                   ? "--control"
+                       : request.control_scale     ? "--control-scale"
+                                                   : nullptr;
   if (!option) return;
-  fail(ErrorKind::Usage, "{} needs a model with a control branch, such as Wan 2.1 VACE; {} has none (see sora models show)", option, model.name);
+  fail(ErrorKind::Usage,
+       "{} needs a model with a control branch, such as Wan 2.1 VACE; {} has none (see sora models "
+       "show)",
+       option, model.name);
 }
 
 }  // namespace
@@ -103,7 +121,8 @@ Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const Mod
   Layout layout;
   layout.size = {model.defaults.width, model.defaults.height};
   if (video.size) layout.size = *video.size;
-  if (video.resolution || video.aspect) layout.size = size_for(video.resolution.value_or("480p"), video.aspect.value_or("16:9"));
+  if (video.resolution || video.aspect)
+    layout.size = size_for(video.resolution.value_or("480p"), video.aspect.value_or("16:9"));
   layout.fps = video.fps.value_or(model.defaults.fps);
   layout.num_frames = asked_frames(video, model, layout.fps);
   std::shared_ptr<const Source> control;
@@ -111,7 +130,8 @@ Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const Mod
     control = std::make_shared<const Source>(request.control);
     const bool is_length_open = !video.num_frames && !video.duration_s;
     if (is_length_open) layout.num_frames = control->count_frames(layout.fps, "generate");
-    if (!video.size && !video.resolution && !video.aspect) layout.size = {control->info().width, control->info().height};
+    if (!video.size && !video.resolution && !video.aspect)
+      layout.size = {control->info().width, control->info().height};
   }
   layout.cyclic = request.loop;
   layout.say_everywhere(request.prompt);
@@ -122,7 +142,8 @@ Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const Mod
   }
   if (!request.image.empty()) layout.pictures.push_back({0, request.image});
   if (!request.last_image.empty()) {
-    if (layout.num_frames < 2) fail(ErrorKind::Usage, "--last-image needs a clip of two frames or more");
+    if (layout.num_frames < 2)
+      fail(ErrorKind::Usage, "--last-image needs a clip of two frames or more");
     layout.pictures.push_back({layout.num_frames - 1, request.last_image});
   }
   return layout;

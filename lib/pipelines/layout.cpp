@@ -15,9 +15,11 @@ constexpr double kMaxFps = 120;
 // A source's own size and rate, where they can be written.
 Size own_size(const Source& source) {
   const Size size{source.info().width, source.info().height};
-  if (std::max(size.width, size.height) > kMaxSide || std::min(size.width, size.height) < kMinSide) {
-    fail(ErrorKind::Input, "{} is {}; clips with sides from {} to {} pixels can be made, give --size or --resolution", source.name(),
-         to_string(size), kMinSide, kMaxSide);
+  if (std::max(size.width, size.height) > kMaxSide ||
+      std::min(size.width, size.height) < kMinSide) {
+    fail(ErrorKind::Input,
+         "{} is {}; clips with sides from {} to {} pixels can be made, give --size or --resolution",
+         source.name(), to_string(size), kMinSide, kMaxSide);
   }
   return size;
 }
@@ -25,16 +27,16 @@ Size own_size(const Source& source) {
 Rational own_fps(const Source& source) {
   const Rational fps = source.info().fps;
   if (!(fps.value() >= 1 && fps.value() <= kMaxFps)) {
-    fail(ErrorKind::Input, "{} has {} frames a second; clips with 1 to {} can be made, give --fps", source.name(), to_string(fps),
-         kMaxFps);
+    fail(ErrorKind::Input, "{} has {} frames a second; clips with 1 to {} can be made, give --fps",
+         source.name(), to_string(fps), kMaxFps);
   }
   return fps;
 }
 
 }  // namespace
 
-Shot Layout::place(std::shared_ptr<const Source> source, const std::string& fit_name, int64_t start, int64_t first,
-                        int64_t count) const {
+Shot Layout::place(std::shared_ptr<const Source> source, const std::string& fit_name, int64_t start,
+                   int64_t first, int64_t count) const {
   return {{start, start + count}, std::move(source), first, parse_fit(fit_name)};
 }
 
@@ -51,20 +53,24 @@ Layout layout_for(const VideoSpec& video, const Source& source) {
   return layout;
 }
 
-int64_t frames_in(const Layout& layout, double seconds) { return std::llround(seconds * layout.fps.value()); }
+int64_t frames_in(const Layout& layout, double seconds) {
+  return std::llround(seconds * layout.fps.value());
+}
 
 std::string prompt_or_own(const std::string& asked, const Source& source, Layout& layout) {
   if (!asked.empty()) return asked;
   std::string own = source.prompt();
   if (own.empty()) {
-    layout.notices.push_back(fmt::format("{} does not say what it shows; drawn without a text, --prompt would help", source.name()));
+    layout.notices.push_back(fmt::format(
+        "{} does not say what it shows; drawn without a text, --prompt would help", source.name()));
   }
   return own;
 }
 
 void hear_sources(Layout& layout) {
   const auto hear = [&](const Shot& placement, std::vector<double> gains) {
-    const Stretch frames{placement.frames.start, std::min(placement.frames.stop, layout.num_frames)};
+    const Stretch frames{placement.frames.start,
+                         std::min(placement.frames.stop, layout.num_frames)};
     if (frames.size() <= 0 || placement.source->info().num_audio_streams == 0) return;
     layout.heard.push_back({frames, placement.source, placement.first, std::move(gains)});
   };

@@ -1,5 +1,6 @@
-// What an operation makes of its request: the output's own timeline, in output frames, before any model has a say. Which
-// frames come out as a source's own, which follow a source down to a noise level, which text holds when.
+// What an operation makes of its request: the output's own timeline, in output frames, before any
+// model has a say. Which frames come out as a source's own, which follow a source down to a noise
+// level, which text holds when.
 #pragma once
 
 #include <cstdint>
@@ -54,8 +55,9 @@ struct Layout {
   Size size;
   Rational fps;
   int64_t num_frames = 0;
-  int64_t num_hidden = 0;  // frames after the last that the model sees and nobody else: a loop's beginning
-  bool cyclic = false;     // the end runs into the beginning
+  int64_t num_hidden =
+      0;  // frames after the last that the model sees and nobody else: a loop's beginning
+  bool cyclic = false;  // the end runs into the beginning
 
   std::vector<Shot> kept;  // by time, disjoint; may reach into the hidden frames
   std::vector<Picture> pictures;
@@ -63,10 +65,12 @@ struct Layout {
   std::vector<std::string> references;  // paths of pictures, for models with a control branch
   std::optional<Shot> control;          // likewise: what its frames say of the drawn ones
   double control_scale = 1;
-  std::vector<double> levels;  // noise level down to which a frame follows the guides; empty without guides
-  std::vector<Heard> heard;    // may overlap; only of sources with sound
-  std::vector<Said> prompts;   // by time, without gaps
-  std::vector<int64_t> cuts;   // frames before which nothing of the drawing is carried on; rising, inside the clip
+  std::vector<double>
+      levels;  // noise level down to which a frame follows the guides; empty without guides
+  std::vector<Heard> heard;   // may overlap; only of sources with sound
+  std::vector<Said> prompts;  // by time, without gaps
+  std::vector<int64_t>
+      cuts;  // frames before which nothing of the drawing is carried on; rising, inside the clip
   EditMethod edit = EditMethod::None;
   std::string source_prompt;  // of the edit methods
   std::vector<std::string> notices;
@@ -74,7 +78,8 @@ struct Layout {
   bool has_sources() const { return !kept.empty() || !guides.empty(); }
   // The first text: the clip's title and name.
   const std::string& prompt() const { return prompts.front().text; }
-  Shot place(std::shared_ptr<const Source> source, const std::string& fit, int64_t start, int64_t first, int64_t count) const;
+  Shot place(std::shared_ptr<const Source> source, const std::string& fit, int64_t start,
+             int64_t first, int64_t count) const;
   void say_everywhere(const std::string& text) { prompts = {{{0, num_frames + num_hidden}, text}}; }
 };
 
@@ -86,10 +91,12 @@ Layout lay_out(const LoopRequest& request, const VideoSpec& video, const ModelIn
 Layout lay_out(const RemixRequest& request, const VideoSpec& video, const ModelInfo& model);
 Layout lay_out(const BlendRequest& request, const VideoSpec& video, const ModelInfo& model);
 
-// The output as `video` asks for it; what it leaves open is the source's own. Opens the layout for a tool.
+// The output as `video` asks for it; what it leaves open is the source's own. Opens the layout for
+// a tool.
 Layout layout_for(const VideoSpec& video, const Source& source);
 
-// Lets the sources be heard where their frames are kept or followed, unless the operation has said who is heard.
+// Lets the sources be heard where their frames are kept or followed, unless the operation has said
+// who is heard.
 void hear_sources(Layout& layout);
 
 // `seconds` as frames of the layout, rounded to nearest.

@@ -21,7 +21,7 @@
 namespace sora {
 namespace {
 
-constexpr int64_t kProgram = 256 << 20;  // libtorch, FFmpeg and the encoder's buffers
+constexpr int64_t kProgram = 256 << 20;       // libtorch, FFmpeg and the encoder's buffers
 constexpr int64_t kGpuLibraries = 512 << 20;  // what cuBLAS and cuDNN work in; an estimate
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int64_t kMostKept = int64_t{4} << 30;
@@ -31,17 +31,15 @@ int64_t program_bytes(const Plan& plan) { return plan.device.is_cpu() ? kProgram
 
 int64_t element_size(const Plan& plan) { return plan.dtype == "f32" ? 4 : 2; }
 
-at::ScalarType scalar_type(const Plan& plan) {
-  return sora::scalar_type(plan.dtype);
-}
+at::ScalarType scalar_type(const Plan& plan) { return sora::scalar_type(plan.dtype); }
 
 // Whether this processor wants a weight in an order of its own.
 bool is_reordered(at::ScalarType dtype) {
   return kernels::pack(at::zeros({64, 64}, dtype)).defined();
 }
 
-// Of a tensor in a layer: what is read of the file, and the copy that another type, or another order,
-// asks for.
+// Of a tensor in a layer: what is read of the file, and the copy that another type, or another
+// order, asks for.
 struct TensorBytes {
   int64_t stored = 0;
   int64_t copied = 0;
@@ -51,7 +49,8 @@ struct TensorBytes {
   int64_t let_go() const { return copied > 0 ? stored : 0; }
 };
 
-// On a GPU everything is a copy in the type wanted, but for matrices with a scale, which stay packed.
+// On a GPU everything is a copy in the type wanted, but for matrices with a scale, which stay
+// packed.
 int64_t bytes_on_gpu(const Checkpoint& checkpoint, const std::string& name, at::ScalarType dtype) {
   const TensorInfo& info = checkpoint.info(name);
   const auto packed = info.shape.size() == 2 ? checkpoint.packed(name) : nullptr;
@@ -108,7 +107,8 @@ PartBytes measure(const Checkpoint& checkpoint, const Plan& plan) {
     layers[layer] += tensor.held();
     largest_let_go = std::max(largest_let_go, tensor.let_go());
   }
-  for (const auto& [name, size] : layers) bytes.largest = std::max(bytes.largest, size + largest_let_go);
+  for (const auto& [name, size] : layers)
+    bytes.largest = std::max(bytes.largest, size + largest_let_go);
   bytes.num_layers = static_cast<int64_t>(layers.size());
   return bytes;
 }
@@ -126,8 +126,9 @@ int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
   return program_bytes(plan) + largest;
 }
 
-// Hidden state in f32, its norm in both types, and the widest of what follows: q, k, v and the attention's output, or the
-// feed-forward's inner rows; the keys and values of the text in every layer; the latents of the sampler and of guidance.
+// Hidden state in f32, its norm in both types, and the widest of what follows: q, k, v and the
+// attention's output, or the feed-forward's inner rows; the keys and values of the text in every
+// layer; the latents of the sampler and of guidance.
 int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const WanTransformerConfig& config = model.transformer;
   const int64_t element = element_size(plan), width = config.inner_dim();
@@ -138,12 +139,15 @@ int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const int64_t rows = tokens * (batched ? 2 : 1);
   // The control branch has a hidden state of its own, and its hint.
   const int64_t inner = std::max(3 * width, config.ffn_dim);
-  // On a GPU norms and rotation are made of ATen's operators, with five copies of a hidden state in f32 between them.
+  // On a GPU norms and rotation are made of ATen's operators, with five copies of a hidden state in
+  // f32 between them.
   const int64_t copies = plan.device.is_cpu() ? 0 : 5 * 4;
   const int64_t hidden =
-      rows * (width * (4 + 2 * element + copies + (config.has_control() ? 4 + element : 0)) + inner * element);
+      rows * (width * (4 + 2 * element + copies + (config.has_control() ? 4 + element : 0)) +
+              inner * element);
   const auto num_layers = config.num_layers + static_cast<int64_t>(config.vace_layers.size());
-  const int64_t text = num_layers * (guided ? 2 : 1) * model.defaults.max_sequence_length * width * 2 * element;
+  const int64_t text =
+      num_layers * (guided ? 2 : 1) * model.defaults.max_sequence_length * width * 2 * element;
   const int64_t latents = 12 * grid.frames * grid.height * grid.width * grid.strides.channels * 4;
   return hidden + text + latents;
 }
@@ -155,10 +159,10 @@ int64_t tiny_decode_activations(const Plan& plan) {
          element_size(plan);
 }
 
-// At its widest the decoder holds, of the frame at full size, the inputs of a residual block, its two
-// convolutions' outputs, the caches of the level, the frames that are enlarged for it, and what the
-// convolutions copy for themselves: as much as 60 frames of the level, measured at 128x128 to 832x480
-// (scripts/bench/memory).
+// At its widest the decoder holds, of the frame at full size, the inputs of a residual block, its
+// two convolutions' outputs, the caches of the level, the frames that are enlarged for it, and what
+// the convolutions copy for themselves: as much as 60 frames of the level, measured at 128x128 to
+// 832x480 (scripts/bench/memory).
 int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled) {
   if (!model.parts.tiny_vae.empty()) return tiny_decode_activations(plan);
   const WanVaeConfig& vae = model.vae;
@@ -172,7 +176,9 @@ int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
   const int64_t channels = vae.decoder_base_dim * vae.dim_mult.front();
   constexpr int64_t kLiveFrames = 60;
   int64_t working = pixels * channels * kLiveFrames * element_size(plan);
-  if (tiled) working += working / 4;  // tiles at the rims have other sizes: what is free of one does not fit the other
+  if (tiled)
+    working += working /
+               4;  // tiles at the rims have other sizes: what is free of one does not fit the other
   // Tiles wait for their neighbours over the whole length.
   const int64_t waiting = tiled ? plan.canvas_frames * plan.canvas_size.width *
                                       plan.canvas_size.height * 4 * element_size(plan)
@@ -180,10 +186,12 @@ int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
   return working + waiting;
 }
 
-// Mapped layers that do not fit would be read again at each step by the kernel, page by page; streamed they are read in
-// order. On a GPU as many as fit stay there beside the one that is computed and the next one, which is copied meanwhile;
-// the weights of the others wait in the host's memory where they take less than half of what is free.
-void stream_layers(const Plan& plan, const PartBytes& transformer, int64_t activations, MemoryPlan& memory) {
+// Mapped layers that do not fit would be read again at each step by the kernel, page by page;
+// streamed they are read in order. On a GPU as many as fit stay there beside the one that is
+// computed and the next one, which is copied meanwhile; the weights of the others wait in the
+// host's memory where they take less than half of what is free.
+void stream_layers(const Plan& plan, const PartBytes& transformer, int64_t activations,
+                   MemoryPlan& memory) {
   Placement& placement = memory.placement;
   if (plan.device.is_cpu() || transformer.largest == 0) {
     placement.resident_blocks = 0;
@@ -191,10 +199,11 @@ void stream_layers(const Plan& plan, const PartBytes& transformer, int64_t activ
     return;
   }
   const int64_t moving = activations + 2 * transformer.largest;
-  placement.resident_blocks =
-      std::clamp<int64_t>((memory.limit - moving) / transformer.largest, 0, transformer.num_layers - 1);
+  placement.resident_blocks = std::clamp<int64_t>((memory.limit - moving) / transformer.largest, 0,
+                                                  transformer.num_layers - 1);
   memory.sample = moving + placement.resident_blocks * transformer.largest;
-  const int64_t on_host = (transformer.num_layers - placement.resident_blocks) * transformer.largest;
+  const int64_t on_host =
+      (transformer.num_layers - placement.resident_blocks) * transformer.largest;
   placement.host_copies = on_host < free_memory() / 2;
 }
 
@@ -207,12 +216,13 @@ std::string in_mib(int64_t bytes) {
 int64_t MemoryPlan::peak() const { return std::max({text, sample, decode}); }
 
 std::string MemoryPlan::describe() const {
-  const std::string streamed = !placement.streams_blocks()       ? ""
-                               : placement.resident_blocks == 0 ? " (layers streamed)"
-                                                                : fmt::format(" (layers after the first {} streamed)", placement.resident_blocks);
+  const std::string streamed =
+      !placement.streams_blocks() ? ""
+      : placement.resident_blocks == 0
+          ? " (layers streamed)"
+          : fmt::format(" (layers after the first {} streamed)", placement.resident_blocks);
   return fmt::format("{} of {}: text {}, sampling {}{}, decoding {}{}", in_mib(peak()),
-                     in_mib(limit), in_mib(text), in_mib(sample),
-                     streamed, in_mib(decode),
+                     in_mib(limit), in_mib(text), in_mib(sample), streamed, in_mib(decode),
                      placement.tile_frames ? " (in tiles)" : "");
 }
 
@@ -234,7 +244,8 @@ int64_t free_memory() {
 
 int64_t free_memory(at::Device device) {
   if (device.is_cpu()) return free_memory();
-  return static_cast<int64_t>(at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
+  return static_cast<int64_t>(
+      at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
 }
 
 MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit) {
@@ -253,10 +264,12 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
     if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, plan).held();
   }
 
-  const int64_t activations = program_bytes(plan) + transformer.rest + sample_activations(model, plan);
+  const int64_t activations =
+      program_bytes(plan) + transformer.rest + sample_activations(model, plan);
   memory.text = text_bytes(model, plan);
   memory.sample = activations + transformer.layers;
-  memory.decode = program_bytes(plan) + decoder + decode_activations(model, plan, tiles_frames(plan));
+  memory.decode =
+      program_bytes(plan) + decoder + decode_activations(model, plan, tiles_frames(plan));
   if (memory.sample > memory.limit) stream_layers(plan, transformer, activations, memory);
   if (memory.decode > memory.limit && !tiles_frames(plan)) {
     memory.placement.tile_frames = true;
@@ -276,9 +289,13 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
     refuse("decoding", memory.decode,
            "make the clip smaller or shorter, or allow more with --memory");
   memory.placement.record_passes = plan.cuda_graph && !memory.placement.streams_blocks();
-  // Without a limit an eighth of what is free; of a limit what the plan leaves, as far as the plan still tells the truth.
+  // Without a limit an eighth of what is free; of a limit what the plan leaves, as far as the plan
+  // still tells the truth.
   memory.placement.kept_bytes =
-      !plan.device.is_cpu() ? 0 : std::min(kMostKept, limit ? std::min(memory.limit - memory.peak(), memory.peak() / 20) : memory.limit / 8);
+      !plan.device.is_cpu()
+          ? 0
+          : std::min(kMostKept, limit ? std::min(memory.limit - memory.peak(), memory.peak() / 20)
+                                      : memory.limit / 8);
   return memory;
 }
 

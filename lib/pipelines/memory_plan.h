@@ -24,10 +24,10 @@ struct MemoryPlan {
   std::string describe() const;  // "812 MiB of 8192 MiB: text 500 MiB, ..."
 };
 
-// Of the memory of the plan's device. `limit` is what the user allows; without it what is free there. Whole parts are
-// preferred; where they do not fit the transformer is streamed layer by layer, on a GPU those layers that do not fit, and
-// frames are decoded in tiles. Throws Error(Memory), naming the phase and what would help, where that does
-// not fit either.
+// Of the memory of the plan's device. `limit` is what the user allows; without it what is free
+// there. Whole parts are preferred; where they do not fit the transformer is streamed layer by
+// layer, on a GPU those layers that do not fit, and frames are decoded in tiles. Throws
+// Error(Memory), naming the phase and what would help, where that does not fit either.
 MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit);
 
 // MemAvailable, or less where the control group is given less.

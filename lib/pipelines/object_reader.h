@@ -1,4 +1,5 @@
-// Strict reading of JSON objects into the fields of a request: an unknown key or a wrong type is an error that names it.
+// Strict reading of JSON objects into the fields of a request: an unknown key or a wrong type is an
+// error that names it.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -16,20 +17,23 @@ namespace sora {
 // Reads the members of one object and remembers which were asked for.
 class ObjectReader {
  public:
-  ObjectReader(const nlohmann::json& object, std::string where) : object_(object), where_(std::move(where)) {
+  ObjectReader(const nlohmann::json& object, std::string where)
+      : object_(object), where_(std::move(where)) {
     if (!object_.is_object()) fail(ErrorKind::Usage, "{} is not a JSON object", where_);
   }
 
   template <typename T>
   void read(const char* key, T& value) {
     known_.insert(key);
-    if (const auto found = object_.find(key); found != object_.end()) value = convert<T>(key, *found);
+    if (const auto found = object_.find(key); found != object_.end())
+      value = convert<T>(key, *found);
   }
 
   template <typename T>
   void read(const char* key, std::optional<T>& value) {
     known_.insert(key);
-    if (const auto found = object_.find(key); found != object_.end()) value = convert<T>(key, *found);
+    if (const auto found = object_.find(key); found != object_.end())
+      value = convert<T>(key, *found);
   }
 
   void check_all_known() const {
@@ -50,13 +54,15 @@ class ObjectReader {
         return parse_curve(value.get<std::string>());
       } else if constexpr (std::is_same_v<T, std::vector<TimeRange>>) {
         std::vector<TimeRange> ranges;
-        for (const auto& range : value.get<std::vector<std::string>>()) ranges.push_back(parse_time_range(range));
+        for (const auto& range : value.get<std::vector<std::string>>())
+          ranges.push_back(parse_time_range(range));
         return ranges;
       } else {
         return value.get<T>();
       }
     } catch (const nlohmann::json::exception&) {
-      fail(ErrorKind::Usage, "{}: the value {} of '{}' has the wrong type", where_, value.dump(), key);
+      fail(ErrorKind::Usage, "{}: the value {} of '{}' has the wrong type", where_, value.dump(),
+           key);
     }
   }
 

@@ -1,4 +1,5 @@
-// A slug never begins with a dot or a dash and never holds a slash, so that it is a plain file name on any system.
+// A slug never begins with a dot or a dash and never holds a slash, so that it is a plain file name
+// on any system.
 #include "lib/pipelines/output_path.h"
 
 #include <cctype>
@@ -32,20 +33,24 @@ std::string slug(std::string_view text) {
 std::string free_output_path(std::string_view prompt, uint64_t seed) {
   const std::string stem = fmt::format("{}-{}", slug(prompt), seed);
   std::string path = stem + ".mp4";
-  for (int number = 2; std::filesystem::exists(path); ++number) path = fmt::format("{}-{}.mp4", stem, number);
+  for (int number = 2; std::filesystem::exists(path); ++number)
+    path = fmt::format("{}-{}.mp4", stem, number);
   return path;
 }
 
 std::string variation_path(const std::string& path, int index, int count) {
   if (count == 1) return path;
-  if (path == "-") fail(ErrorKind::Usage, "{} variations cannot share stdout; write them to files with -o", count);
+  if (path == "-")
+    fail(ErrorKind::Usage, "{} variations cannot share stdout; write them to files with -o", count);
   const std::filesystem::path whole(path);
   const std::filesystem::path folder = whole.parent_path();
   if (whole.filename().string().find('%') != std::string::npos) {
-    const std::string numbered = fmt::format("{}-{}", folder.empty() ? "frames" : folder.string(), index + 1);
+    const std::string numbered =
+        fmt::format("{}-{}", folder.empty() ? "frames" : folder.string(), index + 1);
     return (std::filesystem::path(numbered) / whole.filename()).string();
   }
-  const std::string name = fmt::format("{}-{}{}", whole.stem().string(), index + 1, whole.extension().string());
+  const std::string name =
+      fmt::format("{}-{}{}", whole.stem().string(), index + 1, whole.extension().string());
   return (folder / name).string();
 }
 

@@ -7,14 +7,17 @@
 
 namespace sora {
 
-// "a Red ball!" -> "a-red-ball": ASCII letters and digits, at most 48 bytes; "clip" where none is left.
+// "a Red ball!" -> "a-red-ball": ASCII letters and digits, at most 48 bytes; "clip" where none is
+// left.
 std::string slug(std::string_view text);
 
-// "SLUG-SEED.mp4" in the current folder, with "-2", "-3", ... before the extension while such a file exists.
+// "SLUG-SEED.mp4" in the current folder, with "-2", "-3", ... before the extension while such a
+// file exists.
 std::string free_output_path(std::string_view prompt, uint64_t seed);
 
-// The path of variation `index` (from 0) of `count`: one alone keeps `path`; otherwise "clip.mp4" becomes "clip-1.mp4",
-// and "frames/%05d.png" becomes "frames-1/%05d.png". Throws Error(Usage) for stdout with more than one.
+// The path of variation `index` (from 0) of `count`: one alone keeps `path`; otherwise "clip.mp4"
+// becomes "clip-1.mp4", and "frames/%05d.png" becomes "frames-1/%05d.png". Throws Error(Usage) for
+// stdout with more than one.
 std::string variation_path(const std::string& path, int index, int count);
 
 }  // namespace sora

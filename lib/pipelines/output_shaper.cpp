@@ -1,5 +1,5 @@
-// Sources are decoded once more here, at the output's own rate and size, so that a kept frame has passed through nothing
-// but the reader.
+// Sources are decoded once more here, at the output's own rate and size, so that a kept frame has
+// passed through nothing but the reader.
 #include "lib/pipelines/output_shaper.h"
 
 #include <ATen/ATen.h>
@@ -14,29 +14,38 @@ namespace {
 at::Tensor cut_middle(const at::Tensor& frames_FHWC, Size size) {
   const int64_t top = (frames_FHWC.size(1) - size.height) / 2;
   const int64_t left = (frames_FHWC.size(2) - size.width) / 2;
-  return frames_FHWC.slice(1, top, top + size.height).slice(2, left, left + size.width).contiguous();
+  return frames_FHWC.slice(1, top, top + size.height)
+      .slice(2, left, left + size.width)
+      .contiguous();
 }
 
 }  // namespace
 
-OutputShaper::OutputShaper(const Plan& plan, const TakeFrames& take_frames) : plan_(plan), take_frames_(take_frames) {
-  if (!(plan.canvas_fps == plan.output_fps)) rate_.emplace(plan.canvas_fps, plan.output_fps, RateMethod::Blend);
+OutputShaper::OutputShaper(const Plan& plan, const TakeFrames& take_frames)
+    : plan_(plan), take_frames_(take_frames) {
+  if (!(plan.canvas_fps == plan.output_fps))
+    rate_.emplace(plan.canvas_fps, plan.output_fps, RateMethod::Blend);
   if (plan.scaled) {
-    resizer_.emplace(plan.canvas_size.width, plan.canvas_size.height, plan.output_size.width, plan.output_size.height,
-                     plan.layout.has_sources() ? Fit::Stretch : Fit::Crop);
+    resizer_.emplace(plan.canvas_size.width, plan.canvas_size.height, plan.output_size.width,
+                     plan.output_size.height, plan.layout.has_sources() ? Fit::Stretch : Fit::Crop);
   }
 }
 
-void OutputShaper::push(const at::Tensor& frames_FHWC) { emit(rate_ ? rate_->push(frames_FHWC) : frames_FHWC); }
+void OutputShaper::push(const at::Tensor& frames_FHWC) {
+  emit(rate_ ? rate_->push(frames_FHWC) : frames_FHWC);
+}
 
 void OutputShaper::finish() {
   if (rate_) emit(rate_->finish());
   if (num_given_ != plan_.output_frames) {
-    fail(ErrorKind::Internal, "{} frames came out of the decoder, {} were planned", num_given_, plan_.output_frames);
+    fail(ErrorKind::Internal, "{} frames came out of the decoder, {} were planned", num_given_,
+         plan_.output_frames);
   }
   if (darkest_ == brightest_) {
     fail(ErrorKind::Numerical,
-         "every pixel of the clip has the value {}; the weights or the number type are at fault, try --dtype f32", darkest_);
+         "every pixel of the clip has the value {}; the weights or the number type are at fault, "
+         "try --dtype f32",
+         darkest_);
   }
 }
 
@@ -44,7 +53,8 @@ void OutputShaper::emit(at::Tensor frames_FHWC) {
   const int64_t wanted = std::min(frames_FHWC.size(0), plan_.output_frames - num_given_);
   if (wanted <= 0) return;
   frames_FHWC = frames_FHWC.slice(0, 0, wanted);
-  frames_FHWC = resizer_ ? (*resizer_)(frames_FHWC.contiguous()) : cut_middle(frames_FHWC, plan_.output_size);
+  frames_FHWC =
+      resizer_ ? (*resizer_)(frames_FHWC.contiguous()) : cut_middle(frames_FHWC, plan_.output_size);
   frames_FHWC = with_own_frames(frames_FHWC);
   if (darkest_ == brightest_ || num_given_ == 0) {
     const auto [low, high] = frames_FHWC.aminmax();
@@ -58,13 +68,16 @@ void OutputShaper::emit(at::Tensor frames_FHWC) {
 at::Tensor OutputShaper::with_own_frames(at::Tensor frames_FHWC) {
   const Stretch chunk{num_given_, num_given_ + frames_FHWC.size(0)};
   const std::vector<Shot>& kept = plan_.layout.kept;
-  if (placement_ < kept.size() && kept[placement_].frames.start < chunk.stop) frames_FHWC = frames_FHWC.clone();
+  if (placement_ < kept.size() && kept[placement_].frames.start < chunk.stop)
+    frames_FHWC = frames_FHWC.clone();
   for (; placement_ < kept.size() && kept[placement_].frames.start < chunk.stop; ++placement_) {
     const Shot& placement = kept[placement_];
     const int64_t from = std::max(chunk.start, placement.frames.start);
     const int64_t to = std::min(chunk.stop, placement.frames.stop);
     if (!source_) {
-      source_.emplace(*placement.source, SourceView{plan_.output_fps, plan_.output_size, placement.fit}, placement.first);
+      source_.emplace(*placement.source,
+                      SourceView{plan_.output_fps, plan_.output_size, placement.fit},
+                      placement.first);
     }
     frames_FHWC.slice(0, from - chunk.start, to - chunk.start).copy_(source_->read(to - from));
     if (placement.frames.stop > chunk.stop) break;  // goes on in the next chunk

@@ -1,5 +1,5 @@
-// The way of frames from the canvas to the output: its rate, its size, its length, and the sources' own frames in their
-// places, streamed.
+// The way of frames from the canvas to the output: its rate, its size, its length, and the sources'
+// own frames in their places, streamed.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,7 +12,8 @@
 
 namespace sora {
 
-using TakeFrames = std::function<void(const at::Tensor& frames_FHWC)>;  // u8 RGB, of the plan's output size
+using TakeFrames =
+    std::function<void(const at::Tensor& frames_FHWC)>;  // u8 RGB, of the plan's output size
 
 class OutputShaper {
  public:
@@ -20,8 +21,8 @@ class OutputShaper {
 
   // Canvas frames in order, u8 [F,H,W,3].
   void push(const at::Tensor& frames_FHWC);
-  // Exactly plan.output_frames have been handed over then. Throws Error(Numerical) when every pixel of the clip has one
-  // value, which no model means.
+  // Exactly plan.output_frames have been handed over then. Throws Error(Numerical) when every pixel
+  // of the clip has one value, which no model means.
   void finish();
 
  private:

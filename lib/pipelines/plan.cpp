@@ -1,5 +1,5 @@
-// Formula for FLOPs: docs/performance.md. Sizes: a model draws anything up to the area it was made for; what is larger
-// is drawn at the nearest canvas of that area and resized.
+// Formula for FLOPs: docs/performance.md. Sizes: a model draws anything up to the area it was made
+// for; what is larger is drawn at the nearest canvas of that area and resized.
 #include "lib/pipelines/plan.h"
 
 #include <algorithm>
@@ -35,19 +35,20 @@ void plan_size(const VideoSpec& video, const ModelInfo& model, Plan& plan) {
   const auto max_pixels = static_cast<double>(model.defaults.max_pixels);
   if (!video.native && area > max_pixels * kAreaTolerance) {
     const double shrink = std::sqrt(max_pixels / area);
-    plan.canvas_size =
-        on_grid(strides, static_cast<double>(out.width) * shrink, static_cast<double>(out.height) * shrink);
+    plan.canvas_size = on_grid(strides, static_cast<double>(out.width) * shrink,
+                               static_cast<double>(out.height) * shrink);
     plan.scaled = true;
-    plan.notices.push_back(fmt::format("{} is larger than {} was made for; drawn at {} and resized (--native draws it directly)",
-                                       to_string(out), model.name, to_string(plan.canvas_size)));
+    plan.notices.push_back(fmt::format(
+        "{} is larger than {} was made for; drawn at {} and resized (--native draws it directly)",
+        to_string(out), model.name, to_string(plan.canvas_size)));
     return;
   }
   plan.canvas_size = {round_up_side(strides.pixel_grid_width(), out.width),
                       round_up_side(strides.pixel_grid_height(), out.height)};
   if (!(plan.canvas_size == out)) {
-    plan.notices.push_back(fmt::format("{} is not on this model's grid of {}x{}; drawn at {} and cut to size", to_string(out),
-                                       strides.pixel_grid_width(), strides.pixel_grid_height(),
-                                       to_string(plan.canvas_size)));
+    plan.notices.push_back(fmt::format(
+        "{} is not on this model's grid of {}x{}; drawn at {} and cut to size", to_string(out),
+        strides.pixel_grid_width(), strides.pixel_grid_height(), to_string(plan.canvas_size)));
   }
 }
 
@@ -60,7 +61,9 @@ std::vector<Stretch> known_stretches(const Plan& plan, int64_t num_frames) {
   for (int64_t frame = 0; frame < num_frames; ++frame) {
     const double position = output_position(plan, frame);
     const auto covers = [&](const Shot& placement) { return shows(placement, position); };
-    const auto is_picture = [&](const Picture& picture) { return canvas_frame_of(plan, picture.frame) == frame; };
+    const auto is_picture = [&](const Picture& picture) {
+      return canvas_frame_of(plan, picture.frame) == frame;
+    };
     if (!std::any_of(plan.layout.kept.begin(), plan.layout.kept.end(), covers) &&
         !std::any_of(plan.layout.pictures.begin(), plan.layout.pictures.end(), is_picture)) {
       continue;
@@ -77,19 +80,23 @@ std::vector<Stretch> known_stretches(const Plan& plan, int64_t num_frames) {
 // A circle of whole latent frames, which has no first one that stands alone.
 void plan_circle(const ModelInfo& model, Plan& plan) {
   const int64_t stride = model.strides().temporal;
-  const double asked = static_cast<double>(plan.output_frames) / plan.output_fps.value() * plan.canvas_fps.value();
-  plan.canvas_frames = std::max<int64_t>(1, std::llround(asked / static_cast<double>(stride))) * stride;
+  const double asked =
+      static_cast<double>(plan.output_frames) / plan.output_fps.value() * plan.canvas_fps.value();
+  plan.canvas_frames =
+      std::max<int64_t>(1, std::llround(asked / static_cast<double>(stride))) * stride;
   const int64_t fitting = resampled_frames(plan.canvas_frames, plan.canvas_fps, plan.output_fps);
   if (fitting != plan.output_frames) {
-    plan.notices.push_back(fmt::format("a loop is made of whole steps of {} frames; {} frames instead of {}", stride, fitting,
-                                       plan.output_frames));
+    plan.notices.push_back(
+        fmt::format("a loop is made of whole steps of {} frames; {} frames instead of {}", stride,
+                    fitting, plan.output_frames));
     plan.output_frames = plan.layout.num_frames = fitting;
   }
   const int64_t drawn = plan.canvas_frames - stride + 1;  // as many latent frames
   plan.windows = {{{0, drawn}, {0, plan.canvas_frames}}};
   if (plan.canvas_frames > model.defaults.max_frames) {
-    plan.notices.push_back(fmt::format("{} was made for clips up to {} frames; a loop of {} is drawn in one go and may drift",
-                                       model.name, model.defaults.max_frames, plan.canvas_frames));
+    plan.notices.push_back(fmt::format(
+        "{} was made for clips up to {} frames; a loop of {} is drawn in one go and may drift",
+        model.name, model.defaults.max_frames, plan.canvas_frames));
   }
 }
 
@@ -99,12 +106,14 @@ void plan_length(const ModelInfo& model, Plan& plan) {
   plan.output_frames = plan.layout.num_frames;
   const double duration_s = static_cast<double>(plan.output_frames) / plan.output_fps.value();
   if (plan.output_frames > kMaxFrames || duration_s > kMaxDuration_s + 1e-6) {
-    fail(ErrorKind::Usage, "the clip would have {} frames and last {:.1f} s; at most {} and {:.0f} s can be made",
+    fail(ErrorKind::Usage,
+         "the clip would have {} frames and last {:.1f} s; at most {} and {:.0f} s can be made",
          plan.output_frames, duration_s, kMaxFrames, kMaxDuration_s);
   }
   if (!(plan.output_fps == plan.canvas_fps)) {
-    plan.notices.push_back(fmt::format("{} draws {} frames a second; {} are made of them by interpolation", model.name,
-                                       to_string(plan.canvas_fps), to_string(plan.output_fps)));
+    plan.notices.push_back(
+        fmt::format("{} draws {} frames a second; {} are made of them by interpolation", model.name,
+                    to_string(plan.canvas_fps), to_string(plan.output_fps)));
   }
   if (plan.layout.cyclic) return plan_circle(model, plan);
 
@@ -115,22 +124,27 @@ void plan_length(const ModelInfo& model, Plan& plan) {
     const int64_t frame = canvas_frame_of(plan, cut);
     if (frame > 0 && frame < needed && (cuts.empty() || cuts.back() < frame)) cuts.push_back(frame);
   }
-  plan.windows = plan_windows(known_stretches(plan, needed), needed, model.strides(), model.defaults.max_frames, cuts);
+  plan.windows = plan_windows(known_stretches(plan, needed), needed, model.strides(),
+                              model.defaults.max_frames, cuts);
   plan.canvas_frames = needed;
-  for (const Window& window : plan.windows) plan.canvas_frames = std::max(plan.canvas_frames, window.frames.stop);
+  for (const Window& window : plan.windows)
+    plan.canvas_frames = std::max(plan.canvas_frames, window.frames.stop);
   if (plan.canvas_frames != needed) {
-    plan.notices.push_back(fmt::format("{} frames are not 4n+1, which this model draws; {} are drawn and the last {} left out",
-                                       needed, plan.canvas_frames, plan.canvas_frames - needed));
+    plan.notices.push_back(fmt::format(
+        "{} frames are not 4n+1, which this model draws; {} are drawn and the last {} left out",
+        needed, plan.canvas_frames, plan.canvas_frames - needed));
   }
   if (plan.windows.size() > 1) {
-    plan.notices.push_back(fmt::format("{} draws up to {} frames at once; this clip is drawn in {} overlapping windows",
-                                       model.name, model.defaults.max_frames, plan.windows.size()));
+    plan.notices.push_back(fmt::format(
+        "{} draws up to {} frames at once; this clip is drawn in {} overlapping windows",
+        model.name, model.defaults.max_frames, plan.windows.size()));
   }
 }
 
 std::string resolve_dtype(const std::string& wish, at::Device device) {
   if (wish == "int8" && !device.is_cpu()) {
-    fail(ErrorKind::Usage, "--dtype int8 is of processors; on a GPU take bf16 or f32, or --device cpu");
+    fail(ErrorKind::Usage,
+         "--dtype int8 is of processors; on a GPU take bf16 or f32, or --device cpu");
   }
   if (wish == "f32" || wish == "bf16" || wish == "int8") return wish;
   if (wish == "auto") return !device.is_cpu() || has_bf16_dot_products() ? "bf16" : "f32";
@@ -142,19 +156,25 @@ std::string resolve_attention(const std::string& wish, at::Device device) {
     fail(ErrorKind::Usage, "--attention {} is unknown; it is auto, torch, sora or int8", wish);
   }
   if (wish == "sora" && device.is_cuda() && !kernels::cuda::has_own_kernels()) {
-    fail(ErrorKind::Usage, "--attention sora: this build holds no kernels for GPUs; build it with -DSORA_CUDA=ON, or take torch");
+    fail(ErrorKind::Usage,
+         "--attention sora: this build holds no kernels for GPUs; build it with -DSORA_CUDA=ON, or "
+         "take torch");
   }
   return wish;
 }
 
 bool resolve_cuda_graph(bool wish, at::Device device) {
   if (!wish) return false;
-  if (!device.is_cuda()) fail(ErrorKind::Usage, "--cuda-graph is of GPUs; leave it out, or take --device cuda");
+  if (!device.is_cuda())
+    fail(ErrorKind::Usage, "--cuda-graph is of GPUs; leave it out, or take --device cuda");
   if (!has_graphs(device.type())) {
-    fail(ErrorKind::Usage, "--cuda-graph: this build makes no CUDA graphs; build it with -DSORA_CUDA=ON, or leave it out");
+    fail(ErrorKind::Usage,
+         "--cuda-graph: this build makes no CUDA graphs; build it with -DSORA_CUDA=ON, or leave it "
+         "out");
   }
   if (Ranks::of_process() != nullptr) {
-    fail(ErrorKind::Usage, "--cuda-graph is for a clip that one GPU draws; leave it out where --ranks share it");
+    fail(ErrorKind::Usage,
+         "--cuda-graph is for a clip that one GPU draws; leave it out where --ranks share it");
   }
   return true;
 }
@@ -163,7 +183,9 @@ uint64_t random_seed() { return std::random_device()(); }
 
 }  // namespace
 
-at::ScalarType scalar_type(const std::string& dtype) { return dtype == "f32" ? at::kFloat : at::kBFloat16; }
+at::ScalarType scalar_type(const std::string& dtype) {
+  return dtype == "f32" ? at::kFloat : at::kBFloat16;
+}
 
 Arithmetic arithmetic_of(const Plan& plan) {
   using kernels::AttentionKernel;
@@ -177,7 +199,8 @@ Arithmetic arithmetic_of(const Plan& plan) {
 
 Layout make_layout(const Request& request, const ModelInfo& model) {
   Layout layout =
-      std::visit([&](const auto& operation) { return lay_out(operation, request.video, model); }, request.operation);
+      std::visit([&](const auto& operation) { return lay_out(operation, request.video, model); },
+                 request.operation);
   hear_sources(layout);
   return layout;
 }
@@ -187,7 +210,8 @@ double output_position(const Plan& plan, int64_t canvas_frame) {
 }
 
 int64_t canvas_frame_of(const Plan& plan, int64_t output_frame) {
-  const double position = static_cast<double>(output_frame) * plan.canvas_fps.value() / plan.output_fps.value();
+  const double position =
+      static_cast<double>(output_frame) * plan.canvas_fps.value() / plan.output_fps.value();
   return static_cast<int64_t>(std::ceil(position - kOnFrame));
 }
 
@@ -206,24 +230,29 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   plan_length(model, plan);
   int64_t largest = 1;
   for (const Window& window : plan.windows) largest = std::max(largest, window.frames.size());
-  plan.grid = LatentGrid::of(model.strides(), largest, plan.canvas_size.height, plan.canvas_size.width);
+  plan.grid =
+      LatentGrid::of(model.strides(), largest, plan.canvas_size.height, plan.canvas_size.width);
 
   const Sampling& sampling = request.sampling;
   plan.scheduler = sampling.scheduler;
   if (plan.layout.edit != EditMethod::None) {  // the edit's course is no multistep solver's
     if (sampling.scheduler && *sampling.scheduler != "euler") {
-      fail(ErrorKind::Usage, "the edit methods are made for --scheduler euler; {} was asked", *sampling.scheduler);
+      fail(ErrorKind::Usage, "the edit methods are made for --scheduler euler; {} was asked",
+           *sampling.scheduler);
     }
     plan.scheduler = "euler";
   }
   plan.steps = sampling.steps.value_or(model.defaults.steps);
   plan.guidance_scale = sampling.guidance_scale.value_or(model.defaults.guidance_scale);
-  plan.guidance_scale_2 = sampling.guidance_scale_2
-                              ? *sampling.guidance_scale_2
-                              : (sampling.guidance_scale ? plan.guidance_scale
-                                                         : model.defaults.guidance_scale_2.value_or(plan.guidance_scale));
+  plan.guidance_scale_2 =
+      sampling.guidance_scale_2
+          ? *sampling.guidance_scale_2
+          : (sampling.guidance_scale
+                 ? plan.guidance_scale
+                 : model.defaults.guidance_scale_2.value_or(plan.guidance_scale));
   plan.edit_guidance_scale =
-      plan.guidance_scale * (plan.layout.edit == EditMethod::FlowAlign ? model.defaults.align_guidance : kEditGuidance);
+      plan.guidance_scale *
+      (plan.layout.edit == EditMethod::FlowAlign ? model.defaults.align_guidance : kEditGuidance);
   plan.guidance_interval = sampling.guidance_interval.value_or(GuidanceInterval{});
   plan.cache_threshold = sampling.cache_threshold.value_or(0);
   if (model.has_two_experts()) plan.boundary_timestep = model.boundary_timestep;
@@ -237,7 +266,8 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
 
 LatentGrid drawn_grid(const Plan& plan, int64_t num_frames) {
   LatentGrid grid = plan.grid;
-  grid.frames = (num_frames - 1) / grid.strides.temporal + 1 + static_cast<int64_t>(plan.layout.references.size());
+  grid.frames = (num_frames - 1) / grid.strides.temporal + 1 +
+                static_cast<int64_t>(plan.layout.references.size());
   return grid;
 }
 
@@ -250,11 +280,13 @@ double transformer_flops(const ModelInfo& model, const LatentGrid& grid) {
   const double projections = 2 * n * (4 * d * d + 2 * d * d + 2 * d * f);
   const double scores = 4 * n * n * d + 4 * n * m * d;
   const auto num_control = static_cast<double>(config.vace_layers.size());
-  return (static_cast<double>(config.num_layers) + num_control) * (projections + scores) + num_control * 2 * n * d * d;
+  return (static_cast<double>(config.num_layers) + num_control) * (projections + scores) +
+         num_control * 2 * n * d * d;
 }
 
 double sampling_flops(const ModelInfo& model, const Plan& plan) {
-  const int passes = (plan.guidance_scale > 1.0 ? 2 : 1) * (plan.layout.edit == EditMethod::None ? 1 : 2);
+  const int passes =
+      (plan.guidance_scale > 1.0 ? 2 : 1) * (plan.layout.edit == EditMethod::None ? 1 : 2);
   double flops = 0;
   for (const Window& window : plan.windows) {
     flops += transformer_flops(model, drawn_grid(plan, window.frames.size()));

@@ -1,5 +1,5 @@
-// Turns a request into what this model can honour: sizes on its grid, its frame rate, its defaults; and says in one
-// line each where that differs from what was asked.
+// Turns a request into what this model can honour: sizes on its grid, its frame rate, its defaults;
+// and says in one line each where that differs from what was asked.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -36,19 +36,20 @@ struct Plan {
   double guidance_scale_2 = 1.0;
   double edit_guidance_scale = 1.0;  // of FlowEdit and FlowAlign, towards the new text
   GuidanceInterval guidance_interval;
-  double cache_threshold = 0;                // step_cache.h; 0: no cache
-  std::optional<double> boundary_timestep;   // between two experts
+  double cache_threshold = 0;               // step_cache.h; 0: no cache
+  std::optional<double> boundary_timestep;  // between two experts
   std::string negative_prompt;
-  at::Device device = at::kCPU;  // of all networks (lib/nn/device.h)
-  std::string dtype;             // f32 | bf16 | int8
+  at::Device device = at::kCPU;    // of all networks (lib/nn/device.h)
+  std::string dtype;               // f32 | bf16 | int8
   std::string attention = "auto";  // auto | torch | sora | int8
   bool cuda_graph = false;         // passes of the transformer are recorded and replayed
-  uint64_t seed = 0;  // of the first variation
+  uint64_t seed = 0;               // of the first variation
 
   std::vector<std::string> notices;  // where the model's wishes changed the request
 };
 
-// The largest area drawn directly is `max_pixels` and a little more, so that 854x480 counts as 832x480.
+// The largest area drawn directly is `max_pixels` and a little more, so that 854x480 counts as
+// 832x480.
 inline constexpr double kAreaTolerance = 1.05;
 
 // Of weights and hidden states where a plan's dtype is this one.
@@ -68,7 +69,8 @@ int64_t canvas_frame_of(const Plan& plan, int64_t output_frame);
 // The latents of a window of so many frames, those of reference pictures in front included.
 LatentGrid drawn_grid(const Plan& plan, int64_t num_frames);
 
-// Throws Error(Usage) for what this model cannot do at all. A request without a seed gets a random one.
+// Throws Error(Usage) for what this model cannot do at all. A request without a seed gets a random
+// one.
 Plan make_plan(const Request& request, const ModelInfo& model);
 
 // FLOPs of one transformer pass: matrix products and attention scores, 2 a multiply-add.

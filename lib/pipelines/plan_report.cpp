@@ -1,4 +1,5 @@
-// Time is FLOPs over a measured matrix rate; the share of that rate a whole step reaches was read off docs/performance.md.
+// Time is FLOPs over a measured matrix rate; the share of that rate a whole step reaches was read
+// off docs/performance.md.
 #include "lib/pipelines/plan_report.h"
 
 #include <ATen/ATen.h>
@@ -20,7 +21,9 @@ double estimated_seconds(const Plan& plan, const ModelInfo& model, double matrix
 nlohmann::json sound_of(const Layout& layout) {
   nlohmann::json list = nlohmann::json::array();
   for (const Heard& heard : layout.heard) {
-    list.push_back({{"start", heard.frames.start}, {"stop", heard.frames.stop}, {"source", heard.source->name()}});
+    list.push_back({{"start", heard.frames.start},
+                    {"stop", heard.frames.stop},
+                    {"source", heard.source->name()}});
   }
   return list;
 }
@@ -42,33 +45,41 @@ double measure_matrix_rate(const Plan& plan) {
   return 2.0 * kRepeats * std::pow(static_cast<double>(side), 3) / elapsed.count();
 }
 
-std::vector<std::string> describe(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory,
-                                  const Canvas& canvas, double matrix_rate) {
+std::vector<std::string> describe(const Plan& plan, const ModelInfo& model,
+                                  const MemoryPlan& memory, const Canvas& canvas,
+                                  double matrix_rate) {
   std::vector<std::string> lines;
   lines.push_back(fmt::format("model     {} ({})", model.name, model.path.string()));
-  lines.push_back(fmt::format("output    {} at {} a second, {} frames, {:.2f} s", to_string(plan.output_size),
-                              to_string(plan.output_fps), plan.output_frames,
+  lines.push_back(fmt::format("output    {} at {} a second, {} frames, {:.2f} s",
+                              to_string(plan.output_size), to_string(plan.output_fps),
+                              plan.output_frames,
                               static_cast<double>(plan.output_frames) / plan.output_fps.value()));
-  lines.push_back(fmt::format("canvas    {} at {} a second, {} frames, {} tokens", to_string(plan.canvas_size),
-                              to_string(plan.canvas_fps), plan.canvas_frames, plan.grid.num_tokens()));
+  lines.push_back(fmt::format("canvas    {} at {} a second, {} frames, {} tokens",
+                              to_string(plan.canvas_size), to_string(plan.canvas_fps),
+                              plan.canvas_frames, plan.grid.num_tokens()));
   for (const std::string& segment : canvas.describe()) lines.push_back("segment   " + segment);
   for (const Heard& heard : plan.layout.heard) {
-    lines.push_back(fmt::format("sound     output frames {}-{} from {}", heard.frames.start, heard.frames.stop, heard.source->name()));
+    lines.push_back(fmt::format("sound     output frames {}-{} from {}", heard.frames.start,
+                                heard.frames.stop, heard.source->name()));
   }
-  lines.push_back(fmt::format("sampling  {} steps, guidance {}, {} on {}", plan.steps, plan.guidance_scale, plan.dtype,
-                              device_name(plan.device)));
-  lines.push_back(fmt::format("work      {:.3g} TFLOP, about {:.0f} s here", sampling_flops(model, plan) / 1e12,
+  lines.push_back(fmt::format("sampling  {} steps, guidance {}, {} on {}", plan.steps,
+                              plan.guidance_scale, plan.dtype, device_name(plan.device)));
+  lines.push_back(fmt::format("work      {:.3g} TFLOP, about {:.0f} s here",
+                              sampling_flops(model, plan) / 1e12,
                               estimated_seconds(plan, model, matrix_rate)));
   lines.push_back("memory    " + memory.describe());
   for (const std::string& notice : plan.notices) lines.push_back("note      " + notice);
   return lines;
 }
 
-nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory, const Canvas& canvas,
-                       double matrix_rate) {
+nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPlan& memory,
+                       const Canvas& canvas, double matrix_rate) {
   return {{"schema", 1},
           {"model", model.name},
-          {"output", {{"size", to_string(plan.output_size)}, {"fps", to_string(plan.output_fps)}, {"num_frames", plan.output_frames}}},
+          {"output",
+           {{"size", to_string(plan.output_size)},
+            {"fps", to_string(plan.output_fps)},
+            {"num_frames", plan.output_frames}}},
           {"canvas",
            {{"size", to_string(plan.canvas_size)},
             {"fps", to_string(plan.canvas_fps)},

@@ -27,7 +27,8 @@ void add_folder(const std::filesystem::path& folder, std::map<std::string, Prese
 
 Preset read_preset(const std::filesystem::path& path) {
   const nlohmann::json document = yaml_to_json(read_file(path, kMaxBytes), path.string());
-  if (!document.is_object()) fail(ErrorKind::Input, "{} is no list of keys and values", path.string());
+  if (!document.is_object())
+    fail(ErrorKind::Input, "{} is no list of keys and values", path.string());
   Preset preset;
   preset.name = path.stem().string();
   preset.path = path.string();
@@ -36,11 +37,16 @@ Preset read_preset(const std::filesystem::path& path) {
                          : key == "prompt"          ? &preset.prompt
                          : key == "negative_prompt" ? &preset.negative_prompt
                                                     : nullptr;
-    if (!field) fail(ErrorKind::Input, "{} has an unknown key '{}'; it can have description, prompt, negative_prompt", path.string(), key);
+    if (!field)
+      fail(ErrorKind::Input,
+           "{} has an unknown key '{}'; it can have description, prompt, negative_prompt",
+           path.string(), key);
     if (!value.is_string()) fail(ErrorKind::Input, "{}: '{}' is not a text", path.string(), key);
     *field = value.get<std::string>();
   }
-  if (preset.prompt.empty()) fail(ErrorKind::Input, "{} has no 'prompt', the text that is said with every other", path.string());
+  if (preset.prompt.empty())
+    fail(ErrorKind::Input, "{} has no 'prompt', the text that is said with every other",
+         path.string());
   return preset;
 }
 
@@ -49,10 +55,12 @@ std::filesystem::path user_presets() {
     return std::filesystem::path(config) / "sora" / "presets";
   }
   const char* home = std::getenv("HOME");
-  return std::filesystem::path(home != nullptr ? home : "/nonexistent") / ".config" / "sora" / "presets";
+  return std::filesystem::path(home != nullptr ? home : "/nonexistent") / ".config" / "sora" /
+         "presets";
 }
 
-std::vector<Preset> list_presets(const std::filesystem::path& built_in, const std::filesystem::path& own) {
+std::vector<Preset> list_presets(const std::filesystem::path& built_in,
+                                 const std::filesystem::path& own) {
   std::map<std::string, Preset> by_name;
   add_folder(built_in, by_name);
   add_folder(own, by_name);
@@ -73,17 +81,20 @@ nlohmann::json to_json(const std::vector<Preset>& presets) {
   return list;
 }
 
-Request with_preset(Request request, const std::filesystem::path& built_in, const std::filesystem::path& own) {
+Request with_preset(Request request, const std::filesystem::path& built_in,
+                    const std::filesystem::path& own) {
   std::visit(
       [&](auto& operation) {
         if constexpr (requires { operation.preset; }) {
           if (operation.preset.empty()) return;
           const std::vector<Preset> presets = list_presets(built_in, own);
-          const auto found = std::find_if(presets.begin(), presets.end(),
-                                          [&](const Preset& preset) { return preset.name == operation.preset; });
+          const auto found =
+              std::find_if(presets.begin(), presets.end(),
+                           [&](const Preset& preset) { return preset.name == operation.preset; });
           if (found == presets.end()) {
-            fail(ErrorKind::NotFound, "there is no preset '{}'; sora presets lists them, and {} takes your own", operation.preset,
-                 own.string());
+            fail(ErrorKind::NotFound,
+                 "there is no preset '{}'; sora presets lists them, and {} takes your own",
+                 operation.preset, own.string());
           }
           operation.prompt += (operation.prompt.empty() ? "" : ", ") + found->prompt;
           if (!request.sampling.negative_prompt && !found->negative_prompt.empty()) {

@@ -1,5 +1,6 @@
-// Style presets: YAML files with a text that is said with the prompt. A folder of them comes with the program; users put
-// their own into sora/presets below their configuration folder, where a name stands before the built-in one.
+// Style presets: YAML files with a text that is said with the prompt. A folder of them comes with
+// the program; users put their own into sora/presets below their configuration folder, where a name
+// stands before the built-in one.
 #pragma once
 
 #include <filesystem>
@@ -26,11 +27,13 @@ std::filesystem::path user_presets();
 Preset read_preset(const std::filesystem::path& path);
 
 // Of both folders, by name. Throws Error(Input) naming a file that is no preset.
-std::vector<Preset> list_presets(const std::filesystem::path& built_in, const std::filesystem::path& own);
+std::vector<Preset> list_presets(const std::filesystem::path& built_in,
+                                 const std::filesystem::path& own);
 nlohmann::json to_json(const std::vector<Preset>& presets);
 
-// The request with its preset's texts written out, so that it needs the preset no longer. Throws Error(NotFound) for an
-// unknown name.
-Request with_preset(Request request, const std::filesystem::path& built_in, const std::filesystem::path& own);
+// The request with its preset's texts written out, so that it needs the preset no longer. Throws
+// Error(NotFound) for an unknown name.
+Request with_preset(Request request, const std::filesystem::path& built_in,
+                    const std::filesystem::path& own);
 
 }  // namespace sora

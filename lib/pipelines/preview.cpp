@@ -16,8 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kLongSide = 256;       // pixels of the file
-constexpr double kFirstFileSeconds = 0.03;  // what a look that writes a file is taken to cost before there was one
+constexpr int64_t kLongSide = 256;  // pixels of the file
+constexpr double kFirstFileSeconds =
+    0.03;  // what a look that writes a file is taken to cost before there was one
 constexpr int kWebpQuality = 70;
 constexpr int64_t kStripFrames = 4;  // of a still file
 
@@ -26,8 +27,11 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 at::Tensor enlarged(const at::Tensor& frames_FHWC) {
-  const double scale = static_cast<double>(kLongSide) / static_cast<double>(std::max(frames_FHWC.size(1), frames_FHWC.size(2)));
-  const auto even = [&](int64_t side) { return std::max<int64_t>(2, std::llround(static_cast<double>(side) * scale / 2) * 2); };
+  const double scale = static_cast<double>(kLongSide) /
+                       static_cast<double>(std::max(frames_FHWC.size(1), frames_FHWC.size(2)));
+  const auto even = [&](int64_t side) {
+    return std::max<int64_t>(2, std::llround(static_cast<double>(side) * scale / 2) * 2);
+  };
   return resize(frames_FHWC, even(frames_FHWC.size(2)), even(frames_FHWC.size(1)), Fit::Stretch);
 }
 
@@ -35,7 +39,8 @@ at::Tensor enlarged(const at::Tensor& frames_FHWC) {
 at::Tensor strip_of(const at::Tensor& frames_FHWC) {
   const int64_t count = frames_FHWC.size(0), shown = std::min(count, kStripFrames);
   std::vector<at::Tensor> pictures;
-  for (int64_t i = 0; i < shown; ++i) pictures.push_back(frames_FHWC[shown == 1 ? 0 : i * (count - 1) / (shown - 1)]);
+  for (int64_t i = 0; i < shown; ++i)
+    pictures.push_back(frames_FHWC[shown == 1 ? 0 : i * (count - 1) / (shown - 1)]);
   return at::cat(pictures, 1).contiguous();
 }
 
@@ -59,7 +64,8 @@ void check(const PreviewSpec& spec) {
   if (spec.path.empty()) return;
   const std::string extension = fs::path(spec.path).extension().string();
   if (extension != ".webp" && extension != ".gif" && extension != ".apng" && extension != ".png") {
-    fail(ErrorKind::Usage, "--preview-file {}: a preview is a .webp, .gif, .apng or .png", spec.path);
+    fail(ErrorKind::Usage, "--preview-file {}: a preview is a .webp, .gif, .apng or .png",
+         spec.path);
   }
   std::error_code ignored;
   if (!spec.force && fs::exists(spec.path, ignored)) {
@@ -67,15 +73,20 @@ void check(const PreviewSpec& spec) {
   }
   const fs::path folder = fs::path(spec.path).parent_path();
   if (!folder.empty() && !fs::is_directory(folder, ignored)) {
-    fail(ErrorKind::NotFound, "{} is no folder; the preview {} cannot be written there", folder.string(), spec.path);
+    fail(ErrorKind::NotFound, "{} is no folder; the preview {} cannot be written there",
+         folder.string(), spec.path);
   }
 }
 
 Preview::Preview(PreviewSpec spec, std::unique_ptr<Previewer> previewer, const Plan& plan)
-    : spec_(std::move(spec)), previewer_(std::move(previewer)), plan_(plan), last_s_(spec_.path.empty() ? 0 : kFirstFileSeconds) {}
+    : spec_(std::move(spec)),
+      previewer_(std::move(previewer)),
+      plan_(plan),
+      last_s_(spec_.path.empty() ? 0 : kFirstFileSeconds) {}
 
 WatchStep Preview::watch() {
-  return [this](const at::Tensor& latents_1CFHW, const at::Tensor& velocity_1CFHW, const NoiseStep& step) {
+  return [this](const at::Tensor& latents_1CFHW, const at::Tensor& velocity_1CFHW,
+                const NoiseStep& step) {
     const bool ends_window = step.next_sigma == 0;
     const bool ends_clip = ends_window && ++num_ended_ % plan_.windows.size() == 0;
     const bool is_last = ends_clip && !spec_.path.empty();  // what is shown gives way to the clip
@@ -88,10 +99,12 @@ WatchStep Preview::watch() {
 }
 
 void Preview::look(const at::Tensor& all_1CFHW) {
-  const at::Tensor latents_1CFHW = all_1CFHW.slice(2, static_cast<int64_t>(plan_.layout.references.size()));
+  const at::Tensor latents_1CFHW =
+      all_1CFHW.slice(2, static_cast<int64_t>(plan_.layout.references.size()));
   const at::Tensor frames_FHWC = (*previewer_)(latents_1CFHW);
   const int64_t num_frames = (latents_1CFHW.size(2) - 1) * plan_.grid.strides.temporal + 1;
-  const double fps = static_cast<double>(frames_FHWC.size(0)) * plan_.canvas_fps.value() / static_cast<double>(num_frames);
+  const double fps = static_cast<double>(frames_FHWC.size(0)) * plan_.canvas_fps.value() /
+                     static_cast<double>(num_frames);
   if (!spec_.path.empty()) write_file(spec_.path, enlarged(frames_FHWC), fps);
   if (spec_.show) {
     const uint8_t* first = frames_FHWC.const_data_ptr<uint8_t>();

@@ -20,8 +20,9 @@ class Preview {
  public:
   Preview(PreviewSpec spec, std::unique_ptr<Previewer> previewer, const Plan& plan);
 
-  // For the denoise loop; the preview must outlive it. Looks are taken as often as kPreviewShare of the time allows, and
-  // after the last step of a clip's last window where a file is to keep it. Throws Error(Io) where the file cannot be written.
+  // For the denoise loop; the preview must outlive it. Looks are taken as often as kPreviewShare of
+  // the time allows, and after the last step of a clip's last window where a file is to keep it.
+  // Throws Error(Io) where the file cannot be written.
   WatchStep watch();
 
  private:

@@ -1,5 +1,5 @@
-// A tiny decoder shows most where one was chosen. A map that lies beside the model was fitted on clips; without one, the
-// decoder itself is asked once.
+// A tiny decoder shows most where one was chosen. A map that lies beside the model was fitted on
+// clips; without one, the decoder itself is asked once.
 #include "lib/pipelines/previewer.h"
 
 #include "lib/core/error.h"
@@ -12,22 +12,27 @@ namespace {
 
 constexpr const char* kMapFile = "preview.json";
 
-std::unique_ptr<Previewer> tiny_decoder(const ModelInfo& model, const Plan& plan, const std::string&,
-                                        const std::filesystem::path&) {
+std::unique_ptr<Previewer> tiny_decoder(const ModelInfo& model, const Plan& plan,
+                                        const std::string&, const std::filesystem::path&) {
   return make_tiny_previewer(model, plan);
 }
 
-std::unique_ptr<Previewer> fitted_map(const ModelInfo& model, const Plan&, const std::string& fingerprint,
+std::unique_ptr<Previewer> fitted_map(const ModelInfo& model, const Plan&,
+                                      const std::string& fingerprint,
                                       const std::filesystem::path&) {
-  const std::optional<ColourMap> map = read_colour_map(model.path / kMapFile, fingerprint, model.vae.z_dim);
+  const std::optional<ColourMap> map =
+      read_colour_map(model.path / kMapFile, fingerprint, model.vae.z_dim);
   return map ? std::make_unique<ColourMapPreviewer>(*map) : nullptr;
 }
 
-std::unique_ptr<Previewer> measured_map(const ModelInfo& model, const Plan& plan, const std::string& fingerprint,
+std::unique_ptr<Previewer> measured_map(const ModelInfo& model, const Plan& plan,
+                                        const std::string& fingerprint,
                                         const std::filesystem::path& cache_folder) {
-  const std::filesystem::path kept = cache_folder.empty() ? cache_folder : cache_folder / (fingerprint + ".json");
+  const std::filesystem::path kept =
+      cache_folder.empty() ? cache_folder : cache_folder / (fingerprint + ".json");
   if (!kept.empty()) {
-    if (auto map = read_colour_map(kept, fingerprint, model.vae.z_dim)) return std::make_unique<ColourMapPreviewer>(*map);
+    if (auto map = read_colour_map(kept, fingerprint, model.vae.z_dim))
+      return std::make_unique<ColourMapPreviewer>(*map);
   }
   const ColourMap map = measure_colour_map(load_decoder(model, plan), model.vae.z_dim);
   try {
@@ -41,7 +46,8 @@ std::unique_ptr<Previewer> measured_map(const ModelInfo& model, const Plan& plan
   return std::make_unique<ColourMapPreviewer>(map);
 }
 
-using MakePreviewer = std::unique_ptr<Previewer> (*)(const ModelInfo&, const Plan&, const std::string&,
+using MakePreviewer = std::unique_ptr<Previewer> (*)(const ModelInfo&, const Plan&,
+                                                     const std::string&,
                                                      const std::filesystem::path&);
 
 // Best first; one that returns null has nothing for the model.
@@ -51,10 +57,12 @@ constexpr MakePreviewer kPreviewers[] = {tiny_decoder, fitted_map, measured_map}
 
 Previewer::~Previewer() = default;
 
-std::unique_ptr<Previewer> make_previewer(const ModelInfo& model, const Plan& plan, const std::string& vae_fingerprint,
+std::unique_ptr<Previewer> make_previewer(const ModelInfo& model, const Plan& plan,
+                                          const std::string& vae_fingerprint,
                                           const std::filesystem::path& cache_folder) {
   for (const MakePreviewer make : kPreviewers) {
-    if (std::unique_ptr<Previewer> previewer = make(model, plan, vae_fingerprint, cache_folder)) return previewer;
+    if (std::unique_ptr<Previewer> previewer = make(model, plan, vae_fingerprint, cache_folder))
+      return previewer;
   }
   fail(ErrorKind::Internal, "no previewer took {}", model.name);
 }

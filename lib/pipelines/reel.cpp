@@ -21,7 +21,8 @@ at::Tensor Reel::read(Stretch frames) const {
 
 std::vector<Stretch> Reel::stretches(Stretch frames) const {
   std::vector<Stretch> found;
-  for (auto at = frames_.lower_bound(frames.start); at != frames_.end() && at->first < frames.stop; ++at) {
+  for (auto at = frames_.lower_bound(frames.start); at != frames_.end() && at->first < frames.stop;
+       ++at) {
     if (!found.empty() && found.back().stop == at->first) {
       ++found.back().stop;
     } else {

@@ -1,5 +1,5 @@
-// Canvas frames that have been drawn and are still needed: to be handed over in order, and as the context of windows to
-// come.
+// Canvas frames that have been drawn and are still needed: to be handed over in order, and as the
+// context of windows to come.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,6 @@
-// What a user asks for, free of torch and FFmpeg: every operation's options, and their JSON form (request_json.cpp),
-// which is what a manifest carries and a recipe repeats. An empty optional means "what the model is best at".
+// What a user asks for, free of torch and FFmpeg: every operation's options, and their JSON form
+// (request_json.cpp), which is what a manifest carries and a recipe repeats. An empty optional
+// means "what the model is best at".
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct Size {
 SORA_EXPORT Size parse_size(std::string_view text);  // "832x480"; throws Error(Usage)
 SORA_EXPORT std::string to_string(const Size& size);
 
-// "480p" | "720p" | "1080p" with "16:9" | "1:1" | "9:16": 854x480, 480x480, 480x854, 1280x720, ... Throws Error(Usage).
+// "480p" | "720p" | "1080p" with "16:9" | "1:1" | "9:16": 854x480, 480x480, 480x854, 1280x720, ...
+// Throws Error(Usage).
 SORA_EXPORT Size size_for(std::string_view resolution, std::string_view aspect);
 
 // Limits of what is accepted of any model; inside them a request is made, if need be by resampling.
@@ -53,7 +55,8 @@ struct GuidanceInterval {
   bool operator==(const GuidanceInterval&) const = default;
 };
 
-SORA_EXPORT GuidanceInterval parse_guidance_interval(std::string_view text);  // "0.2:0.9"; throws Error(Usage)
+SORA_EXPORT GuidanceInterval
+parse_guidance_interval(std::string_view text);  // "0.2:0.9"; throws Error(Usage)
 SORA_EXPORT std::string to_string(const GuidanceInterval& interval);
 
 // How the denoise loop runs.
@@ -72,21 +75,28 @@ struct Sampling {
 struct Runtime {
   std::string model = "nano";
   ModelFiles files;
-  std::string dtype = "auto";  // auto | f32 | bf16 | int8
+  std::string dtype = "auto";      // auto | f32 | bf16 | int8
   std::string attention = "auto";  // auto | torch | sora | int8
-  std::string device = "auto";  // auto | cpu | cuda
-  bool cuda_graph = false;     // of a GPU: the transformer's passes are recorded and replayed; the same clip
-  int threads = 0;             // 0: one for each core
+  std::string device = "auto";     // auto | cpu | cuda
+  bool cuda_graph =
+      false;        // of a GPU: the transformer's passes are recorded and replayed; the same clip
+  int threads = 0;  // 0: one for each core
   std::optional<int64_t> memory_bytes;  // at most; empty: what the machine has
 };
 
-// Marks in the pictures themselves: one that is seen, one that only a detector finds (lib/provenance/watermark.h).
+// Marks in the pictures themselves: one that is seen, one that only a detector finds
+// (lib/provenance/watermark.h).
 enum class Watermark { None, Visible, Invisible, Both };
 
-SORA_EXPORT Watermark parse_watermark(std::string_view text);  // "none", "visible", ...; throws Error(Usage)
+SORA_EXPORT Watermark
+parse_watermark(std::string_view text);  // "none", "visible", ...; throws Error(Usage)
 SORA_EXPORT std::string_view to_string(Watermark watermark);
-inline bool has_visible(Watermark mark) { return mark == Watermark::Visible || mark == Watermark::Both; }
-inline bool has_invisible(Watermark mark) { return mark == Watermark::Invisible || mark == Watermark::Both; }
+inline bool has_visible(Watermark mark) {
+  return mark == Watermark::Visible || mark == Watermark::Both;
+}
+inline bool has_invisible(Watermark mark) {
+  return mark == Watermark::Invisible || mark == Watermark::Both;
+}
 
 struct OutputSpec {
   std::string path;   // empty: named after the prompt, in the current folder; "-": y4m to stdout
@@ -100,7 +110,8 @@ struct OutputSpec {
 };
 
 // One row an operation; the structs are in request_operations.h.
-using Operation = std::variant<GenerateRequest, ExtendRequest, RecutRequest, LoopRequest, RemixRequest, BlendRequest>;
+using Operation = std::variant<GenerateRequest, ExtendRequest, RecutRequest, LoopRequest,
+                               RemixRequest, BlendRequest>;
 
 struct Request {
   Operation operation;
@@ -110,16 +121,17 @@ struct Request {
   OutputSpec output;
 };
 
-SORA_EXPORT int64_t parse_bytes(std::string_view text);  // "8G", "500M", "1073741824"; throws Error(Usage)
+SORA_EXPORT int64_t
+parse_bytes(std::string_view text);  // "8G", "500M", "1073741824"; throws Error(Usage)
 
 SORA_EXPORT std::string_view operation_name(const Operation& operation);
 
-// Throws Error(Usage) in one sentence about the first thing that no model could do: contradicting sizes, zero frames,
-// negative guidance, a prompt that is not UTF-8, ...
+// Throws Error(Usage) in one sentence about the first thing that no model could do: contradicting
+// sizes, zero frames, negative guidance, a prompt that is not UTF-8, ...
 SORA_EXPORT void check(const Request& request);
 
-// The part of a request that decides the frames, without output paths and threads; from_json throws Error(Usage) on
-// unknown keys, wrong types and values check() refuses.
+// The part of a request that decides the frames, without output paths and threads; from_json throws
+// Error(Usage) on unknown keys, wrong types and values check() refuses.
 SORA_EXPORT nlohmann::json to_json(const Request& request);
 SORA_EXPORT Request request_from_json(const nlohmann::json& json);
 

@@ -71,7 +71,8 @@ json to_json(const Request& request) {
   put(sampling, "steps", request.sampling.steps);
   put(sampling, "guidance_scale", request.sampling.guidance_scale);
   put(sampling, "guidance_scale_2", request.sampling.guidance_scale_2);
-  if (const auto& interval = request.sampling.guidance_interval) sampling["guidance_interval"] = to_string(*interval);
+  if (const auto& interval = request.sampling.guidance_interval)
+    sampling["guidance_interval"] = to_string(*interval);
   put(sampling, "cache_threshold", request.sampling.cache_threshold);
   put(sampling, "negative_prompt", request.sampling.negative_prompt);
   put(sampling, "scheduler", request.sampling.scheduler);
@@ -80,8 +81,7 @@ json to_json(const Request& request) {
 
   json object;
   object["operation"] = operation_name(request.operation);
-  object["arguments"] =
-      arguments_to_json(request.operation);
+  object["arguments"] = arguments_to_json(request.operation);
   object["video"] = video;
   object["sampling"] = sampling;
   object["model"] = request.runtime.model;

@@ -36,7 +36,8 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
-void check_one_of(std::string_view option, std::string_view value, std::initializer_list<std::string_view> names) {
+void check_one_of(std::string_view option, std::string_view value,
+                  std::initializer_list<std::string_view> names) {
   std::string known;
   for (const std::string_view name : names) {
     if (name == value) return;
@@ -47,7 +48,8 @@ void check_one_of(std::string_view option, std::string_view value, std::initiali
 
 void check_variations(int variations) {
   if (variations < 1 || variations > kMaxVariations) {
-    fail(ErrorKind::Usage, "--variations {} is out of range; it goes from 1 to {}", variations, kMaxVariations);
+    fail(ErrorKind::Usage, "--variations {} is out of range; it goes from 1 to {}", variations,
+         kMaxVariations);
   }
 }
 
@@ -63,22 +65,26 @@ void check_tool(const Tool& request) {
 }
 
 void check_seconds(std::string_view option, double value) {
-  if (!(value >= 0 && std::isfinite(value))) fail(ErrorKind::Usage, "{} is {} s; times begin at 0", option, value);
+  if (!(value >= 0 && std::isfinite(value)))
+    fail(ErrorKind::Usage, "{} is {} s; times begin at 0", option, value);
 }
 
 }  // namespace
 
 void check_text(std::string_view name, const std::string& text) {
   if (text.size() > kMaxPromptBytes) {
-    fail(ErrorKind::Usage, "the {} is {} bytes long; at most {} are taken", name, text.size(), kMaxPromptBytes);
+    fail(ErrorKind::Usage, "the {} is {} bytes long; at most {} are taken", name, text.size(),
+         kMaxPromptBytes);
   }
-  if (!is_valid_utf8(text)) fail(ErrorKind::Usage, "the {} is not UTF-8 text; save or type it as UTF-8", name);
+  if (!is_valid_utf8(text))
+    fail(ErrorKind::Usage, "the {} is not UTF-8 text; save or type it as UTF-8", name);
 }
 
 TimeRange parse_time_range(std::string_view text) {
   const size_t dash = text.find('-', 1);
   TimeRange range;
-  if (dash == std::string_view::npos || !parse_number(trimmed(text.substr(0, dash)), range.start_s) ||
+  if (dash == std::string_view::npos ||
+      !parse_number(trimmed(text.substr(0, dash)), range.start_s) ||
       !parse_number(trimmed(text.substr(dash + 1)), range.stop_s)) {
     fail(ErrorKind::Usage, "'{}' is not a range; write its ends in seconds, such as 1.5-4", text);
   }
@@ -88,7 +94,9 @@ TimeRange parse_time_range(std::string_view text) {
   return range;
 }
 
-std::string to_string(const TimeRange& range) { return fmt::format("{}-{}", range.start_s, range.stop_s); }
+std::string to_string(const TimeRange& range) {
+  return fmt::format("{}-{}", range.start_s, range.stop_s);
+}
 
 double parse_seconds(std::string_view text) {
   double factor = 1;
@@ -111,7 +119,9 @@ double Curve::operator()(double position) const {
   for (size_t i = 1; i < points.size(); ++i) {
     const auto& [x0, y0] = points[i - 1];
     const auto& [x1, y1] = points[i];
-    if (position <= x1) return std::lerp(y0, y1, (position - x0) / (x1 - x0));  // never past its ends, however it rounds
+    if (position <= x1)
+      return std::lerp(y0, y1,
+                       (position - x0) / (x1 - x0));  // never past its ends, however it rounds
   }
   return points.back().second;
 }
@@ -123,21 +133,27 @@ Curve parse_curve(std::string_view text) {
     const size_t end = std::min(text.find_first_of(",\n", from), text.size());
     const std::string_view point = trimmed(text.substr(from, end - from));
     from = end + 1;
-    if (point.empty() && from > text.size() && !curve.points.empty()) break;  // a file's last line end
+    if (point.empty() && from > text.size() && !curve.points.empty())
+      break;  // a file's last line end
     const size_t colon = point.find(':');
     std::pair<double, double> values;
-    if (colon == std::string_view::npos || !parse_number(trimmed(point.substr(0, colon)), values.first) ||
+    if (colon == std::string_view::npos ||
+        !parse_number(trimmed(point.substr(0, colon)), values.first) ||
         !parse_number(trimmed(point.substr(colon + 1)), values.second)) {
-      fail(ErrorKind::Usage, "'{}' is no point of a curve; write position:influence, such as 0:0,0.5:1,1:0", point);
+      fail(ErrorKind::Usage,
+           "'{}' is no point of a curve; write position:influence, such as 0:0,0.5:1,1:0", point);
     }
     if (!(values.first >= 0 && values.first <= 1 && values.second >= 0 && values.second <= 1)) {
-      fail(ErrorKind::Usage, "the curve's point {} lies outside 0 to 1; positions are shares of the length", point);
+      fail(ErrorKind::Usage,
+           "the curve's point {} lies outside 0 to 1; positions are shares of the length", point);
     }
     if (!curve.points.empty() && !(values.first > curve.points.back().first)) {
-      fail(ErrorKind::Usage, "the curve's point {} does not come after {}; write them in order of time", point,
+      fail(ErrorKind::Usage,
+           "the curve's point {} does not come after {}; write them in order of time", point,
            curve.points.back().first);
     }
-    if (curve.points.size() == kMaxCurvePoints) fail(ErrorKind::Usage, "a curve has at most {} points", kMaxCurvePoints);
+    if (curve.points.size() == kMaxCurvePoints)
+      fail(ErrorKind::Usage, "a curve has at most {} points", kMaxCurvePoints);
     curve.points.push_back(values);
   }
   return curve;
@@ -157,7 +173,8 @@ double strength_sigma(std::string_view strength) {
   }
   double value = 0;
   if (!parse_number(strength, value) || !(value >= 0 && value <= 1)) {
-    fail(ErrorKind::Usage, "--strength '{}' is none of subtle, mild, strong or a number from 0 to 1", strength);
+    fail(ErrorKind::Usage,
+         "--strength '{}' is none of subtle, mild, strong or a number from 0 to 1", strength);
   }
   return value;
 }
@@ -169,22 +186,28 @@ void check(const GenerateRequest& request) {
     fail(ErrorKind::Usage, "--last-image needs --image as well, for the frame to begin from");
   }
   if (!request.storyboard.empty() && (request.loop || !request.image.empty())) {
-    fail(ErrorKind::Usage, "--storyboard says what is shown when; leave out {}", request.loop ? "--loop" : "--image and --last-image");
+    fail(ErrorKind::Usage, "--storyboard says what is shown when; leave out {}",
+         request.loop ? "--loop" : "--image and --last-image");
   }
   if (request.loop && !(request.references.empty() && request.control.empty())) {
-    fail(ErrorKind::Usage, "--loop draws a circle of frames alone; leave out {}", request.references.empty() ? "--control" : "--reference");
+    fail(ErrorKind::Usage, "--loop draws a circle of frames alone; leave out {}",
+         request.references.empty() ? "--control" : "--reference");
   }
   if (request.references.size() > kMaxReferences) {
-    fail(ErrorKind::Usage, "{} reference pictures are too many; at most {} are taken", request.references.size(), kMaxReferences);
+    fail(ErrorKind::Usage, "{} reference pictures are too many; at most {} are taken",
+         request.references.size(), kMaxReferences);
   }
   if (!request.storyboard.empty() && !request.control.empty()) {
     fail(ErrorKind::Usage, "--storyboard says what is shown when; leave out --control");
   }
   if (request.control_scale && !(*request.control_scale >= 0 && *request.control_scale <= 10)) {
-    fail(ErrorKind::Usage, "--control-scale {} is out of range; it goes from 0 to 10", *request.control_scale);
+    fail(ErrorKind::Usage, "--control-scale {} is out of range; it goes from 0 to 10",
+         *request.control_scale);
   }
   if (request.loop && !request.image.empty()) {
-    fail(ErrorKind::Usage, "--loop draws a circle without a first frame; leave out --image, or loop the finished clip with sora loop");
+    fail(ErrorKind::Usage,
+         "--loop draws a circle without a first frame; leave out --image, or loop the finished "
+         "clip with sora loop");
   }
 }
 
@@ -198,14 +221,16 @@ void check(const ExtendRequest& request) {
 void check(const RecutRequest& request) {
   check_tool(request);
   if (request.keep.empty() == request.drop.empty()) {
-    fail(ErrorKind::Usage, "recut needs either --keep, such as --keep 0-1.5, or --drop, such as --drop 1.5-2.5");
+    fail(ErrorKind::Usage,
+         "recut needs either --keep, such as --keep 0-1.5, or --drop, such as --drop 1.5-2.5");
   }
   if (request.keep.size() > kMaxRanges || request.drop.size() > kMaxRanges) {
     fail(ErrorKind::Usage, "recut takes at most {} ranges", kMaxRanges);
   }
   if (!request.at_s.empty() && request.at_s.size() != request.keep.size()) {
-    fail(ErrorKind::Usage, "there are {} --keep and {} --at; give one --at for each --keep, or none", request.keep.size(),
-         request.at_s.size());
+    fail(ErrorKind::Usage,
+         "there are {} --keep and {} --at; give one --at for each --keep, or none",
+         request.keep.size(), request.at_s.size());
   }
   for (const double at : request.at_s) check_seconds("--at", at);
   if (request.duration_s && !(*request.duration_s > 0)) {
@@ -219,7 +244,8 @@ void check(const LoopRequest& request) {
   if (request.from_s) check_seconds("--from", *request.from_s);
   if (request.to_s) check_seconds("--to", *request.to_s);
   if (request.to_s && !(request.from_s.value_or(0) < *request.to_s)) {
-    fail(ErrorKind::Usage, "the section from {} s to {} s holds nothing", request.from_s.value_or(0), *request.to_s);
+    fail(ErrorKind::Usage, "the section from {} s to {} s holds nothing",
+         request.from_s.value_or(0), *request.to_s);
   }
 }
 
@@ -227,7 +253,8 @@ void check(const RemixRequest& request) {
   check_tool(request);
   check_text("source prompt", request.source_prompt);
   if (request.prompt.empty() && request.preset.empty()) {
-    fail(ErrorKind::Usage, "remix needs a prompt; write sora remix clip.mp4 \"a blue ball on the snow\"");
+    fail(ErrorKind::Usage,
+         "remix needs a prompt; write sora remix clip.mp4 \"a blue ball on the snow\"");
   }
   check_one_of("--method", request.method, {"sdedit", "flowedit", "flowalign"});
   strength_sigma(request.strength);
@@ -235,7 +262,8 @@ void check(const RemixRequest& request) {
 
 void check(const BlendRequest& request) {
   check_tool(request);
-  if (request.second.empty()) fail(ErrorKind::Usage, "blend needs two videos; write sora blend a.mp4 b.mp4");
+  if (request.second.empty())
+    fail(ErrorKind::Usage, "blend needs two videos; write sora blend a.mp4 b.mp4");
   if (request.source == "-" && request.second == "-") {
     fail(ErrorKind::Usage, "only one of the two videos can come from stdin");
   }

@@ -1,5 +1,6 @@
-// The operations' own options, one struct each. All of them have a prompt (empty: the source's own, where there is one)
-// and a number of variations. Paths named "source" are videos of any kind; "-" reads y4m from stdin.
+// The operations' own options, one struct each. All of them have a prompt (empty: the source's own,
+// where there is one) and a number of variations. Paths named "source" are videos of any kind; "-"
+// reads y4m from stdin.
 #pragma once
 
 #include <optional>
@@ -27,10 +28,12 @@ SORA_EXPORT std::string to_string(const TimeRange& range);
 // "3", "3s", "2.5s", "500ms"; throws Error(Usage).
 SORA_EXPORT double parse_seconds(std::string_view text);
 
-// A value that changes over a clip: points (share of the length, value), straight lines between them, constant outside.
+// A value that changes over a clip: points (share of the length, value), straight lines between
+// them, constant outside.
 struct Curve {
-  std::vector<std::pair<double, double>> points;  // positions rise strictly, all numbers lie in [0, 1]
-  double operator()(double position) const;       // of a curve with at least one point
+  std::vector<std::pair<double, double>>
+      points;                                // positions rise strictly, all numbers lie in [0, 1]
+  double operator()(double position) const;  // of a curve with at least one point
   bool operator==(const Curve&) const = default;
 };
 
@@ -44,11 +47,12 @@ struct GenerateRequest {
   std::string image;       // path of the first frame; empty: none
   std::string last_image;  // path of the last frame; empty: none
   int variations = 1;
-  bool loop = false;       // the end runs into the beginning
-  std::string storyboard;  // path of a file of cards, storyboard.h; its texts stand instead of the prompt
-  std::string preset;      // name of a style, presets.h; said with every text
+  bool loop = false;  // the end runs into the beginning
+  std::string
+      storyboard;  // path of a file of cards, storyboard.h; its texts stand instead of the prompt
+  std::string preset;                   // name of a style, presets.h; said with every text
   std::vector<std::string> references;  // paths of pictures of what the clip shows
-  std::string control;                  // path of a video that says where things are: depth, pose, lines
+  std::string control;  // path of a video that says where things are: depth, pose, lines
   std::optional<double> control_scale;  // weight of references, control and known frames; empty: 1
 };
 
@@ -73,7 +77,8 @@ struct RecutRequest {
   std::vector<TimeRange> keep;  // either these ...
   std::vector<double> at_s;     // ... with the time each begins at; empty: where it was
   std::vector<TimeRange> drop;  // ... or what is drawn anew
-  std::optional<double> duration_s;  // empty: up to the end of the last kept range, or of the source with `drop`
+  std::optional<double>
+      duration_s;  // empty: up to the end of the last kept range, or of the source with `drop`
 };
 
 // A bridge from a clip's end back to its beginning.
@@ -95,10 +100,10 @@ struct RemixRequest {
   int variations = 1;
   std::string fit = "crop";
   std::string source;
-  std::string source_prompt;       // what the source shows, for flowedit and flowalign; empty: its own
-  std::string strength = "mild";   // subtle | mild | strong | a number of 0 to 1: see strength_sigma
-  std::string method = "sdedit";   // sdedit | flowedit | flowalign
-  std::string preset;              // as in GenerateRequest
+  std::string source_prompt;  // what the source shows, for flowedit and flowalign; empty: its own
+  std::string strength = "mild";  // subtle | mild | strong | a number of 0 to 1: see strength_sigma
+  std::string method = "sdedit";  // sdedit | flowedit | flowalign
+  std::string preset;             // as in GenerateRequest
 };
 
 // The noise level, in [0, 1], down to which the source is followed. Throws Error(Usage).

@@ -102,8 +102,11 @@ Operation read_operation(const std::string& name, const json& arguments) {
   if constexpr (kIndex == std::variant_size_v<Operation>) {
     std::string known;
     [&]<size_t... kAll>(std::index_sequence<kAll...>) {
-      ((known += (kAll ? ", " : "") + std::string(std::variant_alternative_t<kAll, Operation>::kName)), ...);
-    }(std::make_index_sequence<kIndex>());
+      ((known +=
+        (kAll ? ", " : "") + std::string(std::variant_alternative_t<kAll, Operation>::kName)),
+       ...);
+    }
+    (std::make_index_sequence<kIndex>());
     fail(ErrorKind::Usage, "the operation '{}' is unknown; this version knows: {}", name, known);
   } else {
     using Request = std::variant_alternative_t<kIndex, Operation>;
@@ -124,6 +127,8 @@ json arguments_to_json(const Operation& operation) {
   return writer.object;
 }
 
-Operation operation_from_json(const std::string& name, const json& arguments) { return read_operation(name, arguments); }
+Operation operation_from_json(const std::string& name, const json& arguments) {
+  return read_operation(name, arguments);
+}
 
 }  // namespace sora

@@ -13,7 +13,8 @@
 namespace sora {
 namespace {
 
-// Half a ramp, in samples: 5 ms, too short to be heard as a fade and long enough not to be heard as a click.
+// Half a ramp, in samples: 5 ms, too short to be heard as a fade and long enough not to be heard as
+// a click.
 constexpr int64_t kHalfRamp = kSoundRate / 200;
 constexpr int64_t kRamp = 2 * kHalfRamp;
 
@@ -31,26 +32,32 @@ class Soundtrack {
         samples_NC_(at::zeros({sample_of(layout.num_frames), channels}, at::kFloat)) {}
 
   void add(const Heard& heard) {
-    const int64_t border_start = sample_of(heard.frames.start), border_stop = sample_of(heard.frames.stop);
+    const int64_t border_start = sample_of(heard.frames.start),
+                  border_stop = sample_of(heard.frames.stop);
     const int64_t start = std::max<int64_t>(0, border_start - kHalfRamp);
     const int64_t stop = std::min(samples_NC_.size(0), border_stop + kHalfRamp);
-    const double from_s = (static_cast<double>(heard.first) * samples_per_frame_ + static_cast<double>(start - border_start)) /
+    const double from_s = (static_cast<double>(heard.first) * samples_per_frame_ +
+                           static_cast<double>(start - border_start)) /
                           static_cast<double>(kSoundRate);
-    const at::Tensor piece_NC = read_sound(heard.source->path(), from_s, stop - start, samples_NC_.size(1));
+    const at::Tensor piece_NC =
+        read_sound(heard.source->path(), from_s, stop - start, samples_NC_.size(1));
     const Stretch sounding = sounding_samples(piece_NC);
     const at::Tensor gain_N = at::ones({stop - start}, at::kFloat);
     float* gain = gain_N.mutable_data_ptr<float>();
     for (int64_t sample = start; sample < stop; ++sample) {
       double value = gain_at(heard, sample);
-      // The clip's own ends are no cuts. Where the source itself begins or ends within a ramp, it is faded from there.
+      // The clip's own ends are no cuts. Where the source itself begins or ends within a ramp, it
+      // is faded from there.
       if (border_start > 0) {
         value *= ramp(sample - border_start);
-        if (0 < sounding.start && sounding.start < kRamp) value *= ramp(sample - start - sounding.start - kHalfRamp);
+        if (0 < sounding.start && sounding.start < kRamp)
+          value *= ramp(sample - start - sounding.start - kHalfRamp);
       }
       if (border_stop < samples_NC_.size(0)) {
         value *= ramp(border_stop - sample);
         const int64_t silence = stop - start - sounding.stop;
-        if (0 < silence && silence < kRamp) value *= ramp(sounding.stop - (sample - start) - kHalfRamp);
+        if (0 < silence && silence < kRamp)
+          value *= ramp(sounding.stop - (sample - start) - kHalfRamp);
       }
       gain[sample - start] = static_cast<float>(value);
     }
@@ -60,7 +67,9 @@ class Soundtrack {
   at::Tensor finish() { return samples_NC_.clamp_(-1, 1); }
 
  private:
-  int64_t sample_of(int64_t frame) const { return std::llround(static_cast<double>(frame) * samples_per_frame_); }
+  int64_t sample_of(int64_t frame) const {
+    return std::llround(static_cast<double>(frame) * samples_per_frame_);
+  }
 
   // 0 from half a ramp before the border, 1 from half a ramp after it.
   static double ramp(int64_t beyond) {
@@ -71,8 +80,9 @@ class Soundtrack {
   double gain_at(const Heard& heard, int64_t sample) const {
     if (heard.gains.empty()) return 1;
     const double last = static_cast<double>(heard.gains.size() - 1);
-    const double place = std::clamp(
-        static_cast<double>(sample) / samples_per_frame_ - static_cast<double>(heard.frames.start) - 0.5, 0.0, last);
+    const double place = std::clamp(static_cast<double>(sample) / samples_per_frame_ -
+                                        static_cast<double>(heard.frames.start) - 0.5,
+                                    0.0, last);
     const auto before = static_cast<size_t>(place);
     const size_t after = std::min(before + 1, heard.gains.size() - 1);
     const double share = place - static_cast<double>(before);
@@ -87,7 +97,8 @@ class Soundtrack {
 
 at::Tensor make_soundtrack(const Layout& layout, Observer& observer) {
   int64_t channels = 0;
-  for (const Heard& heard : layout.heard) channels = std::max(channels, sound_channels(heard.source->path()));
+  for (const Heard& heard : layout.heard)
+    channels = std::max(channels, sound_channels(heard.source->path()));
   if (channels == 0) return {};
   Soundtrack track(layout, channels);
   std::set<std::string> left_out;

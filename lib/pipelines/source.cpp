@@ -21,7 +21,8 @@ void write_all(int fd, const char* data, size_t size) {
   while (size > 0) {
     const ssize_t written = write(fd, data, size);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) fail(ErrorKind::Io, "stdin cannot be kept in the temporary folder: {}", std::strerror(errno));
+    if (written <= 0)
+      fail(ErrorKind::Io, "stdin cannot be kept in the temporary folder: {}", std::strerror(errno));
     data += written;
     size -= static_cast<size_t>(written);
   }
@@ -40,7 +41,9 @@ Source::Source(const std::string& name) : name_(name), path_(name) {
   if (name == "-") spool_stdin();
   info_ = probe(path_);
   if (info_.duration_s > kMaxDuration_s + 1) {
-    fail(ErrorKind::Input, "{} lasts {:.0f} s; clips up to {:.0f} s are taken, cut the part you want out of it with ffmpeg -ss -t",
+    fail(ErrorKind::Input,
+         "{} lasts {:.0f} s; clips up to {:.0f} s are taken, cut the part you want out of it with "
+         "ffmpeg -ss -t",
          name_, info_.duration_s, kMaxDuration_s);
   }
 }
@@ -51,7 +54,8 @@ Source::~Source() {
 
 void Source::spool_stdin() {
   fd_ = open(std::filesystem::temp_directory_path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd_ < 0) fail(ErrorKind::Io, "no temporary file can be made for stdin: {}", std::strerror(errno));
+  if (fd_ < 0)
+    fail(ErrorKind::Io, "no temporary file can be made for stdin: {}", std::strerror(errno));
   std::array<char, 1 << 16> buffer;
   while (true) {
     const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
@@ -64,9 +68,11 @@ void Source::spool_stdin() {
 }
 
 std::string Source::prompt() const {
-  const nlohmann::json manifest = nlohmann::json::parse(info_.metadata_json, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json manifest =
+      nlohmann::json::parse(info_.metadata_json, nullptr, /*allow_exceptions=*/false);
   const nlohmann::json::json_pointer where("/request/arguments/prompt");
-  if (!manifest.is_object() || !manifest.contains(where) || !manifest.at(where).is_string()) return "";
+  if (!manifest.is_object() || !manifest.contains(where) || !manifest.at(where).is_string())
+    return "";
   return manifest.at(where).get<std::string>();
 }
 
@@ -78,13 +84,17 @@ int64_t Source::count_frames(Rational fps, std::string_view tool) const {
   for (int64_t got = 1; got > 0; count += got) {
     got = reader.read(kChunk).size(0);
     if (count + got > kMaxFrames) {
-      fail(ErrorKind::Input, "{} has more than {} frames at {} a second; cut the part you want out of it, or lower --fps", name_,
-           kMaxFrames, to_string(fps));
+      fail(ErrorKind::Input,
+           "{} has more than {} frames at {} a second; cut the part you want out of it, or lower "
+           "--fps",
+           name_, kMaxFrames, to_string(fps));
     }
   }
   if (count < 2) {
-    fail(ErrorKind::Input, "{} has one frame, which shows no motion to {}; begin from a picture with sora generate --image", name_,
-         tool);
+    fail(ErrorKind::Input,
+         "{} has one frame, which shows no motion to {}; begin from a picture with sora generate "
+         "--image",
+         name_, tool);
   }
   return count;
 }
@@ -99,7 +109,8 @@ at::Tensor SourceFrames::read(int64_t count) {
   for (int64_t left = count; left > 0;) {
     at::Tensor frames_FHWC = reader_.read(std::min(left, kChunk));
     if (frames_FHWC.size(0) == 0) {
-      if (!last_.defined()) fail(ErrorKind::Input, "{} is shorter than it was when it was first read", name_);
+      if (!last_.defined())
+        fail(ErrorKind::Input, "{} is shorter than it was when it was first read", name_);
       frames_FHWC = last_.repeat({left, 1, 1, 1});
     } else {
       frames_FHWC = resizer_(frames_FHWC.contiguous());

@@ -15,8 +15,9 @@ namespace sora {
 
 class Source {
  public:
-  // "-" is y4m from stdin, which is kept in an unnamed temporary file so that it can be read more than once. Throws
-  // Error(NotFound | Input), also for what is longer than any clip that can be made.
+  // "-" is y4m from stdin, which is kept in an unnamed temporary file so that it can be read more
+  // than once. Throws Error(NotFound | Input), also for what is longer than any clip that can be
+  // made.
   explicit Source(const std::string& name);
   ~Source();
   Source(const Source&) = delete;
@@ -28,8 +29,8 @@ class Source {
   // The text the clip was made from, if its manifest says; else empty.
   std::string prompt() const;
 
-  // The frames of the whole file at a rate, counted by decoding it. Throws Error(Input) beyond kMaxFrames, or where there
-  // is only one: `tool` cannot see a motion in it.
+  // The frames of the whole file at a rate, counted by decoding it. Throws Error(Input) beyond
+  // kMaxFrames, or where there is only one: `tool` cannot see a motion in it.
   int64_t count_frames(Rational fps, std::string_view tool) const;
 
  private:
@@ -52,7 +53,8 @@ struct SourceView {
 class SourceFrames {
  public:
   SourceFrames(const Source& source, const SourceView& view, int64_t first);
-  // The next `count` frames, u8 [count,H,W,3]; where the file ends before that, its last frame is repeated.
+  // The next `count` frames, u8 [count,H,W,3]; where the file ends before that, its last frame is
+  // repeated.
   at::Tensor read(int64_t count);
 
  private:

@@ -29,7 +29,9 @@ class HeldDenoiser : public Denoiser {
     const at::Tensor is_held = levels_11F11_ < static_cast<float>(step.sigma) - 1e-6F;
     return at::where(is_held, line_1CFHW_, inner_.velocity(latents_1CFHW, step));
   }
-  at::Tensor pin(const at::Tensor& latents_1CFHW) const override { return inner_.pin(latents_1CFHW); }
+  at::Tensor pin(const at::Tensor& latents_1CFHW) const override {
+    return inner_.pin(latents_1CFHW);
+  }
 
  private:
   Denoiser& inner_;
@@ -40,10 +42,13 @@ class HeldDenoiser : public Denoiser {
 class TurningDenoiser : public Denoiser {
  public:
   TurningDenoiser(Denoiser& inner, int64_t num_latent_frames)
-      : inner_(inner), count_(num_latent_frames), turn_(std::max<int64_t>(1, num_latent_frames / 4)) {}
+      : inner_(inner),
+        count_(num_latent_frames),
+        turn_(std::max<int64_t>(1, num_latent_frames / 4)) {}
 
   at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) override {
-    const at::Tensor velocity = inner_.velocity(latents_1CFHW.roll(-shift_, 2), step).roll(shift_, 2);
+    const at::Tensor velocity =
+        inner_.velocity(latents_1CFHW.roll(-shift_, 2), step).roll(shift_, 2);
     shift_ = (shift_ + turn_) % count_;
     return velocity;
   }
@@ -57,8 +62,13 @@ class TurningDenoiser : public Denoiser {
 
 class EditDenoiser : public Denoiser {
  public:
-  EditDenoiser(Denoiser& inner, const at::Tensor& source_1CFHW, const at::Tensor& noise_1CFHW, const Plan& plan)
-      : inner_(inner), source_(source_1CFHW), noise_(noise_1CFHW), plan_(plan), more_noise_(plan.seed + 1) {}
+  EditDenoiser(Denoiser& inner, const at::Tensor& source_1CFHW, const at::Tensor& noise_1CFHW,
+               const Plan& plan)
+      : inner_(inner),
+        source_(source_1CFHW),
+        noise_(noise_1CFHW),
+        plan_(plan),
+        more_noise_(plan.seed + 1) {}
 
   at::Tensor velocity(const at::Tensor& edited_1CFHW, const NoiseStep& step) override {
     const double t = step.sigma;
@@ -71,11 +81,13 @@ class EditDenoiser : public Denoiser {
       const auto guided = [](const at::Tensor& negative, const at::Tensor& positive, double by) {
         return negative + by * (positive - negative);
       };
-      result = guided(of_target(Text::Negative), of_target(Text::Prompt), plan_.edit_guidance_scale) -
-               guided(of_source(Text::Negative), of_source(Text::Source), plan_.guidance_scale);
+      result =
+          guided(of_target(Text::Negative), of_target(Text::Prompt), plan_.edit_guidance_scale) -
+          guided(of_source(Text::Negative), of_source(Text::Source), plan_.guidance_scale);
     } else {
       const at::Tensor plain = of_target(Text::Source);
-      const at::Tensor towards = plain + plan_.edit_guidance_scale * (of_target(Text::Prompt) - plain);
+      const at::Tensor towards =
+          plain + plan_.edit_guidance_scale * (of_target(Text::Prompt) - plain);
       const at::Tensor along = of_source(Text::Source);
       const at::Tensor pull = (on_line - t * along) - (on_target - t * towards);
       result = towards - along + kAlignment * pull / (step.next_sigma - t);
@@ -96,41 +108,60 @@ class EditDenoiser : public Denoiser {
 
 int first_step_at(const std::vector<double>& sigmas, double level) {
   int step = 0;
-  while (step + 1 < static_cast<int>(sigmas.size()) && sigmas[static_cast<size_t>(step)] > level + 1e-6) ++step;
+  while (step + 1 < static_cast<int>(sigmas.size()) &&
+         sigmas[static_cast<size_t>(step)] > level + 1e-6)
+    ++step;
   return step;
 }
 
-at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Conditioning& conditioning,
-                           const at::Tensor& noise_1CFHW, const Plan& plan, Observer& observer,
-                           const WatchStep& watch) {
+at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
+                           const Conditioning& conditioning, const at::Tensor& noise_1CFHW,
+                           const Plan& plan, Observer& observer, const WatchStep& watch) {
   const Schedule& schedule = scheduler.schedule();
-  if (!(plan.guidance_interval == GuidanceInterval{}) && plan.guidance_scale > 1.0 && plan.layout.edit == EditMethod::None) {
+  if (!(plan.guidance_interval == GuidanceInterval{}) && plan.guidance_scale > 1.0 &&
+      plan.layout.edit == EditMethod::None) {
     const auto is_guided = [&](double sigma) {
       return sigma >= plan.guidance_interval.low && sigma <= plan.guidance_interval.high;
     };
-    const auto guided = std::count_if(schedule.sigmas.begin(), schedule.sigmas.end() - 1, is_guided);
+    const auto guided =
+        std::count_if(schedule.sigmas.begin(), schedule.sigmas.end() - 1, is_guided);
     observer.notice(fmt::format("guidance: left out in {} of {} steps, outside of noise levels {}",
-                                schedule.num_steps() - guided, schedule.num_steps(), to_string(plan.guidance_interval)));
+                                schedule.num_steps() - guided, schedule.num_steps(),
+                                to_string(plan.guidance_interval)));
   }
-  // Runs the loop from a step on, with the cache around `course`, as seen from which the latents move steadily.
+  // Runs the loop from a step on, with the cache around `course`, as seen from which the latents
+  // move steadily.
   const auto denoise_cached = [&](Denoiser& course, const auto& run, int first) {
-    StepCache cache(course, {plan.cache_threshold, schedule.num_steps() - first, plan.boundary_timestep});
+    StepCache cache(course,
+                    {plan.cache_threshold, schedule.num_steps() - first, plan.boundary_timestep});
     at::Tensor latents = run(cache);
     if (plan.cache_threshold > 0) {
-      observer.notice(fmt::format("cache: the velocity of {} of {} steps was that of the step before", cache.num_reused(),
-                                  cache.num_steps()));
+      observer.notice(
+          fmt::format("cache: the velocity of {} of {} steps was that of the step before",
+                      cache.num_reused(), cache.num_steps()));
     }
     return latents;
   };
   if (plan.layout.cyclic) {
     TurningDenoiser turning(denoiser, noise_1CFHW.size(2));
-    return denoise_cached(turning, [&](Denoiser& cached) { return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch); }, 0);
+    return denoise_cached(
+        turning,
+        [&](Denoiser& cached) {
+          return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch);
+        },
+        0);
   }
   if (!conditioning.followed_latents_1CFHW.defined()) {
-    return denoise_cached(denoiser, [&](Denoiser& cached) { return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch); }, 0);
+    return denoise_cached(
+        denoiser,
+        [&](Denoiser& cached) {
+          return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch);
+        },
+        0);
   }
 
-  const int first = first_step_at(schedule.sigmas, conditioning.follow_levels_F.max().item<double>());
+  const int first =
+      first_step_at(schedule.sigmas, conditioning.follow_levels_F.max().item<double>());
   if (first == schedule.num_steps()) return conditioning.followed_latents_1CFHW;
   scheduler.start_at(first);
   if (plan.layout.edit != EditMethod::None) {
@@ -139,8 +170,9 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Condi
   }
   const auto held_to_source = [&](Denoiser& cached) {
     HeldDenoiser held(cached, conditioning, noise_1CFHW);
-    return denoise(held, scheduler, scheduler.add_noise(conditioning.followed_latents_1CFHW, noise_1CFHW, first), first,
-                   observer, watch);
+    return denoise(held, scheduler,
+                   scheduler.add_noise(conditioning.followed_latents_1CFHW, noise_1CFHW, first),
+                   first, observer, watch);
   };
   return denoise_cached(denoiser, held_to_source, first);
 }

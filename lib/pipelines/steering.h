@@ -1,10 +1,13 @@
-// What changes the course of the denoise loop without changing the loop: denoisers around the model's own.
+// What changes the course of the denoise loop without changing the loop: denoisers around the
+// model's own.
 //
-// Held frames follow their source's straight line from noise to picture: until the noise level of a frame is reached, the
-// velocity it is given is (noise - source), which any flow solver takes without error, so that a step-wise strength (SDEdit,
-// arXiv 2108.01073; differential diffusion, arXiv 2306.00950) and frames known to a plain text-to-video model are one.
-// With a threshold for it, steps that would change little are left out (step_cache.h). Circles turn the latents before each step (Mobius, arXiv 2502.20307). Edits move the source itself by the difference of
-// two velocities (FlowEdit, arXiv 2412.08629; FlowAlign, arXiv 2505.23145).
+// Held frames follow their source's straight line from noise to picture: until the noise level of a
+// frame is reached, the velocity it is given is (noise - source), which any flow solver takes
+// without error, so that a step-wise strength (SDEdit, arXiv 2108.01073; differential diffusion,
+// arXiv 2306.00950) and frames known to a plain text-to-video model are one. With a threshold for
+// it, steps that would change little are left out (step_cache.h). Circles turn the latents before
+// each step (Mobius, arXiv 2502.20307). Edits move the source itself by the difference of two
+// velocities (FlowEdit, arXiv 2412.08629; FlowAlign, arXiv 2505.23145).
 #pragma once
 
 #include "lib/core/observer.h"
@@ -15,11 +18,11 @@
 
 namespace sora {
 
-// Runs the loop over the scheduler's steps, from the first at or below the highest level that any frame follows a source
-// to. `noise_1CFHW` is standard normal.
-at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Conditioning& conditioning,
-                           const at::Tensor& noise_1CFHW, const Plan& plan, Observer& observer,
-                           const WatchStep& watch = {});
+// Runs the loop over the scheduler's steps, from the first at or below the highest level that any
+// frame follows a source to. `noise_1CFHW` is standard normal.
+at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
+                           const Conditioning& conditioning, const at::Tensor& noise_1CFHW,
+                           const Plan& plan, Observer& observer, const WatchStep& watch = {});
 
 // The first step whose noise level is at most `level`; as many as there are steps where none is.
 int first_step_at(const std::vector<double>& sigmas, double level);

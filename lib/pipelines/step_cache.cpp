@@ -17,7 +17,8 @@ double size_of(const at::Tensor& x) { return x.abs().mean().item<double>(); }
 bool StepCache::may_reuse(const at::Tensor& latents_1CFHW, const NoiseStep& step) {
   const int first = std::max(kFewestFirst, settings_.num_steps / kFirstOf);
   const bool is_last = num_seen_ + 1 >= settings_.num_steps;
-  const bool changes_expert = settings_.boundary_timestep && num_seen_ > 0 && timestep_ >= *settings_.boundary_timestep &&
+  const bool changes_expert = settings_.boundary_timestep && num_seen_ > 0 &&
+                              timestep_ >= *settings_.boundary_timestep &&
                               step.timestep < *settings_.boundary_timestep;
   if (changes_expert) rate_.reset();
   if (num_seen_ < first || is_last || !rate_ || settings_.threshold <= 0) return false;

@@ -29,16 +29,19 @@ class Fields {
     const json* value = find(key);
     if (!value || value->is_null()) return "";
     if (!value->is_string()) fail(ErrorKind::Input, "{}: '{}' is not a text", where_, key);
-    if (!is_valid_utf8(value->get<std::string>())) fail(ErrorKind::Input, "{}: '{}' is not UTF-8", where_, key);
+    if (!is_valid_utf8(value->get<std::string>()))
+      fail(ErrorKind::Input, "{}: '{}' is not UTF-8", where_, key);
     return value->get<std::string>();
   }
 
   std::optional<double> seconds(const char* key) {
     const json* value = find(key);
     if (!value || value->is_null()) return {};
-    if (!value->is_number()) fail(ErrorKind::Input, "{}: '{}' is not a number of seconds", where_, key);
+    if (!value->is_number())
+      fail(ErrorKind::Input, "{}: '{}' is not a number of seconds", where_, key);
     const auto seconds = value->get<double>();
-    if (!(seconds >= 0 && std::isfinite(seconds))) fail(ErrorKind::Input, "{}: '{}' is {}; times begin at 0", where_, key, seconds);
+    if (!(seconds >= 0 && std::isfinite(seconds)))
+      fail(ErrorKind::Input, "{}: '{}' is {}; times begin at 0", where_, key, seconds);
     return seconds;
   }
 
@@ -82,10 +85,13 @@ Card read_card(const json& object, const std::string& where) {
   if (card.text.empty() && card.image.empty() && card.video.empty()) {
     fail(ErrorKind::Input, "{} shows nothing: give it a text, an image or a video", where);
   }
-  if (!card.image.empty() && !card.video.empty()) fail(ErrorKind::Input, "{} has both an image and a video; give one of them", where);
-  if (card.video.empty() && (from || card.to_s)) fail(ErrorKind::Input, "{}: 'from' and 'to' are parts of a video, which it has not", where);
+  if (!card.image.empty() && !card.video.empty())
+    fail(ErrorKind::Input, "{} has both an image and a video; give one of them", where);
+  if (card.video.empty() && (from || card.to_s))
+    fail(ErrorKind::Input, "{}: 'from' and 'to' are parts of a video, which it has not", where);
   if (card.to_s && !(card.from_s < *card.to_s)) {
-    fail(ErrorKind::Input, "{}: the part from {} s to {} s holds nothing", where, card.from_s, *card.to_s);
+    fail(ErrorKind::Input, "{}: the part from {} s to {} s holds nothing", where, card.from_s,
+         *card.to_s);
   }
   if (card.for_s && *card.for_s == 0) fail(ErrorKind::Input, "{}: 'for' is 0 s", where);
   return card;
@@ -103,26 +109,29 @@ Storyboard parse_storyboard(std::string_view text, const std::string& name) {
   storyboard.style = fields.text("style");
   const json* cards = fields.find("cards");
   fields.check_all_known();
-  if (!cards || !cards->is_array() || cards->empty()) fail(ErrorKind::Input, "{} has no list of 'cards'", name);
-  if (cards->size() > kMaxCards) fail(ErrorKind::Input, "{} has {} cards; at most {} are taken", name, cards->size(), kMaxCards);
+  if (!cards || !cards->is_array() || cards->empty())
+    fail(ErrorKind::Input, "{} has no list of 'cards'", name);
+  if (cards->size() > kMaxCards)
+    fail(ErrorKind::Input, "{} has {} cards; at most {} are taken", name, cards->size(), kMaxCards);
   for (size_t i = 0; i < cards->size(); ++i) {
     const std::string where = fmt::format("{}: card {}", name, i + 1);
     Card card = read_card((*cards)[i], where);
     if (!storyboard.cards.empty()) {
       const Card& before = storyboard.cards.back();
       if (!(card.at_s > before.at_s)) {
-        fail(ErrorKind::Input, "{} is at {} s, which is not after the card before it at {} s", where, card.at_s, before.at_s);
+        fail(ErrorKind::Input, "{} is at {} s, which is not after the card before it at {} s",
+             where, card.at_s, before.at_s);
       }
       if (before.for_s && before.at_s + *before.for_s > card.at_s + 1e-9) {
-        fail(ErrorKind::Input, "{} begins at {} s, before the one before it has ended at {} s", where, card.at_s,
-             before.at_s + *before.for_s);
+        fail(ErrorKind::Input, "{} begins at {} s, before the one before it has ended at {} s",
+             where, card.at_s, before.at_s + *before.for_s);
       }
     }
     storyboard.cards.push_back(std::move(card));
   }
   if (storyboard.duration_s && !(*storyboard.duration_s > storyboard.cards.back().at_s)) {
-    fail(ErrorKind::Input, "{}: the duration of {} s ends before the last card, which is at {} s", name, *storyboard.duration_s,
-         storyboard.cards.back().at_s);
+    fail(ErrorKind::Input, "{}: the duration of {} s ends before the last card, which is at {} s",
+         name, *storyboard.duration_s, storyboard.cards.back().at_s);
   }
   return storyboard;
 }
@@ -154,7 +163,9 @@ Storyboard read_storyboard(const std::string& path) {
     for (std::string* file : {&card.image, &card.video}) {
       if (file->empty()) continue;
       *file = (folder / *file).string();
-      if (!std::filesystem::exists(*file)) fail(ErrorKind::NotFound, "{}: the card at {} s shows {}, which does not exist", path, card.at_s, *file);
+      if (!std::filesystem::exists(*file))
+        fail(ErrorKind::NotFound, "{}: the card at {} s shows {}, which does not exist", path,
+             card.at_s, *file);
     }
   }
   return storyboard;

@@ -1,14 +1,13 @@
 // Storyboards: cards on a timeline, from a YAML or JSON file.
 //
-//   duration: 6             # seconds; without it, to the end of the last card, or 2 s after it begins
-//   style: pencil drawing   # said with every card's text
-//   cards:
+//   duration: 6             # seconds; without it, to the end of the last card, or 2 s after it
+//   begins style: pencil drawing   # said with every card's text cards:
 //     - at: 0               # seconds
 //       text: a red ball bounces on the meadow
 //       image: first.png    # shown at the card's time
 //     - at: 2
-//       for: 2              # the card ends here: if the next one begins now, there is a cut, else a gap
-//       text: a blue ball bounces on the meadow
+//       for: 2              # the card ends here: if the next one begins now, there is a cut, else
+//       a gap text: a blue ball bounces on the meadow
 //     - at: 4
 //       video: b.mp4        # shown from there on
 //       from: 0.5           # the part of the video, in its own seconds
@@ -36,13 +35,14 @@ struct Card {
 };
 
 struct Storyboard {
-  std::vector<Card> cards;  // by time, at least one; the first that has a text says what is shown before it too
+  std::vector<Card>
+      cards;  // by time, at least one; the first that has a text says what is shown before it too
   std::optional<double> duration_s;
   std::string style;
 };
 
-// `name` is for messages. A text that begins with { is JSON, any other YAML. Throws Error(Input) naming the card and what
-// is wrong with it.
+// `name` is for messages. A text that begins with { is JSON, any other YAML. Throws Error(Input)
+// naming the card and what is wrong with it.
 Storyboard parse_storyboard(std::string_view text, const std::string& name);
 // Paths of cards are taken from the file's folder. Throws Error(NotFound | Input).
 Storyboard read_storyboard(const std::string& path);
@@ -50,8 +50,8 @@ Storyboard read_storyboard(const std::string& path);
 // What parse_storyboard() reads as the same storyboard.
 nlohmann::json to_json(const Storyboard& storyboard);
 
-// A YAML document as JSON: plain scalars are null, booleans, integers, numbers or text as in YAML's core schema. Throws
-// Error(Input), also for anchors, and for keys that are there twice.
+// A YAML document as JSON: plain scalars are null, booleans, integers, numbers or text as in YAML's
+// core schema. Throws Error(Input), also for anchors, and for keys that are there twice.
 nlohmann::json yaml_to_json(std::string_view text, const std::string& name);
 
 }  // namespace sora

@@ -1,4 +1,5 @@
-// A whole clip would cost a twentieth of the VAE's time at every look; three frames of it, none of which sees another, tell as much.
+// A whole clip would cost a twentieth of the VAE's time at every look; three frames of it, none of
+// which sees another, tell as much.
 #include "lib/pipelines/tiny_previewer.h"
 
 #include <ATen/ATen.h>
@@ -28,9 +29,16 @@ class TinyPreviewer : public Previewer {
       });
     }
     at::Tensor frames_FCHW = at::stack(frames);
-    const int64_t by = std::max<int64_t>(1, std::max(frames_FCHW.size(2), frames_FCHW.size(3)) / kLongSide);
+    const int64_t by =
+        std::max<int64_t>(1, std::max(frames_FCHW.size(2), frames_FCHW.size(3)) / kLongSide);
     frames_FCHW = at::avg_pool2d(frames_FCHW, by);
-    return frames_FCHW.mul(127.5).add_(127.5).round_().clamp_(0, 255).to(at::kByte).permute({0, 2, 3, 1}).contiguous();
+    return frames_FCHW.mul(127.5)
+        .add_(127.5)
+        .round_()
+        .clamp_(0, 255)
+        .to(at::kByte)
+        .permute({0, 2, 3, 1})
+        .contiguous();
   }
 
  private:

@@ -1,4 +1,5 @@
-// Previews by the tiny decoder (TAEHV) of a model that decodes with one: a few frames, each by itself.
+// Previews by the tiny decoder (TAEHV) of a model that decodes with one: a few frames, each by
+// itself.
 #pragma once
 
 #include <memory>

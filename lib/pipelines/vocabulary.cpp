@@ -24,7 +24,9 @@ bool is_wide_punctuation(std::string_view character) {
 
 size_t character_length(std::string_view text, size_t at) {
   size_t length = 1;
-  while (at + length < text.size() && is_continuation(static_cast<unsigned char>(text[at + length]))) ++length;
+  while (at + length < text.size() &&
+         is_continuation(static_cast<unsigned char>(text[at + length])))
+    ++length;
   return length;
 }
 
@@ -42,7 +44,8 @@ class Collector {
 
 }  // namespace
 
-std::vector<std::string> unknown_words(std::string_view prompt, const std::vector<std::string>& vocabulary) {
+std::vector<std::string> unknown_words(std::string_view prompt,
+                                       const std::vector<std::string>& vocabulary) {
   if (vocabulary.empty()) return {};
   const std::set<std::string, std::less<>> known(vocabulary.begin(), vocabulary.end());
   size_t longest = 0;

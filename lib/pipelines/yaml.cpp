@@ -1,5 +1,5 @@
-// libyaml's document form, walked once. Plain scalars are resolved as YAML 1.2's core schema says; sharing by anchors is
-// refused, because a few bytes of it unfold to any size.
+// libyaml's document form, walked once. Plain scalars are resolved as YAML 1.2's core schema says;
+// sharing by anchors is refused, because a few bytes of it unfold to any size.
 #include <yaml.h>
 
 #include <charconv>
@@ -19,7 +19,8 @@ class Document {
  public:
   Document(std::string_view text, const std::string& name) : name_(name) {
     if (!yaml_parser_initialize(&parser_)) fail(ErrorKind::Memory, "no memory to read {}", name);
-    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()),
+                                 text.size());
   }
   ~Document() {
     if (is_loaded_) yaml_document_delete(&document_);
@@ -56,16 +57,19 @@ class Document {
     if (node.type == YAML_SCALAR_NODE) return scalar(node);
     if (node.type == YAML_SEQUENCE_NODE) {
       json list = json::array();
-      for (const int* item = node.data.sequence.items.start; item != node.data.sequence.items.top; ++item) {
+      for (const int* item = node.data.sequence.items.start; item != node.data.sequence.items.top;
+           ++item) {
         list.push_back(convert(this->node(*item), depth + 1));
       }
       return list;
     }
     json object = json::object();
-    for (const yaml_node_pair_t* pair = node.data.mapping.pairs.start; pair != node.data.mapping.pairs.top; ++pair) {
+    for (const yaml_node_pair_t* pair = node.data.mapping.pairs.start;
+         pair != node.data.mapping.pairs.top; ++pair) {
       const yaml_node_t& key = this->node(pair->key);
       if (key.type != YAML_SCALAR_NODE) complain(key, "a key has to be a word");
-      const std::string name(reinterpret_cast<const char*>(key.data.scalar.value), key.data.scalar.length);
+      const std::string name(reinterpret_cast<const char*>(key.data.scalar.value),
+                             key.data.scalar.length);
       if (object.contains(name)) complain(key, "a key is there twice");
       object[name] = convert(this->node(pair->value), depth + 1);
     }
@@ -73,16 +77,21 @@ class Document {
   }
 
   static json scalar(const yaml_node_t& node) {
-    const std::string text(reinterpret_cast<const char*>(node.data.scalar.value), node.data.scalar.length);
+    const std::string text(reinterpret_cast<const char*>(node.data.scalar.value),
+                           node.data.scalar.length);
     if (node.data.scalar.style != YAML_PLAIN_SCALAR_STYLE) return text;
-    if (text.empty() || text == "null" || text == "Null" || text == "NULL" || text == "~") return nullptr;
+    if (text.empty() || text == "null" || text == "Null" || text == "NULL" || text == "~")
+      return nullptr;
     if (text == "true" || text == "True" || text == "TRUE") return true;
     if (text == "false" || text == "False" || text == "FALSE") return false;
     const char* end = text.data() + text.size();
     int64_t integer = 0;
-    if (const auto [stop, error] = std::from_chars(text.data(), end, integer); error == std::errc() && stop == end) return integer;
+    if (const auto [stop, error] = std::from_chars(text.data(), end, integer);
+        error == std::errc() && stop == end)
+      return integer;
     double number = 0;
-    const bool looks_like_number = text.find_first_of("0123456789") != text.npos && std::isalpha(static_cast<unsigned char>(text[0])) == 0;
+    const bool looks_like_number = text.find_first_of("0123456789") != text.npos &&
+                                   std::isalpha(static_cast<unsigned char>(text[0])) == 0;
     if (const auto [stop, error] = std::from_chars(text.data(), end, number);
         looks_like_number && error == std::errc() && stop == end) {
       return number;
@@ -99,6 +108,8 @@ class Document {
 
 }  // namespace
 
-json yaml_to_json(std::string_view text, const std::string& name) { return Document(text, name).read(); }
+json yaml_to_json(std::string_view text, const std::string& name) {
+  return Document(text, name).read();
+}
 
 }  // namespace sora

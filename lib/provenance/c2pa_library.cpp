@@ -23,9 +23,10 @@ struct Format {
   const char* media_type;
 };
 
-constexpr Format kFormats[] = {{".mp4", "video/mp4"},  {".mov", "video/quicktime"}, {".gif", "image/gif"},
-                               {".webp", "image/webp"}, {".png", "image/png"},       {".apng", "image/png"},
-                               {".jpg", "image/jpeg"},  {".jpeg", "image/jpeg"}};
+constexpr Format kFormats[] = {{".mp4", "video/mp4"},  {".mov", "video/quicktime"},
+                               {".gif", "image/gif"},  {".webp", "image/webp"},
+                               {".png", "image/png"},  {".apng", "image/png"},
+                               {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"}};
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -36,8 +37,10 @@ std::vector<std::string> places() {
   if (const std::string named = environment("SORA_C2PA"); !named.empty()) return {named};
   std::vector<std::string> places;
   fs::path cache = environment("SORA_CACHE");
-  if (cache.empty() && !environment("XDG_CACHE_HOME").empty()) cache = fs::path(environment("XDG_CACHE_HOME")) / "sora";
-  if (cache.empty() && !environment("HOME").empty()) cache = fs::path(environment("HOME")) / ".cache" / "sora";
+  if (cache.empty() && !environment("XDG_CACHE_HOME").empty())
+    cache = fs::path(environment("XDG_CACHE_HOME")) / "sora";
+  if (cache.empty() && !environment("HOME").empty())
+    cache = fs::path(environment("HOME")) / ".cache" / "sora";
   if (!cache.empty()) places.push_back((cache / "c2pa-0.38.1" / "libc2pa_c.so").string());
   places.emplace_back("libc2pa_c.so");
   return places;
@@ -58,7 +61,9 @@ template <typename Function>
 void load(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(::dlsym(library, name));
   if (!function) {
-    fail(ErrorKind::NotFound, "libc2pa_c.so has no function {}; version 0.38.1 has it, scripts/get-c2pa brings that", name);
+    fail(ErrorKind::NotFound,
+         "libc2pa_c.so has no function {}; version 0.38.1 has it, scripts/get-c2pa brings that",
+         name);
   }
 }
 
@@ -75,7 +80,8 @@ C2paLibrary::C2paLibrary() {
   void* library = open_library();
   if (!library) {
     fail(ErrorKind::NotFound,
-         "C2PA needs libc2pa_c.so, which is not here; scripts/get-c2pa brings it, or $SORA_C2PA names it");
+         "C2PA needs libc2pa_c.so, which is not here; scripts/get-c2pa brings it, or $SORA_C2PA "
+         "names it");
   }
   load(library, "c2pa_version", functions_.version);
   load(library, "c2pa_error", functions_.error);
@@ -101,10 +107,12 @@ std::string C2paLibrary::taken(char* text) const {
   return copy;
 }
 
-C2paFile::C2paFile(const std::string& path, const char* mode) : path_(path), file_(std::fopen(path.c_str(), mode)) {
+C2paFile::C2paFile(const std::string& path, const char* mode)
+    : path_(path), file_(std::fopen(path.c_str(), mode)) {
   if (!file_) fail(ErrorKind::Io, "{} cannot be opened: {}", path, std::strerror(errno));
   const auto read = [](void* file, uint8_t* data, intptr_t size) -> intptr_t {
-    const size_t got = std::fread(data, 1, static_cast<size_t>(size), static_cast<std::FILE*>(file));
+    const size_t got =
+        std::fread(data, 1, static_cast<size_t>(size), static_cast<std::FILE*>(file));
     return got == 0 && std::ferror(static_cast<std::FILE*>(file)) ? -1 : static_cast<intptr_t>(got);
   };
   const auto seek = [](void* file, intptr_t offset, int whence) -> intptr_t {
@@ -113,10 +121,13 @@ C2paFile::C2paFile(const std::string& path, const char* mode) : path_(path), fil
     return ::ftello(static_cast<std::FILE*>(file));
   };
   const auto write = [](void* file, const uint8_t* data, intptr_t size) -> intptr_t {
-    const size_t put = std::fwrite(data, 1, static_cast<size_t>(size), static_cast<std::FILE*>(file));
+    const size_t put =
+        std::fwrite(data, 1, static_cast<size_t>(size), static_cast<std::FILE*>(file));
     return put < static_cast<size_t>(size) ? -1 : size;
   };
-  const auto flush = [](void* file) -> intptr_t { return std::fflush(static_cast<std::FILE*>(file)) == 0 ? 0 : -1; };
+  const auto flush = [](void* file) -> intptr_t {
+    return std::fflush(static_cast<std::FILE*>(file)) == 0 ? 0 : -1;
+  };
   stream_ = C2paLibrary::get()->create_stream(file_, read, seek, write, flush);
 }
 

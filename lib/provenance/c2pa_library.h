@@ -1,6 +1,6 @@
-// The door to c2pa's C library (libc2pa_c.so), which is opened when something is to be signed or a signature read, and
-// not before: a machine without it makes clips as well. scripts/get-c2pa brings it. The prototypes are those of
-// c2pa-rs 0.38's C interface.
+// The door to c2pa's C library (libc2pa_c.so), which is opened when something is to be signed or a
+// signature read, and not before: a machine without it makes clips as well. scripts/get-c2pa brings
+// it. The prototypes are those of c2pa-rs 0.38's C interface.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct C2paStream;
 
 struct C2paSignerInfo {
   const char* algorithm;
-  const char* certificates;  // PEM, the signer's own first
-  const char* private_key;   // PEM, PKCS 8
+  const char* certificates;   // PEM, the signer's own first
+  const char* private_key;    // PEM, PKCS 8
   const char* timestamp_url;  // null: none
 };
 
@@ -37,9 +37,10 @@ struct C2paFunctions {
   void (*release_stream)(C2paStream* stream);
   C2paBuilder* (*builder_from_json)(const char* definition);
   void (*builder_free)(C2paBuilder* builder);
-  int (*builder_add_ingredient)(C2paBuilder* builder, const char* json, const char* format, C2paStream* source);
-  int64_t (*builder_sign)(C2paBuilder* builder, const char* format, C2paStream* source, C2paStream* signed_file,
-                          C2paSigner* signer, const uint8_t** manifest);
+  int (*builder_add_ingredient)(C2paBuilder* builder, const char* json, const char* format,
+                                C2paStream* source);
+  int64_t (*builder_sign)(C2paBuilder* builder, const char* format, C2paStream* source,
+                          C2paStream* signed_file, C2paSigner* signer, const uint8_t** manifest);
   void (*manifest_bytes_free)(const uint8_t* manifest);
   C2paSigner* (*signer_from_info)(const C2paSignerInfo* info);
   void (*signer_free)(C2paSigner* signer);
@@ -50,8 +51,8 @@ struct C2paFunctions {
 
 class C2paLibrary {
  public:
-  // Opens it the first time: $SORA_C2PA, else the one that scripts/get-c2pa brought, else the system's. Throws
-  // Error(NotFound) with the way to get it.
+  // Opens it the first time: $SORA_C2PA, else the one that scripts/get-c2pa brought, else the
+  // system's. Throws Error(NotFound) with the way to get it.
   static const C2paLibrary& get();
   static bool is_here();
 
@@ -85,7 +86,8 @@ class C2paFile {
   C2paStream* stream_ = nullptr;
 };
 
-// The media type that the library knows a file by, from its extension; empty where it writes no such file.
+// The media type that the library knows a file by, from its extension; empty where it writes no
+// such file.
 std::string c2pa_format(const std::string& path);
 
 }  // namespace sora

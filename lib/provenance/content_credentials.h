@@ -1,5 +1,5 @@
-// C2PA manifests ("content credentials"): a signed statement inside a file of what made it, with a hash of all the rest
-// of the file.
+// C2PA manifests ("content credentials"): a signed statement inside a file of what made it, with a
+// hash of all the rest of the file.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 namespace sora {
 
 struct CredentialSource {
-  std::string name;    // as readers show it
-  std::string path;    // read for its own credentials and hash where its container may hold some
+  std::string name;  // as readers show it
+  std::string path;  // read for its own credentials and hash where its container may hold some
   std::string sha256;
 };
 
@@ -22,13 +22,15 @@ struct CredentialOrder {
   std::vector<CredentialSource> sources;
 };
 
-// Throws Error(Usage), in one sentence, for a container that holds none, such as .webm; Error(NotFound) as
-// C2paLibrary.
+// Throws Error(Usage), in one sentence, for a container that holds none, such as .webm;
+// Error(NotFound) as C2paLibrary.
 void check_can_sign(const std::string& output_path);
 
-// Puts the signed file in the place of `path`, which holds the finished clip under whatever name, and reads it back.
-// Throws Error(Input) where the library refuses the identity or the file, Error(Io).
-void sign_file(const std::string& path, const CredentialOrder& order, const SigningIdentity& identity);
+// Puts the signed file in the place of `path`, which holds the finished clip under whatever name,
+// and reads it back. Throws Error(Input) where the library refuses the identity or the file,
+// Error(Io).
+void sign_file(const std::string& path, const CredentialOrder& order,
+               const SigningIdentity& identity);
 
 enum class CredentialState {
   Absent,

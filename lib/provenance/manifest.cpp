@@ -106,20 +106,20 @@ json to_json(const Manifest& manifest) {
     sources.push_back({{"name", source.name}, {"sha256", source.sha256}});
   }
   json object = {{kSchemaKey, Manifest::kSchema},
-          {"created_by", manifest.created_by},
-          {"operation", manifest.operation},
-          {"request", manifest.request},
-          {"seed", manifest.seed},
-          {"model",
-           {{"name", manifest.model.name},
-            {"class_name", manifest.model.class_name},
-            {"fingerprint", manifest.model.fingerprint},
-            {"dtype", manifest.model.dtype}}},
-          {"sources", sources},
-          {"video", to_json(manifest.video)},
-          {"canvas", to_json(manifest.canvas)},
-          {"schedule", to_json(manifest.schedule)},
-          {"libraries", manifest.libraries}};
+                 {"created_by", manifest.created_by},
+                 {"operation", manifest.operation},
+                 {"request", manifest.request},
+                 {"seed", manifest.seed},
+                 {"model",
+                  {{"name", manifest.model.name},
+                   {"class_name", manifest.model.class_name},
+                   {"fingerprint", manifest.model.fingerprint},
+                   {"dtype", manifest.model.dtype}}},
+                 {"sources", sources},
+                 {"video", to_json(manifest.video)},
+                 {"canvas", to_json(manifest.canvas)},
+                 {"schedule", to_json(manifest.schedule)},
+                 {"libraries", manifest.libraries}};
   if (!manifest.preset.empty()) object["preset"] = manifest.preset;
   if (!manifest.watermark.empty()) object["watermark"] = manifest.watermark;
   return object;

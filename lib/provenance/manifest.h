@@ -59,7 +59,7 @@ struct Manifest {
   ManifestVideo video;   // what the file holds
   ManifestVideo canvas;  // what the model drew, before scaling, cropping and interpolation
   ManifestSchedule schedule;
-  std::string watermark;  // "visible", "invisible" or "both"; empty: none
+  std::string watermark;                         // "visible", "invisible" or "both"; empty: none
   std::map<std::string, std::string> libraries;  // "libtorch": "2.15.0", "ffmpeg": "5.1.9"
 
   bool operator==(const Manifest&) const = default;

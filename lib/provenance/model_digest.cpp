@@ -20,8 +20,7 @@ std::vector<FileDigest> digest_model(const ModelInfo& model, const DigestCache& 
                                      const Observer& observer) {
   const auto parts = named_parts(model.parts);
   bool is_whole = fs::is_directory(model.path);
-  for (const auto& [name, path] : parts)
-    is_whole = is_whole && lies_in(path, model.path);
+  for (const auto& [name, path] : parts) is_whole = is_whole && lies_in(path, model.path);
   std::vector<FileDigest> digests;
   for (const LoraChoice& lora : model.loras) {
     for (FileDigest& digest : digest_model(fs::path(lora.path), cache, observer)) {

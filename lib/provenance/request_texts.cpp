@@ -15,13 +15,13 @@ using nlohmann::json;
 // Files, models and settings.
 const std::set<std::string>& other_keys() {
   static const std::set<std::string> keys = {
-      "operation", "model",         "models_dir",    "vae",      "text_encoder",
-      "tokenizer", "image_encoder", "transformer_2", "dtype",    "device",
-      "scheduler", "size",          "resolution",    "aspect",   "fps",
-      "image",     "last_image",    "source",        "source_a", "source_b",
-      "sources",   "video",         "first",         "second",   "a",
-      "b",         "files",         "mode",          "curve",    "direction",
-      "files_dir", "file",          "codec",         "path",     "sha256",
+      "operation",  "model",         "models_dir",    "vae",      "text_encoder",
+      "tokenizer",  "image_encoder", "transformer_2", "dtype",    "device",
+      "scheduler",  "size",          "resolution",    "aspect",   "fps",
+      "image",      "last_image",    "source",        "source_a", "source_b",
+      "sources",    "video",         "first",         "second",   "a",
+      "b",          "files",         "mode",          "curve",    "direction",
+      "files_dir",  "file",          "codec",         "path",     "sha256",
       "references", "control"};
   return keys;
 }

@@ -42,15 +42,17 @@ void add_extension(X509* certificate, X509* issuer, int id, const char* value) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
   X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, id, value);
-  check(extension != nullptr && X509_add_ext(certificate, extension, -1) == 1, "write an extension of the certificate");
+  check(extension != nullptr && X509_add_ext(certificate, extension, -1) == 1,
+        "write an extension of the certificate");
   X509_EXTENSION_free(extension);
 }
 
 // Of `key`, signed by `issuer_key`; issuer null: by itself.
-Certificate make_certificate(EVP_PKEY* key, const std::string& owner, const std::string& common_name, X509* issuer,
-                             EVP_PKEY* issuer_key) {
+Certificate make_certificate(EVP_PKEY* key, const std::string& owner,
+                             const std::string& common_name, X509* issuer, EVP_PKEY* issuer_key) {
   Certificate certificate(X509_new());
-  check(certificate != nullptr && X509_set_version(certificate.get(), X509_VERSION_3) == 1, "make a certificate");
+  check(certificate != nullptr && X509_set_version(certificate.get(), X509_VERSION_3) == 1,
+        "make a certificate");
   unsigned char serial[16] = {};
   check(RAND_bytes(serial, sizeof serial) == 1, "draw a serial number");
   serial[0] &= 0x7F;
@@ -62,7 +64,8 @@ Certificate make_certificate(EVP_PKEY* key, const std::string& owner, const std:
   X509_set_pubkey(certificate.get(), key);
   X509_NAME* subject = X509_get_subject_name(certificate.get());
   const auto add = [&](const char* field, const std::string& value) {
-    check(X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.data()),
+    check(X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8,
+                                     reinterpret_cast<const unsigned char*>(value.data()),
                                      static_cast<int>(value.size()), -1, 0) == 1,
           "take the owner's name");
   };
@@ -70,7 +73,8 @@ Certificate make_certificate(EVP_PKEY* key, const std::string& owner, const std:
   add("CN", common_name);
   X509* const signer = issuer ? issuer : certificate.get();
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(signer));
-  add_extension(certificate.get(), signer, NID_basic_constraints, issuer ? "critical,CA:FALSE" : "critical,CA:TRUE");
+  add_extension(certificate.get(), signer, NID_basic_constraints,
+                issuer ? "critical,CA:FALSE" : "critical,CA:TRUE");
   add_extension(certificate.get(), signer, NID_key_usage,
                 issuer ? "critical,digitalSignature" : "critical,keyCertSign,cRLSign");
   if (issuer) add_extension(certificate.get(), signer, NID_ext_key_usage, "emailProtection");
@@ -88,23 +92,28 @@ std::string text_of(BIO* memory) {
 
 void write_new(const fs::path& path, const std::string& text, mode_t mode) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+  const bool written = fd >= 0 &&
+                       ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
                        ::fsync(fd) == 0;
   const int error = errno;
   if (fd >= 0) ::close(fd);
-  if (!written) fail(ErrorKind::Io, "{} cannot be written: {}", path.string(), std::strerror(error));
+  if (!written)
+    fail(ErrorKind::Io, "{} cannot be written: {}", path.string(), std::strerror(error));
 }
 
 void check_name(const std::string& name) {
-  if (name.empty() || name.size() > 100 || name[0] == '.' || name.find_first_of("/\\\n") != name.npos)
+  if (name.empty() || name.size() > 100 || name[0] == '.' ||
+      name.find_first_of("/\\\n") != name.npos)
     fail(ErrorKind::Usage, "'{}' cannot name an identity; use letters and digits", name);
 }
 
 }  // namespace
 
 fs::path identities_folder() {
-  if (const char* config = std::getenv("XDG_CONFIG_HOME"); config && *config) return fs::path(config) / "sora" / "keys";
-  if (const char* home = std::getenv("HOME"); home && *home) return fs::path(home) / ".config" / "sora" / "keys";
+  if (const char* config = std::getenv("XDG_CONFIG_HOME"); config && *config)
+    return fs::path(config) / "sora" / "keys";
+  if (const char* home = std::getenv("HOME"); home && *home)
+    return fs::path(home) / ".config" / "sora" / "keys";
   fail(ErrorKind::NotFound, "there is no place for keys: set $HOME or $XDG_CONFIG_HOME");
 }
 
@@ -113,7 +122,8 @@ fs::path new_identity(const std::string& name, const std::string& owner) {
   const fs::path folder = identities_folder();
   const fs::path key_path = folder / (name + ".key"), certificate_path = folder / (name + ".pem");
   if (fs::exists(key_path) || fs::exists(certificate_path)) {
-    fail(ErrorKind::Usage, "there is an identity '{}' already in {}; choose another name", name, folder.string());
+    fail(ErrorKind::Usage, "there is an identity '{}' already in {}; choose another name", name,
+         folder.string());
   }
   std::error_code error;
   fs::create_directories(folder, error);
@@ -122,11 +132,14 @@ fs::path new_identity(const std::string& name, const std::string& owner) {
 
   const Key root_key(EVP_EC_gen("P-256")), key(EVP_EC_gen("P-256"));
   check(root_key && key, "make a key");
-  const Certificate root = make_certificate(root_key.get(), owner, owner + " (root)", nullptr, root_key.get());
+  const Certificate root =
+      make_certificate(root_key.get(), owner, owner + " (root)", nullptr, root_key.get());
   const Certificate own = make_certificate(key.get(), owner, owner, root.get(), root_key.get());
   const Memory certificates(BIO_new(BIO_s_mem())), secret(BIO_new(BIO_s_mem()));
-  check(PEM_write_bio_X509(certificates.get(), own.get()) == 1 && PEM_write_bio_X509(certificates.get(), root.get()) == 1 &&
-            PEM_write_bio_PKCS8PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1,
+  check(PEM_write_bio_X509(certificates.get(), own.get()) == 1 &&
+            PEM_write_bio_X509(certificates.get(), root.get()) == 1 &&
+            PEM_write_bio_PKCS8PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr,
+                                          nullptr) == 1,
         "write the key");
   write_new(key_path, text_of(secret.get()), 0600);
   write_new(certificate_path, text_of(certificates.get()), 0644);
@@ -138,11 +151,13 @@ SigningIdentity read_identity(const std::string& name) {
   const fs::path folder = identities_folder(), key_path = folder / (name + ".key");
   struct stat status {};
   if (::stat(key_path.c_str(), &status) != 0) {
-    fail(ErrorKind::NotFound, "there is no identity '{}' to sign with in {}; make one with sora keys new{}", name,
+    fail(ErrorKind::NotFound,
+         "there is no identity '{}' to sign with in {}; make one with sora keys new{}", name,
          folder.string(), name == "default" ? "" : " " + name);
   }
   if (status.st_mode & 077) {
-    fail(ErrorKind::Input, "{} can be read by others; chmod 600 it, or make a new one with sora keys new",
+    fail(ErrorKind::Input,
+         "{} can be read by others; chmod 600 it, or make a new one with sora keys new",
          key_path.string());
   }
   return {name, read_file(folder / (name + ".pem")), read_file(key_path)};

@@ -1,4 +1,5 @@
-// Who signs: a private key and the certificates that lead to it, as two files NAME.key and NAME.pem in
+// Who signs: a private key and the certificates that lead to it, as two files NAME.key and NAME.pem
+// in
 // ~/.config/sora/keys.
 #pragma once
 
@@ -15,12 +16,14 @@ struct SigningIdentity {
   std::string private_key;   // PEM, PKCS 8, ECDSA on P-256 (ES256)
 };
 
-// $XDG_CONFIG_HOME/sora/keys or ~/.config/sora/keys. Throws Error(NotFound) where neither variable is set.
+// $XDG_CONFIG_HOME/sora/keys or ~/.config/sora/keys. Throws Error(NotFound) where neither variable
+// is set.
 std::filesystem::path identities_folder();
 
-// A key and two certificates: one that speaks for itself alone, and the signer's, which it vouches for; C2PA takes no
-// certificate that vouches for itself as a signer's. `owner` is the name that readers show. The key file's mode is
-// 0600. Returns the key's path. Throws Error(Usage) for a name that is no file name or is taken, Error(Io).
+// A key and two certificates: one that speaks for itself alone, and the signer's, which it vouches
+// for; C2PA takes no certificate that vouches for itself as a signer's. `owner` is the name that
+// readers show. The key file's mode is 0600. Returns the key's path. Throws Error(Usage) for a name
+// that is no file name or is taken, Error(Io).
 std::filesystem::path new_identity(const std::string& name, const std::string& owner);
 
 // Throws Error(NotFound) with the way to make one, Error(Input) where others may read the key.

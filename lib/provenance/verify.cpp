@@ -34,7 +34,8 @@ void look_at_manifest(const std::string& path, Findings& found) {
     return;
   }
   try {
-    const Manifest manifest = manifest_from_json(parse_json(info.metadata_json, info.metadata_path), info.metadata_path);
+    const Manifest manifest =
+        manifest_from_json(parse_json(info.metadata_json, info.metadata_path), info.metadata_path);
     found.manifest_text = info.metadata_json;
     found.expects_watermark = manifest.watermark == "invisible" || manifest.watermark == "both";
     const std::string id = watermark_id(watermark_payload(found.manifest_text));
@@ -44,9 +45,10 @@ void look_at_manifest(const std::string& path, Findings& found) {
                       {"created_by", manifest.created_by},
                       {"operation", manifest.operation},
                       {"model", manifest.model.name}};
-    found.lines.push_back(fmt::format("Manifest: {} by {} with {}, id {}{}.", manifest.operation, manifest.created_by,
-                                      manifest.model.name, id,
-                                      info.metadata_path == path ? "" : ", beside the file in " + info.metadata_path));
+    found.lines.push_back(fmt::format(
+        "Manifest: {} by {} with {}, id {}{}.", manifest.operation, manifest.created_by,
+        manifest.model.name, id,
+        info.metadata_path == path ? "" : ", beside the file in " + info.metadata_path));
   } catch (const Error& error) {
     found.manifest = {{"state", "damaged"}, {"problem", error.what()}};
     found.lines.push_back(fmt::format("Manifest: cannot be read: {}.", error.what()));
@@ -77,7 +79,8 @@ void look_at_signature(const std::string& path, Findings& found) {
     return;
   }
   if (report.state == CredentialState::Unread) {
-    found.lines.emplace_back("Signature: not looked for, libc2pa_c.so is not here; scripts/get-c2pa brings it.");
+    found.lines.emplace_back(
+        "Signature: not looked for, libc2pa_c.so is not here; scripts/get-c2pa brings it.");
     return;
   }
   found.signature["signer"] = report.signer;
@@ -87,21 +90,25 @@ void look_at_signature(const std::string& path, Findings& found) {
   const bool holds = report.state == CredentialState::Valid;
   found.contradicts |= !holds;
   if (holds) {
-    found.lines.push_back(fmt::format(
-        "Signature: C2PA, valid, by \"{}\"{}; {}.", report.signer,
-        report.is_trusted ? "" : ", a name that only its own certificate vouches for",
-        report.is_generated ? "it says that the picture was generated" : "it does not say that the picture was generated"));
+    found.lines.push_back(
+        fmt::format("Signature: C2PA, valid, by \"{}\"{}; {}.", report.signer,
+                    report.is_trusted ? "" : ", a name that only its own certificate vouches for",
+                    report.is_generated ? "it says that the picture was generated"
+                                        : "it does not say that the picture was generated"));
   } else if (report.state == CredentialState::Changed) {
-    found.lines.push_back(fmt::format("Signature: C2PA, by \"{}\", and the file was changed after it was signed ({}).",
-                                      report.signer, fmt::join(report.problems, ", ")));
+    found.lines.push_back(fmt::format(
+        "Signature: C2PA, by \"{}\", and the file was changed after it was signed ({}).",
+        report.signer, fmt::join(report.problems, ", ")));
   } else {
-    found.lines.push_back(fmt::format("Signature: C2PA, and it does not hold ({}).", fmt::join(report.problems, ", ")));
+    found.lines.push_back(fmt::format("Signature: C2PA, and it does not hold ({}).",
+                                      fmt::join(report.problems, ", ")));
   }
   if (!report.manifest_json.empty() && !found.manifest_text.empty()) {
     const bool agrees = report.manifest_json == found.manifest_text;
     found.signature["manifest_agrees"] = agrees;
     found.contradicts |= !agrees;
-    if (!agrees) found.lines.emplace_back("The manifest that was signed is not the one that the file shows.");
+    if (!agrees)
+      found.lines.emplace_back("The manifest that was signed is not the one that the file shows.");
   }
 }
 
@@ -112,12 +119,14 @@ void look_at_watermark(const std::string& path, const Observer& observer, Findin
   } catch (const Error& error) {
     if (!found.is_webp || error.kind() != ErrorKind::Input) throw;
     found.watermark = {{"state", "unread"}};
-    found.lines.emplace_back("Watermark: not looked for, this FFmpeg does not decode animated WebP.");
+    found.lines.emplace_back(
+        "Watermark: not looked for, this FFmpeg does not decode animated WebP.");
     return;
   }
   if (!reading) {
     found.lines.emplace_back(found.expects_watermark
-                                 ? "Watermark: none found, though the manifest says that there was one; the pictures were "
+                                 ? "Watermark: none found, though the manifest says that there was "
+                                   "one; the pictures were "
                                    "changed beyond what it withstands, or the key is another one."
                                  : "Watermark: none.");
     return;
@@ -132,14 +141,16 @@ void look_at_watermark(const std::string& path, const Observer& observer, Findin
     const bool agrees = reading->payload == watermark_payload(found.manifest_text);
     found.watermark["manifest_agrees"] = agrees;
     found.contradicts |= !agrees;
-    line += agrees ? ", the manifest's" : ", which is not the manifest's: one of the two came from elsewhere";
+    line += agrees ? ", the manifest's"
+                   : ", which is not the manifest's: one of the two came from elsewhere";
   }
   found.lines.push_back(line + ".");
 }
 
 std::string verdict_of(const Findings& found) {
   if (found.contradicts || found.manifest["state"] == "damaged") return "contradicted";
-  const bool has_mark = found.watermark["state"] == "found", has_manifest = found.manifest["state"] == "present";
+  const bool has_mark = found.watermark["state"] == "found",
+             has_manifest = found.manifest["state"] == "present";
   if (found.signature["state"] == "valid" || (has_mark && has_manifest)) return "confirmed";
   if (has_manifest) return "claimed";
   return has_mark ? "marked" : "nothing";
@@ -147,9 +158,12 @@ std::string verdict_of(const Findings& found) {
 
 std::string sentence_of(const std::string& verdict) {
   if (verdict == "confirmed") return "The traces agree.";
-  if (verdict == "claimed") return "The manifest says so; nothing else speaks for it, and anyone can write one.";
-  if (verdict == "marked") return "The pictures carry the mark; the manifest it belongs to is lost.";
-  if (verdict == "contradicted") return "The traces contradict each other, or the file was changed.";
+  if (verdict == "claimed")
+    return "The manifest says so; nothing else speaks for it, and anyone can write one.";
+  if (verdict == "marked")
+    return "The pictures carry the mark; the manifest it belongs to is lost.";
+  if (verdict == "contradicted")
+    return "The traces contradict each other, or the file was changed.";
   return "Nothing says where the file came from.";
 }
 
@@ -165,8 +179,14 @@ json verify_file(const std::string& path, const Observer& observer) {
   json unchanged;  // only a signature covers the whole file
   if (found.signature["state"] == "valid") unchanged = true;
   if (found.signature["state"] == "changed") unchanged = false;
-  return {{"schema", 1},           {"path", path},           {"manifest", found.manifest}, {"signature", found.signature},
-          {"watermark", found.watermark}, {"unchanged", unchanged}, {"verdict", verdict},         {"lines", found.lines}};
+  return {{"schema", 1},
+          {"path", path},
+          {"manifest", found.manifest},
+          {"signature", found.signature},
+          {"watermark", found.watermark},
+          {"unchanged", unchanged},
+          {"verdict", verdict},
+          {"lines", found.lines}};
 }
 
 }  // namespace sora

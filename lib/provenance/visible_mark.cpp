@@ -11,7 +11,7 @@ namespace sora {
 namespace {
 
 constexpr int64_t kGlyphWidth = 5, kGlyphHeight = 7, kAdvance = 6;
-constexpr int64_t kRim = 1;  // units around the letters
+constexpr int64_t kRim = 1;                // units around the letters
 constexpr double kUnitOfSide = 1.0 / 210;  // a letter of 7 units is a thirtieth of the side
 constexpr double kMarginOfSide = 1.0 / 40;
 constexpr float kLightOpacity = 0.80f, kDarkOpacity = 0.45f;
@@ -37,7 +37,8 @@ bool is_inked(std::string_view text, int64_t x, int64_t y) {
   const auto index = static_cast<size_t>(x / kAdvance);
   if (index >= text.size() || x % kAdvance >= kGlyphWidth) return false;
   for (const Glyph& glyph : kGlyphs) {
-    if (glyph.letter == text[index]) return glyph.rows[static_cast<size_t>(y)][static_cast<size_t>(x % kAdvance)] == '#';
+    if (glyph.letter == text[index])
+      return glyph.rows[static_cast<size_t>(y)][static_cast<size_t>(x % kAdvance)] == '#';
   }
   return false;
 }
@@ -58,7 +59,8 @@ VisibleMark::VisibleMark(int64_t width, int64_t height) {
   const int64_t unit = std::max<int64_t>(1, std::llround(side * kUnitOfSide));
   const auto margin = static_cast<int64_t>(side * kMarginOfSide);
   for (const std::string_view text : {"AI GENERATED", "AI"}) {
-    const int64_t units_x = static_cast<int64_t>(text.size()) * kAdvance - (kAdvance - kGlyphWidth) + 2 * kRim;
+    const int64_t units_x =
+        static_cast<int64_t>(text.size()) * kAdvance - (kAdvance - kGlyphWidth) + 2 * kRim;
     const int64_t units_y = kGlyphHeight + 2 * kRim;
     if (units_x * unit + 2 * margin > width || units_y * unit + 2 * margin > height) continue;
     width_ = units_x * unit;

@@ -27,8 +27,8 @@ uint16_t crc_of(uint64_t payload) {
   return crc;
 }
 
-// Which inputs carry information: those of the greatest polarisation weight, the sum of 2^(j/4) over the set bits j of
-// the index (He et al., "Beta-expansion", 2017).
+// Which inputs carry information: those of the greatest polarisation weight, the sum of 2^(j/4)
+// over the set bits j of the index (He et al., "Beta-expansion", 2017).
 struct InputPlan {
   std::array<int, kInfoBits> info = {};  // ascending
   std::array<bool, kBits> is_info = {};
@@ -40,7 +40,8 @@ struct InputPlan {
     }
     std::array<int, kBits> order = {};
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return weight[a] < weight[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return weight[a] < weight[b]; });
     std::copy(order.end() - kInfoBits, order.end(), info.begin());
     std::sort(info.begin(), info.end());
     for (const int i : info) is_info[i] = true;
@@ -56,7 +57,8 @@ Bits inputs_of(uint64_t payload) {
   Bits inputs(kBits, 0);
   const uint16_t crc = crc_of(payload);
   for (int i = 0; i < kInfoBits; ++i) {
-    const uint64_t bit = i < kPayloadBits ? payload >> (kPayloadBits - 1 - i) : crc >> (kInfoBits - 1 - i);
+    const uint64_t bit =
+        i < kPayloadBits ? payload >> (kPayloadBits - 1 - i) : crc >> (kInfoBits - 1 - i);
     inputs[input_plan().info[i]] = bit & 1;
   }
   return inputs;
@@ -79,7 +81,8 @@ class ListDecoder {
   std::vector<Path> run(const std::vector<float>& likelihoods) {
     paths_.assign(1, Path());
     decode({likelihoods});
-    std::stable_sort(paths_.begin(), paths_.end(), [](const Path& a, const Path& b) { return a.cost < b.cost; });
+    std::stable_sort(paths_.begin(), paths_.end(),
+                     [](const Path& a, const Path& b) { return a.cost < b.cost; });
     return std::move(paths_);
   }
 
@@ -105,7 +108,8 @@ class ListDecoder {
     part.assign(first.parents.size(), std::vector<float>(half));
     for (size_t p = 0; p < part.size(); ++p) {
       const std::vector<float>& l = likelihoods[first.parents[p]];
-      for (size_t i = 0; i < half; ++i) part[p][i] = l[half + i] + (first.codewords[p][i] ? -l[i] : l[i]);
+      for (size_t i = 0; i < half; ++i)
+        part[p][i] = l[half + i] + (first.codewords[p][i] ? -l[i] : l[i]);
     }
     Decoded both = decode(part);
     for (size_t p = 0; p < both.parents.size(); ++p) {
@@ -143,7 +147,8 @@ class ListDecoder {
       for (size_t p = 0; p < paths_.size(); ++p)
         choices.push_back({paths_[p].cost + cost_of(likelihoods[p][0], bit), p, bit});
     }
-    std::stable_sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) { return a.cost < b.cost; });
+    std::stable_sort(choices.begin(), choices.end(),
+                     [](const Choice& a, const Choice& b) { return a.cost < b.cost; });
     choices.resize(std::min(choices.size(), kListSize));
     std::vector<Path> paths;
     for (const Choice& choice : choices) {
@@ -161,8 +166,8 @@ class ListDecoder {
   int next_ = 0;
 };
 
-// log2 of Chernoff's bound on the chance that values of random sign sum to `sum` or more: the least over t of
-// exp(-t sum) times the product of cosh(t |value|).
+// log2 of Chernoff's bound on the chance that values of random sign sum to `sum` or more: the least
+// over t of exp(-t sum) times the product of cosh(t |value|).
 double log2_chernoff(const std::vector<float>& values, double sum) {
   double power = 0;
   for (const float value : values) power += static_cast<double>(value) * value;
@@ -204,7 +209,8 @@ std::optional<DecodedWatermark> decode_watermark(const std::vector<float>& value
   for (size_t i = 0; i < values.size(); ++i) likelihoods[i] = static_cast<float>(values[i] * scale);
   for (const Path& path : ListDecoder().run(likelihoods)) {
     uint64_t payload = 0;
-    for (int i = 0; i < kPayloadBits; ++i) payload = payload << 1 | path.inputs[input_plan().info[i]];
+    for (int i = 0; i < kPayloadBits; ++i)
+      payload = payload << 1 | path.inputs[input_plan().info[i]];
     if (inputs_of(payload) != path.inputs) continue;
     const WatermarkCodeword codeword = encode_watermark(payload);
     double sum = 0;

@@ -1,6 +1,6 @@
 // Adds up the normalised details of frames (luma_details.h): what moves averages out, the pattern
-// stays; or takes their differences, in which what stands still cancels; then does the same with what
-// is left of them without the picture that the camera moves over.
+// stays; or takes their differences, in which what stands still cancels; then does the same with
+// what is left of them without the picture that the camera moves over.
 #include <ATen/ATen.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // What the invisible watermark adds to a picture: a tile that repeats over the whole frame, whose
-// Fourier coefficients in a ring of low frequencies have signs drawn from a key. How large they are,
-// and whether all of them change their sign with time, follows the picture (watermark_plan.h).
+// Fourier coefficients in a ring of low frequencies have signs drawn from a key. How large they
+// are, and whether all of them change their sign with time, follows the picture (watermark_plan.h).
 //
 // The ring is where codecs keep most, where halving the size loses nothing and where it is seen
 // least. A quarter of the coefficients are a pilot: their signs are fixed, and finding them tells

@@ -27,14 +27,16 @@ constexpr size_t kMaxName = 64;
 // Without an early end: how long it takes tells nothing of where they differ.
 bool is_same_digest(const std::string& a, const std::string& b) {
   unsigned difference = 0;
-  for (size_t i = 0; i < kDigestLength; ++i) difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+  for (size_t i = 0; i < kDigestLength; ++i)
+    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
   return difference == 0;
 }
 
 bool is_name(const std::string& name) {
-  return !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](unsigned char letter) {
-    return std::isalnum(letter) != 0 || letter == '.' || letter == '-' || letter == '_';
-  });
+  return !name.empty() && name.size() <= kMaxName &&
+         std::all_of(name.begin(), name.end(), [](unsigned char letter) {
+           return std::isalnum(letter) != 0 || letter == '.' || letter == '-' || letter == '_';
+         });
 }
 
 std::string random_token() {
@@ -50,7 +52,9 @@ TokenFile::TokenFile(const std::string& path) {
   std::ifstream file(path);
   struct stat status = {};
   if (!file || ::stat(path.c_str(), &status) != 0) {
-    fail(ErrorKind::NotFound, "the token file {} cannot be read; sora serve --token-file {} --add-token NAME makes one", path, path);
+    fail(ErrorKind::NotFound,
+         "the token file {} cannot be read; sora serve --token-file {} --add-token NAME makes one",
+         path, path);
   }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     fail(ErrorKind::Input, "others may write to the token file {}; chmod 600 {}", path, path);
@@ -60,10 +64,13 @@ TokenFile::TokenFile(const std::string& path) {
     Row row;
     std::string more;
     if (!(words >> row.caller.name) || row.caller.name.front() == '#') continue;
-    const bool is_digest = words >> row.caller.plan >> row.sha256 && row.sha256.size() == kDigestLength &&
+    const bool is_digest = words >> row.caller.plan >> row.sha256 &&
+                           row.sha256.size() == kDigestLength &&
                            row.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (!is_digest || words >> more || !is_name(row.caller.name)) {
-      fail(ErrorKind::Input, "{}: line {}: a token is written as NAME PLAN SHA256, such as --add-token writes it", path, number);
+      fail(ErrorKind::Input,
+           "{}: line {}: a token is written as NAME PLAN SHA256, such as --add-token writes it",
+           path, number);
     }
     if (row.caller.plan == kPlanInForce) row.caller.plan.clear();
     rows_.push_back(std::move(row));
@@ -80,22 +87,29 @@ std::optional<ApiCaller> TokenFile::caller_of(const std::string& token) const {
 }
 
 std::string add_token(const std::string& path, const std::string& name, const std::string& plan) {
-  if (!is_name(name)) fail(ErrorKind::Usage, "'{}' is no name for a token; use letters, digits, dot, dash and underscore", name);
+  if (!is_name(name))
+    fail(ErrorKind::Usage,
+         "'{}' is no name for a token; use letters, digits, dot, dash and underscore", name);
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (file < 0) fail(ErrorKind::Io, "the token file {} cannot be written: {}", path, std::strerror(errno));
+  if (file < 0)
+    fail(ErrorKind::Io, "the token file {} cannot be written: {}", path, std::strerror(errno));
   ::flock(file, LOCK_EX);  // until it is closed
   std::ifstream lines(path);
   std::string line;
   while (std::getline(lines, line)) {
     if (line.substr(0, line.find(' ')) != name) continue;
     ::close(file);
-    fail(ErrorKind::Usage, "{} has a token for '{}' already; take its line out first, or choose another name", path, name);
+    fail(ErrorKind::Usage,
+         "{} has a token for '{}' already; take its line out first, or choose another name", path,
+         name);
   }
   const std::string token = random_token();
-  const std::string row = fmt::format("{} {} {}\n", name, plan.empty() ? kPlanInForce : plan, sha256_of_bytes(token));
+  const std::string row =
+      fmt::format("{} {} {}\n", name, plan.empty() ? kPlanInForce : plan, sha256_of_bytes(token));
   const bool written = ::write(file, row.data(), row.size()) == static_cast<ssize_t>(row.size());
   ::close(file);
-  if (!written) fail(ErrorKind::Io, "the token file {} cannot be written: {}", path, std::strerror(errno));
+  if (!written)
+    fail(ErrorKind::Io, "the token file {} cannot be written: {}", path, std::strerror(errno));
   return token;
 }
 

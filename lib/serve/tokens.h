@@ -1,4 +1,5 @@
-// The token file of the server: a line each of name, plan and the SHA-256 of a token. The token itself is kept nowhere.
+// The token file of the server: a line each of name, plan and the SHA-256 of a token. The token
+// itself is kept nowhere.
 #pragma once
 
 #include <optional>
@@ -25,9 +26,9 @@ class TokenFile {
   std::vector<Row> rows_;
 };
 
-// Adds a line for a new random token and returns the token; the file is made where it is missing, for its owner alone.
-// `plan` is empty for the one in force. Throws Error(Usage) for a name that is taken or holds more than letters, digits,
-// dot, dash and underscore, Error(Io).
+// Adds a line for a new random token and returns the token; the file is made where it is missing,
+// for its owner alone. `plan` is empty for the one in force. Throws Error(Usage) for a name that is
+// taken or holds more than letters, digits, dot, dash and underscore, Error(Io).
 std::string add_token(const std::string& path, const std::string& name, const std::string& plan);
 
 }  // namespace sora

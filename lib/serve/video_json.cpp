@@ -5,8 +5,8 @@
 #include <cmath>
 #include <set>
 
-#include "lib/text/base64.h"
 #include "lib/tensor_io/atomic_file.h"
+#include "lib/text/base64.h"
 
 namespace sora {
 namespace {
@@ -15,7 +15,8 @@ using nlohmann::json;
 
 constexpr const char* kInvalid = "invalid_request_error";
 
-[[noreturn]] void refuse(const std::string& code, const std::string& message, const std::string& param = "") {
+[[noreturn]] void refuse(const std::string& code, const std::string& message,
+                         const std::string& param = "") {
   throw ApiError(400, kInvalid, code, message, param);
 }
 
@@ -23,20 +24,23 @@ json or_null(const std::string& text) { return text.empty() ? json(nullptr) : js
 
 void check_known(const ApiFields& fields, const std::set<std::string>& known) {
   for (const auto& [name, field] : fields) {
-    if (known.count(name) == 0) refuse("unknown_parameter", fmt::format("Unknown parameter: '{}'.", name), name);
+    if (known.count(name) == 0)
+      refuse("unknown_parameter", fmt::format("Unknown parameter: '{}'.", name), name);
   }
 }
 
 std::string text_of(const ApiFields& fields, const std::string& name) {
   const auto found = fields.find(name);
   if (found == fields.end()) return "";
-  if (found->second.is_file) refuse("invalid_type", fmt::format("'{}' is a text, not a file.", name), name);
+  if (found->second.is_file)
+    refuse("invalid_type", fmt::format("'{}' is a text, not a file.", name), name);
   return found->second.text;
 }
 
 std::string required_prompt(const ApiFields& fields) {
   std::string prompt = text_of(fields, "prompt");
-  if (prompt.empty()) refuse("missing_required_parameter", "Missing required parameter: 'prompt'.", "prompt");
+  if (prompt.empty())
+    refuse("missing_required_parameter", "Missing required parameter: 'prompt'.", "prompt");
   return prompt;
 }
 
@@ -50,11 +54,16 @@ std::string text_of_json(const std::string& name, const json& value) {
 // The bytes of "data:image/png;base64,...". Other addresses are not fetched.
 std::string bytes_of_data_url(const std::string& url) {
   const size_t comma = url.find(',');
-  const bool is_data = url.rfind("data:image/", 0) == 0 && comma != std::string::npos && url.substr(0, comma).ends_with(";base64");
+  const bool is_data = url.rfind("data:image/", 0) == 0 && comma != std::string::npos &&
+                       url.substr(0, comma).ends_with(";base64");
   if (!is_data)
-    refuse("invalid_image_url", "'input_reference.image_url' is a data URL of a picture in base64; other addresses are not fetched.", "input_reference");
+    refuse("invalid_image_url",
+           "'input_reference.image_url' is a data URL of a picture in base64; other addresses are "
+           "not fetched.",
+           "input_reference");
   const auto bytes = decode_base64(std::string_view(url).substr(comma + 1));
-  if (!bytes) refuse("invalid_image_url", "'input_reference.image_url' is not base64.", "input_reference");
+  if (!bytes)
+    refuse("invalid_image_url", "'input_reference.image_url' is not base64.", "input_reference");
   return *bytes;
 }
 
@@ -62,7 +71,8 @@ std::string bytes_of_data_url(const std::string& url) {
 
 json to_json(const VideoRecord& video) {
   json error = nullptr;
-  if (video.status == "failed") error = {{"code", video.error_code}, {"message", video.error_message}};
+  if (video.status == "failed")
+    error = {{"code", video.error_code}, {"message", video.error_message}};
   return {{"id", video.id},
           {"object", "video"},
           {"created_at", video.created_at},
@@ -104,7 +114,8 @@ ApiFields fields_of_json(const std::string& body) {
     if (value.is_null()) continue;
     if (name == "input_reference" && value.is_object()) {
       if (value.size() != 1 || !value.contains("image_url") || !value["image_url"].is_string())
-        refuse("invalid_type", "'input_reference' in JSON is an object with 'image_url' alone.", name);
+        refuse("invalid_type", "'input_reference' in JSON is an object with 'image_url' alone.",
+               name);
       fields[name] = {bytes_of_data_url(value["image_url"].get<std::string>()), true};
     } else {
       fields[name] = {text_of_json(name, value), false};
@@ -124,7 +135,9 @@ VideoOrder order_of(const ApiFields& fields, VideoService& service) {
   if (reference == fields.end()) return order;
   const std::string& bytes = reference->second.text;
   const std::string extension = reference->second.is_file ? picture_extension(bytes) : "";
-  if (extension.empty()) refuse("invalid_image", "'input_reference' is a picture: PNG, JPEG or WebP.", "input_reference");
+  if (extension.empty())
+    refuse("invalid_image", "'input_reference' is a picture: PNG, JPEG or WebP.",
+           "input_reference");
   order.image = service.upload_path(extension);
   AtomicFile file(order.image);
   file.write(bytes.data(), bytes.size());
@@ -140,7 +153,8 @@ std::string remix_prompt_of(const ApiFields& fields) {
 std::string picture_extension(const std::string& bytes) {
   if (bytes.rfind("\x89PNG\r\n\x1a\n", 0) == 0) return ".png";
   if (bytes.rfind("\xff\xd8\xff", 0) == 0) return ".jpg";
-  if (bytes.rfind("RIFF", 0) == 0 && bytes.size() > 12 && bytes.compare(8, 4, "WEBP") == 0) return ".webp";
+  if (bytes.rfind("RIFF", 0) == 0 && bytes.size() > 12 && bytes.compare(8, 4, "WEBP") == 0)
+    return ".webp";
   return "";
 }
 

@@ -20,10 +20,12 @@ struct ApiField {
 };
 using ApiFields = std::map<std::string, ApiField>;
 
-// Throws ApiError(400) for what is no object of texts, numbers and, for input_reference, an object with image_url.
+// Throws ApiError(400) for what is no object of texts, numbers and, for input_reference, an object
+// with image_url.
 ApiFields fields_of_json(const std::string& body);
 
-// Throws ApiError(400) naming an unknown or missing field. An upload is written to service.upload_path().
+// Throws ApiError(400) naming an unknown or missing field. An upload is written to
+// service.upload_path().
 VideoOrder order_of(const ApiFields& fields, VideoService& service);
 std::string remix_prompt_of(const ApiFields& fields);
 

@@ -1,5 +1,5 @@
-// What stands behind the HTTP interface: orders of videos, kept by whoever implements this. Free of torch, so that the
-// program can.
+// What stands behind the HTTP interface: orders of videos, kept by whoever implements this. Free of
+// torch, so that the program can.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +35,9 @@ struct VideoRecord {
   std::string remixed_from;  // id; empty: none
   std::string error_code;    // of failed
   std::string error_message;
-  double progress = 0;        // 0 to 1
-  int64_t created_at = 0;     // seconds since 1970
-  int64_t completed_at = 0;   // 0: not yet
+  double progress = 0;       // 0 to 1
+  int64_t created_at = 0;    // seconds since 1970
+  int64_t completed_at = 0;  // 0: not yet
 };
 
 struct VideoPage {
@@ -48,8 +48,13 @@ struct VideoPage {
 // An answer other than the one hoped for, in the terms of the interface.
 class SORA_EXPORT ApiError {
  public:
-  ApiError(int status, std::string type, std::string code, std::string message, std::string param = "")
-      : status(status), type(std::move(type)), code(std::move(code)), message(std::move(message)), param(std::move(param)) {}
+  ApiError(int status, std::string type, std::string code, std::string message,
+           std::string param = "")
+      : status(status),
+        type(std::move(type)),
+        code(std::move(code)),
+        message(std::move(message)),
+        param(std::move(param)) {}
 
   int status;        // of HTTP
   std::string type;  // "invalid_request_error", ...
@@ -58,15 +63,19 @@ class SORA_EXPORT ApiError {
   std::string param;  // the field that is wrong; empty: none
 };
 
-// Called from several threads at once. Every call throws ApiError; an id of another caller is one that does not exist.
+// Called from several threads at once. Every call throws ApiError; an id of another caller is one
+// that does not exist.
 class VideoService {
  public:
   virtual ~VideoService() = default;
   virtual VideoRecord create(const ApiCaller& caller, const VideoOrder& order) = 0;
-  virtual VideoRecord remix(const ApiCaller& caller, const std::string& id, const std::string& prompt) = 0;
+  virtual VideoRecord remix(const ApiCaller& caller, const std::string& id,
+                            const std::string& prompt) = 0;
   virtual VideoRecord find(const ApiCaller& caller, const std::string& id) = 0;
-  // At most `limit` in the order of their making, or backwards, those past `after` where one is given.
-  virtual VideoPage list(const ApiCaller& caller, const std::string& after, int64_t limit, bool ascending) = 0;
+  // At most `limit` in the order of their making, or backwards, those past `after` where one is
+  // given.
+  virtual VideoPage list(const ApiCaller& caller, const std::string& after, int64_t limit,
+                         bool ascending) = 0;
   virtual void remove(const ApiCaller& caller, const std::string& id) = 0;
   // The file of a completed video.
   virtual std::string file(const ApiCaller& caller, const std::string& id) = 0;
@@ -77,9 +86,9 @@ class VideoService {
 
 struct ServeOptions {
   std::string address = "127.0.0.1";
-  int port = 8000;                        // 0: any that is free
-  std::vector<std::string> host_names;    // besides those of the loopback address
-  std::string token_file;                 // empty: whoever reaches the port may ask
+  int port = 8000;                      // 0: any that is free
+  std::vector<std::string> host_names;  // besides those of the loopback address
+  std::string token_file;               // empty: whoever reaches the port may ask
   int64_t max_body_bytes = 32 << 20;
 };
 

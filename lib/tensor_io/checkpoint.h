@@ -41,8 +41,8 @@ class Checkpoint {
   // matrix of its values, of which the last dimension is a row. Null for a plain tensor.
   std::shared_ptr<const PackedMatrix> packed(const std::string& name) const;
 
-  // Lets the pages of all tensors whose names begin so go from this process's memory, until they are
-  // read again; see page_cache.h.
+  // Lets the pages of all tensors whose names begin so go from this process's memory, until they
+  // are read again; see page_cache.h.
   void forget_pages(const std::string& prefix) const;
 
   bool has(const std::string& name) const { return index_.count(name) != 0; }

@@ -15,8 +15,9 @@ constexpr uint32_t kMaxDims = 5;
 constexpr uint64_t kMaxNameBytes = 1 << 16;
 constexpr uint64_t kMaxStringBytes = 1 << 26;
 constexpr uint64_t kMaxHeaderBytes = 1 << 27;
-constexpr uint64_t kMaxNames = 200'000;            // of keys and tensors; the largest Wan models have 2,000
-constexpr uint64_t kMaxListedValues = 2'000'000;  // in all lists together; UMT5-XXL's tokenizer has 770,000
+constexpr uint64_t kMaxNames = 200'000;  // of keys and tensors; the largest Wan models have 2,000
+constexpr uint64_t kMaxListedValues =
+    2'000'000;  // in all lists together; UMT5-XXL's tokenizer has 770,000
 constexpr int64_t kMaxAlignment = 1 << 16;
 constexpr int64_t kDefaultAlignment = 32;
 const std::string kAlignmentKey = "general.alignment";
@@ -76,13 +77,14 @@ class Reader {
     return std::string(bytes);
   }
 
-  // Of things that take at least `least_bytes` each: what cannot fit is not allocated for. `budget` is how many
-  // there may be, and is reduced by them.
+  // Of things that take at least `least_bytes` each: what cannot fit is not allocated for. `budget`
+  // is how many there may be, and is reduced by them.
   uint64_t count(uint64_t least_bytes, uint64_t& budget, const char* what) {
     const auto number_of = number<uint64_t>();
     if (number_of > left() / least_bytes)
       refuse("announces {} {}, which the file has no room for", number_of, what);
-    if (number_of > budget) refuse("announces {} {}, of which at most {} are read", number_of, what, budget);
+    if (number_of > budget)
+      refuse("announces {} {}, of which at most {} are read", number_of, what, budget);
     budget -= number_of;
     return number_of;
   }

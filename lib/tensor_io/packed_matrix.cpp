@@ -54,7 +54,8 @@ PackedMatrix::PackedMatrix(at::Tensor values_NK, at::Tensor scale)
 }
 
 PackedMatrix PackedMatrix::to(at::Device device) const {
-  if (!is_scaled()) fail(ErrorKind::Internal, "a matrix in {} is expanded on the CPU", format_->name);
+  if (!is_scaled())
+    fail(ErrorKind::Internal, "a matrix in {} is expanded on the CPU", format_->name);
   return {stored_.to(device), scale_.defined() ? scale_.to(device) : at::Tensor()};
 }
 

@@ -20,7 +20,8 @@ class PackedMatrix {
   // for each of equal tiles [N / n, K / k]; undefined: 1. Throws Error(Internal) for another shape.
   PackedMatrix(at::Tensor values_NK, at::Tensor scale);
 
-  // Whether these are values with a scale, which any device expands; blocks are expanded on the CPU.
+  // Whether these are values with a scale, which any device expands; blocks are expanded on the
+  // CPU.
   bool is_scaled() const { return format_ == nullptr; }
   // The same on another device; is_scaled().
   PackedMatrix to(at::Device device) const;

@@ -90,7 +90,8 @@ std::shared_ptr<const SafetensorsFile> SafetensorsFile::open(const std::filesyst
   for (SafetensorsEntry& entry : header.entries) {
     result->position_.emplace(entry.name, result->tensors_.size());
     result->data_.push_back(data + entry.begin);
-    result->tensors_.push_back({std::move(entry.name), entry.dtype, std::move(entry.shape), nullptr});
+    result->tensors_.push_back(
+        {std::move(entry.name), entry.dtype, std::move(entry.shape), nullptr});
   }
   result->mapping_ = mapping;
   result->metadata_ = std::move(header.metadata);

@@ -16,7 +16,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int kMaxDepth = 8;
-constexpr int64_t kMaxValues = 500'000;  // names, numbers and texts; the largest Wan models have some 20,000
+constexpr int64_t kMaxValues =
+    500'000;  // names, numbers and texts; the largest Wan models have some 20,000
 constexpr size_t kMaxRank = 64;  // of torch's iterators
 
 // A name in a message: cut short, escaped, quoted.
@@ -156,7 +157,8 @@ class HeaderEvents final : public nlohmann::json_sax<json> {
   }
 
   bool count() {
-    return ++num_values_ <= kMaxValues || refuse(fmt::format("has more than {} values", kMaxValues));
+    return ++num_values_ <= kMaxValues ||
+           refuse(fmt::format("has more than {} values", kMaxValues));
   }
 
   bool scalar(std::string_view found) {

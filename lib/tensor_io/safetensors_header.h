@@ -12,8 +12,8 @@
 
 namespace sora {
 
-// A quarter of what the format allows, and a hundred times what a model of this kind needs: a damaged header is to be
-// refused within a second.
+// A quarter of what the format allows, and a hundred times what a model of this kind needs: a
+// damaged header is to be refused within a second.
 inline constexpr int64_t kMaxSafetensorsHeader = 25'000'000;
 inline constexpr int64_t kSafetensorsPrefix = 8;
 

@@ -20,8 +20,7 @@ ShardIndex parse_shard_index(std::string_view text, const std::string& descripti
         name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
       fail(ErrorKind::Input,
            "{}: weight_map of \"{}\" is {}, expected the plain name of a file beside the index",
-           description, tensor,
-           file.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+           description, tensor, file.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
     }
     shards[tensor] = name;
   }

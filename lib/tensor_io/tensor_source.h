@@ -27,10 +27,10 @@ struct TensorSource {
 void write_safetensors(const std::filesystem::path& path, std::vector<TensorSource> tensors,
                        const std::map<std::string, std::string>& metadata);
 
-// A metadata value on its way into a GGUF file, in the type that it has there: a text, a u32, or a list of texts, f32,
-// i32 or u8.
-using GgufMetadata = std::variant<std::string, uint32_t, std::vector<std::string>, std::vector<float>,
-                                  std::vector<int32_t>, std::vector<uint8_t>>;
+// A metadata value on its way into a GGUF file, in the type that it has there: a text, a u32, or a
+// list of texts, f32, i32 or u8.
+using GgufMetadata = std::variant<std::string, uint32_t, std::vector<std::string>,
+                                  std::vector<float>, std::vector<int32_t>, std::vector<uint8_t>>;
 
 // GGUF 3. Shapes of five dimensions are written as ComfyUI expects them:
 // four, and the true one in "comfy.gguf.orig_shape.NAME". Appears whole or not at all. Throws

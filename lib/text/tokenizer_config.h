@@ -26,7 +26,8 @@ struct TokenizerConfig {
   static TokenizerConfig read(const std::filesystem::path& directory,
                               const nlohmann::json& tokenizer);
 
-  // Of a vocabulary that comes without these files: T5's own tokens and those of the vocabulary itself.
+  // Of a vocabulary that comes without these files: T5's own tokens and those of the vocabulary
+  // itself.
   static TokenizerConfig of_single_file();
 };
 

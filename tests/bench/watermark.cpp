@@ -1,11 +1,12 @@
-// Marks and reads clips for scripts/bench/watermark, in one process: starting the program takes longer than its work here.
-// Takes a command a line from stdin, words parted by tabs, and answers each with a JSON object.
+// Marks and reads clips for scripts/bench/watermark, in one process: starting the program takes
+// longer than its work here. Takes a command a line from stdin, words parted by tabs, and answers
+// each with a JSON object.
 //
-//   mark IN OUT ID      marks a video, into a lossless one: {"psnr", "least_psnr", "ms", "frames"}, ms of processor time
-//   read IN             {"id" or null, "log2_chance", "ms"}
-//   windows COUNT SIDE FRAMES QUICK IN...
-//                       reads windows of unmarked videos, wherever chance cuts them: {"windows", "marked", "ms"};
-//                       QUICK 1: at plain scales alone
+//   mark IN OUT ID      marks a video, into a lossless one: {"psnr", "least_psnr", "ms", "frames"},
+//   ms of processor time read IN             {"id" or null, "log2_chance", "ms"} windows COUNT SIDE
+//   FRAMES QUICK IN...
+//                       reads windows of unmarked videos, wherever chance cuts them: {"windows",
+//                       "marked", "ms"}; QUICK 1: at plain scales alone
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -91,7 +92,9 @@ json windows(const Words& words) {
   const bool is_quick = words.at(4) == "1";
   const Words files(words.begin() + 5, words.end());
   std::mt19937_64 random(1);
-  const auto up_to = [&](int64_t most) { return static_cast<int64_t>(random() % static_cast<uint64_t>(most + 1)); };
+  const auto up_to = [&](int64_t most) {
+    return static_cast<int64_t>(random() % static_cast<uint64_t>(most + 1));
+  };
   const Stopwatch watch;
   int looked_at = 0, marked = 0;
   for (size_t f = 0; f < files.size(); ++f) {

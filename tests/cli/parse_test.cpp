@@ -37,11 +37,44 @@ TEST(Parse, PromptIsTheOnlyThingNeeded) {
 }
 
 TEST(Parse, EveryOptionReachesTheRequest) {
-  const MakeClips make = parse_generate(
-      {"x", "--size", "832x480", "--frames", "81", "--fps", "24000/1001", "--seed", "7", "--steps", "20", "--guidance",
-       "3.5", "--guidance-2", "3", "--negative", "blur", "--scheduler", "euler", "--shift", "8", "-m", "/models/wan",
-       "--dtype", "f32", "--threads", "1", "-o", "out.webm", "--codec", "av1", "--quality", "30", "--force",
-       "--variations", "2", "--save-latents", "l.safetensors"});
+  const MakeClips make = parse_generate({"x",
+                                         "--size",
+                                         "832x480",
+                                         "--frames",
+                                         "81",
+                                         "--fps",
+                                         "24000/1001",
+                                         "--seed",
+                                         "7",
+                                         "--steps",
+                                         "20",
+                                         "--guidance",
+                                         "3.5",
+                                         "--guidance-2",
+                                         "3",
+                                         "--negative",
+                                         "blur",
+                                         "--scheduler",
+                                         "euler",
+                                         "--shift",
+                                         "8",
+                                         "-m",
+                                         "/models/wan",
+                                         "--dtype",
+                                         "f32",
+                                         "--threads",
+                                         "1",
+                                         "-o",
+                                         "out.webm",
+                                         "--codec",
+                                         "av1",
+                                         "--quality",
+                                         "30",
+                                         "--force",
+                                         "--variations",
+                                         "2",
+                                         "--save-latents",
+                                         "l.safetensors"});
   const Request& request = make.request;
   EXPECT_EQ(request.video.size, (Size{832, 480}));
   EXPECT_EQ(request.video.num_frames, 81);
@@ -70,7 +103,8 @@ TEST(Parse, EmptyNegativePromptIsAWishAndNotAnAbsence) {
 
 TEST(Parse, UnknownOptionNamesTheNearest) {
   EXPECT_THAT(usage_error({"generate", "x", "--step", "3"}), HasSubstr("did you mean --steps?"));
-  EXPECT_THAT(usage_error({"generate", "x", "--gidance=3"}), HasSubstr("no option --gidance; did you mean --guidance?"));
+  EXPECT_THAT(usage_error({"generate", "x", "--gidance=3"}),
+              HasSubstr("no option --gidance; did you mean --guidance?"));
 }
 
 TEST(Parse, UnknownCommandNamesTheNearest) {
@@ -78,7 +112,8 @@ TEST(Parse, UnknownCommandNamesTheNearest) {
 }
 
 TEST(Parse, SecondPositionalAsksForQuotes) {
-  EXPECT_THAT(usage_error({"generate", "a", "red"}), HasSubstr("put a text of several words in quotes"));
+  EXPECT_THAT(usage_error({"generate", "a", "red"}),
+              HasSubstr("put a text of several words in quotes"));
 }
 
 TEST(Parse, GenerateWithoutPromptShowsHowToGiveOne) {
@@ -86,33 +121,46 @@ TEST(Parse, GenerateWithoutPromptShowsHowToGiveOne) {
 }
 
 TEST(Parse, RecipeTakesNoPromptAndNoSampling) {
-  EXPECT_THAT(usage_error({"generate", "x", "--recipe", "a.mp4"}), HasSubstr("--recipe brings its own prompt"));
-  EXPECT_THAT(usage_error({"generate", "--recipe", "a.mp4", "--steps", "3"}), HasSubstr("leave out --steps"));
+  EXPECT_THAT(usage_error({"generate", "x", "--recipe", "a.mp4"}),
+              HasSubstr("--recipe brings its own prompt"));
+  EXPECT_THAT(usage_error({"generate", "--recipe", "a.mp4", "--steps", "3"}),
+              HasSubstr("leave out --steps"));
   EXPECT_EQ(parse_generate({"--recipe", "a.mp4", "-o", "b.mp4"}).recipe, "a.mp4");
 }
 
 TEST(Parse, ImpossibleRequestsAreRefusedInOneSentence) {
   EXPECT_THAT(usage_error({"generate", "x", "--size", "832"}), HasSubstr("'832' is not a size"));
-  EXPECT_THAT(usage_error({"generate", "x", "--size", "0x480"}), HasSubstr("sides go from 16 to 4096"));
-  EXPECT_THAT(usage_error({"generate", "x", "--frames", "0"}), HasSubstr("0 frames cannot be made"));
-  EXPECT_THAT(usage_error({"generate", "x", "--frames", "100000"}), HasSubstr("100000 frames cannot be made"));
-  EXPECT_THAT(usage_error({"generate", "x", "--duration", "0"}), HasSubstr("a duration of 0 s cannot be made"));
+  EXPECT_THAT(usage_error({"generate", "x", "--size", "0x480"}),
+              HasSubstr("sides go from 16 to 4096"));
+  EXPECT_THAT(usage_error({"generate", "x", "--frames", "0"}),
+              HasSubstr("0 frames cannot be made"));
+  EXPECT_THAT(usage_error({"generate", "x", "--frames", "100000"}),
+              HasSubstr("100000 frames cannot be made"));
+  EXPECT_THAT(usage_error({"generate", "x", "--duration", "0"}),
+              HasSubstr("a duration of 0 s cannot be made"));
   EXPECT_THAT(usage_error({"generate", "x", "--duration", "nan"}), HasSubstr("cannot be made"));
-  EXPECT_THAT(usage_error({"generate", "x", "--frames", "5", "--duration", "1"}), HasSubstr("both say how long"));
-  EXPECT_THAT(usage_error({"generate", "x", "--size", "64x64", "--aspect", "1:1"}), HasSubstr("says the size already"));
-  EXPECT_THAT(usage_error({"generate", "x", "--resolution", "4k"}), HasSubstr("resolutions are 480p, 720p and 1080p"));
+  EXPECT_THAT(usage_error({"generate", "x", "--frames", "5", "--duration", "1"}),
+              HasSubstr("both say how long"));
+  EXPECT_THAT(usage_error({"generate", "x", "--size", "64x64", "--aspect", "1:1"}),
+              HasSubstr("says the size already"));
+  EXPECT_THAT(usage_error({"generate", "x", "--resolution", "4k"}),
+              HasSubstr("resolutions are 480p, 720p and 1080p"));
   EXPECT_THAT(usage_error({"generate", "x", "--fps", "fast"}), HasSubstr("'fast' is not a rate"));
-  EXPECT_THAT(usage_error({"generate", "x", "--steps", "0"}), HasSubstr("--steps 0 is out of range"));
+  EXPECT_THAT(usage_error({"generate", "x", "--steps", "0"}),
+              HasSubstr("--steps 0 is out of range"));
   EXPECT_THAT(usage_error({"generate", "x", "--guidance", "-1"}), HasSubstr("out of range"));
-  EXPECT_THAT(usage_error({"generate", "x", "--last-image", "b.png"}), HasSubstr("--last-image needs --image"));
+  EXPECT_THAT(usage_error({"generate", "x", "--last-image", "b.png"}),
+              HasSubstr("--last-image needs --image"));
   EXPECT_THAT(usage_error({"generate", "\xff\xfe"}), HasSubstr("the prompt is not UTF-8"));
-  EXPECT_THAT(usage_error({"generate", std::string(100'000, 'a')}), HasSubstr("the prompt is 100000 bytes long"));
+  EXPECT_THAT(usage_error({"generate", std::string(100'000, 'a')}),
+              HasSubstr("the prompt is 100000 bytes long"));
 }
 
 TEST(Parse, HelpAndVersionAreTextAndNoError) {
   EXPECT_THAT(std::get<PrintText>(parse({"--help"}).action).text, HasSubstr("generate"));
   EXPECT_THAT(std::get<PrintText>(parse({}).action).text, HasSubstr("sora generate \"a red ball"));
-  EXPECT_THAT(std::get<PrintText>(parse({"generate", "--help"}).action).text, HasSubstr("--guidance"));
+  EXPECT_THAT(std::get<PrintText>(parse({"generate", "--help"}).action).text,
+              HasSubstr("--guidance"));
   EXPECT_THAT(std::get<PrintText>(parse({"--version"}).action).text, HasSubstr("sora "));
 }
 
@@ -136,7 +184,8 @@ TEST(SelfDescription, ReferencePageInDocsIsTheOneTheProgramWrites) {
   std::ifstream file(std::string(SORA_SOURCE_DIR) + "/docs/cli.md");
   std::stringstream text;
   text << file.rdbuf();
-  EXPECT_EQ(text.str(), reference_page(*app)) << "run: build/sora --generate-reference > docs/cli.md";
+  EXPECT_EQ(text.str(), reference_page(*app))
+      << "run: build/sora --generate-reference > docs/cli.md";
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Curves, ranges and times of the command line: what is accepted stays inside its bounds and reads back as itself.
+// Curves, ranges and times of the command line: what is accepted stays inside its bounds and reads
+// back as itself.
 #include "lib/pipelines/request_operations.h"
 #include "tests/fuzz/fuzz_target.h"
 

@@ -10,6 +10,7 @@ SORA_FUZZ_TARGET(shard_index) {
   if (shards.empty()) __builtin_trap();
   for (const auto& [tensor, name] : shards) {
     const std::filesystem::path path(name);
-    if (path.empty() || path.is_absolute() || path.has_parent_path() || name == "..") __builtin_trap();
+    if (path.empty() || path.is_absolute() || path.has_parent_path() || name == "..")
+      __builtin_trap();
   }
 }

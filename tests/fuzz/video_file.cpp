@@ -1,5 +1,6 @@
-// Video files of any kind: what the reader accepts gives frames of the size that it claims, and the sound read beside them is
-// in bounds. The file lies in memory and is opened by its descriptor's name, as stdin's spool is.
+// Video files of any kind: what the reader accepts gives frames of the size that it claims, and the
+// sound read beside them is in bounds. The file lies in memory and is opened by its descriptor's
+// name, as stdin's spool is.
 #include <ATen/ATen.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,7 +16,8 @@ namespace {
 class MemoryFile {
  public:
   explicit MemoryFile(std::string_view bytes) : fd_(memfd_create("fuzzed", MFD_CLOEXEC)) {
-    if (fd_ < 0 || write(fd_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) __builtin_trap();
+    if (fd_ < 0 || write(fd_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+      __builtin_trap();
   }
   ~MemoryFile() { close(fd_); }
   std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
@@ -35,7 +37,9 @@ void read_all(std::string_view bytes) {
   if (reader.width() < 1 || reader.height() < 1 || !(reader.fps().value() > 0)) __builtin_trap();
   int64_t count = 0;
   for (at::Tensor frames = reader.read(16); frames.size(0) > 0; frames = reader.read(16)) {
-    if (frames.size(1) != reader.height() || frames.size(2) != reader.width() || frames.size(3) != 3) __builtin_trap();
+    if (frames.size(1) != reader.height() || frames.size(2) != reader.width() ||
+        frames.size(3) != 3)
+      __builtin_trap();
     count += frames.size(0);
   }
   if (count > 64) __builtin_trap();

@@ -1,6 +1,6 @@
 // Attention of the tokens to themselves, and to a text: 512 rows where padding is kept, 48 where it
-// is collapsed into one row with a bias. In 8 bits the counterpart is our own bf16 form for the same
-// processor, not ATen.
+// is collapsed into one row with a bias. In 8 bits the counterpart is our own bf16 form for the
+// same processor, not ATen.
 #include "kernels/attention.h"
 
 #include "kernels/cpu/flash_attention.h"
@@ -53,13 +53,16 @@ void register_attention_int8(const BenchModel& model, int64_t tokens) {
   const std::string shape = fmt::format("{}/{}x{}", model.name, tokens, tokens);
   const auto with = [=](auto call) {
     return [=] {
-      return [call, q = heads(tokens), k = heads(tokens), v = heads(tokens)] { return call(q, k, v); };
+      return
+          [call, q = heads(tokens), k = heads(tokens), v = heads(tokens)] { return call(q, k, v); };
     };
   };
-  bench("self_attention_int8/ours/" + shape, work, with([](const auto& q, const auto& k, const auto& v) {
+  bench("self_attention_int8/ours/" + shape, work,
+        with([](const auto& q, const auto& k, const auto& v) {
           return cpu::flash_attention_int8(q, k, v, {});
         }));
-  bench("self_attention_int8/ATen/" + shape, work, with([](const auto& q, const auto& k, const auto& v) {
+  bench("self_attention_int8/ATen/" + shape, work,
+        with([](const auto& q, const auto& k, const auto& v) {
           return cpu::flash_attention(q, k, v, {}, cpu::Processor::Avx512Bf16);
         }));
 }

@@ -44,9 +44,8 @@ void register_linear_int8(const BenchModel& model, int64_t tokens) {
                     }};
   const std::string shape = fmt::format("{}/{}x{}x{}", model.name, tokens, width, width);
   bench("linear_int8/ours/" + shape, one, [=] {
-    return [x = input(), w = quantise(random_weight(width, width))] {
-      return linear_int8(x, w, {});
-    };
+    return
+        [x = input(), w = quantise(random_weight(width, width))] { return linear_int8(x, w, {}); };
   });
   bench("linear_int8/ATen/" + shape, one, [=] {
     return [x = input(), w = random_weight(width, width)] { return at::linear(x, w); };

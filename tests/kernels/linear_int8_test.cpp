@@ -55,11 +55,10 @@ TEST_P(LinearInt8Cases, IsNearTheExactProduct) {
   const at::Tensor y = linear_int8(x_, quantise(weight_), {}).to(at::kDouble);
   // Each number is off by at most half a step, 1/254 of its row's largest.
   const at::Tensor x_size = x_.to(at::kDouble).abs(), w_size = weight_.to(at::kDouble).abs();
-  const at::Tensor bound =
-      (at::matmul(x_size.amax(1, true).expand_as(x_size), w_size.t()) +
-       at::matmul(x_size, w_size.amax(1, true).expand_as(w_size).t())) /
-          254 * 1.01 +
-      exact.abs() * eps_of(at::kBFloat16) + 1e-30;
+  const at::Tensor bound = (at::matmul(x_size.amax(1, true).expand_as(x_size), w_size.t()) +
+                            at::matmul(x_size, w_size.amax(1, true).expand_as(w_size).t())) /
+                               254 * 1.01 +
+                           exact.abs() * eps_of(at::kBFloat16) + 1e-30;
   EXPECT_TRUE((y - exact).abs().le(bound).all().item<bool>());
 }
 
@@ -72,8 +71,7 @@ TEST_P(LinearInt8Cases, GivesTheSameBytesAtAnyNumberOfThreads) {
 }
 
 TEST_P(LinearInt8Cases, TakesEveryActivationAndMoreThanTwoDimensions) {
-  const at::Tensor y =
-      linear_int8(x_.unsqueeze(0), quantise(weight_), bias_, Activation::Gelu);
+  const at::Tensor y = linear_int8(x_.unsqueeze(0), quantise(weight_), bias_, Activation::Gelu);
   const at::Tensor wanted = reference::linear_int8(x_, weight_, bias_, Activation::Gelu);
   ASSERT_EQ(y.sizes(), (std::vector<int64_t>{1, GetParam().rows, GetParam().out}));
   EXPECT_LE(largest_difference(y[0], wanted), 2 * tolerance(at::kBFloat16, 1, largest(wanted) + 1));

@@ -59,12 +59,14 @@ void check_image_branch(const ConfigReader& config, const WanTransformerConfig& 
 
 // The k-th block of the control branch serves the k-th of these layers.
 std::vector<int64_t> vace_layers(const ConfigReader& config, int64_t num_layers) {
-  const auto layers = config.get<std::vector<int64_t>>("vace_layers", {0, 5, 10, 15, 20, 25, 30, 35});
+  const auto layers =
+      config.get<std::vector<int64_t>>("vace_layers", {0, 5, 10, 15, 20, 25, 30, 35});
   if (layers.empty() || layers.front() != 0 || layers.back() >= num_layers ||
       !std::is_sorted(layers.begin(), layers.end(), std::less_equal<>())) {
-    fail(ErrorKind::Input,
-         "{}: vace_layers [{}] are not layers that rise from 0, each once and below num_layers = {}",
-         config.description(), fmt::join(layers, ", "), num_layers);
+    fail(
+        ErrorKind::Input,
+        "{}: vace_layers [{}] are not layers that rise from 0, each once and below num_layers = {}",
+        config.description(), fmt::join(layers, ", "), num_layers);
   }
   return layers;
 }

@@ -78,7 +78,8 @@ WanTransformerConfig read_transformer_config(const TransformerFiles& files) {
   const ControlPart control = open_control(files.control);
   std::vector<int64_t> layers;
   if (!control.config.is_null()) {
-    layers = WanTransformerConfig::from_config(ConfigReader(control.config, files.control.string())).vace_layers;
+    layers = WanTransformerConfig::from_config(ConfigReader(control.config, files.control.string()))
+                 .vace_layers;
   }
   add_control_branch(control.weights, layers, wan);
   return wan;

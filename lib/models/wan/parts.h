@@ -21,8 +21,8 @@ ConfigReader read_config(WanPart part, const std::filesystem::path& path);
 // Its tensors, in diffusers' names.
 std::shared_ptr<const Checkpoint> open_weights(WanPart part, const std::filesystem::path& path);
 
-// A control branch (VACE) in a file of its own: its tensors in diffusers' names, and what the file's metadata say of the
-// transformer it belongs to, null where they say nothing.
+// A control branch (VACE) in a file of its own: its tensors in diffusers' names, and what the
+// file's metadata say of the transformer it belongs to, null where they say nothing.
 struct ControlPart {
   Checkpoint weights;
   nlohmann::json config;

@@ -78,12 +78,14 @@ std::vector<Level> flat_levels(const Checkpoint& checkpoint) {
 }
 
 // In every published model the control branch serves layers at equal distances, from the first on.
-std::vector<int64_t> vace_layers(const Checkpoint& checkpoint, int64_t num_control, int64_t num_layers) {
+std::vector<int64_t> vace_layers(const Checkpoint& checkpoint, int64_t num_control,
+                                 int64_t num_layers) {
   if (num_control == 0 || num_layers % num_control != 0) {
-    fail(ErrorKind::Input,
-         "{}: {} control blocks do not lie at equal distances over {} layers; a diffusers directory "
-         "with config.json can say where they do",
-         checkpoint.description(), num_control, num_layers);
+    fail(
+        ErrorKind::Input,
+        "{}: {} control blocks do not lie at equal distances over {} layers; a diffusers directory "
+        "with config.json can say where they do",
+        checkpoint.description(), num_control, num_layers);
   }
   std::vector<int64_t> layers;
   for (int64_t i = 0; i < num_control; ++i) layers.push_back(i * (num_layers / num_control));
@@ -194,8 +196,7 @@ json vae_config_from_shapes(const Checkpoint& checkpoint) {
          "(Wan 2.1) and 48 (Wan 2.2), so it needs a diffusers directory with config.json",
          checkpoint.description(), z_dim);
   }
-  const int64_t decoder_dim =
-      extent(checkpoint, "decoder.conv_in.weight", 5, 0) / dim_mult.back();
+  const int64_t decoder_dim = extent(checkpoint, "decoder.conv_in.weight", 5, 0) / dim_mult.back();
   json config = {
       {"_class_name", "AutoencoderKLWan"},
       {"base_dim", base_dim},

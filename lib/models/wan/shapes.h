@@ -16,13 +16,13 @@ namespace sora {
 // would have written. Throws Error(Input) where a tensor is missing that every such model has, or
 // where the shapes are of no model this program knows.
 nlohmann::json transformer_config_from_shapes(
-    const Checkpoint& checkpoint);                                    // WanTransformer3DModel
+    const Checkpoint& checkpoint);  // WanTransformer3DModel
 // Adds to a transformer's config the control branch (VACE) of another file. `layers`: those it
 // serves where that is known, else they lie at equal distances. Throws Error(Input) where the
 // branch has another width, or blocks that are not those of so many layers.
 void add_control_branch(const Checkpoint& control, const std::vector<int64_t>& layers,
                         WanTransformerConfig& transformer);
-nlohmann::json vae_config_from_shapes(const Checkpoint& checkpoint);  // AutoencoderKLWan
+nlohmann::json vae_config_from_shapes(const Checkpoint& checkpoint);            // AutoencoderKLWan
 nlohmann::json image_encoder_config_from_shapes(const Checkpoint& checkpoint);  // CLIPVisionModel
 
 }  // namespace sora

@@ -21,7 +21,8 @@ const std::vector<int64_t>& shape_of(const Checkpoint& checkpoint, int64_t index
                                      const char* weight) {
   const std::string name = fmt::format("decoder.{}.{}", index, weight);
   if (!checkpoint.has(name)) {
-    fail(ErrorKind::Input, "{}: there is no {}; is this a tiny decoder of Wan's (taew2_1, taew2_2)?",
+    fail(ErrorKind::Input,
+         "{}: there is no {}; is this a tiny decoder of Wan's (taew2_1, taew2_2)?",
          checkpoint.description(), name);
   }
   const std::vector<int64_t>& shape = checkpoint.info(name).shape;
@@ -59,7 +60,8 @@ TinyVaeConfig TinyVaeConfig::from_shapes(const Checkpoint& checkpoint) {
     }
   }
   if (config.patch_size < 1 || config.patch_size * config.patch_size * kColours != out) {
-    fail(ErrorKind::Input, "{}: the last layer gives {} channels, expected 3 for each pixel of a square",
+    fail(ErrorKind::Input,
+         "{}: the last layer gives {} channels, expected 3 for each pixel of a square",
          checkpoint.description(), out);
   }
   return config;
@@ -67,7 +69,8 @@ TinyVaeConfig TinyVaeConfig::from_shapes(const Checkpoint& checkpoint) {
 
 at::Tensor TinyVae::Block::operator()(const at::Tensor& x_THWC, at::Tensor& memory_1HWC) const {
   const int64_t frames = x_THWC.size(0);
-  const at::Tensor before = memory_1HWC.defined() ? memory_1HWC : at::zeros_like(x_THWC.slice(0, 0, 1));
+  const at::Tensor before =
+      memory_1HWC.defined() ? memory_1HWC : at::zeros_like(x_THWC.slice(0, 0, 1));
   const at::Tensor past = frames == 1 ? before : at::cat({before, x_THWC.slice(0, 0, frames - 1)});
   memory_1HWC = x_THWC.slice(0, frames - 1).clone();
   const at::Tensor inner = second(first(at::cat({x_THWC, past}, 3)).relu_()).relu_();

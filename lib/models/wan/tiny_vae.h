@@ -23,9 +23,9 @@ namespace sora {
 
 struct TinyVaeConfig {
   int64_t latent_channels = 16;
-  int64_t patch_size = 1;                 // pixels of a side that the last layer makes of one
-  std::vector<int64_t> widths;            // of the three stages and what follows them
-  std::vector<int64_t> frames_made;       // by each stage of one: 1 or 2
+  int64_t patch_size = 1;            // pixels of a side that the last layer makes of one
+  std::vector<int64_t> widths;       // of the three stages and what follows them
+  std::vector<int64_t> frames_made;  // by each stage of one: 1 or 2
   int64_t scale_factor_spatial() const { return 8 * patch_size; }
   int64_t scale_factor_temporal() const;
 
@@ -40,8 +40,8 @@ class TinyVae {
 
   const TinyVaeConfig& config() const { return config_; }
 
-  // latents [1,Z,F,h,w], normalised, on any device. Hands over [1,3,f,H,W] f32 in [-1,1]: frame 0, then 4 at a
-  // time.
+  // latents [1,Z,F,h,w], normalised, on any device. Hands over [1,3,f,H,W] f32 in [-1,1]: frame 0,
+  // then 4 at a time.
   void decode(const at::Tensor& latents_1ZFHW,
               const std::function<void(const at::Tensor& frames_1CFHW)>& take_frames) const;
 

@@ -48,7 +48,8 @@ WanBlocks<Block>::WanBlocks(const WanTransformerConfig& config, const Weights& w
   for (int64_t i = resident; i < count; ++i) {
     make_block<Block>(config, weights.without_values()[i], i);  // checks names and shapes
   }
-  if (resident < count && !weights.device().is_cpu()) ahead_ = std::make_unique<Ahead>(weights.device());
+  if (resident < count && !weights.device().is_cpu())
+    ahead_ = std::make_unique<Ahead>(weights.device());
 }
 
 template <typename Block>
@@ -66,11 +67,13 @@ void WanBlocks<Block>::use(size_t index, const std::function<void(const Block&)>
 }
 
 // Note [One layer ahead]
-// A layer that is not resident is copied to the device on a second stream while the first one computes the layer before it.
-// Two are there at a time. The copy of layer i + 1 may be given the memory that layer i - 1 has left, so it waits until that one
-// has been computed, which is when layer i begins: mark() stands before it.
+// A layer that is not resident is copied to the device on a second stream while the first one
+// computes the layer before it. Two are there at a time. The copy of layer i + 1 may be given the
+// memory that layer i - 1 has left, so it waits until that one has been computed, which is when
+// layer i begins: mark() stands before it.
 template <typename Block>
-void WanBlocks<Block>::use_on_device(int64_t index, const std::function<void(const Block&)>& with) const {
+void WanBlocks<Block>::use_on_device(int64_t index,
+                                     const std::function<void(const Block&)>& with) const {
   if (ahead_->index != index) load_ahead(index);
   const Block block = std::move(*ahead_->block);
   ahead_->block.reset();
@@ -95,7 +98,8 @@ WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights
       condition_embedder_(config, weights["condition_embedder"]),
       blocks_(config, weights["blocks"].computed_in(arithmetic), config.num_layers, num_resident),
       vace_blocks_(config, weights["vace_blocks"].computed_in(arithmetic),
-                   static_cast<int64_t>(config.vace_layers.size()), num_resident - config.num_layers),
+                   static_cast<int64_t>(config.vace_layers.size()),
+                   num_resident - config.num_layers),
       proj_out_(weights["proj_out"], config.inner_dim(),
                 config.out_channels * config.patch_volume()),
       scale_shift_table_12D_(weights.get_f32("scale_shift_table", {1, 2, config.inner_dim()})) {
@@ -122,7 +126,8 @@ WanTextContext WanTransformer::prepare_text(const at::Tensor& text_BTD, at::IntA
                            : "this transformer has no image branch, but was given an image");
   }
   // On a GPU all keys stay: without a bias its attention has faster forms than with one.
-  const CollapsedPadding kept = text_BTD.is_cpu() ? collapse_padding(num_tokens.vec(), total) : CollapsedPadding{total, {}};
+  const CollapsedPadding kept =
+      text_BTD.is_cpu() ? collapse_padding(num_tokens.vec(), total) : CollapsedPadding{total, {}};
   const at::ScalarType dtype = patch_embedding_.dtype();
   const at::Tensor text_BSD =
       condition_embedder_.text(text_BTD.narrow(1, 0, kept.num_rows).to(dtype).contiguous());
@@ -146,8 +151,11 @@ WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Te
   std::vector<at::Tensor> biases;
   for (size_t p = 0; p < texts.size(); ++p) {
     const int64_t num_keys = texts[p].layers.front().text_k_BSD.size(1);
-    const at::Tensor own_1S = texts[p].text_bias_BS.defined() ? texts[p].text_bias_BS : at::zeros({1, num_keys}, bias_FP.options());
-    biases.push_back(own_1S + bias_FP.slice(1, static_cast<int64_t>(p), static_cast<int64_t>(p) + 1));
+    const at::Tensor own_1S = texts[p].text_bias_BS.defined()
+                                  ? texts[p].text_bias_BS
+                                  : at::zeros({1, num_keys}, bias_FP.options());
+    biases.push_back(own_1S +
+                     bias_FP.slice(1, static_cast<int64_t>(p), static_cast<int64_t>(p) + 1));
   }
   joined.text_bias_BS = at::cat(biases, 1).contiguous();
   const auto join = [&](std::vector<WanCrossKeys> WanTextContext::*layers) {

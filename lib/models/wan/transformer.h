@@ -17,8 +17,8 @@
 #include "lib/models/wan/condition_embedder.h"
 #include "lib/models/wan/config.h"
 #include "lib/models/wan/transformer_block.h"
-#include "lib/nn/side_stream.h"
 #include "lib/nn/ranks.h"
+#include "lib/nn/side_stream.h"
 
 namespace sora {
 
@@ -27,14 +27,14 @@ namespace sora {
 struct WanTextContext {
   std::vector<WanCrossKeys> layers;
   std::vector<WanCrossKeys> vace_layers;  // of the control branch, where there is one
-  // Note [Padded keys]; undefined where no row was collapsed. A context of joined texts has a row for each latent frame
-  // instead of each batch item.
+  // Note [Padded keys]; undefined where no row was collapsed. A context of joined texts has a row
+  // for each latent frame instead of each batch item.
   at::Tensor text_bias_BS;
   bool is_timed = false;
 };
 
-// A list of layers. The first `num_resident` are loaded; each of the others is loaded when its turn comes and let go after
-// it, on a device other than the CPU one ahead (Note [One layer ahead]).
+// A list of layers. The first `num_resident` are loaded; each of the others is loaded when its turn
+// comes and let go after it, on a device other than the CPU one ahead (Note [One layer ahead]).
 template <typename Block>
 class WanBlocks {
  public:
@@ -69,20 +69,21 @@ struct WanControl {
   double scale = 1.0;
 };
 
-// Texts that share a clip: the keys of all of them, each text's weighed for each latent frame by bias_FP, f32 [F, P]. A
-// frame whose bias is 0 for one text and very low for the others attends as if that text were alone. `texts` are of one
-// batch item and without an image.
+// Texts that share a clip: the keys of all of them, each text's weighed for each latent frame by
+// bias_FP, f32 [F, P]. A frame whose bias is 0 for one text and very low for the others attends as
+// if that text were alone. `texts` are of one batch item and without an image.
 WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Tensor& bias_FP);
 
-// Const, and safe to call from several threads after construction where all layers are resident. Works in weights.dtype(), f32 or
-// bf16; in bf16 the norms, the modulation, the time embedder and the rotation stay f32, as in the
-// reference.
+// Const, and safe to call from several threads after construction where all layers are resident.
+// Works in weights.dtype(), f32 or bf16; in bf16 the norms, the modulation, the time embedder and
+// the rotation stay f32, as in the reference.
 class WanTransformer {
  public:
   // Takes every tensor by its name in the checkpoint. Throws Error(Input) for one missing or of
   // another shape.
-  // `arithmetic` is that of the layers; its type is that of the weights. Of the layers, the control branch's after the
-  // others, the first `num_resident` stay in memory; the others are read at each call.
+  // `arithmetic` is that of the layers; its type is that of the weights. Of the layers, the control
+  // branch's after the others, the first `num_resident` stay in memory; the others are read at each
+  // call.
   WanTransformer(const WanTransformerConfig& config, const Weights& weights,
                  const Arithmetic& arithmetic = {}, int64_t num_resident = INT64_MAX);
 
@@ -102,11 +103,11 @@ class WanTransformer {
   Rotation rotation(const at::Tensor& latents_BCFHW) const;
   WanNoiseLevels levels(const at::Tensor& timestep, const at::Tensor& latents_BCFHW) const;
 
-  // latents [B, in_channels, F, H, W]. `control` is wanted where config().has_control(). Returns the
-  // velocity in f32, [B, out_channels, F, H, W], F, H, W rounded down to whole patches. With `ranks`
-  // all of the group call this with the same arguments, share the tokens where they can, and return
-  // the same. Without, and where all layers are resident, it can be recorded (Note [Work that can be
-  // recorded], lib/nn/device_graph.h).
+  // latents [B, in_channels, F, H, W]. `control` is wanted where config().has_control(). Returns
+  // the velocity in f32, [B, out_channels, F, H, W], F, H, W rounded down to whole patches. With
+  // `ranks` all of the group call this with the same arguments, share the tokens where they can,
+  // and return the same. Without, and where all layers are resident, it can be recorded (Note [Work
+  // that can be recorded], lib/nn/device_graph.h).
   at::Tensor velocity(const at::Tensor& latents_BCFHW, const Rotation& rotation,
                       const WanNoiseLevels& levels, const WanTextContext& text,
                       const WanControl& control = {}, const RankGroup* ranks = nullptr) const;

@@ -41,7 +41,8 @@ WanSelfAttention::WanSelfAttention(const WanTransformerConfig& config, const Wei
       norm_q_(weights["norm_q"], config.inner_dim(), config.eps),
       norm_k_(weights["norm_k"], config.inner_dim(), config.eps) {}
 
-at::Tensor WanSelfAttention::operator()(const at::Tensor& x_BLD, const Rotation& rotation, const SharedTokens& shared) const {
+at::Tensor WanSelfAttention::operator()(const at::Tensor& x_BLD, const Rotation& rotation,
+                                        const SharedTokens& shared) const {
   const at::Tensor q = to_q_(x_BLD), k = to_k_(x_BLD), v = to_v_(x_BLD);
   norm_q_.apply_and_rotate_(q, rotation);
   norm_k_.apply_and_rotate_(k, rotation);
@@ -98,8 +99,10 @@ at::Tensor WanCrossAttention::operator()(const at::Tensor& x_BLD, const WanCross
   norm_q_.apply_(q);
   if (is_timed) q = q.view({text_bias_BS.size(0), -1, q.size(2)});  // each latent frame by itself
   at::Tensor out =
-      multi_head_attention(q, keys.text_k_BSD, keys.text_v_BSD, num_heads_, text_bias_BS, kernel_).view_as(x_BLD);
-  if (image_) out.add_(multi_head_attention(q, keys.image_k_BSD, keys.image_v_BSD, num_heads_, {}, kernel_));
+      multi_head_attention(q, keys.text_k_BSD, keys.text_v_BSD, num_heads_, text_bias_BS, kernel_)
+          .view_as(x_BLD);
+  if (image_)
+    out.add_(multi_head_attention(q, keys.image_k_BSD, keys.image_v_BSD, num_heads_, {}, kernel_));
   return to_out_(out);
 }
 

@@ -23,7 +23,8 @@ struct WanCrossKeys {
   at::Tensor image_k_BSD, image_v_BSD;
 };
 
-// The ranks that a sequence of tokens is shared among, each with its own_share(); null: it is whole.
+// The ranks that a sequence of tokens is shared among, each with its own_share(); null: it is
+// whole.
 struct SharedTokens {
   const RankGroup* ranks = nullptr;
   int64_t num_tokens = 0;  // of the whole
@@ -32,7 +33,8 @@ struct SharedTokens {
 class WanSelfAttention {
  public:
   WanSelfAttention(const WanTransformerConfig& config, const Weights& weights);
-  at::Tensor operator()(const at::Tensor& x_BLD, const Rotation& rotation, const SharedTokens& shared) const;
+  at::Tensor operator()(const at::Tensor& x_BLD, const Rotation& rotation,
+                        const SharedTokens& shared) const;
 
  private:
   int64_t num_heads_;
@@ -46,7 +48,8 @@ class WanCrossAttention {
  public:
   WanCrossAttention(const WanTransformerConfig& config, const Weights& weights);
   WanCrossKeys keys(const at::Tensor& text_BSD, const at::Tensor& image_BSD) const;
-  // text_bias_BS: Note [Padded keys] in lib/nn/attention.h; one row for each latent frame where is_timed, and B is 1 then.
+  // text_bias_BS: Note [Padded keys] in lib/nn/attention.h; one row for each latent frame where
+  // is_timed, and B is 1 then.
   at::Tensor operator()(const at::Tensor& x_BLD, const WanCrossKeys& keys,
                         const at::Tensor& text_bias_BS, bool is_timed) const;
 

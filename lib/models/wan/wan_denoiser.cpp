@@ -1,9 +1,10 @@
-// Of several ranks (lib/nn/ranks.h) one half draws with the prompt and the other with the negative prompt; without guidance,
-// or where their number is odd, all share the tokens of one.
+// Of several ranks (lib/nn/ranks.h) one half draws with the prompt and the other with the negative
+// prompt; without guidance, or where their number is odd, all share the tokens of one.
 //
-// The input forms follow Wan's pipelines: image to video concatenates a mask (one channel for each video frame of a
-// latent frame) and the known latents to the noise (Wan 2.1, section 5.1); TI2V-5B feeds known tokens clean at
-// timestep 0 (Wan 2.2, `expand_timesteps`); VACE has a branch of its own for them.
+// The input forms follow Wan's pipelines: image to video concatenates a mask (one channel for each
+// video frame of a latent frame) and the known latents to the noise (Wan 2.1, section 5.1); TI2V-5B
+// feeds known tokens clean at timestep 0 (Wan 2.2, `expand_timesteps`); VACE has a branch of its
+// own for them.
 #include "lib/models/wan/wan_denoiser.h"
 
 #include <ATen/ATen.h>
@@ -16,12 +17,13 @@
 namespace sora {
 namespace {
 
-// Up to this many tokens both guidance passes go through the transformer as one batch: small matrices gain from it,
-// large ones only cost memory. A bound on tokens alone, so that a request gives the same bytes on every machine.
+// Up to this many tokens both guidance passes go through the transformer as one batch: small
+// matrices gain from it, large ones only cost memory. A bound on tokens alone, so that a request
+// gives the same bytes on every machine.
 constexpr int64_t kMaxBatchedTokens = 4096;
 
-// [num_frames] of 1 and 0 -> [1, stride, F, 1, 1]: latent frame 0 holds video frame 0 `stride` times, the others
-// `stride` frames each.
+// [num_frames] of 1 and 0 -> [1, stride, F, 1, 1]: latent frame 0 holds video frame 0 `stride`
+// times, the others `stride` frames each.
 at::Tensor mask_channels(const at::Tensor& known_frames, int64_t stride) {
   const at::Tensor first = known_frames.slice(0, 0, 1).repeat({stride});
   const at::Tensor spread = at::cat({first, known_frames.slice(0, 1)});
@@ -33,9 +35,13 @@ at::Tensor free_latent_frames(const at::Tensor& known_frames, int64_t stride) {
   return 1.0 - mask_channels(known_frames, stride).amin(1, /*keepdim=*/true);
 }
 
-at::Tensor placed(const at::Tensor& tensor, at::Device device) { return tensor.defined() ? tensor.to(device) : tensor; }
+at::Tensor placed(const at::Tensor& tensor, at::Device device) {
+  return tensor.defined() ? tensor.to(device) : tensor;
+}
 
-TextCondition placed(const TextCondition& text, at::Device device) { return {placed(text.embeds_TD, device), text.num_tokens}; }
+TextCondition placed(const TextCondition& text, at::Device device) {
+  return {placed(text.embeds_TD, device), text.num_tokens};
+}
 
 // What the model itself is told; what the loop sees to stays where it is.
 Conditioning placed(Conditioning conditioning, at::Device device) {
@@ -43,8 +49,9 @@ Conditioning placed(Conditioning conditioning, at::Device device) {
   conditioning.negative = placed(conditioning.negative, device);
   if (conditioning.source) conditioning.source = placed(*conditioning.source, device);
   for (TextCondition& text : conditioning.timed) text = placed(text, device);
-  for (at::Tensor* tensor : {&conditioning.timed_bias_FP, &conditioning.image_embeds_BSD, &conditioning.known_latents_1CFHW,
-                             &conditioning.known_frames, &conditioning.control_1CFHW}) {
+  for (at::Tensor* tensor : {&conditioning.timed_bias_FP, &conditioning.image_embeds_BSD,
+                             &conditioning.known_latents_1CFHW, &conditioning.known_frames,
+                             &conditioning.control_1CFHW}) {
     *tensor = placed(*tensor, device);
   }
   return conditioning;
@@ -63,12 +70,13 @@ void WanDenoiser::set_conditioning(const Conditioning& conditioning, const Laten
   const int64_t temporal = grid_.strides.temporal;
   if (model_.known_frames == KnownFrames::MaskChannels) {
     if (has_known) {
-      const at::Tensor mask =
-          mask_channels(conditioning_.known_frames, temporal).expand({1, temporal, grid_.frames, grid_.height, grid_.width});
+      const at::Tensor mask = mask_channels(conditioning_.known_frames, temporal)
+                                  .expand({1, temporal, grid_.frames, grid_.height, grid_.width});
       concatenated_ = at::cat({mask, conditioning_.known_latents_1CFHW}, 1).to(dtype_);
     } else {
-      concatenated_ = at::zeros({1, temporal + grid_.strides.channels, grid_.frames, grid_.height, grid_.width},
-                                at::dtype(dtype_).device(device_));
+      concatenated_ =
+          at::zeros({1, temporal + grid_.strides.channels, grid_.frames, grid_.height, grid_.width},
+                    at::dtype(dtype_).device(device_));
     }
   } else if (model_.known_frames == KnownFrames::ControlBranch) {
     control_ = {conditioning_.control_1CFHW.to(dtype_), conditioning_.control_scale};
@@ -88,17 +96,17 @@ void WanDenoiser::use_expert(bool low_noise) {
   transformer_.reset();
   release_tensor_memory();  // of the expert that was
   const TransformerFiles files = model_.parts.expert(low_noise);
-  const std::string part =
-      fmt::format("{} {} {} {} {} {} {} {} {}", files.transformer.string(), files.control.string(),
-                  low_noise, model_.placement.resident_blocks, c10::toString(dtype_),
-                  arithmetic_.int8_products, arithmetic_.int8_attention,
-                  static_cast<int>(arithmetic_.attention), device_.str());
+  const std::string part = fmt::format(
+      "{} {} {} {} {} {} {} {} {}", files.transformer.string(), files.control.string(), low_noise,
+      model_.placement.resident_blocks, c10::toString(dtype_), arithmetic_.int8_products,
+      arithmetic_.int8_attention, static_cast<int>(arithmetic_.attention), device_.str());
   transformer_ = model_.part<WanTransformer>(part, [&] {
     const auto checkpoint = open_transformer(files);
     const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
     Weights weights(checkpoint, dtype_, device_, loras.changes);
     if (model_.placement.host_copies) weights = weights.with_host_copies();
-    auto transformer = std::make_shared<const WanTransformer>(model_.transformer, weights, arithmetic_, model_.placement.resident_blocks);
+    auto transformer = std::make_shared<const WanTransformer>(
+        model_.transformer, weights, arithmetic_, model_.placement.resident_blocks);
     weights.check_all_used();
     return transformer;
   });
@@ -109,7 +117,8 @@ void WanDenoiser::use_expert(bool low_noise) {
 WanTextContext WanDenoiser::prepare_prompts() const {
   std::vector<WanTextContext> contexts;
   for (const TextCondition& text : conditioning_.timed) {
-    contexts.push_back(transformer_->prepare_text(text.embeds_TD.unsqueeze(0).to(dtype_), {text.num_tokens}));
+    contexts.push_back(
+        transformer_->prepare_text(text.embeds_TD.unsqueeze(0).to(dtype_), {text.num_tokens}));
   }
   return join_texts(contexts, conditioning_.timed_bias_FP);
 }
@@ -117,14 +126,17 @@ WanTextContext WanDenoiser::prepare_prompts() const {
 const WanTextContext& WanDenoiser::context(Text text) {
   const auto found = contexts_.find(text);
   if (found != contexts_.end()) return found->second;
-  if (text == Text::Prompt && !conditioning_.timed.empty()) return contexts_.emplace(text, prepare_prompts()).first->second;
+  if (text == Text::Prompt && !conditioning_.timed.empty())
+    return contexts_.emplace(text, prepare_prompts()).first->second;
   const TextCondition& condition = text == Text::Prompt     ? conditioning_.positive
                                    : text == Text::Negative ? conditioning_.negative
                                                             : *conditioning_.source;
-  const at::Tensor image_BSD =
-      conditioning_.image_embeds_BSD.defined() ? conditioning_.image_embeds_BSD.to(dtype_) : at::Tensor();
+  const at::Tensor image_BSD = conditioning_.image_embeds_BSD.defined()
+                                   ? conditioning_.image_embeds_BSD.to(dtype_)
+                                   : at::Tensor();
   return contexts_
-      .emplace(text, transformer_->prepare_text(condition.embeds_TD.unsqueeze(0).to(dtype_), {condition.num_tokens}, image_BSD))
+      .emplace(text, transformer_->prepare_text(condition.embeds_TD.unsqueeze(0).to(dtype_),
+                                                {condition.num_tokens}, image_BSD))
       .first->second;
 }
 
@@ -153,16 +165,18 @@ at::Tensor WanDenoiser::model_timestep(double timestep) const {
 
 at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) {
   const bool low_noise = is_low_noise(step.timestep);
-  const bool is_guided = step.sigma >= conditioning_.guidance_low && step.sigma <= conditioning_.guidance_high;
+  const bool is_guided =
+      step.sigma >= conditioning_.guidance_low && step.sigma <= conditioning_.guidance_high;
   const double scale = is_guided ? guidance_scale(low_noise) : 1.0;
   if (scale <= 1.0) return velocity_of(latents_1CFHW, step, Text::Prompt);
-  const bool batched = grid_.num_tokens() <= kMaxBatchedTokens && !conditioning_.image_embeds_BSD.defined() &&
-                       conditioning_.timed.empty();
+  const bool batched = grid_.num_tokens() <= kMaxBatchedTokens &&
+                       !conditioning_.image_embeds_BSD.defined() && conditioning_.timed.empty();
   at::Tensor positive;
   at::Tensor negative;
   if (const Ranks* ranks = Ranks::of_process(); ranks != nullptr && ranks->has_halves()) {
     const Text own = ranks->is_in_first_half() ? Text::Prompt : Text::Negative;
-    const at::Tensor both = ranks->pair().gather(velocity_of(latents_1CFHW, step, own, &ranks->half()));
+    const at::Tensor both =
+        ranks->pair().gather(velocity_of(latents_1CFHW, step, own, &ranks->half()));
     positive = both[0];
     negative = both[1];
   } else if (batched && ranks == nullptr) {
@@ -176,8 +190,10 @@ at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseSte
     const at::Tensor input = model_input(latents_1CFHW);
     const at::Tensor time = model_timestep(step.timestep);
     WanControl control = control_;
-    if (control.channels_BCFHW.defined()) control.channels_BCFHW = at::cat({control.channels_BCFHW, control.channels_BCFHW});
-    const at::Tensor both = pass(std::nullopt, at::cat({input, input}), at::cat({time, time}), *both_, control, nullptr);
+    if (control.channels_BCFHW.defined())
+      control.channels_BCFHW = at::cat({control.channels_BCFHW, control.channels_BCFHW});
+    const at::Tensor both = pass(std::nullopt, at::cat({input, input}), at::cat({time, time}),
+                                 *both_, control, nullptr);
     positive = both.slice(0, 0, 1);
     negative = both.slice(0, 1, 2);
   } else {
@@ -187,19 +203,25 @@ at::Tensor WanDenoiser::velocity(const at::Tensor& latents_1CFHW, const NoiseSte
   return (negative + scale * (positive - negative)).to(at::kFloat);
 }
 
-at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text) {
+at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step,
+                                    Text text) {
   const Ranks* ranks = Ranks::of_process();
   return velocity_of(latents_1CFHW, step, text, ranks == nullptr ? nullptr : &ranks->all());
 }
 
-at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text, const RankGroup* ranks) {
+at::Tensor WanDenoiser::velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step,
+                                    Text text, const RankGroup* ranks) {
   use_expert(is_low_noise(step.timestep));
-  return pass(text, model_input(latents_1CFHW), model_timestep(step.timestep), context(text), control_, ranks).to(at::kFloat);
+  return pass(text, model_input(latents_1CFHW), model_timestep(step.timestep), context(text),
+              control_, ranks)
+      .to(at::kFloat);
 }
 
-at::Tensor WanDenoiser::pass(std::optional<Text> text, const at::Tensor& latents_BCFHW, const at::Tensor& timestep,
-                             const WanTextContext& context, const WanControl& control, const RankGroup* ranks) {
-  if (!model_.placement.record_passes || ranks != nullptr) return (*transformer_)(latents_BCFHW, timestep, context, control, ranks);
+at::Tensor WanDenoiser::pass(std::optional<Text> text, const at::Tensor& latents_BCFHW,
+                             const at::Tensor& timestep, const WanTextContext& context,
+                             const WanControl& control, const RankGroup* ranks) {
+  if (!model_.placement.record_passes || ranks != nullptr)
+    return (*transformer_)(latents_BCFHW, timestep, context, control, ranks);
   if (!recorder_) recorder_ = make_graph_recorder(device_);
   const auto recorded = recorded_.try_emplace(text, *transformer_, *recorder_, device_).first;
   return recorded->second(latents_BCFHW, timestep, context, control);
@@ -207,7 +229,8 @@ at::Tensor WanDenoiser::pass(std::optional<Text> text, const at::Tensor& latents
 
 at::Tensor WanDenoiser::pin(const at::Tensor& latents_1CFHW) const {
   if (!free_mask_11FHW_.defined()) return latents_1CFHW;
-  return (1.0 - free_mask_11FHW_) * conditioning_.known_latents_1CFHW + free_mask_11FHW_ * latents_1CFHW;
+  return (1.0 - free_mask_11FHW_) * conditioning_.known_latents_1CFHW +
+         free_mask_11FHW_ * latents_1CFHW;
 }
 
 }  // namespace sora

@@ -19,15 +19,19 @@ class WanDenoiser : public Denoiser {
 
   void set_conditioning(const Conditioning& conditioning, const LatentGrid& grid) override;
   at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) override;
-  at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text) override;
+  at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step,
+                         Text text) override;
   at::Tensor pin(const at::Tensor& latents_1CFHW) const override;
 
  private:
-  at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text, const RankGroup* ranks);
+  at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step, Text text,
+                         const RankGroup* ranks);
   // One pass of the transformer; `text` names what it is told, nothing: both_.
-  at::Tensor pass(std::optional<Text> text, const at::Tensor& latents_BCFHW, const at::Tensor& timestep, const WanTextContext& context,
+  at::Tensor pass(std::optional<Text> text, const at::Tensor& latents_BCFHW,
+                  const at::Tensor& timestep, const WanTextContext& context,
                   const WanControl& control, const RankGroup* ranks);
-  // One expert is resident at a time: within a window timesteps only fall, so the switch happens once.
+  // One expert is resident at a time: within a window timesteps only fall, so the switch happens
+  // once.
   void use_expert(bool low_noise);
   bool is_low_noise(double timestep) const;
   const WanTextContext& context(Text text);
@@ -42,9 +46,10 @@ class WanDenoiser : public Denoiser {
   Arithmetic arithmetic_;
   at::ScalarType dtype_;
   at::Device device_;
-  at::Tensor concatenated_;     // MaskChannels: mask and known latents, [1, temporal + C, F, H, W]
-  WanControl control_;          // ControlBranch
-  at::Tensor free_mask_11FHW_;  // TokenTimesteps: 1 where free, 0 where known; undefined where all is free
+  at::Tensor concatenated_;  // MaskChannels: mask and known latents, [1, temporal + C, F, H, W]
+  WanControl control_;       // ControlBranch
+  at::Tensor
+      free_mask_11FHW_;  // TokenTimesteps: 1 where free, 0 where known; undefined where all is free
   std::optional<bool> low_noise_resident_;
   std::shared_ptr<const WanTransformer> transformer_;
   std::optional<WanTextContext> both_;       // prompt and negative prompt as one batch

@@ -1,5 +1,5 @@
-// HTML's named character references, and names in capitals that ftfy takes for capital letters, sorted by name.
-// Made by scripts/make-text-tables; do not edit.
+// HTML's named character references, and names in capitals that ftfy takes for capital letters,
+// sorted by name. Made by scripts/make-text-tables; do not edit.
 // clang-format off
 #pragma once
 

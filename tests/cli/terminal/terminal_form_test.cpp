@@ -18,7 +18,8 @@ TEST(TerminalForm, AttributeFourMeansSixels) {
 }
 
 TEST(TerminalForm, OtherAttributesMeanHalfBlocks) {
-  for (const char* answer : {"\x1b[?62;22c", "\x1b[?44;14c", "\x1b[?6c", "\x1b_Gi=31;ENOTSUP\x1b\\\x1b[?62c", "", "\x1b[?62;4"}) {
+  for (const char* answer : {"\x1b[?62;22c", "\x1b[?44;14c", "\x1b[?6c",
+                             "\x1b_Gi=31;ENOTSUP\x1b\\\x1b[?62c", "", "\x1b[?62;4"}) {
     EXPECT_EQ(understood(answer, {}).form, PictureForm::HalfBlocks) << answer;
   }
 }
@@ -31,7 +32,8 @@ TEST(TerminalForm, AnswersAreWaitedForUpToTheDeviceAttributes) {
 }
 
 TEST(TerminalForm, CellsOfImpossibleSizesAreNotBelieved) {
-  for (const char* answer : {"\x1b[6;0;0t\x1b[?62c", "\x1b[6;9999;10t\x1b[?62c", "\x1b[6;99999999999999;1t\x1b[?62c", "\x1b[6;20t\x1b[?62c"}) {
+  for (const char* answer : {"\x1b[6;0;0t\x1b[?62c", "\x1b[6;9999;10t\x1b[?62c",
+                             "\x1b[6;99999999999999;1t\x1b[?62c", "\x1b[6;20t\x1b[?62c"}) {
     EXPECT_EQ(understood(answer, {}).cell_height, TerminalForm().cell_height) << answer;
   }
 }

@@ -55,14 +55,16 @@ TEST_F(Plans, PlusAndProAreTheLaunchPlans) {
   EXPECT_EQ(pro.max_concurrent, 5);
   EXPECT_TRUE(pro.relaxed);
   EXPECT_EQ(pro.watermark, Watermark::None);
-  for (const CreditPlan& plan : {plus, pro}) EXPECT_EQ(plan.label, "December 2024 launch prices, reconstructed");
+  for (const CreditPlan& plan : {plus, pro})
+    EXPECT_EQ(plan.label, "December 2024 launch prices, reconstructed");
 }
 
 TEST_F(Plans, OptionGoesBeforeVariableBeforeConfiguration) {
   write("config.toml", "plan = \"studio\"\n");
   write("plans/studio.toml", "credits_per_month = 300\n");
   EXPECT_EQ(load_plan("").name, "studio");
-  EXPECT_EQ(load_plan("").reference(), (scratch / "config" / "sora" / "plans" / "studio.toml").string());
+  EXPECT_EQ(load_plan("").reference(),
+            (scratch / "config" / "sora" / "plans" / "studio.toml").string());
   ::setenv("SORA_PLAN", "plus", 1);
   EXPECT_EQ(load_plan("").name, "plus");
   EXPECT_EQ(load_plan("pro").name, "pro");
@@ -90,7 +92,8 @@ TEST_F(Plans, FaultsNameFileAndLine) {
     EXPECT_EQ(error.kind(), ErrorKind::Input);
     return std::string(error.what());
   };
-  EXPECT_THAT(message("name = 'a'\ncredits = 3\n"), HasSubstr("mine.toml: line 2: there is no setting 'credits'"));
+  EXPECT_THAT(message("name = 'a'\ncredits = 3\n"),
+              HasSubstr("mine.toml: line 2: there is no setting 'credits'"));
   EXPECT_THAT(message("credits_per_month = -1\n"), HasSubstr("above 0"));
   EXPECT_THAT(message("max_size = 'big'\n"), HasSubstr("line 1: 'big' is not a size"));
   EXPECT_THAT(message("prices = 'none'\n"), HasSubstr("there is december-2024"));
@@ -106,8 +109,10 @@ TEST_F(Plans, LimitsAreRefusedWithWhatWouldFit) {
     EXPECT_EQ(error.kind(), ErrorKind::Refused);
     return std::string(error.what());
   };
-  EXPECT_THAT(refusal({{1080, 1920}, 48, {24, 1}, 1}, Lane::Priority), HasSubstr("--size 720x1280 would fit"));
-  EXPECT_THAT(refusal({{480, 480}, 240, {24, 1}, 1}, Lane::Priority), HasSubstr("this one is 10 s; 5 s would fit"));
+  EXPECT_THAT(refusal({{1080, 1920}, 48, {24, 1}, 1}, Lane::Priority),
+              HasSubstr("--size 720x1280 would fit"));
+  EXPECT_THAT(refusal({{480, 480}, 240, {24, 1}, 1}, Lane::Priority),
+              HasSubstr("this one is 10 s; 5 s would fit"));
   EXPECT_THAT(refusal({{480, 480}, 48, {24, 1}, 1}, Lane::Relaxed), HasSubstr("no relaxed lane"));
   plus.check_limits({{720, 1280}, 81, {16, 1}, 1});
 }

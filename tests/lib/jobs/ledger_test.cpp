@@ -17,7 +17,8 @@ namespace {
 constexpr double kNovember_s = 1'795'600'000;  // 2026-11-25, UTC
 constexpr double kDecember_s = kNovember_s + 10 * 86400;
 
-Ledger::Wish wish(const std::string& work, int64_t credits, int64_t allowance = 100, int variations = 1) {
+Ledger::Wish wish(const std::string& work, int64_t credits, int64_t allowance = 100,
+                  int variations = 1) {
   return {"", "plus", work, "generate", credits, variations, allowance, 0};
 }
 
@@ -64,7 +65,8 @@ TEST_F(LedgerTest, ReservationsAreSettledOrGivenBackOnce) {
   }
   EXPECT_EQ(ledger.balance("").reserved, 0);
   EXPECT_FALSE(ledger.settle("never"));
-  EXPECT_EQ(ledger.reserve(wish("a", 40)), Ledger::Answer::Reserved) << "the same work again is another reservation";
+  EXPECT_EQ(ledger.reserve(wish("a", 40)), Ledger::Answer::Reserved)
+      << "the same work again is another reservation";
   EXPECT_EQ(used(), 100);
 }
 
@@ -108,7 +110,8 @@ TEST_F(LedgerTest, MonthsBeginAnewAndNothingIsCarriedOver) {
   ledger.reserve(wish("late", 50));
   now_s = kDecember_s;
   EXPECT_EQ(ledger.balance("").month, "2026-12");
-  EXPECT_EQ(ledger.reserve(wish("too much", 101)), Ledger::Answer::TooFew) << "90 of November are gone";
+  EXPECT_EQ(ledger.reserve(wish("too much", 101)), Ledger::Answer::TooFew)
+      << "90 of November are gone";
   EXPECT_EQ(ledger.reserve(wish("all", 100)), Ledger::Answer::Reserved);
   ledger.refund("late", "it failed");
   EXPECT_EQ(ledger.balance("").used, 100) << "November's refund is November's";

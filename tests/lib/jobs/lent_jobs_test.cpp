@@ -45,7 +45,8 @@ class LentJobsTest : public ::testing::Test {
   Job make(JobStore& task, bool publishes) {
     const Job job = *task.claim({});
     std::ofstream(folder_.stage(job.id) / job.output) << job.key;
-    const std::vector<JobFile> files = folder_.staged_files(job.id, [](const fs::path&) { return "00"; });
+    const std::vector<JobFile> files =
+        folder_.staged_files(job.id, [](const fs::path&) { return "00"; });
     task.mark_made(job.id, files, {{"x", 1}});
     if (publishes) task.mark_done(job.id, folder_.publish(job.id, files, false));
     return job;
@@ -105,7 +106,8 @@ TEST_F(LentJobsTest, CreditsOfWhatWasMadeAreSettledAndTheRestComeBackFromTheTask
   make(second, false);
   ASSERT_TRUE(second.claim({}));
   lent->take_back(journal_, folder_, false, losses_, credits_);
-  EXPECT_THAT(credits_.told, ::testing::UnorderedElementsAre("lost 0#3", "lost 0#5", "settle 1#2", "lost 1#4"));
+  EXPECT_THAT(credits_.told,
+              ::testing::UnorderedElementsAre("lost 0#3", "lost 0#5", "settle 1#2", "lost 1#4"));
 }
 
 TEST_F(LentJobsTest, AJobThatLosesItsProcessAgainAndAgainHasFailed) {

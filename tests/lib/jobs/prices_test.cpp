@@ -1,5 +1,5 @@
-// Expected credits are the tables that the launch's price list was reconstructed as: clips of whole five seconds, and
-// by the second for lengths between.
+// Expected credits are the tables that the launch's price list was reconstructed as: clips of whole
+// five seconds, and by the second for lengths between.
 #include "lib/jobs/prices.h"
 
 #include <gtest/gtest.h>
@@ -15,8 +15,9 @@ struct PriceRow {
   int64_t credits[4];  // 5, 10, 15, 20 s
 };
 constexpr PriceRow kClips[] = {
-    {{480, 480}, {20, 40, 60, 80}},     {{854, 480}, {25, 50, 100, 150}},     {{720, 720}, {30, 75, 150, 225}},
-    {{1280, 720}, {60, 180, 360, 540}}, {{1080, 1080}, {100, 300, 650, 1000}}, {{1920, 1080}, {200, 600, 1300, 2000}},
+    {{480, 480}, {20, 40, 60, 80}},        {{854, 480}, {25, 50, 100, 150}},
+    {{720, 720}, {30, 75, 150, 225}},      {{1280, 720}, {60, 180, 360, 540}},
+    {{1080, 1080}, {100, 300, 650, 1000}}, {{1920, 1080}, {200, 600, 1300, 2000}},
 };
 
 class Prices : public ::testing::Test {
@@ -31,7 +32,8 @@ class Prices : public ::testing::Test {
 TEST_F(Prices, EveryClipOfTheLaunchTable) {
   for (const PriceRow& row : kClips) {
     for (int i = 0; i < 4; ++i) {
-      EXPECT_EQ(price(row.size, 5 * (i + 1)), row.credits[i]) << to_string(row.size) << " " << 5 * (i + 1);
+      EXPECT_EQ(price(row.size, 5 * (i + 1)), row.credits[i])
+          << to_string(row.size) << " " << 5 * (i + 1);
       EXPECT_EQ(price({row.size.height, row.size.width}, 5 * (i + 1)), row.credits[i]) << "upright";
     }
   }
@@ -72,7 +74,8 @@ TEST_F(Prices, SizesBetweenBelongToTheFirstClassThatHoldsThem) {
 TEST_F(Prices, ARefusalSaysWhatWouldFit) {
   CreditPlan plan = plan_from_toml("name = 'any'\ncredits_per_month = 1000\n", "any.toml");
   const ClipShape shape{{1280, 720}, 240, {24, 1}, 1};  // 180 credits
-  EXPECT_EQ(what_fits(plan, shape, 100), "6 s of this size, or 720p square (720x720) of this length would fit");
+  EXPECT_EQ(what_fits(plan, shape, 100),
+            "6 s of this size, or 720p square (720x720) of this length would fit");
   EXPECT_EQ(what_fits(plan, shape, 10), "");
   EXPECT_EQ(what_fits(plan, {{480, 480}, 120, {24, 1}, 4}, 60),
             "3 of the 4 variations, or 3 s of this size would fit");

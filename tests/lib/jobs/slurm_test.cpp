@@ -30,8 +30,8 @@ TEST(Slurm, ScriptAsksForWhatIsWishedAndNothingElse) {
   EXPECT_THAT(slurm_script(wished), Not(HasSubstr("--mem")));
   EXPECT_THAT(slurm_script(wished), HasSubstr("#SBATCH --output=\"/a \\\"b\\\"/50%%/%a.log\"\n"));
   wished.wishes = {"gpu", "lab", "1:00:00", "8G", 4, 2, {"--qos=low"}};
-  for (const char* line : {"--partition=\"gpu\"", "--account=\"lab\"", "--time=\"1:00:00\"", "--mem=\"8G\"", "--cpus-per-task=4",
-                           "--gres=gpu:2", "--qos=low"}) {
+  for (const char* line : {"--partition=\"gpu\"", "--account=\"lab\"", "--time=\"1:00:00\"",
+                           "--mem=\"8G\"", "--cpus-per-task=4", "--gres=gpu:2", "--qos=low"}) {
     EXPECT_THAT(slurm_script(wished), HasSubstr(std::string("#SBATCH ") + line + "\n"));
   }
 }
@@ -39,7 +39,8 @@ TEST(Slurm, ScriptAsksForWhatIsWishedAndNothingElse) {
 TEST(Slurm, ScriptRunsTheCommandWithTheTasksNumberInIt) {
   const ScratchDirectory scratch;
   std::ofstream(scratch / "script") << slurm_script(array());
-  const CommandOutput output = run_command({"env", "SLURM_ARRAY_TASK_ID=2", "sh", (scratch / "script").string()});
+  const CommandOutput output =
+      run_command({"env", "SLURM_ARRAY_TASK_ID=2", "sh", (scratch / "script").string()});
   EXPECT_EQ(output.status, 0);
   EXPECT_EQ(output.out, "it's /x/2.sqlite\n");
 }
@@ -54,7 +55,8 @@ TEST(Slurm, OptionsThatBreakTheScriptAreRefused) {
 }
 
 TEST(CommandOutput, TakesBothOutputsAndTheStatusHoweverMuchIsPrinted) {
-  const CommandOutput output = run_command({"sh", "-c", "head -c 300000 /dev/zero; head -c 200000 /dev/zero >&2; exit 3"});
+  const CommandOutput output =
+      run_command({"sh", "-c", "head -c 300000 /dev/zero; head -c 200000 /dev/zero >&2; exit 3"});
   EXPECT_EQ(output.status, 3);
   EXPECT_EQ(output.out.size(), 300000u);
   EXPECT_EQ(output.err.size(), 200000u);

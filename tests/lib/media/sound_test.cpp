@@ -1,4 +1,5 @@
-// Sound against the ffmpeg program: what is read is what it decodes, at the same times, and what is written it finds there.
+// Sound against the ffmpeg program: what is read is what it decodes, at the same times, and what is
+// written it finds there.
 #include "lib/media/sound.h"
 
 #include <ATen/ATen.h>
@@ -17,13 +18,14 @@ namespace {
 using ::testing::HasSubstr;
 
 // A rising tone in the left channel, beeps in the right one.
-constexpr const char* kStereo = "aevalsrc='0.5*sin(300*PI*t*(1+t))|0.5*sin(880*PI*t)*lt(mod(t,0.5),0.1)':s=44100";
+constexpr const char* kStereo =
+    "aevalsrc='0.5*sin(300*PI*t*(1+t))|0.5*sin(880*PI*t)*lt(mod(t,0.5),0.1)':s=44100";
 
 // As ffmpeg decodes it, silence put where the file has none; [samples, channels].
 at::Tensor decoded(const std::string& path, int64_t channels) {
-  const judge::CommandResult result = judge::run(
-      fmt::format("ffmpeg -v error -i {} -map 0:a:0 -af aresample=async=1:first_pts=0 -ar {} -ac {} -f f32le -",
-                  judge::quoted(path), kSoundRate, channels));
+  const judge::CommandResult result = judge::run(fmt::format(
+      "ffmpeg -v error -i {} -map 0:a:0 -af aresample=async=1:first_pts=0 -ar {} -ac {} -f f32le -",
+      judge::quoted(path), kSoundRate, channels));
   EXPECT_EQ(result.status, 0);
   const auto count = static_cast<int64_t>(result.output.size() / sizeof(float));
   at::Tensor samples = at::empty({count}, at::kFloat);
@@ -39,14 +41,21 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
 
 // Of the first second, every 10 ms.
 at::Tensor loudness(const at::Tensor& samples_NC) {
-  return samples_NC.slice(0, 0, kSoundRate).reshape({-1, kSoundRate / 100, samples_NC.size(1)}).abs().mean(1);
+  return samples_NC.slice(0, 0, kSoundRate)
+      .reshape({-1, kSoundRate / 100, samples_NC.size(1)})
+      .abs()
+      .mean(1);
 }
 
-int64_t loudest(const at::Tensor& samples_NC) { return samples_NC.select(1, 0).abs().argmax().item<int64_t>(); }
+int64_t loudest(const at::Tensor& samples_NC) {
+  return samples_NC.select(1, 0).abs().argmax().item<int64_t>();
+}
 
-void write_clip(const judge::TemporaryFolder& folder, const std::string& name, const std::string& sound, double seconds) {
-  judge::ffmpeg(fmt::format("-f lavfi -i testsrc2=size=32x32:rate=10 -f lavfi -i \"{}\" -t {} -pix_fmt yuv420p {} {}", kStereo,
-                            seconds, sound, judge::quoted(folder / name)));
+void write_clip(const judge::TemporaryFolder& folder, const std::string& name,
+                const std::string& sound, double seconds) {
+  judge::ffmpeg(fmt::format(
+      "-f lavfi -i testsrc2=size=32x32:rate=10 -f lavfi -i \"{}\" -t {} -pix_fmt yuv420p {} {}",
+      kStereo, seconds, sound, judge::quoted(folder / name)));
 }
 
 TEST(Sound, IsWhatFfmpegDecodes) {
@@ -64,8 +73,10 @@ TEST(Sound, IsWhatFfmpegDecodes) {
     EXPECT_EQ(channels, name == std::string("pcm.mov") ? 1 : 2);
     const at::Tensor wanted = decoded(path, channels);
     for (const auto& [start_s, first] : {std::pair{0.0, int64_t{0}}, {0.75, kSoundRate * 3 / 4}}) {
-      const at::Tensor read = read_sound(path, start_s, kSoundRate, channels), same = wanted.slice(0, first);
-      // webm keeps times in milliseconds: its waves may be shifted by a part of one, a tenth of a window of loudness.
+      const at::Tensor read = read_sound(path, start_s, kSoundRate, channels),
+                       same = wanted.slice(0, first);
+      // webm keeps times in milliseconds: its waves may be shifted by a part of one, a tenth of a
+      // window of loudness.
       EXPECT_LT(distance(loudness(read), loudness(same)), 0.02);
       if (name != std::string("opus.webm")) {
         EXPECT_LT(distance(read, same), 0.005);
@@ -77,8 +88,10 @@ TEST(Sound, IsWhatFfmpegDecodes) {
 TEST(Sound, StandsWhereItsTimestampsSay) {
   const judge::TemporaryFolder folder;
   const std::string path = folder / "late.mkv";
-  judge::ffmpeg("-f lavfi -i testsrc2=size=32x32:rate=10 -itsoffset 0.6 -f lavfi -i sine=duration=0.5 -t 2 -c:v libx264 -c:a flac " +
-                judge::quoted(path));
+  judge::ffmpeg(
+      "-f lavfi -i testsrc2=size=32x32:rate=10 -itsoffset 0.6 -f lavfi -i sine=duration=0.5 -t 2 "
+      "-c:v libx264 -c:a flac " +
+      judge::quoted(path));
   const at::Tensor read = read_sound(path, 0, 2 * kSoundRate, 1);
   EXPECT_EQ(read.slice(0, 0, kSoundRate * 59 / 100).abs().max().item<float>(), 0);
   EXPECT_GT(read.slice(0, kSoundRate * 61 / 100, kSoundRate).abs().mean().item<float>(), 0.05);
@@ -129,18 +142,25 @@ TEST(Sound, IsWrittenWhereItBelongs) {
       EXPECT_TRUE(judge::decodes_cleanly(path));
       EXPECT_EQ(judge::ffprobe(path).frames, 20);
       EXPECT_NEAR(judge::ffprobe(path).duration_s, 1.25, 0.03);
-      const std::string facts =
-          judge::run("ffprobe -v error -select_streams a -show_entries stream=codec_name,sample_rate,channels -of csv=p=0 " +
-                     judge::quoted(path)).output;
+      const std::string facts = judge::run(
+                                    "ffprobe -v error -select_streams a -show_entries "
+                                    "stream=codec_name,sample_rate,channels -of csv=p=0 " +
+                                    judge::quoted(path))
+                                    .output;
       EXPECT_EQ(facts, fmt::format("{},48000,{}\n", codec, channels));
       // Sound relative to the first picture, as players show them.
       const at::Tensor heard = decoded(path, channels);
-      const double start = std::stod(judge::run("ffprobe -v error -select_streams v -show_entries stream=start_time -of csv=p=0 " +
-                                                judge::quoted(path)).output);
+      const double start = std::stod(
+          judge::run(
+              "ffprobe -v error -select_streams v -show_entries stream=start_time -of csv=p=0 " +
+              judge::quoted(path))
+              .output);
       const double at = static_cast<double>(loudest(heard)) / kSoundRate - start;
       EXPECT_NEAR(at, 0.7, 0.01);
       EXPECT_NEAR(static_cast<double>(heard.size(0)) / kSoundRate - start, 1.25, 0.03);
-      EXPECT_NEAR(static_cast<double>(loudest(read_sound(path, 0, kSoundRate * 5 / 4, channels))) / kSoundRate, 0.7, 0.01);
+      EXPECT_NEAR(static_cast<double>(loudest(read_sound(path, 0, kSoundRate * 5 / 4, channels))) /
+                      kSoundRate,
+                  0.7, 0.01);
     }
   }
 }
@@ -160,7 +180,8 @@ TEST(Sound, GivesTheSameBytesEachTime) {
   for (const char* extension : {"mp4", "webm"}) {
     write_click(folder / (std::string("a.") + extension), 2);
     write_click(folder / (std::string("b.") + extension), 2);
-    EXPECT_EQ(judge::file_bytes(folder / (std::string("a.") + extension)), judge::file_bytes(folder / (std::string("b.") + extension)));
+    EXPECT_EQ(judge::file_bytes(folder / (std::string("a.") + extension)),
+              judge::file_bytes(folder / (std::string("b.") + extension)));
   }
 }
 

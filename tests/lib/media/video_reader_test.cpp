@@ -199,11 +199,13 @@ TEST(VideoReader, TakesPixelsForSquareThatAScalerLeftNearlySo) {
   const struct {
     int width, height;
     const char* aspect;
-  } cases[] = {{426, 240, "640/639"}, {854, 480, "1280/1281"}, {480, 288, "451/452"}, {480, 288, "319/320"}};
+  } cases[] = {
+      {426, 240, "640/639"}, {854, 480, "1280/1281"}, {480, 288, "451/452"}, {480, 288, "319/320"}};
   for (const auto& [width, height, aspect] : cases) {
     const std::string path = folder / "near.mp4";
-    judge::ffmpeg(fmt::format("-f lavfi -i testsrc2=size={}x{}:rate=5:duration=0.4 -vf setsar={} -c:v libx264 {}", width, height,
-                              aspect, path));
+    judge::ffmpeg(fmt::format(
+        "-f lavfi -i testsrc2=size={}x{}:rate=5:duration=0.4 -vf setsar={} -c:v libx264 {}", width,
+        height, aspect, path));
     EXPECT_EQ(probe(path).width, width) << aspect;
     EXPECT_EQ(read_clip(path).width(), width) << aspect;
   }
@@ -379,22 +381,30 @@ TEST_F(HostileFiles, SoundAloneIsNoVideo) {
 
 TEST(VideoReader, HdrBecomesBt709AsZscaleMakesIt) {
   const TemporaryFolder folder;
-  for (const auto& [transfer, name] : {std::pair{"smpte2084", "pq.mkv"}, {"arib-std-b67", "hlg.mkv"}}) {
+  for (const auto& [transfer, name] :
+       {std::pair{"smpte2084", "pq.mkv"}, {"arib-std-b67", "hlg.mkv"}}) {
     SCOPED_TRACE(name);
     const std::string path = folder / name;
-    judge::ffmpeg(fmt::format(
-        "-f lavfi -i testsrc2=size=64x48:rate=8 -vf "
-        "zscale=transferin=bt709:primariesin=bt709:matrixin=bt709:transfer={0}:primaries=bt2020:matrix=bt2020nc:npl=203,"
-        "format=yuv444p10le -frames:v 2 -c:v ffv1 -color_trc {0} -color_primaries bt2020 -colorspace bt2020nc -color_range tv {1}",
-        transfer, judge::quoted(path)));
-    const judge::CommandResult wanted = judge::run(
-        fmt::format("ffmpeg -v error -i {} -vf zscale=transfer=bt709:primaries=bt709:matrix=gbr:range=full:npl=203:agamma=0,format=gbrp,"
-                    "format=rgb24 -f rawvideo -", judge::quoted(path)));
+    judge::ffmpeg(
+        fmt::format("-f lavfi -i testsrc2=size=64x48:rate=8 -vf "
+                    "zscale=transferin=bt709:primariesin=bt709:matrixin=bt709:transfer={0}:"
+                    "primaries=bt2020:matrix=bt2020nc:npl=203,"
+                    "format=yuv444p10le -frames:v 2 -c:v ffv1 -color_trc {0} -color_primaries "
+                    "bt2020 -colorspace bt2020nc -color_range tv {1}",
+                    transfer, judge::quoted(path)));
+    const judge::CommandResult wanted = judge::run(fmt::format(
+        "ffmpeg -v error -i {} -vf "
+        "zscale=transfer=bt709:primaries=bt709:matrix=gbr:range=full:npl=203:agamma=0,format=gbrp,"
+        "format=rgb24 -f rawvideo -",
+        judge::quoted(path)));
     const at::Tensor frames = read_clip(path).frames_FHWC;
     ASSERT_EQ(static_cast<int64_t>(wanted.output.size()), frames.numel());
-    const at::Tensor expected =
-        at::from_blob(const_cast<char*>(wanted.output.data()), frames.sizes(), at::TensorOptions(at::kByte)).clone();
-    EXPECT_LE((frames.to(at::kInt) - expected.to(at::kInt)).abs().to(at::kFloat).mean().item<float>(), 1.0);
+    const at::Tensor expected = at::from_blob(const_cast<char*>(wanted.output.data()),
+                                              frames.sizes(), at::TensorOptions(at::kByte))
+                                    .clone();
+    EXPECT_LE(
+        (frames.to(at::kInt) - expected.to(at::kInt)).abs().to(at::kFloat).mean().item<float>(),
+        1.0);
   }
 }
 

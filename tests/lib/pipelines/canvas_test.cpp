@@ -30,8 +30,8 @@ TEST(Canvas, DescribesKnownGuidedAndFreeStretchesInOrder) {
   Canvas canvas({6, 4}, 9, {{{0, 3}, "a ball"}, {{3, 9}, "a star"}});
   canvas.keep(frames(2, 7), 7);
   canvas.keep(frames(1, 9), 0);
-  EXPECT_THAT(canvas.describe(), ElementsAre("frames 0-1 known", "frames 1-3 free: a ball", "frames 3-7 free: a star",
-                                             "frames 7-9 known"));
+  EXPECT_THAT(canvas.describe(), ElementsAre("frames 0-1 known", "frames 1-3 free: a ball",
+                                             "frames 3-7 free: a star", "frames 7-9 known"));
   canvas.set_levels(at::full({9}, 0.5, at::kFloat));
   EXPECT_EQ(canvas.describe()[1], "frames 1-3 guided to 0.50: a ball");
 }

@@ -25,14 +25,18 @@ const std::filesystem::path kNano = std::filesystem::path(SORA_SOURCE_DIR) / "mo
 Decoder nano_decoder(const ModelInfo& model) {
   const Weights weights(open_weights(WanPart::Vae, model.parts.vae), at::kFloat);
   const auto vae = std::make_shared<const WanVae>(model.vae, weights, WanVaeParts::Decoder);
-  return {[vae](const at::Tensor& latents, const Decoder::TakeChunk& take) { vae->decode(latents, take); }};
+  return {[vae](const at::Tensor& latents, const Decoder::TakeChunk& take) {
+    vae->decode(latents, take);
+  }};
 }
 
 ModelInfo nano() { return read_model_info("nano", kNano, {}); }
 
 // Smooth latents, as those of pictures are.
 at::Tensor smooth_latents(int64_t channels) {
-  return at::upsample_bilinear2d(draw_noise({1, channels, 3, 3}, 5), {12, 12}, true).unsqueeze(2).contiguous();
+  return at::upsample_bilinear2d(draw_noise({1, channels, 3, 3}, 5), {12, 12}, true)
+      .unsqueeze(2)
+      .contiguous();
 }
 
 // Of the variance of what the decoder draws, the share that a map explains.
@@ -55,7 +59,8 @@ TEST(ColourMap, WhatIsMeasuredOnTheDecoderExplainsMostOfIt) {
 
 TEST(ColourMap, IsMeasuredTheSameEachTime) {
   const Decoder decoder = nano_decoder(nano());
-  EXPECT_TRUE(at::equal(measure_colour_map(decoder, kChannels).weight_ZO, measure_colour_map(decoder, kChannels).weight_ZO));
+  EXPECT_TRUE(at::equal(measure_colour_map(decoder, kChannels).weight_ZO,
+                        measure_colour_map(decoder, kChannels).weight_ZO));
 }
 
 TEST(ColourMap, TheBuiltInModelBringsItsOwn) {
@@ -82,10 +87,11 @@ TEST(ColourMap, IsKeptUnderTheNameOfItsVae) {
 TEST(ColourMap, DamagedOnesAreErrors) {
   const ScratchDirectory scratch;
   const std::filesystem::path path = scratch.path() / "map.json";
-  for (const char* text : {"{", "[]", R"({"vae":"v"})", R"({"vae":"v","patch":0,"weight":[[1,2,3]],"bias":[0,0,0]})",
-                           R"({"vae":"v","patch":1,"weight":[[1,2]],"bias":[0,0,0]})",
-                           R"({"vae":"v","patch":1,"weight":[[1,2,"3"]],"bias":[0,0,0]})",
-                           R"({"vae":"v","patch":1,"weight":[[1,2,3],[1,2,3]],"bias":[0,0,0]})"}) {
+  for (const char* text :
+       {"{", "[]", R"({"vae":"v"})", R"({"vae":"v","patch":0,"weight":[[1,2,3]],"bias":[0,0,0]})",
+        R"({"vae":"v","patch":1,"weight":[[1,2]],"bias":[0,0,0]})",
+        R"({"vae":"v","patch":1,"weight":[[1,2,"3"]],"bias":[0,0,0]})",
+        R"({"vae":"v","patch":1,"weight":[[1,2,3],[1,2,3]],"bias":[0,0,0]})"}) {
     std::ofstream(path) << text;
     EXPECT_EQ(error_of([&] { read_colour_map(path, "v", 1); }).kind(), ErrorKind::Input) << text;
   }
@@ -98,13 +104,15 @@ TEST(ColourMap, APatchOfALatentIsRowsAndColumnsOfColours) {
   map.bias_O = at::linspace(-1, 0.1, 12);
   const at::Tensor frames_FHWC = ColourMapPreviewer(map)(at::zeros({1, 1, 1, 1, 1}));
   ASSERT_EQ(frames_FHWC.sizes().vec(), (std::vector<int64_t>{1, 2, 2, 3}));
-  EXPECT_TRUE(at::equal(frames_FHWC.flatten(), map.bias_O.mul(127.5).add(127.5).round().to(at::kByte)));
+  EXPECT_TRUE(
+      at::equal(frames_FHWC.flatten(), map.bias_O.mul(127.5).add(127.5).round().to(at::kByte)));
 }
 
 TEST(ColourMap, TheFirstFrameMayHaveItsOwn) {
   const ScratchDirectory scratch;
-  const std::filesystem::path path =
-      scratch.write("map.json", R"({"patch":1,"weight":[[0,0,0]],"bias":[0,0,0],"first":{"weight":[[0,0,0]],"bias":[1,-1,1]}})");
+  const std::filesystem::path path = scratch.write(
+      "map.json",
+      R"({"patch":1,"weight":[[0,0,0]],"bias":[0,0,0],"first":{"weight":[[0,0,0]],"bias":[1,-1,1]}})");
   const auto map = read_colour_map(path, "any", 1);
   ASSERT_TRUE(map.has_value());
   const at::Tensor frames_FHWC = ColourMapPreviewer(*map)(at::zeros({1, 1, 2, 1, 1}));

@@ -1,5 +1,5 @@
-// VACE models: what their control branch is told, and the tools on them. Whole runs are compared with diffusers' in
-// whole_run_test.cpp.
+// VACE models: what their control branch is told, and the tools on them. Whole runs are compared
+// with diffusers' in whole_run_test.cpp.
 #include "lib/pipelines/control.h"
 
 #include <ATen/ATen.h>
@@ -71,8 +71,9 @@ class OnVace : public ::testing::Test {
     Observer observer;
     ClipMaker maker(request, model, plan, observer);
     std::vector<at::Tensor> chunks;
-    maker.make({.seed = plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
-               [&](size_t, const at::Tensor& latents) { latents_ = latents; });
+    maker.make(
+        {.seed = plan.seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
+        [&](size_t, const at::Tensor& latents) { latents_ = latents; });
     return at::cat(chunks);
   }
 
@@ -202,7 +203,9 @@ TEST(ReferenceOnWhite, ShowsThePictureWholeInTheMiddle) {
 }
 
 TEST(ReferenceOnWhite, RefusesAPictureSmallerThanTheGrid) {
-  const Error error = error_of([] { reference_on_white(at::zeros({7, 64, 3}, at::kByte), 32, 64, 8); });
+  const Error error = error_of([] {
+    reference_on_white(at::zeros({7, 64, 3}, at::kByte), 32, 64, 8);
+  });
   EXPECT_EQ(error.kind(), ErrorKind::Input);
 }
 

@@ -17,8 +17,9 @@ struct MadeClip {
 inline MadeClip make_clip(ClipMaker& maker, uint64_t seed) {
   MadeClip made;
   std::vector<at::Tensor> chunks;
-  maker.make({.seed = seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
-             [&](size_t, const at::Tensor& latents) { made.latents.push_back(latents); });
+  maker.make(
+      {.seed = seed}, [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); },
+      [&](size_t, const at::Tensor& latents) { made.latents.push_back(latents); });
   made.frames = at::cat(chunks);
   return made;
 }

@@ -33,7 +33,8 @@ TEST(Seconds, HaveUnits) {
   EXPECT_DOUBLE_EQ(parse_seconds("2.5s"), 2.5);
   EXPECT_DOUBLE_EQ(parse_seconds("500ms"), 0.5);
   for (const char* text : {"", "s", "three", "-1", "1m", "nan", "1e999"}) {
-    EXPECT_THAT(usage_error([&] { parse_seconds(text); }), HasSubstr("is not a length of time")) << text;
+    EXPECT_THAT(usage_error([&] { parse_seconds(text); }), HasSubstr("is not a length of time"))
+        << text;
   }
 }
 
@@ -57,8 +58,10 @@ TEST(Curve, SaysWhichPointIsWrong) {
   EXPECT_THAT(usage_error([] { parse_curve(""); }), HasSubstr("is no point of a curve"));
   EXPECT_THAT(usage_error([] { parse_curve("0:0,half:1"); }), HasSubstr("'half:1' is no point"));
   EXPECT_THAT(usage_error([] { parse_curve("0:0,,1:1"); }), HasSubstr("'' is no point"));
-  EXPECT_THAT(usage_error([] { parse_curve("0:0,0.5:2"); }), HasSubstr("0.5:2 lies outside 0 to 1"));
-  EXPECT_THAT(usage_error([] { parse_curve("0:0,0.8:1,0.5:0"); }), HasSubstr("0.5:0 does not come after 0.8"));
+  EXPECT_THAT(usage_error([] { parse_curve("0:0,0.5:2"); }),
+              HasSubstr("0.5:2 lies outside 0 to 1"));
+  EXPECT_THAT(usage_error([] { parse_curve("0:0,0.8:1,0.5:0"); }),
+              HasSubstr("0.5:0 does not come after 0.8"));
 }
 
 TEST(Strength, NamesAreNoiseLevelsInOrder) {
@@ -66,7 +69,9 @@ TEST(Strength, NamesAreNoiseLevelsInOrder) {
   EXPECT_LT(strength_sigma("mild"), strength_sigma("strong"));
   EXPECT_DOUBLE_EQ(strength_sigma("0.25"), 0.25);
   for (const char* text : {"", "weak", "1.5", "-0.1", "nan"}) {
-    EXPECT_THAT(usage_error([&] { strength_sigma(text); }), HasSubstr("is none of subtle, mild, strong")) << text;
+    EXPECT_THAT(usage_error([&] { strength_sigma(text); }),
+                HasSubstr("is none of subtle, mild, strong"))
+        << text;
   }
 }
 
@@ -133,11 +138,13 @@ void expect_round_trip(const Tool& tool) {
 
 TEST(Tools, JsonRoundTripKeepsEveryField) {
   expect_round_trip(ExtendRequest{"a ball", 1, "pad", "a.mp4", 2.5, true});
-  expect_round_trip(RecutRequest{"a ball", 1, "stretch", "a.mp4", {{0, 1}, {2, 3.5}}, {0, 4}, {}, 9.5});
+  expect_round_trip(
+      RecutRequest{"a ball", 1, "stretch", "a.mp4", {{0, 1}, {2, 3.5}}, {0, 4}, {}, 9.5});
   expect_round_trip(RecutRequest{"", 1, "crop", "a.mp4", {}, {}, {{1, 2}}, {}});
   expect_round_trip(LoopRequest{"", 1, "crop", "a.mp4", 0.5, 3.0, "long"});
   expect_round_trip(RemixRequest{"a star", 1, "crop", "a.mp4", "a ball", "0.3", "flowalign"});
-  expect_round_trip(BlendRequest{"", 1, "crop", "a.mp4", "b.mp4", "mix", parse_curve("0:0,1:1"), "strong", 2.0});
+  expect_round_trip(
+      BlendRequest{"", 1, "crop", "a.mp4", "b.mp4", "mix", parse_curve("0:0,1:1"), "strong", 2.0});
 }
 
 }  // namespace

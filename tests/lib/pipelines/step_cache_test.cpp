@@ -12,7 +12,8 @@ namespace {
 // Counts how often it is asked.
 class Field : public Denoiser {
  public:
-  explicit Field(std::function<at::Tensor(const at::Tensor&, const NoiseStep&)> of) : of_(std::move(of)) {}
+  explicit Field(std::function<at::Tensor(const at::Tensor&, const NoiseStep&)> of)
+      : of_(std::move(of)) {}
   at::Tensor velocity(const at::Tensor& latents, const NoiseStep& step) override {
     asked_at.push_back(step.timestep);
     return of_(latents, step);
@@ -29,7 +30,8 @@ constexpr int kSteps = 20;
 at::Tensor run(Denoiser& denoiser) {
   at::Tensor x = at::ones({1, 2, 1, 4, 4});
   for (int i = 0; i < kSteps; ++i) {
-    const double sigma = 1.0 - static_cast<double>(i) / kSteps, next = 1.0 - static_cast<double>(i + 1) / kSteps;
+    const double sigma = 1.0 - static_cast<double>(i) / kSteps,
+                 next = 1.0 - static_cast<double>(i + 1) / kSteps;
     x = x + (next - sigma) * denoiser.velocity(x, {1000 * sigma, sigma, next});
   }
   return x;
@@ -66,7 +68,9 @@ TEST(StepCache, ExpectedChangesAddUpToTheThreshold) {
   const at::Tensor exact = run(whole), near = run(some), far = run(more);
   EXPECT_GT(some.num_reused(), 4);
   EXPECT_GT(more.num_reused(), some.num_reused());
-  const auto error = [&](const at::Tensor& x) { return ((x - exact).abs().max() / exact.abs().max()).item<double>(); };
+  const auto error = [&](const at::Tensor& x) {
+    return ((x - exact).abs().max() / exact.abs().max()).item<double>();
+  };
   EXPECT_LT(error(near), 0.1);
   EXPECT_LT(error(near), error(far));
 }

@@ -28,7 +28,8 @@ constexpr int64_t kWidth = 48, kHeight = 32;
 at::Tensor drawn(int64_t num_frames, int shade, int64_t width = kWidth, int64_t height = kHeight) {
   at::Tensor frames = at::empty({num_frames, height, width, 3}, at::kByte);
   for (int64_t f = 0; f < num_frames; ++f) {
-    frames[f].copy_(at::arange(width).mul(2).add(shade).view({1, width, 1}).expand({height, width, 3}));
+    frames[f].copy_(
+        at::arange(width).mul(2).add(shade).view({1, width, 1}).expand({height, width, 3}));
     frames[f].slice(0, 8, 16).slice(1, f % (width - 8), f % (width - 8) + 8).fill_(250);
   }
   return frames;
@@ -37,7 +38,8 @@ at::Tensor drawn(int64_t num_frames, int shade, int64_t width = kWidth, int64_t 
 class ToolRun : public ::testing::Test {
  protected:
   // Lossless, so that what was written is what is read.
-  std::string write(const std::string& name, const at::Tensor& frames_FHWC, Rational fps = Rational(16)) {
+  std::string write(const std::string& name, const at::Tensor& frames_FHWC,
+                    Rational fps = Rational(16)) {
     WriterOptions options;
     options.path = (folder_ / name).string();
     options.width = frames_FHWC.size(2);
@@ -128,7 +130,8 @@ TEST_F(ToolRun, ManyWindowsGiveEveryFrameOnce) {
     EXPECT_EQ(made.frames.size(0), 41);
     EXPECT_EQ(made.latents.size(), made.plan.windows.size());
     EXPECT_GT(made.latents.size(), 2u);
-    EXPECT_TRUE(at::equal(backward ? made.frames.slice(0, 32) : made.frames.slice(0, 0, 9), read(path)));
+    EXPECT_TRUE(
+        at::equal(backward ? made.frames.slice(0, 32) : made.frames.slice(0, 0, 9), read(path)));
   }
 }
 
@@ -166,7 +169,8 @@ TEST_F(ToolRun, RangesOutsideOrCrossingAreRefused) {
   EXPECT_THAT(error_of([&] { make(request(recut)); }).what(), HasSubstr("cross at 0.25 s"));
   recut.at_s = {};
   recut.duration_s = 0.5;
-  EXPECT_THAT(error_of([&] { make(request(recut)); }).what(), HasSubstr("ends before the last kept range"));
+  EXPECT_THAT(error_of([&] { make(request(recut)); }).what(),
+              HasSubstr("ends before the last kept range"));
   LoopRequest loop;
   loop.source = path;
   loop.to_s = 3;
@@ -288,7 +292,8 @@ TEST_F(ToolRun, ATextToVideoModelIsHeldToKnownFrames) {
   extend.source = path;
   extend.by_s = 0.25;
   const Made made = make(request(extend, "t2v_unipc"));
-  EXPECT_LT((made.latents[0].slice(2, 0, 4) - source.slice(2, 0, 4)).abs().max().item<double>(), 1e-3);
+  EXPECT_LT((made.latents[0].slice(2, 0, 4) - source.slice(2, 0, 4)).abs().max().item<double>(),
+            1e-3);
   EXPECT_TRUE(at::equal(made.frames.slice(0, 0, 13), read(path)));
 }
 
@@ -307,9 +312,12 @@ TEST_F(ToolRun, TokenTimestepsTakeKnownFramesAnywhere) {
 TEST_F(ToolRun, StoryboardsShowTheirCards) {
   const at::Tensor shown = drawn(16, 20);
   write("b.y4m", shown);
-  const std::string board =
-      folder_.write("cards.yaml", "duration: 2.5\ncards:\n - {at: 0, for: 0.5, text: a cat}\n - {at: 0.5, text: a dog}\n"
-                                  " - {at: 1.25, video: b.y4m, from: 0.25, to: 1}\n").string();
+  const std::string board = folder_
+                                .write("cards.yaml",
+                                       "duration: 2.5\ncards:\n - {at: 0, for: 0.5, text: a cat}\n "
+                                       "- {at: 0.5, text: a dog}\n"
+                                       " - {at: 1.25, video: b.y4m, from: 0.25, to: 1}\n")
+                                .string();
   GenerateRequest generate;
   generate.storyboard = board;
   Request wish = request(generate);
@@ -317,7 +325,8 @@ TEST_F(ToolRun, StoryboardsShowTheirCards) {
   wish.video.size = Size{kWidth, kHeight};
   const Made made = make(wish);
   ASSERT_EQ(made.frames.size(0), 40);
-  EXPECT_TRUE(at::equal(made.frames.slice(0, 20, 32), read((folder_ / "b.y4m").string()).slice(0, 4, 16)));
+  EXPECT_TRUE(
+      at::equal(made.frames.slice(0, 20, 32), read((folder_ / "b.y4m").string()).slice(0, 4, 16)));
   ASSERT_EQ(made.plan.layout.prompts.size(), 2u);
   EXPECT_EQ(made.plan.layout.cuts, std::vector<int64_t>{8});
   EXPECT_EQ(made.plan.windows.front().sees, (Stretch{0, 8}));
@@ -327,7 +336,8 @@ TEST_F(ToolRun, StoryboardsShowTheirCards) {
 class SoundRun : public ToolRun {
  protected:
   std::string write_loud(const std::string& name, int64_t num_frames) {
-    WriterOptions options{.path = (folder_ / name).string(), .width = kWidth, .height = kHeight, .fps = Rational(16)};
+    WriterOptions options{
+        .path = (folder_ / name).string(), .width = kWidth, .height = kHeight, .fps = Rational(16)};
     options.sound_NC = at::full({num_frames * kSoundRate / 16, 1}, 0.5, at::kFloat);
     VideoWriter writer(options);
     writer.write(drawn(num_frames, 20));
@@ -337,12 +347,15 @@ class SoundRun : public ToolRun {
   at::Tensor sound_of(const Request& request) {
     const c10::InferenceMode inference;
     Observer observer;
-    return make_soundtrack(make_plan(request, read_model_info("model", request.runtime.model)).layout, observer);
+    return make_soundtrack(
+        make_plan(request, read_model_info("model", request.runtime.model)).layout, observer);
   }
   // Of output frames [from, to), but for some milliseconds at either end and where the codec rings.
   static double mean_of(const at::Tensor& sound_NC, int64_t from, int64_t to) {
     constexpr int64_t kMargin = kSoundRate / 40;
-    return sound_NC.slice(0, from * kSoundRate / 16 + kMargin, to * kSoundRate / 16 - kMargin).mean().item<double>();
+    return sound_NC.slice(0, from * kSoundRate / 16 + kMargin, to * kSoundRate / 16 - kMargin)
+        .mean()
+        .item<double>();
   }
 };
 
@@ -401,7 +414,8 @@ TEST(RelayBias, EachTextHoldsInItsOwnTime) {
 
 TEST(RelayBias, ATextOfAMomentIsHeard) {
   const LatentStrides strides;
-  const at::Tensor bias_FP = relay_bias({{{0, 41}, "a"}, {{41, 42}, "b"}, {{42, 81}, "c"}}, strides, 21);
+  const at::Tensor bias_FP =
+      relay_bias({{{0, 41}, "a"}, {{41, 42}, "b"}, {{42, 81}, "c"}}, strides, 21);
   EXPECT_EQ(bias_FP.select(1, 1).max().item<double>(), 0);
   EXPECT_LT(bias_FP[0][1].item<double>(), -100);
   EXPECT_LT(bias_FP[20][1].item<double>(), -100);
@@ -411,17 +425,21 @@ TEST(JoinTexts, ATextThatHoldsAloneIsThatTextAlone) {
   const c10::InferenceMode inference;
   const std::filesystem::path directory = kModels / "t2v_unipc";
   const ModelInfo model = read_model_info("model", directory);
-  const Weights weights(std::make_shared<const Checkpoint>(Checkpoint::open(directory / "transformer")), at::kFloat,
-                        test_device());
+  const Weights weights(
+      std::make_shared<const Checkpoint>(Checkpoint::open(directory / "transformer")), at::kFloat,
+      test_device());
   const WanTransformer transformer(model.transformer, weights);
   const auto numbers = [](at::IntArrayRef shape) { return at::randn(shape).to(test_device()); };
-  const at::Tensor a = numbers({1, 32, model.transformer.text_dim}), b = numbers({1, 32, model.transformer.text_dim});
+  const at::Tensor a = numbers({1, 32, model.transformer.text_dim}),
+                   b = numbers({1, 32, model.transformer.text_dim});
   a.slice(1, 5).zero_();
   b.slice(1, 9).zero_();
-  const WanTextContext of_a = transformer.prepare_text(a, {5}), of_b = transformer.prepare_text(b, {9});
+  const WanTextContext of_a = transformer.prepare_text(a, {5}),
+                       of_b = transformer.prepare_text(b, {9});
   const at::Tensor latents = numbers({1, model.transformer.in_channels, 3, 4, 6});
   const at::Tensor time = at::full({1}, 500.0);
-  const at::Tensor only_b = at::tensor({-1e9F, 0.F, -1e9F, 0.F, -1e9F, 0.F}).view({3, 2}).to(test_device());
+  const at::Tensor only_b =
+      at::tensor({-1e9F, 0.F, -1e9F, 0.F, -1e9F, 0.F}).view({3, 2}).to(test_device());
   const at::Tensor joined = transformer(latents, time, join_texts({of_a, of_b}, only_b));
   EXPECT_TRUE(at::allclose(joined, transformer(latents, time, of_b), 1e-4, 1e-4));
   EXPECT_FALSE(at::allclose(joined, transformer(latents, time, of_a), 1e-2, 1e-2));

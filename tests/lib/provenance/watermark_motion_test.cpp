@@ -46,8 +46,7 @@ struct Scene {
 };
 
 TEST(WatermarkMotion, LeavesWhatStaysOfAPictureThatMoves) {
-  for (const Camera& camera :
-       {Camera{2, 0}, {1.5, 1}, {0.5, 2.5}, {0, 0, 1.01}, {1, 0.5, 1.005}}) {
+  for (const Camera& camera : {Camera{2, 0}, {1.5, 1}, {0.5, 2.5}, {0, 0, 1.01}, {1, 0.5, 1.005}}) {
     SCOPED_TRACE(testing::Message() << camera.right << " " << camera.down << " " << camera.zoom);
     const Scene scene(camera);
     const std::vector<at::Tensor> rest_HW = without_moving_picture(scene.frames());

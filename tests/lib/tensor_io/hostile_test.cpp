@@ -1,4 +1,5 @@
-// Damaged files against the verdicts of the reference reader: tests/data/hostile, made by scripts/reference.
+// Damaged files against the verdicts of the reference reader: tests/data/hostile, made by
+// scripts/reference.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -30,20 +31,23 @@ std::string to_hex(std::string_view bytes) {
   return hex;
 }
 
-// {name: [dtype, shape, bytes]}, as the fixture has it; null where the file is refused, with the `sentence` that says why.
+// {name: [dtype, shape, bytes]}, as the fixture has it; null where the file is refused, with the
+// `sentence` that says why.
 nlohmann::json read(const std::filesystem::path& path, std::string& sentence) {
   try {
     const auto file = SafetensorsFile::open(path);
     nlohmann::json tensors = nlohmann::json::object();
     for (const TensorInfo& info : file->tensors()) {
       const at::Tensor values = file->get(info.name).contiguous();
-      const std::string_view bytes(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
+      const std::string_view bytes(static_cast<const char*>(values.const_data_ptr()),
+                                   values.nbytes());
       tensors[info.name] = {dtype_name(info.dtype), info.shape, to_hex(bytes)};
     }
     return tensors;
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::Input) << error.what();
-    EXPECT_NE(std::string(error.what()).find("damaged.safetensors"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("damaged.safetensors"), std::string::npos)
+        << error.what();
     sentence = error.what();
     return nullptr;
   }
@@ -59,7 +63,8 @@ TEST(HostileSafetensors, AreAcceptedAndRefusedAsTheReferenceReaderDoes) {
     num_accepted += each["tensors"].is_null() ? 0 : 1;
     std::string sentence;
     const nlohmann::json tensors = read(path, sentence);
-    if (sentence.find("twice") != std::string::npos) {  // of two tensors of one name the reader takes the last; here one would be lost
+    if (sentence.find("twice") != std::string::npos) {  // of two tensors of one name the reader
+                                                        // takes the last; here one would be lost
       ++num_named_twice;
       continue;
     }

@@ -22,7 +22,9 @@ const std::filesystem::path kForms = kData / "weights" / "text_encoders";
 
 at::Tensor encode(const std::filesystem::path& path) {
   Observer observer;
-  return Umt5Encoder::open(path, at::kFloat, test_device()).encode({{5, 9, 300, 7, 1}}, observer)[0].cpu();
+  return Umt5Encoder::open(path, at::kFloat, test_device())
+      .encode({{5, 9, 300, 7, 1}}, observer)[0]
+      .cpu();
 }
 
 TEST(SingleFileUmt5, GivesTheDirectorysOutputExactly) {

@@ -11,8 +11,8 @@
 #include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
 #include "tests/relative_error.h"
-#include "tests/stand_in_device.h"
 #include "tests/scratch_directory.h"
+#include "tests/stand_in_device.h"
 
 namespace sora {
 namespace {

@@ -39,7 +39,8 @@ class ClipVisionParity : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(ClipVisionParity, EqualsTransformersInF32) {
-  const at::Tensor hidden = open_model(case_ / "model", at::kFloat)(tensors_.get("pixel_values")).cpu();
+  const at::Tensor hidden =
+      open_model(case_ / "model", at::kFloat)(tensors_.get("pixel_values")).cpu();
   const at::Tensor wanted = tensors_.get("hidden_states");
   ASSERT_EQ(hidden.sizes(), wanted.sizes());
   EXPECT_LT(relative_error(hidden, wanted), 2e-6);

@@ -90,16 +90,14 @@ TEST(TinyVaeChoice, TakesTheFileNamedIfItFits) {
 
 TEST(TinyVaeChoice, SaysWhyAFileDoesNotFit) {
   ModelInfo model = model_of(16, 8);
-  const Error error = error_of([&] {
-    choose_tiny_vae({.tiny_vae = (kForms / "taew2_2.safetensors").string()}, model);
-  });
+  const Error error = error_of(
+      [&] { choose_tiny_vae({.tiny_vae = (kForms / "taew2_2.safetensors").string()}, model); });
   EXPECT_EQ(error.kind(), ErrorKind::Input);
   EXPECT_THAT(error.what(), HasSubstr("48 channels at 16x16x4"));
   EXPECT_EQ(error_of([&] { choose_tiny_vae({.tiny_vae = "/nowhere.safetensors"}, model); }).kind(),
             ErrorKind::NotFound);
-  const Error no_decoder = error_of([&] {
-    choose_tiny_vae({.tiny_vae = (kForms / "taew2_1.1.safetensors").string()}, model);
-  });
+  const Error no_decoder = error_of(
+      [&] { choose_tiny_vae({.tiny_vae = (kForms / "taew2_1.1.safetensors").string()}, model); });
   EXPECT_THAT(no_decoder.what(), HasSubstr("there is no decoder.1.weight"));
 }
 

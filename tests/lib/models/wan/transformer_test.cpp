@@ -12,8 +12,8 @@
 
 #include "lib/core/config_reader.h"
 #include "lib/core/json_file.h"
-#include "lib/tensor_io/checkpoint.h"
 #include "lib/nn/tensor_memory.h"
+#include "lib/tensor_io/checkpoint.h"
 #include "tests/error_of.h"
 #include "tests/relative_error.h"
 #include "tests/stand_in_device.h"
@@ -65,7 +65,8 @@ struct Case {
       const at::Tensor scales = tensors.get("control_hidden_states_scale");
       control = {placed("control_hidden_states"), scales[0].item<double>()};
     }
-    const at::Tensor output = transformer(placed("hidden_states"), tensors.get("timestep"), context, control);
+    const at::Tensor output =
+        transformer(placed("hidden_states"), tensors.get("timestep"), context, control);
     EXPECT_EQ(output.device(), test_device());
     return output.cpu();
   }
@@ -112,7 +113,8 @@ TEST_P(WanTransformerParity, AttendsToPaddingAsIfEveryPaddedTokenWereThere) {
   const WanTransformer model = open_model(given.model, at::kFloat);
   const std::vector<int64_t> all(given.num_tokens().size(),
                                  given.tensors.get("encoder_hidden_states").size(1));
-  // Both may be as far from diffusers as EqualsDiffusersInF32 allows; they differ in the order of their sums alone.
+  // Both may be as far from diffusers as EqualsDiffusersInF32 allows; they differ in the order of
+  // their sums alone.
   EXPECT_LT(relative_error(given.run(model), given.run(model, all)), 2e-6);
 }
 
@@ -139,14 +141,19 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, WanTransformerParity, testing::ValuesIn(case_
 TEST(WanTransformerMemory, AfterTheFirstStepNothingLargeComesFromTheSystem) {
   const c10::InferenceMode inference;
   for (const bool in_int8 : {false, true}) {
-    const auto checkpoint = std::make_shared<Checkpoint>(Checkpoint::open(folder() / "t2v" / "model"));
+    const auto checkpoint =
+        std::make_shared<Checkpoint>(Checkpoint::open(folder() / "t2v" / "model"));
     const Weights weights(checkpoint, at::kBFloat16);
-    const WanTransformerConfig config =
-        WanTransformerConfig::from_config(ConfigReader::open(folder() / "t2v" / "model" / "config.json"));
+    const WanTransformerConfig config = WanTransformerConfig::from_config(
+        ConfigReader::open(folder() / "t2v" / "model" / "config.json"));
     const WanTransformer model(config, weights, {.dtype = at::kBFloat16, .int8_products = in_int8});
-    const WanTextContext text = model.prepare_text(at::randn({1, 8, config.text_dim}).to(at::kBFloat16), {8});
-    const at::Tensor latents = at::randn({1, config.in_channels, 6, 64, 64});  // 6144 tokens: more than 1 MiB a tensor
-    const auto step = [&](double timestep) { return model(latents, at::full({1}, timestep, at::kFloat), text); };
+    const WanTextContext text =
+        model.prepare_text(at::randn({1, 8, config.text_dim}).to(at::kBFloat16), {8});
+    const at::Tensor latents =
+        at::randn({1, config.in_channels, 6, 64, 64});  // 6144 tokens: more than 1 MiB a tensor
+    const auto step = [&](double timestep) {
+      return model(latents, at::full({1}, timestep, at::kFloat), text);
+    };
     keep_tensor_memory(int64_t{256} << 20);
     step(900);
     const int64_t after_first = fresh_tensor_blocks();
@@ -271,8 +278,8 @@ TEST(WanTransformerStreaming, FindsAMissingWeightBeforeTheFirstStep) {
       }));
   const WanTransformerConfig config =
       WanTransformerConfig::from_config(ConfigReader::open(model / "config.json"));
-  const Error error =
-      error_of([&] { WanTransformer(config, Weights(checkpoint, at::kFloat), {}, /*num_resident=*/0); });
+  const Error error = error_of(
+      [&] { WanTransformer(config, Weights(checkpoint, at::kFloat), {}, /*num_resident=*/0); });
   EXPECT_EQ(error.kind(), ErrorKind::Input);
   EXPECT_NE(std::string(error.what()).find("blocks.2.ffn.net.2.weight"), std::string::npos);
 }

@@ -58,7 +58,8 @@ TEST_P(WanVaeOf, RunsInBf16AsCloselyAsDiffusersDoes) {
   const Checkpoint encoded = form_.tensors("encode");
   const at::Tensor mode = encoded.get("moments.9").chunk(2, 1)[0];
   const at::Tensor diffusers_mode = encoded.get("moments_bf16.9").chunk(2, 1)[0];
-  const at::Tensor found = form_.denormalised(vae.encode(encoded.get("video").narrow(2, 0, 9)).cpu());
+  const at::Tensor found =
+      form_.denormalised(vae.encode(encoded.get("video").narrow(2, 0, 9)).cpu());
   EXPECT_LT(relative_error(found, mode), kChance * relative_error(diffusers_mode, mode));
 
   const Checkpoint decoded = form_.tensors("decode");

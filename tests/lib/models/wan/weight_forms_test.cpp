@@ -31,7 +31,8 @@ constexpr double kSameArithmetic = 1e-5;  // ours and torch's order of sums in f
 
 WanTransformer open_transformer(const fs::path& path,
                                 const std::shared_ptr<const TensorChanges>& changes = nullptr) {
-  const Weights weights(open_weights(WanPart::Transformer, path), at::kFloat, test_device(), changes);
+  const Weights weights(open_weights(WanPart::Transformer, path), at::kFloat, test_device(),
+                        changes);
   WanTransformer model(WanTransformerConfig::from_config(read_config(WanPart::Transformer, path)),
                        weights);
   weights.check_all_used();
