@@ -61,6 +61,27 @@ std::filesystem::path built_in_models() {
   return library / kModelPathsFromLibrary[0];
 }
 
+// Few steps leave no room for more of them, for guidance or for another way of sampling; and what
+// is joined, told in cards or led by pictures was tried with the whole model only.
+bool may_be_turbo(const Request& request) {
+  const auto* generate = std::get_if<GenerateRequest>(&request.operation);
+  if (generate == nullptr || generate->loop || !generate->storyboard.empty() ||
+      !generate->references.empty() || !generate->control.empty())
+    return false;
+  const Sampling& sampling = request.sampling;
+  const bool is_open = !sampling.steps && !sampling.guidance_scale && !sampling.guidance_scale_2 &&
+                       !sampling.guidance_interval && !sampling.cache_threshold &&
+                       !sampling.negative_prompt && !sampling.scheduler && !sampling.shift;
+  return is_open && !request.runtime.files.turbo && request.runtime.files.loras.empty();
+}
+
+Request with_turbo_default(Request request) {
+  const Runtime& wish = request.runtime;
+  if (may_be_turbo(request) && prefers_turbo(find_model(wish.model, built_in_models(), wish.files)))
+    request.runtime.files.turbo = true;
+  return request;
+}
+
 bool is_same_model(const Runtime& a, const Runtime& b) {
   return a.model == b.model && a.files == b.files && a.device == b.device;
 }
@@ -152,7 +173,7 @@ class LocalEngine : public Engine {
   }
   void keep_models_loaded() override { keep_loaded_ = true; }
   void set_admission(Admission* admission) override { admission_ = admission; }
-  void prepare(const std::vector<Request>& requests, Observer& observer) override;
+  void prepare(const std::vector<Request>& asked, Observer& observer) override;
   void keep_latents_at(const std::string& path) override { latents_at_ = path; }
   nlohmann::json verify(const std::string& path, Observer& observer) override {
     const c10::InferenceMode inference;
@@ -168,6 +189,9 @@ class LocalEngine : public Engine {
   std::vector<ClipResult> make_clips(const Request& request, const at::Tensor& known_latents,
                                      Observer& observer);
 
+  // What is asked, with its clips found in galleries, its preset's texts written out, and in few
+  // steps where that is the model's way of it.
+  Request resolve(const Request& asked);
   ModelInfo find(const Request& request);
   double matrix_rate(const Plan& plan);
 
@@ -182,6 +206,12 @@ class LocalEngine : public Engine {
   Runtime kept_wish_;                    // what it was asked for as
   std::map<std::string, double> matrix_rates_;
 };
+
+Request LocalEngine::resolve(const Request& asked) {
+  const Request request =
+      with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
+  return with_turbo_default(request);
+}
 
 ModelInfo LocalEngine::find(const Request& request) {
   const Runtime& wish = request.runtime;
@@ -222,8 +252,10 @@ std::optional<Preview> LocalEngine::begin_preview(const ModelInfo& model, const 
   return std::make_optional<Preview>(preview_spec_, make_previewer(model, plan, vae, cache), plan);
 }
 
-void LocalEngine::prepare(const std::vector<Request>& requests, Observer& observer) {
-  if (requests.empty()) return;
+void LocalEngine::prepare(const std::vector<Request>& asked, Observer& observer) {
+  if (asked.empty()) return;
+  std::vector<Request> requests;
+  for (const Request& request : asked) requests.push_back(with_turbo_default(request));
   const c10::InferenceMode inference;
   const ModelInfo model = find(requests.front());
   if (!model.kept) return;
@@ -262,8 +294,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
                                                 const at::Tensor& known_latents,
                                                 Observer& observer) {
   enforce_policy(asked, observer);
-  const Request request =
-      with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
+  const Request request = resolve(asked);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const auto start = std::chrono::steady_clock::now();
@@ -297,8 +328,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
 PlanReport LocalEngine::plan(const Request& asked) {
   Observer unheard;
   enforce_policy(asked, unheard);
-  const Request request =
-      with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
+  const Request request = resolve(asked);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const ModelInfo model = find(request);

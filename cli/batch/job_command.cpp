@@ -22,6 +22,13 @@ void add_option_words(const ResolvedField& field, const Choice& choice,
     words.push_back(field.name + (is_long ? "=" : "") + value);
 }
 
+void add_no_twin(const CLI::App& operation, const ResolvedField& field,
+                 std::vector<std::string>& words) {
+  if (field.option == nullptr) return;
+  const std::string twin = "--no-" + field.option->get_single_name();
+  if (operation.get_option_no_throw(twin) != nullptr) words.push_back(twin);
+}
+
 }  // namespace
 
 void resolve_inputs(const ResolvedField& field, const std::filesystem::path& folder,
@@ -50,6 +57,7 @@ std::vector<std::string> command_of(const CLI::App& operation,
   };
   std::vector<std::string> words = {operation.get_name()};
   for (size_t i = 0; i < fields.size(); ++i) {
+    if (chosen[i].is_false && left_out.count(i) == 0) add_no_twin(operation, fields[i], words);
     if (is_said(i) && !flags_of(*fields[i].option).empty())
       add_option_words(fields[i], chosen[i], words);
   }

@@ -85,7 +85,7 @@ void add_scalar(const PromptField& field, const PromptValue& value, ResolvedFiel
       fail(ErrorKind::Usage, "'{}' needs a value of the kind {}", field.name,
            resolved.option->get_type_name());
     }
-    choice.is_off = !value.boolean;
+    choice.is_off = choice.is_false = !value.boolean;
   } else if (is_flag) {
     fail(ErrorKind::Usage, "'{}' is true or false, not '{}'", field.name, value.text);
   } else {

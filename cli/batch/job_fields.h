@@ -18,6 +18,7 @@ namespace sora::cli {
 struct Choice {
   std::vector<std::string> values;  // none: a flag
   bool is_off = false;              // a flag that is false, an option that is null
+  bool is_false = false;            // a flag that is; its --no- twin, where there is one, is said
   Place at;
 };
 

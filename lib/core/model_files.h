@@ -1,6 +1,7 @@
 // The files a model is put together from, as a user names them, where it is not one directory.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,9 @@ struct ModelFiles {
   std::string models_dir;  // a folder with ComfyUI's: diffusion_models, vae, text_encoders, ...
 
   std::vector<LoraChoice> loras;
-  bool draft = false;  // with the tiny decoder that lies among the model's files
-  bool turbo = false;  // with the LoRA that distils the model to a few steps
+  bool draft = false;         // with the tiny decoder that lies among the model's files
+  std::optional<bool> turbo;  // with the LoRA that distils the model to a few steps; empty: as the
+                              // model's own defaults say
 
   bool operator==(const ModelFiles&) const = default;
 };

@@ -42,6 +42,7 @@ struct ModelDefaults {
   int64_t max_pixels =
       1280 * 720;           // of a frame the model was made for; larger ones are made by resampling
   int64_t max_frames = 81;  // likewise
+  bool turbo = false;       // in few steps, where nothing is asked of the sampling
   std::vector<std::string> vocabulary;  // the words the model knows; empty: any
 };
 

@@ -77,6 +77,7 @@ void read_own_defaults(const std::filesystem::path& path, ModelDefaults& default
       config.get<int64_t>("max_sequence_length", defaults.max_sequence_length);
   defaults.max_pixels = config.get<int64_t>("max_pixels", defaults.max_pixels);
   defaults.max_frames = config.get<int64_t>("max_frames", defaults.max_frames);
+  defaults.turbo = config.get<bool>("turbo", defaults.turbo);
   config.ignore({"flow_shift"});  // the scheduler's config has it
   if (const auto words = config.get_object("known_words")) {
     for (const auto& [language, list] : words->object().items()) {
@@ -285,10 +286,18 @@ ModelInfo read_model_info(const std::string& name, const std::filesystem::path& 
                                                     : read_single_file(name, path, files);
   check_channels(model);
   model.loras = files.loras;
-  if (files.turbo) apply_turbo(files, model);
+  if (files.turbo.value_or(false)) apply_turbo(files, model);
   choose_tiny_vae(files, model);
   check_loras(model);
   return model;
+}
+
+bool prefers_turbo(const std::filesystem::path& path) {
+  const std::filesystem::path own = path / kOwnDefaults;
+  if (!std::filesystem::exists(own) || !std::filesystem::exists(path / "loras")) return false;
+  ModelDefaults defaults;
+  read_own_defaults(own, defaults);
+  return defaults.turbo;
 }
 
 }  // namespace sora

@@ -17,4 +17,8 @@ namespace sora {
 ModelInfo read_model_info(const std::string& name, const std::filesystem::path& path,
                           const ModelFiles& files = {});
 
+// Whether the model's own word is that it is run in few steps where nothing is asked of the
+// sampling, and its LoRA for that is there.
+bool prefers_turbo(const std::filesystem::path& path);
+
 }  // namespace sora

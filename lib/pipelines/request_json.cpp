@@ -31,7 +31,7 @@ json to_json(const ModelFiles& files) {
     object["loras"].push_back(each);
   }
   if (files.draft) object["draft"] = true;
-  if (files.turbo) object["turbo"] = true;
+  if (files.turbo) object["turbo"] = *files.turbo;
   return object;
 }
 

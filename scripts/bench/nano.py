@@ -34,8 +34,8 @@ def parse():
 
 
 def sora_default(arguments):
-    """Nothing asked for but the prompt; threads and progress do not change what is made."""
-    command = [arguments.sora, "generate", arguments.prompt, "--threads", arguments.threads]
+    """The whole model, which diffusers runs too, and nothing else asked for; threads do not change what is made."""
+    command = [arguments.sora, "generate", arguments.prompt, "--no-turbo", "--threads", arguments.threads]
     return [*command, "--native"] if arguments.native else command
 
 

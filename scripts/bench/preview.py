@@ -44,7 +44,7 @@ def measure(program, runs, options):
     with tempfile.TemporaryDirectory() as folder:
         for number in range(-1, runs):  # the first warms the files up
             for way, more in WAYS.items():
-                command = [str(program), "generate", PROMPT, "--seed", "3", "-f", "-o", "clip.mp4", *options, *more]
+                command = [str(program), "generate", PROMPT, "--no-turbo", "--seed", "3", "-f", "-o", "clip.mp4", *options, *more]
                 took = processor_seconds(command, folder)
                 if number >= 0:
                     seconds[way].append(took)

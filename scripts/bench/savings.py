@@ -53,7 +53,7 @@ def main():
     check_program(arguments.sora)
     options = [*OPTIONS, *([["--tiny-vae", arguments.tiny_vae]] if arguments.tiny_vae else [])]
     common = [
-        arguments.sora, "generate", arguments.prompt, "--model", arguments.model, "--seed", 1, "--dtype", "bf16",
+        arguments.sora, "generate", arguments.prompt, "--model", arguments.model, "--no-turbo", "--seed", 1, "--dtype", "bf16",
         "--threads", arguments.threads, "--progress", "json", *arguments.rest,
     ]  # fmt: skip
     print(f"{machine()}\n", flush=True)

@@ -56,6 +56,15 @@ END
   [[ "$stderr" == *"7 faults in the batch; nothing was made"* ]]
 }
 
+@test "a flag that is false says its opposite where there is one" {
+  echo '{"prompt": "a red ball", "seed": 1, "turbo": [true, false, null], "output": "{index}.mp4"}' >prompts.jsonl
+  run --separate-stderr "$SORA" batch prompts.jsonl -o clips --dry-run
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"1.mp4 <- generate --turbo --seed=1 -- a red ball"* ]]
+  [[ "$output" == *"2.mp4 <- generate --no-turbo --seed=1 -- a red ball"* ]]
+  [[ "$output" == *"3.mp4 <- generate --seed=1 -- a red ball"* ]]
+}
+
 @test "dry run prints jobs, frames, time and memory, and makes nothing" {
   prompts 2
   run --separate-stderr "$SORA" batch prompts.txt -o clips --dry-run --json

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SORA = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build")) / "sora"
 PIPELINES = ROOT / "tests" / "data" / "pipelines"
 MODEL = PIPELINES / "t2v_unipc"
+NANO = ROOT / "models" / "nano"
 COMPANIONS = ["--vae", MODEL / "vae", "--text-encoder", MODEL / "text_encoder", "--tokenizer", MODEL / "tokenizer"]
 
 
@@ -193,6 +194,34 @@ def test_turbo_tells_the_schedule_that_it_runs(sora, tmp_path):
     assert f"{name} is made for 4 steps without guidance" in told and "2 of 2 tensors matched" in told
     manifest = sora("info", "turbo.mp4", "--json").stdout
     assert "[1.0,0.9375,0.8333333,0.625,0.0]" in "".join(manifest.split())
+
+
+@pytest.mark.parametrize(
+    "asked, steps",
+    [
+        ([], 4),
+        (["--no-turbo"], 20),
+        (["--steps", 8], 8),
+        (["--guidance", 3], 20),
+        (["--negative", "blurred"], 20),
+        (["--loop"], 20),
+    ],
+)
+def test_nano_takes_few_steps_where_nothing_is_asked_of_the_sampling(sora, asked, steps):
+    planned = json.loads(sora("generate", "a red ball", *asked, "--dry-run", "--json").stdout)
+    assert planned["steps"] == steps
+    assert (planned["guidance_scale"] == 1) == (steps == 4)
+
+
+def test_a_clip_of_few_steps_is_made_again_by_its_recipe(sora, tmp_path):
+    sora("generate", "a red ball", "--size", "64x64", "--frames", 5, "--seed", 1, "-o", "few.mp4")
+    sora("generate", "--recipe", "few.mp4", "-o", "again.mp4")
+    assert (tmp_path / "few.mp4").read_bytes() == (tmp_path / "again.mp4").read_bytes()
+
+
+def test_nano_without_its_lora_takes_all_steps(sora, tmp_path):
+    shutil.copytree(NANO, tmp_path / "model", ignore=shutil.ignore_patterns("loras"))
+    assert json.loads(sora("generate", "a red ball", "-m", "model", "--dry-run", "--json").stdout)["steps"] == 20
 
 
 def without_control(config):
