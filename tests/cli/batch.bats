@@ -60,8 +60,8 @@ END
   echo '{"prompt": "a red ball", "seed": 1, "turbo": [true, false, null], "output": "{index}.mp4"}' >prompts.jsonl
   run --separate-stderr "$SORA" batch prompts.jsonl -o clips --dry-run
   [ "$status" -eq 0 ]
-  [[ "$output" == *"1.mp4 <- generate --turbo --seed=1 -- a red ball"* ]]
-  [[ "$output" == *"2.mp4 <- generate --no-turbo --seed=1 -- a red ball"* ]]
+  [[ "$output" == *"1.mp4 <- generate --seed=1 --turbo -- a red ball"* ]]
+  [[ "$output" == *"2.mp4 <- generate --seed=1 --no-turbo -- a red ball"* ]]
   [[ "$output" == *"3.mp4 <- generate --seed=1 -- a red ball"* ]]
 }
 
