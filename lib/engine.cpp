@@ -314,7 +314,14 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
   if (plan.cuda_graph && !memory.placement.record_passes)
     observer.notice(
         "--cuda-graph: none is made, as layers are copied to the GPU while they are used");
-  for (const std::string& notice : model.notices) observer.notice(notice);
+  if (request.runtime.files.turbo == asked.runtime.files.turbo) {
+    for (const std::string& notice : model.notices) observer.notice(notice);
+  } else {
+    observer.notice(
+        fmt::format("{} draws in {} steps where nothing is said of the sampling; "
+                    "--no-turbo takes all of them",
+                    model.name, plan.steps));
+  }
   for (const std::string& notice : plan.notices) observer.notice(notice);
 
   ClipRun run(request, model, plan,

@@ -214,7 +214,8 @@ def test_nano_takes_few_steps_where_nothing_is_asked_of_the_sampling(sora, asked
 
 
 def test_a_clip_of_few_steps_is_made_again_by_its_recipe(sora, tmp_path):
-    sora("generate", "a red ball", "--size", "64x64", "--frames", 5, "--seed", 1, "-o", "few.mp4")
+    told = sora("generate", "a red ball", "--size", "64x64", "--frames", 5, "--seed", 1, "-o", "few.mp4").stderr
+    assert "nano draws in 4 steps" in told and "tensors matched" not in told
     sora("generate", "--recipe", "few.mp4", "-o", "again.mp4")
     assert (tmp_path / "few.mp4").read_bytes() == (tmp_path / "again.mp4").read_bytes()
 
