@@ -28,12 +28,12 @@ void add_weight_options(CLI::App& app, ModelFiles& files) {
                "Decode with the tiny decoder (taew2_1, taew2_2) that lies among the model's files: "
                "many times faster, less detail")
       ->group(group);
-  CLI::Option* turbo = app.add_flag_callback(
-                              "--turbo", [&files] { files.turbo = true; },
-                              "Few steps, with the distilling LoRA that lies among the model's; "
-                              "nano's default where "
-                              "nothing is asked of the sampling")
-                           ->group(group);
+  CLI::Option* turbo =
+      app.add_flag_callback(
+             "--turbo", [&files] { files.turbo = true; },
+             "Few steps, with the distilling LoRA that lies among the model's; what sora generate "
+             "does with nano where nothing is asked of the sampling")
+          ->group(group);
   app.add_flag_callback(
          "--no-turbo", [&files] { files.turbo = false; }, "All steps, where few are the default")
       ->excludes(turbo)
