@@ -104,8 +104,8 @@ struct RunBatch {
   int num_shards = 1;
   std::string plan;       // of jobs that name none
   std::string worker_of;  // this process is one of several: the batch whose jobs it makes
-  std::string
-      store;  // of such a process on a cluster: the jobs of its task; empty: the folder's journal
+  // Of such a process on a cluster: the jobs of its task; empty: the folder's journal.
+  std::string store;
   std::string on;     // slurm; empty: this machine
   bool wait = false;  // until the cluster has made all
   PreviewWish preview;

@@ -14,8 +14,8 @@
 namespace sora::cli {
 namespace {
 
-constexpr size_t kMaxBars =
-    8;  // what lies above the terminal's first row could not be taken off again
+// What lies above the terminal's first row could not be taken off again.
+constexpr size_t kMaxBars = 8;
 constexpr auto kLineInterval = std::chrono::seconds(5);
 
 std::string phase_of(const Job& job) { return job.phase.empty() ? "start" : job.phase; }

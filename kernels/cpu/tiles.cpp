@@ -21,8 +21,8 @@ namespace sora::kernels::cpu {
 namespace {
 
 constexpr int64_t kMaxTileRows = 320;
-constexpr int64_t kFewRows =
-    128;  // below, a tile of rows would read all the weights for too little work
+// Below, a tile of rows would read all the weights for too little work.
+constexpr int64_t kFewRows = 128;
 constexpr int64_t kTilesInStep = 4;  // the number of tiles is a multiple of it, for an even share
 constexpr int64_t kColumnTiles = 8;
 constexpr int64_t kMatrixUnitRows = 16;  // tile sizes are multiples of it

@@ -24,8 +24,8 @@ SORA_EXPORT LoraChoice parse_lora_choice(std::string_view text);  // throws Erro
 // Paths; empty: found beside the model or among those of `models_dir`.
 struct ModelFiles {
   std::string transformer_2;  // the low-noise expert
-  std::string
-      vace;  // a control branch in a file of its own, or its name among those of `models_dir`
+  // A control branch in a file of its own, or its name among those of `models_dir`.
+  std::string vace;
   std::string vae;
   std::string text_encoder;
   std::string tokenizer;
@@ -34,9 +34,9 @@ struct ModelFiles {
   std::string models_dir;  // a folder with ComfyUI's: diffusion_models, vae, text_encoders, ...
 
   std::vector<LoraChoice> loras;
-  bool draft = false;         // with the tiny decoder that lies among the model's files
-  std::optional<bool> turbo;  // with the LoRA that distils the model to a few steps; empty: as the
-                              // model's own defaults say
+  bool draft = false;  // with the tiny decoder that lies among the model's files
+  // With the LoRA that distils the model to a few steps; empty: as the model's own defaults say.
+  std::optional<bool> turbo;
 
   bool operator==(const ModelFiles&) const = default;
 };

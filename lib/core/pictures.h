@@ -23,8 +23,8 @@ struct Pictures {
 
 // How a clip is looked at while it is made.
 struct PreviewSpec {
-  std::string
-      path;  // of a small file that is renewed meanwhile: .webp, .gif, .apng or .png; empty: none
+  // Of a small file that is renewed meanwhile: .webp, .gif, .apng or .png; empty: none.
+  std::string path;
   bool force = false;  // replace a file that is there before
   std::function<void(const Pictures&)>
       show;  // called on the thread that makes the clip; empty: none

@@ -39,8 +39,8 @@ struct GalleryClip {
   int64_t made = 0;        // the file's time, seconds since 1970
   int64_t size_bytes = 0;  // of the file
   std::vector<std::string> source_sha256;
-  std::vector<std::string>
-      source_pictures;      // in the gallery, one a source; "" where none came with the clip
+  // In the gallery, one a source; "" where none came with the clip.
+  std::vector<std::string> source_pictures;
   nlohmann::json manifest;  // null where there is none
 };
 

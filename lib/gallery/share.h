@@ -30,8 +30,8 @@ nlohmann::json import_presets(const ImportPresets& task, const PresetFolders& pr
                               Observer& observer);
 
 // Where a clip's packed companions lie: hidden folders beside it, which galleries pass over.
-inline constexpr const char* kStoryboardFolder =
-    ".storyboard";                                         // board.json and what its cards show
+// board.json and what its cards show.
+inline constexpr const char* kStoryboardFolder = ".storyboard";
 inline constexpr const char* kSourcesFolder = ".sources";  // SHA256.webp, thumbnails of sources
 
 // The storyboard that came with a clip; empty where none did.

@@ -14,8 +14,8 @@ namespace sora {
 namespace {
 
 constexpr long kConnectTimeout_s = 30;
-constexpr long kStallBytesPerSecond =
-    1;  // slower than this for as long as below is a dead connection
+// Slower than this for as long as below is a dead connection.
+constexpr long kStallBytesPerSecond = 1;
 constexpr long kStallTime_s = 60;
 constexpr long kMaxRedirects = 8;
 

@@ -13,8 +13,8 @@
 namespace sora {
 
 struct PullOptions {
-  std::vector<std::string>
-      include;          // globs over the paths in the repository; empty: what a model needs
+  // Globs over the paths in the repository; empty: what a model needs.
+  std::vector<std::string> include;
   int connections = 4;  // files at a time
   bool offline = false;
 };

@@ -20,8 +20,8 @@ namespace {
 
 // Others hold the file for milliseconds; a minute means that something is wrong.
 constexpr int kBusyTimeout_ms = 60'000;
-constexpr int kLogPages =
-    64;  // the log is folded into the file beyond this, so that it stays small
+// The log is folded into the file beyond this, so that it stays small.
+constexpr int kLogPages = 64;
 
 // statfs(2): NFS, SMB, SMB2, Lustre, GPFS, Ceph, FUSE, 9P, BeeGFS, GFS2.
 constexpr uint32_t kSharedFileSystems[] = {0x6969,     0xFF534D42, 0xFE534D42, 0x0BD00BD0,

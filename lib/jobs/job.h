@@ -32,8 +32,8 @@ struct JobFile {
 
 struct NewJob {
   std::string key;  // what makes it this job and no other: command and output
-  std::vector<std::string>
-      command;  // arguments of sora without the output: {"generate", "a red ball", "--seed=1"}
+  // Arguments of sora without the output: {"generate", "a red ball", "--seed=1"}.
+  std::vector<std::string> command;
   std::string output;  // relative to the output folder
   std::string model;   // jobs of one model run together
   std::string place;   // "prompts.txt:12"

@@ -46,8 +46,8 @@ class LentJobs {
 
   std::string name_;
   std::filesystem::path folder_;
-  std::map<int, int64_t>
-      collected_;  // by task: the finish number up to which its jobs were collected
+  // By task: the finish number up to which its jobs were collected.
+  std::map<int, int64_t> collected_;
 };
 
 }  // namespace sora

@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxNameBytes =
-    200;  // of one part; a temporary name in front of it must fit into 255
+// Of one part; a temporary name in front of it must fit into 255.
+constexpr size_t kMaxNameBytes = 200;
 
 constexpr size_t kProbeBytes = 256 << 10;  // less than this free is a full disk
 

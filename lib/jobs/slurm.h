@@ -23,8 +23,8 @@ struct SlurmArray {
   std::string name;  // by which it is found again
   int num_tasks = 0;
   std::filesystem::path log_folder;  // one file a task
-  std::vector<std::string>
-      command;  // of each task; $SLURM_ARRAY_TASK_ID stands between the last two words
+  // Of each task; $SLURM_ARRAY_TASK_ID stands between the last two words.
+  std::vector<std::string> command;
   SlurmWishes wishes;
 };
 

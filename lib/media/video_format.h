@@ -13,12 +13,12 @@ namespace sora {
 // How one codec is asked for. Option lists are libav's "key=value:key=value".
 struct VideoCodec {
   std::string_view name;  // "h264", as --codec says it
-  std::string_view
-      encoders;  // libav's names, the first that exists and opens is taken: "libsvtav1,libaom-av1"
+  // Libav's names, the first that exists and opens is taken: "libsvtav1,libaom-av1".
+  std::string_view encoders;
   std::string_view pixel_format;
   bool even_sides;  // 4:2:0 in a codec that cannot crop a single column or row
-  std::string_view
-      quality_key;  // libav's option behind --quality; empty: the codec has no such scale
+  // Libav's option behind --quality; empty: the codec has no such scale.
+  std::string_view quality_key;
   int quality_default;
   int quality_max;
   double least_bits_per_pixel;  // no clip comes to less; a disk with less room is refused before

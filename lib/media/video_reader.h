@@ -19,8 +19,8 @@
 namespace sora {
 
 struct ReadOptions {
-  std::optional<Rational>
-      fps;  // resample to this rate by repeating and dropping frames; empty: the file's own
+  // Resample to this rate by repeating and dropping frames; empty: the file's own.
+  std::optional<Rational> fps;
   double start_s = 0;  // the range [start_s, stop_s) of the file's timeline, which begins at 0
   std::optional<double> stop_s = std::nullopt;
   int64_t max_frames = 36'000;  // more is Error(Input)

@@ -50,8 +50,8 @@ struct ModelDefaults {
 struct ModelPaths {
   std::filesystem::path transformer;
   std::filesystem::path transformer_2;  // empty: there is one expert
-  std::filesystem::path
-      control;  // VACE's branch, empty where it lies in the transformer's own file
+  // VACE's branch, empty where it lies in the transformer's own file.
+  std::filesystem::path control;
   std::filesystem::path control_2;  // of the second expert
   std::filesystem::path vae;
   std::filesystem::path text_encoder;
@@ -75,8 +75,8 @@ struct Placement {
   // when they are used, on a GPU with the next one copied meanwhile.
   int64_t resident_blocks = kAllBlocks;
   bool host_copies = false;  // of those others' weights, on a GPU: not read from the file again
-  bool record_passes =
-      false;  // the transformer's, on a GPU, where all layers stay: lib/nn/device_graph.h
+  // The transformer's, on a GPU, where all layers stay: lib/nn/device_graph.h.
+  bool record_passes = false;
   bool tile_frames = false;  // the VAE works on tiles of the frames
   int64_t kept_bytes = 0;    // of tensors that were let go, kept for the next ones of their size
 };
@@ -88,13 +88,13 @@ struct ModelInfo {
   std::string_view family;  // Family::name of the published family, empty for other widths
   std::vector<LoraChoice> loras;
   Placement placement;
-  std::vector<std::string>
-      notices;  // which companions were chosen, how much of a LoRA found its place
+  // Which companions were chosen, how much of a LoRA found its place.
+  std::vector<std::string> notices;
   WanTransformerConfig transformer;  // both experts have one config
   WanVaeConfig vae;
   nlohmann::json scheduler;  // scheduler_config.json
-  std::optional<double>
-      boundary_timestep;  // at and above it the high-noise expert works, below it the other
+  // At and above it the high-noise expert works, below it the other.
+  std::optional<double> boundary_timestep;
   KnownFrames known_frames = KnownFrames::None;
   bool wants_image_embeds = false;  // CLIP image branch
   ModelDefaults defaults;

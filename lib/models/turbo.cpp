@@ -23,8 +23,8 @@ struct Distillation {
   std::string_view name;  // of the file or a folder around it, of which letters and digits count
   int steps;
   double shift;
-  std::vector<double>
-      levels;  // before the shift; empty: as FlowMatchEulerDiscreteScheduler lays them out
+  // Before the shift; empty: as FlowMatchEulerDiscreteScheduler lays them out.
+  std::vector<double> levels;
 };
 
 // lightx2v: denoising_step_list and sample_shift of its configs for Wan 2.1 and 2.2, which

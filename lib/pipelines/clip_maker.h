@@ -27,8 +27,8 @@ class ClipMaker {
     uint64_t seed = 0;
     bool is_last = false;       // the transformer is let go before the last window is decoded
     bool only_latents = false;  // a clip of one window ends with them, and no frame is taken
-    at::Tensor
-        known_latents_1CFHW;  // of a clip of one window: only the VAE is run; undefined otherwise
+    // Of a clip of one window: only the VAE is run; undefined otherwise.
+    at::Tensor known_latents_1CFHW;
   };
 
   // `request`, `model` and `plan` must outlive the maker. Reads the sources, and no weights yet.

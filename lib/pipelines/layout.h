@@ -55,8 +55,8 @@ struct Layout {
   Size size;
   Rational fps;
   int64_t num_frames = 0;
-  int64_t num_hidden =
-      0;  // frames after the last that the model sees and nobody else: a loop's beginning
+  // Frames after the last that the model sees and nobody else: a loop's beginning.
+  int64_t num_hidden = 0;
   bool cyclic = false;  // the end runs into the beginning
 
   std::vector<Shot> kept;  // by time, disjoint; may reach into the hidden frames
@@ -65,12 +65,12 @@ struct Layout {
   std::vector<std::string> references;  // paths of pictures, for models with a control branch
   std::optional<Shot> control;          // likewise: what its frames say of the drawn ones
   double control_scale = 1;
-  std::vector<double>
-      levels;  // noise level down to which a frame follows the guides; empty without guides
+  // Noise level down to which a frame follows the guides; empty without guides.
+  std::vector<double> levels;
   std::vector<Heard> heard;   // may overlap; only of sources with sound
   std::vector<Said> prompts;  // by time, without gaps
-  std::vector<int64_t>
-      cuts;  // frames before which nothing of the drawing is carried on; rising, inside the clip
+  // Frames before which nothing of the drawing is carried on; rising, inside the clip.
+  std::vector<int64_t> cuts;
   EditMethod edit = EditMethod::None;
   std::string source_prompt;  // of the edit methods
   std::vector<std::string> notices;

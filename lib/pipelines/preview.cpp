@@ -17,8 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kLongSide = 256;  // pixels of the file
-constexpr double kFirstFileSeconds =
-    0.03;  // what a look that writes a file is taken to cost before there was one
+// What a look that writes a file is taken to cost before there was one.
+constexpr double kFirstFileSeconds = 0.03;
 constexpr int kWebpQuality = 70;
 constexpr int64_t kStripFrames = 4;  // of a still file
 

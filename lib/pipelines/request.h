@@ -78,9 +78,9 @@ struct Runtime {
   std::string dtype = "auto";      // auto | f32 | bf16 | int8
   std::string attention = "auto";  // auto | torch | sora | int8
   std::string device = "auto";     // auto | cpu | cuda
-  bool cuda_graph =
-      false;        // of a GPU: the transformer's passes are recorded and replayed; the same clip
-  int threads = 0;  // 0: one for each core
+  // Of a GPU: the transformer's passes are recorded and replayed; the same clip.
+  bool cuda_graph = false;
+  int threads = 0;                      // 0: one for each core
   std::optional<int64_t> memory_bytes;  // at most; empty: what the machine has
 };
 

@@ -31,8 +31,8 @@ SORA_EXPORT double parse_seconds(std::string_view text);
 // A value that changes over a clip: points (share of the length, value), straight lines between
 // them, constant outside.
 struct Curve {
-  std::vector<std::pair<double, double>>
-      points;                                // positions rise strictly, all numbers lie in [0, 1]
+  // Positions rise strictly, all numbers lie in [0, 1].
+  std::vector<std::pair<double, double>> points;
   double operator()(double position) const;  // of a curve with at least one point
   bool operator==(const Curve&) const = default;
 };
@@ -48,8 +48,8 @@ struct GenerateRequest {
   std::string last_image;  // path of the last frame; empty: none
   int variations = 1;
   bool loop = false;  // the end runs into the beginning
-  std::string
-      storyboard;  // path of a file of cards, storyboard.h; its texts stand instead of the prompt
+  // Path of a file of cards, storyboard.h; its texts stand instead of the prompt.
+  std::string storyboard;
   std::string preset;                   // name of a style, presets.h; said with every text
   std::vector<std::string> references;  // paths of pictures of what the clip shows
   std::string control;  // path of a video that says where things are: depth, pose, lines
@@ -77,8 +77,8 @@ struct RecutRequest {
   std::vector<TimeRange> keep;  // either these ...
   std::vector<double> at_s;     // ... with the time each begins at; empty: where it was
   std::vector<TimeRange> drop;  // ... or what is drawn anew
-  std::optional<double>
-      duration_s;  // empty: up to the end of the last kept range, or of the source with `drop`
+  // Empty: up to the end of the last kept range, or of the source with `drop`.
+  std::optional<double> duration_s;
 };
 
 // A bridge from a clip's end back to its beginning.

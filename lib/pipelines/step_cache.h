@@ -14,8 +14,8 @@
 namespace sora {
 
 struct StepCacheSettings {
-  double threshold =
-      0;  // the sum of expected changes; 0 reuses nothing, 0.05 about a third of 20 steps
+  // The sum of expected changes; 0 reuses nothing, 0.05 about a third of 20 steps.
+  double threshold = 0;
   int num_steps = 0;
   std::optional<double> boundary_timestep;  // where an expert takes over, which is asked anew
 };

@@ -35,8 +35,8 @@ struct Card {
 };
 
 struct Storyboard {
-  std::vector<Card>
-      cards;  // by time, at least one; the first that has a text says what is shown before it too
+  // By time, at least one; the first that has a text says what is shown before it too.
+  std::vector<Card> cards;
   std::optional<double> duration_s;
   std::string style;
 };

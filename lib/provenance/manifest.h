@@ -46,8 +46,8 @@ struct ManifestSchedule {
 };
 
 struct Manifest {
-  static constexpr int64_t kSchema =
-      1;  // raised when a reader of the old form would misread the new
+  // Raised when a reader of the old form would misread the new.
+  static constexpr int64_t kSchema = 1;
 
   std::string created_by;                             // "sora 0.1.0"
   std::string operation;                              // "generate"

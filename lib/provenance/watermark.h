@@ -71,8 +71,8 @@ class WatermarkDetector {
  private:
   std::optional<WatermarkReading> read(bool also_search) const;
 
-  std::vector<at::Tensor>
-      details_HW_;  // of each frame, int8: divided by how much of them is usual around
+  // Of each frame, int8: divided by how much of them is usual around.
+  std::vector<at::Tensor> details_HW_;
 };
 
 // Looks at frames spread over the whole file. Throws as VideoReader.

@@ -21,8 +21,8 @@ namespace {
 
 constexpr int64_t kMaskRadius = 3;        // detail is what a mean over this radius takes away
 constexpr int64_t kMaskAroundRadius = 4;  // and is looked at over this
-constexpr float kLeastStrength =
-    2;  // of the pattern in a flat place, beside the detail's mean size
+// Of the pattern in a flat place, beside the detail's mean size.
+constexpr float kLeastStrength = 2;
 constexpr float kGreatestStrength = 8;
 constexpr int64_t kFramesAPlan = 8;  // share a pattern, planned by the first of them
 constexpr double kNoticeableLoss = 1.1, kGreatestMakeUp = 1.6;

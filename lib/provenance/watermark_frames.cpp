@@ -9,8 +9,8 @@ namespace sora {
 namespace {
 
 constexpr int64_t kComponents = 2;
-constexpr int64_t kPool =
-    2;  // pixels a side that are looked at as one: the pattern's waves are longer
+// Pixels a side that are looked at as one: the pattern's waves are longer.
+constexpr int64_t kPool = 2;
 constexpr int64_t kLeastFrames = 9;
 
 }  // namespace

@@ -17,10 +17,10 @@ namespace {
 using Complex = std::complex<float>;
 
 constexpr int kOffsets = 2 * kWatermarkTile;  // tried a side: half a pixel apart
-constexpr float kGreatestMagnitude =
-    2;  // of a coefficient in units of its radius' mean; larger ones are the picture's
-constexpr int64_t kSearchSide =
-    512;  // pixels at the marked scale that the search over scales looks at
+// Of a coefficient in units of its radius' mean; larger ones are the picture's.
+constexpr float kGreatestMagnitude = 2;
+// Pixels at the marked scale that the search over scales looks at.
+constexpr int64_t kSearchSide = 512;
 constexpr double kLeastScale = 0.4, kGreatestScale = 2.5, kScaleStep = 1.008;
 constexpr int kWeightRadius = 3;  // over which chips' weights are made alike
 constexpr double kLeastChipWeight = 0.1;

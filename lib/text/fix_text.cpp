@@ -62,8 +62,8 @@ bool is_unwanted_control(char32_t c) {
 
 // Each of these steps sees what the one before it has left.
 std::string separate_ligatures(std::string_view text) {
-  constexpr char32_t kLongSt =
-      0xFB05;  // a long s and a t; the compatibility form forgets that the s is long
+  // A long s and a t; the compatibility form forgets that the s is long.
+  constexpr char32_t kLongSt = 0xFB05;
   std::string result;
   for (size_t position = 0; position < text.size();) {
     const size_t start = position;

@@ -15,8 +15,8 @@ namespace sora {
 
 struct TokenizerConfig {
   std::vector<AddedToken> tokens;  // in the order of their registration, without ids
-  std::optional<std::vector<AddedToken>>
-      extra;                    // registered after them; empty where the files do not say
+  // Registered after them; empty where the files do not say.
+  std::optional<std::vector<AddedToken>> extra;
   int64_t num_extra_ids = 100;  // how many <extra_id_N> there are if the files do not say
   std::string end_token = "</s>";
 

@@ -27,8 +27,8 @@ struct WanTransformerConfig {
   // (inner_dim()).
   std::optional<int64_t> image_dim;
   std::optional<int64_t> added_kv_proj_dim;
-  std::optional<int64_t>
-      pos_embed_seq_len;  // image tokens of both images, where the model takes a first and a last
+  // Image tokens of both images, where the model takes a first and a last.
+  std::optional<int64_t> pos_embed_seq_len;
   int64_t rope_max_seq_len = 1024;  // most tokens along one axis
   // VACE: the layers after which the control branch's hints are added, rising from 0; empty where
   // the model has no such branch.

@@ -16,8 +16,8 @@ struct WanVaeConfig {
   int64_t z_dim = 16;
   std::vector<int64_t> dim_mult = {1, 2, 4, 4};
   int64_t num_res_blocks = 2;
-  std::vector<double>
-      attn_scales;  // scales of the 2.1 form's encoder that have attention after each block
+  // Scales of the 2.1 form's encoder that have attention after each block.
+  std::vector<double> attn_scales;
   std::vector<bool> temperal_downsample = {false, true, true};
   double dropout = 0.0;              // of training alone
   std::vector<double> latents_mean;  // z_dim each

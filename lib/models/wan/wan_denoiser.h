@@ -48,8 +48,8 @@ class WanDenoiser : public Denoiser {
   at::Device device_;
   at::Tensor concatenated_;  // MaskChannels: mask and known latents, [1, temporal + C, F, H, W]
   WanControl control_;       // ControlBranch
-  at::Tensor
-      free_mask_11FHW_;  // TokenTimesteps: 1 where free, 0 where known; undefined where all is free
+  // TokenTimesteps: 1 where free, 0 where known; undefined where all is free.
+  at::Tensor free_mask_11FHW_;
   std::optional<bool> low_noise_resident_;
   std::shared_ptr<const WanTransformer> transformer_;
   std::optional<WanTextContext> both_;       // prompt and negative prompt as one batch
