@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/ceil_div.h"
 #include "kernels/cpu/rms_norm_silu.h"
 #include "kernels/cpu/share_tasks.h"
 
@@ -42,15 +41,13 @@ void rms_norm_silu_out(const at::Tensor& x, const at::Tensor& scale_D, NormActiv
     return;
   }
   if (x.numel() == 0) return;
-  const int64_t width = x.size(-1), num_rows = x.numel() / width,
-                together = std::max<int64_t>(1, kElementsPerTask / width);
+  const int64_t width = x.size(-1), least = std::max<int64_t>(1, kElementsPerTask / width);
   const auto* from = static_cast<const char*>(x.const_data_ptr());
   auto* to = static_cast<char*>(y.mutable_data_ptr());
   const float* scale = scale_D.const_data_ptr<float>();
   const int64_t row_bytes = width * x.element_size();
-  cpu::share_tasks(cpu::ceil_div(num_rows, together), [&](int64_t begin, int64_t end) {
-    const int64_t first = begin * together, count = std::min(num_rows, end * together) - first;
-    rows(from + first * row_bytes, scale, to + first * row_bytes, count, width, bf16,
+  cpu::share_tasks(x.numel() / width, least, [&](int64_t begin, int64_t end) {
+    rows(from + begin * row_bytes, scale, to + begin * row_bytes, end - begin, width, bf16,
          activation == NormActivation::Silu);
   });
 }

@@ -18,6 +18,7 @@ namespace {
 constexpr int64_t kLeastWidth = 16, kMostWidth = 256, kWidthStep = 16;
 // Queries that read the keys together. More of them ask less of the memory, fewer share out better.
 constexpr int64_t kRowsInGroup = 192, kRowsInLongGroup = 576, kLong = 4096;
+constexpr int64_t kTilesPackedTogether = 16;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // How attention is computed in one type on one processor. `stride` of packing is in numbers; in 8
@@ -89,7 +90,7 @@ Packed pack_int8(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, bool smooth
                                    numbers(packed.value_scale, head));
     }
   });
-  share_tasks(batch * heads * tiles, [&](int64_t begin, int64_t end) {
+  share_tasks(batch * heads * tiles, kTilesPackedTogether, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       const int64_t head = index / tiles, first = index % tiles * kKeysInInt8Tile;
       const int64_t b = head / heads, h = head % heads;
@@ -124,7 +125,7 @@ Packed pack(const at::Tensor& k_BSHK, const at::Tensor& v_BSHK, const AttentionF
     pack_tile(from, x.stride(1), std::min(kKeysInTile, length - first), width,
               static_cast<char*>(to.data_ptr()) + index * numbers * bytes);
   };
-  share_tasks(batch * heads * tiles, [&](int64_t begin, int64_t end) {
+  share_tasks(batch * heads * tiles, kTilesPackedTogether, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       pack_one(k_BSHK, packed.keys, form.pack_keys, index);
       pack_one(v_BSHK, packed.values, form.pack_values, index);

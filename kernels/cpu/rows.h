@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/cpu/ceil_div.h"
 #include "kernels/cpu/share_tasks.h"
 
 namespace sora::kernels::cpu {
@@ -18,12 +17,10 @@ template <typename Work>
 void for_each_row(const at::Tensor& x, const Work& work) {
   constexpr int64_t kNumbersWorthAThread = 32768;
   if (x.numel() == 0) return;
-  const int64_t width = x.size(-1), rows = x.numel() / width,
-                together = std::max<int64_t>(1, kNumbersWorthAThread / width);
-  share_tasks(ceil_div(rows, together), [&](int64_t begin, int64_t end) {
+  const int64_t width = x.size(-1), least = std::max<int64_t>(1, kNumbersWorthAThread / width);
+  share_tasks(x.numel() / width, least, [&](int64_t begin, int64_t end) {
     std::vector<float> scratch(static_cast<size_t>(width));
-    for (int64_t n = begin * together; n < std::min(rows, end * together); ++n)
-      work(n, scratch.data());
+    for (int64_t n = begin; n < end; ++n) work(n, scratch.data());
   });
 }
 

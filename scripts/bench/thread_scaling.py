@@ -1,7 +1,7 @@
 """Runs `sora generate` with each number of threads in turn, as whole processes, on a model of the true size of Wan 2.1 T2V
 1.3B (random weights, made on first use, 3.3 GB), and prints times and how many times as fast each is as one thread, in
-medians; `--busy` puts other work on some cores meanwhile. `cores had` is CPU time over wall time: where it stays below the number of threads, somebody else had the rest. The
-last column is the machine's own bound: what that many processes of `bench_kernels`, built before by scripts/build bench_kernels,
+medians; `--busy` puts other work on some cores meanwhile. `cores had` is CPU time over wall time: where it stays below the
+number of threads, somebody else had the rest. The last column is the machine's own bound: what that many processes of `bench_kernels`, built before by scripts/build bench_kernels,
 do together with the matrix unit fed from registers, times what one does. Virtual processors that are halves of one core
 share its unit."""
 

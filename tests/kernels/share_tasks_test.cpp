@@ -41,6 +41,17 @@ TEST(ShareTasks, DoesEachTaskOnce) {
   }
 }
 
+TEST(ShareTasks, RunsHoldTheLeastNumberOfTasksButForTheLast) {
+  const Threads with(2);
+  constexpr int64_t kCount = 103, kLeast = 10;
+  std::atomic<int64_t> done = 0;
+  share_tasks(kCount, kLeast, [&](int64_t begin, int64_t end) {
+    EXPECT_TRUE(end - begin >= kLeast || end == kCount) << begin << " to " << end;
+    done += end - begin;
+  });
+  EXPECT_EQ(done, kCount);
+}
+
 // The thread that has the first task waits in it until all tasks outside of its run are done.
 TEST(ShareTasks, OneSlowThreadLeavesTheRestToTheOther) {
   const Threads with(2);
