@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 PATTERNS = ("first", "first_last", "prefix", "suffix", "gap", "both_ends", "singles", "last")
-_WEIGHTS = (0.3, 0.15, 0.15, 0.1, 0.1, 0.06, 0.08, 0.06)
+_WEIGHTS = (0.27, 0.14, 0.22, 0.1, 0.09, 0.06, 0.06, 0.06)
 
 
 def random_known(rng, frames):

@@ -26,9 +26,9 @@ def of_scene(scene):
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
     x = ((np.arange(width, dtype=np.float32) + 0.5) / height)[None, :]
     out = np.zeros((len(picks), height, width), np.float32)
-    zoom, shift = camera.view(scene.camera, scene.frames)
+    zoom, shift = camera.view_of(scene)
     for thing in scene.things:
-        xs, ys, radii, angles, facing = path(thing, scene.frames)
+        xs, ys, radii, angles, facing = path(thing, scene)
         xs, ys, radii = camera.seen(xs, ys, radii, zoom, shift, scene.aspect)
         for n, f in enumerate(picks):
             dx, dy = np.broadcast_arrays((x - xs[f]) / radii[f], (y - ys[f]) / radii[f])

@@ -34,7 +34,7 @@ from world.spec import MOTIONS, is_possible
 FOLDER = settings.WORK / "diffusion"
 EMPTY_CAPTIONS = 0.1
 HEAD_BLOCK = 3
-MASKED_STEPS = 0.75  # of the clips that have a mask; the rest of them train text to video
+MASKED_STEPS = 0.75  # of the whole clips that have a mask; the rest of them train text to video, which parts never do
 
 
 class Cache:
@@ -131,11 +131,11 @@ def sigmas(count, shifts, generator=None):
     return shift * u / (1 + (shift - 1) * u)
 
 
-def conditioned(cache, index, mean, std, allow_mask, rng):
+def conditioned(cache, index, mean, std, rng):
     """The 4 + z extra channels of one clip."""
     z, f, h, w = cache.latents[index].shape
     known_at = cache.condition_of.get(index)
-    if not allow_mask or known_at is None or rng.random() > MASKED_STEPS:
+    if known_at is None or (not cache.scenes[index].whole and rng.random() > MASKED_STEPS):
         return torch.zeros(4 + z, f, h, w)
     condition = (cache.conditions[known_at].float() - mean) / std
     return torch.cat([masks.channels(cache.known[known_at].numpy(), h, w), condition])
@@ -145,7 +145,7 @@ def batch_of(cache, rng, size, mean, std, dropped):
     chosen = rng.integers(len(cache.scenes), size=size)
     m, s = mean.view(-1, 1, 1, 1), std.view(-1, 1, 1, 1)
     x = torch.stack([(cache.latents[i].float() - m) / s for i in chosen])
-    extra = torch.stack([conditioned(cache, int(i), m, s, True, rng) for i in chosen])
+    extra = torch.stack([conditioned(cache, int(i), m, s, rng) for i in chosen])
     texts = ["" if rng.random() < EMPTY_CAPTIONS else captions.caption(cache.scenes[i], rng, dropped)[0]
              for i in chosen]
     return x, extra, texts, torch.stack([cache.coverage(int(i)) for i in chosen])
@@ -174,7 +174,7 @@ class HeldOut:
             while part in others and (getattr(thing, part) == old or not is_possible(
                     thing.shape, thing.colour, thing.motion, scene.place)):
                 setattr(thing, part, others[part][int(rng.integers(len(others[part])))])
-            said = dataclasses.replace(scene, things=[thing])
+            said = dataclasses.replace(scene, things=[thing] + scene.things[1:])
             found.append(captions.caption(said, np.random.default_rng(k), language="zh" if k % 3 == 0 else "en")[0])
         return found
 

@@ -24,9 +24,11 @@ FOLDER = settings.WORK / "latents"
 WORLDS = {
     "single": World(shapes=SIMPLE_SHAPES),
     "objects": World(),
-    "whole": World(styled=0.2, moving_camera=0.15, pairs=0.25),
+    "whole": World(styled=0.3, moving_camera=0.2, pairs=0.3),
 }
-MASKED_SHARE = 0.25
+MASKED_SHARE = 0.35
+# Most clips with a mask are parts of longer ones: a clip that goes on from known frames rarely begins where a motion does.
+PART_SHARE, WHOLE_LENGTHS = 0.6, (33, 49)
 # What spins is the hardest to keep in shape, and what bounces falls apart where it turns: training sees them more often.
 HARD_MOTIONS = ("spins", "spins", "bounces")
 
@@ -40,12 +42,27 @@ def parse_bucket(name):
     return world, *(int(n) for n in size.split("x"))
 
 
+def known_frames(seed, frames):
+    """Of the clip of a seed: [F] booleans, or None where it has no mask; and (frames before it, frames of the whole clip)
+    where it is a part of a longer one."""
+    rng = np.random.default_rng([seed, 9])
+    if rng.random() >= MASKED_SHARE:
+        return None, None
+    known = masks.random_known(rng, frames)
+    if rng.random() >= PART_SHARE:
+        return known, None
+    whole = max(frames, int(rng.choice(WHOLE_LENGTHS)))
+    return known, (int(rng.integers(whole - frames + 1)), whole)
+
+
 def scene_of(bucket, seed, held_out=False):
+    """The scene of a seed. Held-out scenes are whole clips."""
     name, width, height, frames = parse_bucket(bucket)
     world = WORLDS[name]
     if not held_out:
         world = dataclasses.replace(world, motions=world.motions + HARD_MOTIONS)
-    return random_scene(seed, world, width, height, frames, held_out)
+    part = None if held_out else known_frames(seed, frames)[1]
+    return random_scene(seed, world, width, height, frames, held_out, part=part)
 
 
 @torch.no_grad()
@@ -69,9 +86,8 @@ def make_shard(vae, bucket, first_seed, count):
         clip = draw(scene_of(bucket, seed))
         video = torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
         latents.append(encode_video(vae, video))
-        rng = np.random.default_rng([seed, 9])
-        if rng.random() < MASKED_SHARE:
-            mask = masks.random_known(rng, len(clip))
+        mask, _ = known_frames(seed, len(clip))
+        if mask is not None:
             conditions.append(encode_video(vae, video * torch.from_numpy(mask).float()[None, None, :, None, None]))
             known.append(torch.from_numpy(mask))
             index.append(k)

@@ -15,6 +15,7 @@ from diffusers import AutoencoderKLWan
 import fast_vae
 import settings
 from muon import Muon, split_parameters
+from together import Together
 from world.draw import draw_with_coverage
 from world.spec import World, random_scene
 
@@ -22,7 +23,7 @@ FOLDER = settings.WORK / "vae"
 REFINED = "refined"  # the checkpoint that latents and the finished model are made with
 # (width, height, frames, clips in the pool)
 POOL = ((448, 256, 17, 90), (224, 128, 17, 130), (160, 160, 17, 40), (128, 224, 17, 40))
-WHOLE = World(styled=0.06, moving_camera=0.06, pairs=0.15)
+WHOLE = World(styled=0.3, moving_camera=0.1, pairs=0.3)
 KL_WEIGHT = 1e-4
 ON_OBJECTS, ON_OUTLINES = 1.0, 4.0  # more weight of errors there
 OUTLINE = 5  # pixels, odd
@@ -142,7 +143,7 @@ def main():
     args = parser.parse_args()
     if args.anchor and not args.start:
         parser.error("--anchor holds latents near those of --start, which is missing")
-    device = settings.prepare(0)
+    device, together = settings.prepare(0), Together()
     path = FOLDER / f"{args.name}.pt"
     vae = fast_vae.over_whole_sequences(new_vae()).to(device)
     edges = ("conv_in", "conv_out", "quant_conv")
@@ -157,19 +158,23 @@ def main():
     elif args.start:
         vae.load_state_dict(settings.load(FOLDER / f"{args.start}.pt")["model"])
     if done >= args.steps:
-        return
+        return together.end()
     anchor = None
     if args.anchor:
         anchor = fast_vae.over_whole_sequences(new_vae()).to(device).requires_grad_(False)
         anchor.load_state_dict(settings.load(FOLDER / f"{args.start}.pt")["model"])
-    print(f"vae: {sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters, from step {done}", flush=True)
+    if together.is_first:
+        print(f"vae: {sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters, from step {done}", flush=True)
+        cached_pool()
+    together.wait()
     pool = cached_pool()
     held_out = [c.to(device) for c in render_pool(9_000_000, 0.01)]
-    rng = np.random.default_rng([done, 5])
+    rng = np.random.default_rng([done, 5, together.rank])
+    torch.manual_seed(done * together.count + together.rank)
     steps, started, cpu, running = args.steps, time.time(), time.process_time(), 0.0
     step = done
     while step < steps:
-        if settings.asked_to_finish(FOLDER) and steps - step > args.decay:
+        if steps - step > args.decay and together.from_first(settings.asked_to_finish(FOLDER)):
             steps = step + args.decay
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr))
         video, coverage = (t.to(device) for t in crops(pool, rng, args.batch, args.frames, args.crop))
@@ -182,10 +187,18 @@ def main():
         if anchor:
             loss = loss + args.anchor * drift(anchor, video, mean)
         loss.backward()
+        together.average_(vae.parameters())
         optimiser.step()
         optimiser.zero_grad()
         step, value = step + 1, float(loss.detach())
         running = value if running == 0 else 0.98 * running + 0.02 * value
+        if step % 300 == 0 or step == steps:
+            fresh = render_pool(1_000_000 + 1000 * (step * together.count + together.rank), 0.03)
+            for clip in fresh:
+                same = [i for i, c in enumerate(pool) if c.shape == clip.shape]
+                pool[same[rng.integers(len(same))]] = clip
+        if not together.is_first:
+            continue
         if step % 50 == 0:
             rate = (step - done) / (time.time() - started)
             print(f"vae step {step}/{steps} loss {running:.4f} kl {float(kl.detach()):.2f} {rate:.2f} steps/s "
@@ -196,10 +209,7 @@ def main():
             values = psnr(vae, held_out)
             print(f"vae step {step} held-out PSNR {np.mean(values):.2f} dB "
                   f"[{' '.join(f'{v:.1f}' for v in values)}]", flush=True)
-            fresh = render_pool(1_000_000 + 1000 * step, 0.03)
-            for clip in fresh:
-                same = [i for i, c in enumerate(pool) if c.shape == clip.shape]
-                pool[same[rng.integers(len(same))]] = clip
+    together.end()
 
 
 if __name__ == "__main__":

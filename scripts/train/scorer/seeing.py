@@ -14,6 +14,7 @@ from world import camera
 from world.draw import PALETTE, draw
 from world.shapes import DISTANCES
 from world.spec import CAMERAS, PLACES, ROUND_SHAPES, Scene
+from world.styles import pixel_block
 
 ROWS = 64
 ROWS_FOR_PLACE = 24
@@ -229,7 +230,7 @@ def find_style(clip):
     light = float(some.mean())
     if saturation < 4 and np.std(some) > 25:
         return "noir"
-    block = max(2, clip.shape[1] // 32)
+    block = pixel_block(clip.shape[1])
     step = np.abs(np.diff(clip[::4].astype(np.int16), axis=2)).sum(-1).mean((0, 1))
     at_edges = step[block - 1 :: block].mean()
     if at_edges > 4 * (np.delete(step, np.s_[block - 1 :: block]).mean() + 0.05):

@@ -5,6 +5,11 @@ import numpy as np
 REACH = 0.22  # heights that it pans to either side
 
 
+def view_of(scene):
+    """What view() gives, for the scene's frames."""
+    return tuple(values[scene.before :][: scene.frames] for values in view(scene.camera, scene.length))
+
+
 def view(name, frames):
     """Per frame of a camera of spec.CAMERAS: zoom, and the view's shift in heights to the right."""
     u = np.linspace(0, 1, frames, dtype=np.float32)

@@ -17,21 +17,21 @@ PALETTE = {
 def _background(scene, zoom, shift):
     rng = np.random.default_rng([scene.seed, 1])
     margin = int(np.ceil(camera.REACH * scene.height / 2)) * 2 if scene.camera.startswith("pan") else 0
-    canvas = scenery.Canvas(scene.frames, scene.height, scene.width + 2 * margin)
+    canvas = scenery.Canvas(scene.frames, scene.height, scene.width + 2 * margin, scene.before)
     scenery.PLACES[scene.place](canvas, rng)
     if scene.camera == "still":
         return canvas.clip
     return camera.resampled(canvas.clip, zoom, shift)[:, :, margin : margin + scene.width]
 
 
-def _draw_thing(clip, coverage, thing, zoom, shift):
+def _draw_thing(clip, outline, thing, scene, zoom, shift):
     frames, height, width, _ = clip.shape
-    xs, ys, radii, angles, facing = path(thing, frames)
+    xs, ys, radii, angles, facing = path(thing, scene)
     xs, ys, radii = camera.seen(xs, ys, radii, zoom, shift, width / height)
     base = np.array(PALETTE[thing.colour], np.float32) / 255
     for f in range(frames):
         r = radii[f]
-        reach = 1.45 * r
+        reach = max(1.45 * r, 1.3 * r + styles.NEON_GLOW)
         r0, r1 = int((ys[f] - reach) * height), int((ys[f] + reach) * height) + 2
         c0, c1 = int((xs[f] - reach) * height), int((xs[f] + reach) * height) + 2
         rows, cols = slice(max(r0, 0), max(r1, 0)), slice(max(c0, 0), max(c1, 0))
@@ -55,8 +55,12 @@ def _draw_thing(clip, coverage, thing, zoom, shift):
         shine = np.clip(1 - np.hypot(x + 0.3, y + 0.38) / 0.5, 0, 1) ** 2 * 0.3
         colour = base * light[..., None] + (1 - base) * shine[..., None]
         part += alpha[..., None] * (np.clip(colour, 0, 1) - part)
-        cover = coverage[f, rows, cols]
+        cover = outline.coverage[f, rows, cols]
         np.maximum(cover, alpha, out=cover)
+        away = outline.distance[f, rows, cols]
+        nearer = distance * r < away
+        away[nearer] = (distance * r)[nearer]
+        outline.colour[f, rows, cols][nearer] = base
 
 
 def draw(scene: Scene):
@@ -66,10 +70,10 @@ def draw(scene: Scene):
 
 def draw_with_coverage(scene: Scene):
     """The frames, and how much of each pixel objects cover, [F, H, W] in 0..1."""
-    zoom, shift = camera.view(scene.camera, scene.frames)
+    zoom, shift = camera.view_of(scene)
     clip = _background(scene, zoom, shift)
-    coverage = np.zeros(clip.shape[:3], np.float32)
+    outline = styles.Outline(clip.shape)
     for thing in scene.things:
-        _draw_thing(clip, coverage, thing, zoom, shift)
-    clip = styles.STYLES[scene.style](clip, coverage)
-    return (np.clip(clip, 0, 1) * 255 + 0.5).astype(np.uint8), coverage
+        _draw_thing(clip, outline, thing, scene, zoom, shift)
+    clip = styles.STYLES[scene.style](clip, outline)
+    return (np.clip(clip, 0, 1) * 255 + 0.5).astype(np.uint8), outline.coverage

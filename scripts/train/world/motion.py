@@ -7,8 +7,13 @@ FRAMES_PER_CIRCLE = {"slowly": 56, "normal": 40, "quickly": 28}
 FRAMES_PER_SPIN = {"slowly": 96, "normal": 72, "quickly": 48}
 
 
-def path(thing, frames):
-    """Arrays over frames: x, y (heights), radius (heights), angle (radians), facing (+1 or -1)."""
+def path(thing, scene):
+    """Arrays over the scene's frames: x, y (heights), radius (heights), angle (radians); and facing (+1 or -1)."""
+    *over_frames, facing = _whole_path(thing, scene.length)
+    return *(values[scene.before :][: scene.frames] for values in over_frames), facing
+
+
+def _whole_path(thing, frames):
     u = np.arange(frames, dtype=np.float32) / max(frames - 1, 1)
     t = np.arange(frames, dtype=np.float32)
     x = np.full(frames, thing.centre[0], np.float32)

@@ -27,13 +27,13 @@ def _soft(x, width):
 class Canvas:
     """Pixel coordinates in heights, and blending into the clip."""
 
-    def __init__(self, frames, height, width):
+    def __init__(self, frames, height, width, before=0):
         self.frames, self.height, self.width = frames, height, width
         self.aspect = width / height
         self.pixel = 1.0 / height
         self.x = ((np.arange(width, dtype=np.float32) + 0.5) / height)[None, :]
         self.y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
-        self.t = np.arange(frames, dtype=np.float32) / 16
+        self.t = np.arange(before, before + frames, dtype=np.float32) / 16
         self.clip = np.empty((frames, height, width, 3), np.float32)
 
     def fill(self, image):

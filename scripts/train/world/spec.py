@@ -61,6 +61,13 @@ class Scene:
     height: int = 128
     frames: int = 33
     seed: int = 0
+    # The frames may be a part of a longer clip: this many of it came before them, and so many has all of it.
+    before: int = 0
+    whole: int = 0
+
+    @property
+    def length(self):
+        return self.whole or self.frames
 
     @property
     def aspect(self):
@@ -144,14 +151,16 @@ def random_thing(rng, place, world, shape=None, colour=None, motion=None, held_o
     return Thing(s, c, m, speed, 0.2, (0.5, 0.5))
 
 
-def random_scene(seed, world, width=224, height=128, frames=33, held_out=False, place=None):
-    """The scene of a seed: the same seed and world give the same scene."""
+def random_scene(seed, world, width=224, height=128, frames=33, held_out=False, place=None, part=None):
+    """The scene of a seed: the same seed and world give the same scene. `part`: (frames before, frames of the whole clip)."""
     rng = np.random.default_rng([seed, 77])
     scene = Scene(place or _choose(rng, PLACES), [], width=width, height=height, frames=frames, seed=seed)
     if rng.random() < world.moving_camera:
         scene.camera = _choose(rng, CAMERAS[1:])
     if rng.random() < world.styled:
         scene.style = _choose(rng, STYLES[1:])
+    if part:
+        scene.before, scene.whole = part
     aspect = scene.aspect
     if rng.random() < world.pairs:
         scene.relation = _choose(rng, RELATIONS) if aspect < 1.2 else "left_of"
@@ -163,10 +172,10 @@ def random_scene(seed, world, width=224, height=128, frames=33, held_out=False, 
             thing = random_thing(rng, scene.place, world, held_out=held_out)
             while scene.things and thing.colour == scene.things[0].colour:
                 thing = random_thing(rng, scene.place, world, held_out=held_out)
-            _place_thing(rng, thing, aspect, area, frames)
+            _place_thing(rng, thing, aspect, area, scene.length)
             scene.things.append(thing)
     else:
         thing = random_thing(rng, scene.place, world, held_out=held_out)
-        _place_thing(rng, thing, aspect, (0, 0, aspect, 1), frames)
+        _place_thing(rng, thing, aspect, (0, 0, aspect, 1), scene.length)
         scene.things.append(thing)
     return scene

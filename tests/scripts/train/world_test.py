@@ -28,6 +28,13 @@ class Drawing(unittest.TestCase):
         a, b = (draw(random_scene(k, ONE, 96, 64, 9)) for k in (1, 2))
         self.assertFalse((a == b).all())
 
+    def test_a_part_of_a_clip_has_the_frames_of_the_whole(self):
+        for seed in range(12):
+            world = World(styled=0.5, moving_camera=0.5, pairs=0.5)
+            whole = draw(random_scene(seed, world, 96, 64, 33))
+            part = draw(random_scene(seed, world, 96, 64, 9, part=(seed * 2, 33)))
+            self.assertTrue((part == whole[seed * 2 :][:9]).all(), seed)
+
     def test_every_place_camera_and_style_draws_any_aspect(self):
         for width, height in ((96, 64), (64, 64), (48, 80)):
             for place in PLACES:
