@@ -29,11 +29,11 @@ GIVEN = {
 PARTS = ("place", "colour", "motion", "shape", "number", "order", "style", "camera", "all")
 
 
-def prompts(count, language, world, held_out, width, height, frames):
+def prompts(count, language, world, held_out, width, height, frames, part=None):
     """(caption, scene): the same for the same arguments."""
     found = []
     for k in range(count):
-        scene = random_scene(50_000_000 + k, stage_latents.WORLDS[world], width, height, frames, held_out)
+        scene = random_scene(50_000_000 + k, stage_latents.WORLDS[world], width, height, frames, held_out, part=part)
         rng = np.random.default_rng([k, 3])
         found.append((captions.caption(scene, rng, language=language)[0], scene))
     return found
@@ -148,6 +148,8 @@ def main():
     parser.add_argument("--world", default="single", choices=sorted(stage_latents.WORLDS))
     parser.add_argument("--given", choices=sorted(GIVEN),
                         help="give the model these frames of the drawn clip; their PSNR in the output is told")
+    parser.add_argument("--before", type=int, default=0, metavar="N",
+                        help="drawn clips are the end of ones that are N frames longer: with --given prefix, how the model goes on")
     parser.add_argument("--turbo", action="store_true", help="with the model's few-step LoRA, without guidance")
     parser.add_argument("--seen", action="store_true")
     parser.add_argument("--width", type=int, default=320)
@@ -161,9 +163,10 @@ def main():
     parser.add_argument("--sheet-rows", type=int, default=12, help="a language")
     parser.add_argument("--json", help="write the scores here")
     args = parser.parse_args()
+    part = (args.before, args.before + args.frames) if args.before else None
     if args.write_prompts:
         lines = [c for language in args.languages for c, _ in prompts(
-            args.prompts, language, args.world, not args.seen, args.width, args.height, args.frames)]
+            args.prompts, language, args.world, not args.seen, args.width, args.height, args.frames, part)]
         Path(args.write_prompts).write_text("\n".join(lines) + "\n", encoding="utf-8")
         return
     results, sheet_rows = {}, []
@@ -171,7 +174,7 @@ def main():
         results["given"] = judged("given", given_clips(args), sheet_rows)
     else:
         for language in args.languages:
-            chosen = prompts(args.prompts, language, args.world, not args.seen, args.width, args.height, args.frames)
+            chosen = prompts(args.prompts, language, args.world, not args.seen, args.width, args.height, args.frames, part)
             if args.drawn:
                 clips = (draw(scene) for _, scene in chosen)
             elif args.reconstructed:

@@ -18,13 +18,18 @@ import masks
 import settings
 import stage_vae
 from world.draw import draw
-from world.spec import SIMPLE_SHAPES, World, random_scene
+from world.spec import SILHOUETTES, SIMPLE_SHAPES, World, random_scene
 
 FOLDER = settings.WORK / "latents"
 WORLDS = {
     "single": World(shapes=SIMPLE_SHAPES),
     "objects": World(),
     "whole": World(styled=0.3, moving_camera=0.2, pairs=0.3),
+    # For scores of one part each.
+    "silhouettes": World(shapes=SILHOUETTES),
+    "styled": World(shapes=SIMPLE_SHAPES, styled=1.0),
+    "camera": World(shapes=SIMPLE_SHAPES, moving_camera=1.0),
+    "pairs": World(shapes=SIMPLE_SHAPES, pairs=1.0),
 }
 MASKED_SHARE = 0.35
 # Most clips with a mask are parts of longer ones: a clip that goes on from known frames rarely begins where a motion does.

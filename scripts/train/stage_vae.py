@@ -23,7 +23,7 @@ FOLDER = settings.WORK / "vae"
 REFINED = "refined"  # the checkpoint that latents and the finished model are made with
 # (width, height, frames, clips in the pool)
 POOL = ((448, 256, 17, 90), (224, 128, 17, 130), (160, 160, 17, 40), (128, 224, 17, 40))
-WHOLE = World(styled=0.3, moving_camera=0.1, pairs=0.3)
+WHOLE = World(styled=0.45, moving_camera=0.1, pairs=0.3)
 KL_WEIGHT = 1e-4
 ON_OBJECTS, ON_OUTLINES = 1.0, 4.0  # more weight of errors there
 OUTLINE = 5  # pixels, odd

@@ -83,6 +83,11 @@ def sea(canvas, rng):
     rows = slice(int(horizon * canvas.height) + 1, canvas.height)
     depth = (canvas.y[rows] - horizon) / (1 - horizon)
     phase = rng.uniform(0, 6.28)
+    for share, size in ((0.2, 0.7), (0.76, 1.0)):  # islands, without which no one sees the camera pan
+        x0 = canvas.aspect * share
+        land = horizon - 0.075 * size * np.exp(-(((canvas.x - x0) / (0.17 * size)) ** 2)) + 0.008
+        mask = _soft(canvas.y - land, 2.5 * canvas.pixel) * _soft(horizon - canvas.y, 2.5 * canvas.pixel)
+        canvas.clip += mask[None, ..., None] * (_rgb(104, 152, 146) - canvas.clip)
     light = _rgb(120, 200, 220)
     bands = 26 * np.sqrt(depth + 0.03)
     for f, t in enumerate(canvas.t):

@@ -4,7 +4,7 @@ import numpy as np
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 LEVELS = 8  # of brightness in pixel art
-NEON_TUBE, NEON_GLOW = 0.009, 0.09  # half widths in heights
+NEON_TUBE, NEON_GLOW = 0.015, 0.09  # half widths in heights
 
 
 class Outline:
