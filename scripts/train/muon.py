@@ -1,6 +1,6 @@
 """Muon (momentum, orthogonalised by Newton-Schulz) for matrices and AdamW for the rest, in one step().
 
-Matrices of one shape are orthogonalised together as a batch in bf16. Convolutions count as [out, in * kernel].
+Matrices of one shape are orthogonalised together as a batch. Convolutions count as [out, in * kernel].
 """
 
 import math
@@ -9,10 +9,29 @@ from collections import defaultdict
 import torch
 
 
+A, B, C = 3.4445, -4.7750, 2.0315  # of the iteration x (A + B g + C g g), g being x's Gram matrix
+LONG = 8  # times as many columns as rows, from which on the iteration is done in the Gram matrix alone
+
+
+def _by_gram(x, steps):
+    """The iteration on [N, rows, cols] f32 without touching x in between: each step is a polynomial in the same matrix."""
+    gram = torch.bmm(x, x.transpose(1, 2))
+    gram /= gram.diagonal(dim1=1, dim2=2).sum(1).view(-1, 1, 1) + 1e-14
+    scale = torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True) + 1e-7
+    identity = torch.eye(x.shape[1], device=x.device)
+    product = identity.expand_as(gram)
+    for _ in range(steps):
+        polynomial = A * identity + B * gram + C * torch.bmm(gram, gram)
+        product = torch.bmm(polynomial, product)
+        gram = torch.bmm(torch.bmm(polynomial, gram), polynomial)
+    return torch.bmm((product / scale).to(torch.bfloat16), x.bfloat16()).float()
+
+
 @torch.no_grad()
 def _orthogonalise(batch, steps=5):
-    """The nearest orthogonal matrices of [N, rows, cols], roughly."""
-    a, b, c = 3.4445, -4.7750, 2.0315
+    """The nearest orthogonal matrices of [N, rows, cols] f32, roughly."""
+    if batch.shape[2] >= LONG * batch.shape[1]:
+        return _by_gram(batch, steps)
     x = batch.bfloat16()
     tall = x.shape[1] > x.shape[2]
     if tall:
@@ -20,7 +39,7 @@ def _orthogonalise(batch, steps=5):
     x = x / (x.float().flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7).bfloat16()
     for _ in range(steps):
         gram = torch.bmm(x, x.transpose(1, 2))
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=B, alpha=C), x, beta=A)
     return (x.transpose(1, 2) if tall else x).float()
 
 

@@ -83,16 +83,24 @@ def _differences(x):
     return x[:, :, 1:] - x[:, :, :-1], x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
 
 
+def _most_around(x):
+    """The largest value among the OUTLINE x OUTLINE pixels around each one. (max_pool2d of one channel takes 20 times as long.)"""
+    reach = OUTLINE // 2
+    for axis in (-2, -1):
+        padded = F.pad(x, (0, 0, reach, reach) if axis == -2 else (reach, reach), value=-1.0)
+        x = padded.unfold(axis, OUTLINE, 1).amax(-1)
+    return x
+
+
 def importance(coverage):
     """Weights of the pixels' errors, one on average over the batch."""
-    b, _, f, height, width = coverage.shape
-    flat = coverage.view(b * f, 1, height, width)
-    grown = F.max_pool2d(flat, OUTLINE, 1, OUTLINE // 2)
-    outline = grown + F.max_pool2d(-flat, OUTLINE, 1, OUTLINE // 2)
+    grown = _most_around(coverage)
+    outline = grown + _most_around(-coverage)
     weights = 1 + ON_OBJECTS * grown + ON_OUTLINES * outline
-    return (weights / weights.mean()).view_as(coverage)
+    return weights / weights.mean()
 
 
+@torch.compile
 def reconstruction_loss(out, target, weights):
     error = out - target
     loss = (weights * (error.abs() + error.pow(2))).mean()

@@ -148,6 +148,23 @@ class Turbo(unittest.TestCase):
 
 
 @unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
+class Orthogonal(unittest.TestCase):
+    def test_singular_values_come_near_one_and_vectors_stay(self):
+        import muon
+        import torch
+        torch.manual_seed(0)
+        for rows, columns in ((32, 32), (24, 96), (96, 24), (16, 27 * 16)):
+            x = torch.randn(3, rows, columns)
+            found = muon._orthogonalise(x)
+            u, _, v = torch.linalg.svd(x, full_matrices=False)
+            values = torch.diagonal(u.transpose(1, 2) @ found @ v.transpose(1, 2), dim1=1, dim2=2)
+            self.assertGreater(float(values.median()), 0.65, (rows, columns))
+            self.assertLess(float(values.max()), 1.35, (rows, columns))
+            rest = found - u @ torch.diag_embed(values) @ v
+            self.assertLess(float(rest.norm() / found.norm()), 0.05, (rows, columns))
+
+
+@unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
 class Vae(unittest.TestCase):
     def test_outlines_weigh_most_and_the_mean_is_one(self):
         import stage_vae
