@@ -43,6 +43,7 @@
 #include "lib/sora.h"
 #include "lib/tensor_io/checkpoint.h"
 #include "lib/tensor_io/safetensors.h"
+#include "lib/turbo_default.h"
 #include "sora/build_config.h"
 
 namespace sora {
@@ -59,27 +60,6 @@ std::filesystem::path built_in_models() {
     if (std::filesystem::exists(path)) return std::filesystem::canonical(path);
   }
   return library / kModelPathsFromLibrary[0];
-}
-
-// Few steps leave no room for more of them, for guidance or for another way of sampling; and what
-// is joined, told in cards or led by pictures was tried with the whole model only.
-bool may_be_turbo(const Request& request) {
-  const auto* generate = std::get_if<GenerateRequest>(&request.operation);
-  if (generate == nullptr || generate->loop || !generate->storyboard.empty() ||
-      !generate->references.empty() || !generate->control.empty())
-    return false;
-  const Sampling& sampling = request.sampling;
-  const bool is_open = !sampling.steps && !sampling.guidance_scale && !sampling.guidance_scale_2 &&
-                       !sampling.guidance_interval && !sampling.cache_threshold &&
-                       !sampling.negative_prompt && !sampling.scheduler && !sampling.shift;
-  return is_open && !request.runtime.files.turbo && request.runtime.files.loras.empty();
-}
-
-Request with_turbo_default(Request request) {
-  const Runtime& wish = request.runtime;
-  if (may_be_turbo(request) && prefers_turbo(find_model(wish.model, built_in_models(), wish.files)))
-    request.runtime.files.turbo = true;
-  return request;
 }
 
 bool is_same_model(const Runtime& a, const Runtime& b) {
@@ -210,7 +190,7 @@ class LocalEngine : public Engine {
 Request LocalEngine::resolve(const Request& asked) {
   const Request request =
       with_preset(resolve_gallery_ids(asked), built_in_presets(), user_presets());
-  return with_turbo_default(request);
+  return with_turbo_default(request, built_in_models());
 }
 
 ModelInfo LocalEngine::find(const Request& request) {
@@ -255,7 +235,9 @@ std::optional<Preview> LocalEngine::begin_preview(const ModelInfo& model, const 
 void LocalEngine::prepare(const std::vector<Request>& asked, Observer& observer) {
   if (asked.empty()) return;
   std::vector<Request> requests;
-  for (const Request& request : asked) requests.push_back(with_turbo_default(request));
+  for (const Request& request : asked) {
+    requests.push_back(with_turbo_default(request, built_in_models()));
+  }
   const c10::InferenceMode inference;
   const ModelInfo model = find(requests.front());
   if (!model.kept) return;

@@ -294,10 +294,10 @@ ModelInfo read_model_info(const std::string& name, const std::filesystem::path& 
 
 bool prefers_turbo(const std::filesystem::path& path) {
   const std::filesystem::path own = path / kOwnDefaults;
-  if (!std::filesystem::exists(own) || !std::filesystem::exists(path / "loras")) return false;
+  if (!std::filesystem::exists(own)) return false;
   ModelDefaults defaults;
   read_own_defaults(own, defaults);
-  return defaults.turbo;
+  return defaults.turbo && has_own_distillation(path);
 }
 
 }  // namespace sora

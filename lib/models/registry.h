@@ -18,7 +18,7 @@ ModelInfo read_model_info(const std::string& name, const std::filesystem::path& 
                           const ModelFiles& files = {});
 
 // Whether the model's own word is that it is run in few steps where nothing is asked of the
-// sampling, and it has the folder of LoRAs that takes.
+// sampling, and a LoRA for that lies among its files.
 bool prefers_turbo(const std::filesystem::path& path);
 
 }  // namespace sora

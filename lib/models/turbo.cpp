@@ -166,6 +166,12 @@ void take_schedule(const Found& found, ModelInfo& model) {
 
 }  // namespace
 
+bool has_own_distillation(const fs::path& model) {
+  const std::vector<fs::path> files = weight_files_in(model / "loras");
+  return std::any_of(files.begin(), files.end(),
+                     [](const fs::path& file) { return find_distillation(file.filename()); });
+}
+
 void apply_turbo(const ModelFiles& files, ModelInfo& model) {
   const Distillation* own = find_distillation(model.path.filename());
   if (own && fs::is_regular_file(model.path)) return take_schedule({model.path, own}, model);

@@ -2,6 +2,8 @@
 // self-forcing, FastWan), found by the names their authors give them, with the schedule each needs.
 #pragma once
 
+#include <filesystem>
+
 #include "lib/core/model_files.h"
 #include "lib/models/model_info.h"
 
@@ -14,5 +16,8 @@ namespace sora {
 // tree it lies in and of `files.models_dir`, and beside the model. Throws Error(NotFound) saying
 // where was looked and what was found.
 void apply_turbo(const ModelFiles& files, ModelInfo& model);
+
+// Whether a LoRA with a known name lies in the model's own folder "loras".
+bool has_own_distillation(const std::filesystem::path& model);
 
 }  // namespace sora

@@ -387,5 +387,21 @@ TEST_F(PublishedFiles, TurboFindsTheLoraInTheModelsOwnDirectory) {
   EXPECT_EQ(model.scheduler["shift"], 8.0);
 }
 
+TEST_F(PublishedFiles, TurboIsPreferredByAModelThatSaysSoAndHasTheLora) {
+  const fs::path path = scratch_ / "tiny";
+  fs::copy(kData / "pipelines" / "t2v_unipc", path, fs::copy_options::recursive);
+  fs::create_directories(path / "loras");
+  const auto add_lora = [&](const char* name) {
+    fs::copy(kData / "weights" / "lora" / "comfy.safetensors", path / "loras" / name);
+  };
+  std::ofstream(path / "sora.json") << R"({"turbo": true})";
+  add_lora("a_style.safetensors");
+  EXPECT_FALSE(prefers_turbo(path));
+  add_lora("sora-turbo.safetensors");
+  EXPECT_TRUE(prefers_turbo(path));
+  std::ofstream(path / "sora.json") << "{}";
+  EXPECT_FALSE(prefers_turbo(path));
+}
+
 }  // namespace
 }  // namespace sora
