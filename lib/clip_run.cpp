@@ -103,6 +103,10 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
   base_path_ = request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed)
                                            : request.output.path;
   if (request.output.sign) identity_ = identity_for(base_path_, request.output);
+  if (terms.writes) {
+    for (int index = 0; index < count_; ++index)
+      check_writable(writer_options(index, nlohmann::json::object()));
+  }
   observer.begin(Phase::Load, 1);
   manifest_ = describe_making(request, terms.preset, plan, model, observer);
   observer.advance(Phase::Load, 1);

@@ -63,23 +63,42 @@ void check_free_space(const WriterOptions& options, const VideoFormat& format) {
   }
 }
 
+bool is_inside(const VideoFormat& format) {
+  return format.container->metadata == MetadataPlace::Inside;
+}
+
+bool needs_sidecar(const WriterOptions& options, const VideoFormat& format) {
+  return !options.metadata_json.empty() && !format.is_stdout && !is_inside(format);
+}
+
 }  // namespace
+
+void check_writable(const WriterOptions& options) {
+  check_options(options);
+  const VideoFormat format = format_for(options.path, options.codec);
+  if (!format.is_sequence) {
+    OutputFile::check(options.path, options.force);
+    if (needs_sidecar(options, format))
+      OutputFile::check(sidecar_path(options.path), options.force);
+    if (format.container->muxer.empty() && options.expected_frames > 1) {
+      fail(ErrorKind::Usage,
+           "{} holds a single frame, and the clip has {}; name a sequence with a number field, "
+           "such as frames/%05d.png",
+           options.path, options.expected_frames);
+    }
+  }
+  check_free_space(options, format);
+}
 
 class VideoWriter::Impl {
  public:
   explicit Impl(const WriterOptions& options) : options_(options) {
-    check_options(options);
+    check_writable(options);
     const VideoFormat format = format_for(options.path, options.codec);
     const std::string first =
         format.is_sequence ? sequence_path(options.path, kFirstSequenceNumber) : options.path;
-    const bool inside = format.container->metadata == MetadataPlace::Inside;
-    if (!format.is_sequence) OutputFile::check(options.path, options.force);
-    if (!options.metadata_json.empty() && !format.is_stdout) {
-      needs_sidecar_ = !inside;
-      if (needs_sidecar_ && !format.is_sequence)
-        OutputFile::check(sidecar_path(first), options.force);
-    }
-    check_free_space(options, format);
+    const bool inside = is_inside(format);
+    needs_sidecar_ = needs_sidecar(options, format);
 
     SinkOptions sink{.format = format,
                      .path = options.path,
@@ -102,13 +121,6 @@ class VideoWriter::Impl {
           options.path, format.container->extension, max_fps, keep_every_, to_string(sink.fps)));
     }
     if (format.container->muxer.empty()) {
-      if (!format.is_sequence && options.expected_frames > 1) {
-        fail(ErrorKind::Usage,
-             "{} holds a single frame, and the clip has {}; name a sequence with a number field, "
-             "such "
-             "as frames/%05d.png",
-             options.path, options.expected_frames);
-      }
       sink_ = open_sequence(sink);
     } else if (format.codec->name == "gif") {
       sink_ = open_gif(sink);

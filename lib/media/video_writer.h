@@ -37,6 +37,10 @@ struct WriterOptions {
   std::function<void(const std::string& path)> seal = {};
 };
 
+// Whether there is a format of that name and a place for the file, without making anything. Throws
+// as VideoWriter does.
+void check_writable(const WriterOptions& options);
+
 class VideoWriter {
  public:
   // Opens files and encoder at once, so that what cannot work fails before sampling. Throws

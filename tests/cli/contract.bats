@@ -121,6 +121,15 @@ nothing_left() {
   [ "$("$SORA" info clip-2.mp4 --json | jq .metadata.seed)" = 2 ]
 }
 
+@test "what cannot be written is told before the model is looked at, of all variations" {
+  touch clip-2.mp4
+  run --separate-stderr tiny -o clip.mp4 --variations 2
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"clip-2.mp4 exists already"* ]]
+  [[ "$stderr" != *"load "* ]]
+  [ ! -e clip-1.mp4 ]
+}
+
 @test "sizes off the grid and rates the model does not draw are told and met exactly" {
   run --separate-stderr "$SORA" generate x -m "$MODEL" --size 50x36 --frames 7 --fps 24 --steps 1 --seed 1 -o clip.mkv --codec ffv1
   [ "$status" -eq 0 ]

@@ -48,8 +48,15 @@ used() { "$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved
   [ "$(used)" = "0 0 0" ]
   touch clip-2.mp4
   run make --plan small.toml -o clip.mp4 --variations 2
-  [ "$status" -ne 0 ]
-  [ "$(used)" = "4 0 0" ] || [ ! -e clip-1.mp4 ]
+  [ "$status" -eq 2 ]
+  [ "$(used)" = "0 0 0" ]
+  "$SORA" generate "a red ball" -m "$MODEL" --size 160x96 --frames 5 --fps 4 --steps 300 --dtype f32 --plan small.toml -o two.mp4 --variations 2 --quiet &
+  pid=$!
+  until_true 120 test -e two-1.mp4
+  kill -INT "$pid"
+  wait "$pid" || [ "$?" -eq 130 ]
+  [ "$(used)" = "4 0 0" ]
+  [ ! -e two-2.mp4 ]
 }
 
 @test "a killed process gives back what it held" {
