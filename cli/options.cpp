@@ -2,6 +2,11 @@
 // and batches agree.
 #include "cli/options.h"
 
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
 #include <map>
 
 #include "cli/rank_processes.h"
@@ -10,6 +15,18 @@ namespace sora::cli {
 namespace {
 
 constexpr const char* kModelGroup = "Model and machine";
+
+// Negative numbers and ones that 64 bits do not hold would become other seeds. What is no number is
+// the conversion's to tell.
+std::string seed_fault(const std::string& text) {
+  errno = 0;
+  std::strtoull(text.c_str(), nullptr, 10);
+  const bool is_negative = text.starts_with("-");
+  if (errno != ERANGE && !is_negative) return "";
+  return fmt::format(
+      "{} is no seed; seeds go from 0 to {}, and without --seed every clip has another", text,
+      UINT64_MAX);
+}
 
 // What changes the model's weights, or takes others in their place.
 void add_weight_options(CLI::App& app, ModelFiles& files) {
@@ -83,6 +100,7 @@ void add_sampling_options(CLI::App& app, Sampling& sampling) {
   const std::string group = "Sampling";
   app.add_option("--seed", sampling.seed,
                  "Number the noise is drawn from; the same seed gives the same clip")
+      ->check(CLI::Validator(seed_fault, ""))
       ->type_name("N")
       ->group(group);
   app.add_option("--steps", sampling.steps, "Denoising steps")->type_name("N")->group(group);

@@ -1,33 +1,13 @@
-// CLI11's own errors and exit codes are turned into Error(Usage) here, so that a wrong flag is exit
-// code 2 like every other wrong request.
 #include "cli/parse.h"
-
-#include <algorithm>
 
 #include "cli/commands/subcommands.h"
 #include "cli/description/app_walk.h"
 #include "cli/description/self_description.h"
-#include "lib/core/error.h"
+#include "cli/parse_fault.h"
 #include "sora/build_config.h"
 
 namespace sora::cli {
 namespace {
-
-// Levenshtein distance: insertions, deletions and substitutions that turn `a` into `b`.
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
 
 // The innermost one: "export" of sora explore export.
 const CLI::App* called_subcommand(const CLI::App& app) {
@@ -46,51 +26,7 @@ std::string names_before(const CLI::App& subcommand) {
                                          : names_before(*parent) + " " + parent->get_name();
 }
 
-std::vector<std::string> known_names(const CLI::App& app, bool options) {
-  std::vector<std::string> names;
-  if (options) {
-    for (const CLI::Option* option : app.get_options()) {
-      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-    }
-  } else {
-    for (const CLI::App* subcommand : app.get_subcommands([](const CLI::App*) { return true; })) {
-      names.push_back(subcommand->get_name());
-    }
-  }
-  return names;
-}
-
-[[noreturn]] void fail_on_extras(const CLI::App& app) {
-  const CLI::App* subcommand = called_subcommand(app);
-  const CLI::App& context = subcommand != nullptr ? *subcommand : app;
-  const std::vector<std::string> extras = app.remaining(true);
-  const std::string word = extras.empty() ? "" : extras.front();
-  const bool is_option = word.size() > 1 && word[0] == '-';
-  const std::string flag = word.substr(0, word.find('='));
-  const std::string guess = nearest(flag, known_names(context, is_option));
-  const std::string hint =
-      guess.empty() ? fmt::format("see sora {}--help", subcommand ? full_name(context) + " " : "")
-                    : fmt::format("did you mean {}?", guess);
-  if (is_option) fail(ErrorKind::Usage, "there is no option {}; {}", flag, hint);
-  if (subcommand == nullptr) fail(ErrorKind::Usage, "there is no command '{}'; {}", word, hint);
-  fail(ErrorKind::Usage, "'{}' is one argument too many; put a text of several words in quotes",
-       word);
-}
-
 }  // namespace
-
-std::string nearest(const std::string& word, const std::vector<std::string>& names) {
-  std::string best;
-  size_t best_distance = word.size() / 3 + 1;
-  for (const std::string& name : names) {
-    const size_t distance = edit_distance(word, name);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = name;
-    }
-  }
-  return best;
-}
 
 std::unique_ptr<CLI::App> make_app(Command& chosen) {
   auto app =
@@ -120,10 +56,9 @@ Command parse(const std::vector<std::string>& arguments) {
             {}};
   } catch (const CLI::CallForVersion& version) {
     return {PrintText{std::string(version.what()) + "\n"}, {}};
-  } catch (const CLI::ExtrasError&) {
-    fail_on_extras(*app);
   } catch (const CLI::ParseError& error) {
-    throw Error(ErrorKind::Usage, error.what());
+    const CLI::App* subcommand = called_subcommand(*app);
+    fail_to_parse(error, subcommand != nullptr ? *subcommand : *app);
   }
   if (arguments.empty()) return {PrintText{app->help()}, {}};
   return chosen;

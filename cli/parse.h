@@ -16,11 +16,7 @@ namespace sora::cli {
 std::unique_ptr<CLI::App> make_app(Command& chosen);
 
 // `arguments` are argv without the program's name. Help and version come back as PrintText.
-// Throws Error(Usage) for anything that does not parse, with the nearest known option where one is
-// close.
+// Throws Error(Usage) for anything that does not parse.
 Command parse(const std::vector<std::string>& arguments);
-
-// The name nearest to `word`, or nothing where none is within a third of its letters.
-std::string nearest(const std::string& word, const std::vector<std::string>& names);
 
 }  // namespace sora::cli

@@ -5,6 +5,7 @@
 
 #include "cli/description/app_walk.h"
 #include "cli/parse.h"
+#include "cli/parse_fault.h"
 #include "lib/jobs/output_folder.h"
 #include "lib/jobs/prompt_words.h"
 #include "lib/jobs/sweep.h"

@@ -111,6 +111,40 @@ TEST(Parse, UnknownCommandNamesTheNearest) {
   EXPECT_THAT(usage_error({"genrate", "x"}), HasSubstr("did you mean generate?"));
 }
 
+TEST(Parse, UnknownCommandOfACommandSaysWhereToLook) {
+  EXPECT_EQ(usage_error({"queue", "bogus"}), "there is no command 'bogus'; see sora queue --help");
+  EXPECT_EQ(usage_error({"queue"}), "queue needs a command; see sora queue --help");
+}
+
+TEST(Parse, WhatIsNoNumberIsToldWithItsOption) {
+  EXPECT_EQ(usage_error({"generate", "x", "--frames", "many"}),
+            "--frames takes a number, not 'many'");
+  EXPECT_EQ(usage_error({"generate", "x", "--steps", "2.5"}),
+            "--steps takes a whole number, not 2.5");
+  EXPECT_EQ(usage_error({"generate", "x", "--steps", "99999999999"}),
+            "--steps takes no number as large as 99999999999");
+}
+
+TEST(Parse, MissingValueIsNamedByItsKind) {
+  EXPECT_EQ(usage_error({"generate", "x", "--output"}),
+            "--output needs a value; write --output FILE");
+  EXPECT_EQ(usage_error({"generate", "x", "--duration", "-o", "a.mp4"}),
+            "--duration needs a value; write --duration SECONDS");
+}
+
+TEST(Parse, SeedIsNeverTakenForAnother) {
+  EXPECT_THAT(usage_error({"generate", "x", "--seed", "-1"}), HasSubstr("-1 is no seed"));
+  EXPECT_THAT(usage_error({"generate", "x", "--seed", "18446744073709551616"}),
+              HasSubstr("seeds go from 0 to 18446744073709551615"));
+  EXPECT_EQ(parse_generate({"x", "--seed", "18446744073709551615"}).request.sampling.seed,
+            UINT64_MAX);
+}
+
+TEST(Parse, OptionsThatExcludeEachOtherAreBothNamed) {
+  EXPECT_EQ(usage_error({"generate", "x", "--turbo", "--no-turbo"}),
+            "--turbo and --no-turbo cannot be given together");
+}
+
 TEST(Parse, SecondPositionalAsksForQuotes) {
   EXPECT_THAT(usage_error({"generate", "a", "red"}),
               HasSubstr("put a text of several words in quotes"));
