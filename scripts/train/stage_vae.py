@@ -31,7 +31,7 @@ NEAR_OBJECTS = 0.7  # of the crops lie around a pixel of an object
 
 
 def render_pool(seed, scale=1.0):
-    """Clips as bytes, [4, F, H, W] each: colour, and how much objects cover."""
+    """(clip, whether its style is flat): clips as bytes, [4, F, H, W] each, colour and how much objects cover."""
     pool = []
     for width, height, frames, count in POOL:
         for k in range(max(1, int(count * scale))):
@@ -39,7 +39,8 @@ def render_pool(seed, scale=1.0):
             clip, coverage = draw_with_coverage(scene)
             clip = np.concatenate([clip, (coverage[..., None] * 255).astype(np.uint8)], -1)
             start = (k * 7) % (len(clip) - frames + 1)
-            pool.append(torch.from_numpy(np.ascontiguousarray(clip[start : start + frames].transpose(3, 0, 1, 2))))
+            clip = np.ascontiguousarray(clip[start : start + frames].transpose(3, 0, 1, 2))
+            pool.append((torch.from_numpy(clip), scene.style == "flat"))
     return pool
 
 
@@ -53,14 +54,14 @@ def cached_pool():
 
 
 def crops(pool, rng, batch, frames, size):
-    """Clips [B, 3, F, size, size] in -1..1 and coverage [B, 1, F, size, size] in 0..1.
+    """Clips [B, 3, F, size, size] in -1..1, coverage [B, 1, F, size, size] in 0..1, and which are flat [B].
 
     In some, unknown frames are mid-grey as in a masked clip.
     """
     out = torch.empty(batch, 3, frames, size, size)
-    coverage = torch.empty(batch, 1, frames, size, size)
+    coverage, is_flat = torch.empty(batch, 1, frames, size, size), torch.empty(batch)
     for b in range(batch):
-        clip = pool[rng.integers(len(pool))]
+        clip, is_flat[b] = pool[rng.integers(len(pool))]
         _, length, height, width = clip.shape
         f = rng.integers(length - frames + 1)
         y, x = rng.integers(height - size + 1), rng.integers(width - size + 1)
@@ -76,7 +77,7 @@ def crops(pool, rng, batch, frames, size):
             known = known.float()[None, :, None, None]
             out[b] *= known
             coverage[b] *= known
-    return out, coverage
+    return out, coverage, is_flat
 
 
 def _differences(x):
@@ -84,7 +85,7 @@ def _differences(x):
 
 
 def _most_around(x):
-    """The largest value among the OUTLINE x OUTLINE pixels around each one. (max_pool2d of one channel takes 20 times as long.)"""
+    """The largest value among the OUTLINE x OUTLINE pixels around each one. (max_pool2d is 20 times as slow on one channel.)"""
     reach = OUTLINE // 2
     for axis in (-2, -1):
         padded = F.pad(x, (0, 0, reach, reach) if axis == -2 else (reach, reach), value=-1.0)
@@ -108,11 +109,15 @@ def reconstruction_loss(out, target, weights):
         _differences(error), (weights[:, :, 1:], weights[..., 1:, :], weights[..., 1:])))
 
 
-def drift(anchor, video, mean):
-    """Mean square of the latents' way from those of another encoder, each channel in its standard deviations."""
+def drift(anchor, video, mean, is_held):
+    """Mean square of the latents' way from those of another encoder, each channel in its standard deviations.
+
+    Only of the clips of `is_held` [B]: an encoder that saw few styles drew them all alike, and must move.
+    """
     with torch.no_grad(), torch.autocast(video.device.type, torch.bfloat16):
         wanted = fast_vae.moments(anchor, video)[0]
-    return ((mean - wanted) / wanted.std((0, 2, 3, 4), keepdim=True)).pow(2).mean()
+    ways = ((mean - wanted) / wanted.std((0, 2, 3, 4), keepdim=True)).pow(2).mean((1, 2, 3, 4))
+    return (ways * is_held).mean()
 
 
 @torch.no_grad()
@@ -145,7 +150,7 @@ def main():
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--anchor", type=float, default=0.0, metavar="W",
-                        help="weight of what keeps latents near those of --start, so that a transformer trained on those goes on")
+                        help="weight of what keeps flat clips' latents near those of --start, so that its transformer goes on")
     parser.add_argument("--name", default="vae", help="name of the checkpoint")
     parser.add_argument("--start", help="checkpoint whose weights to start from when there is none of this name")
     args = parser.parse_args()
@@ -176,7 +181,7 @@ def main():
         cached_pool()
     together.wait()
     pool = cached_pool()
-    held_out = [c.to(device) for c in render_pool(9_000_000, 0.01)]
+    held_out = [c.to(device) for c, _ in render_pool(9_000_000, 0.01)]
     rng = np.random.default_rng([done, 5, together.rank])
     torch.manual_seed(done * together.count + together.rank)
     steps, started, cpu, running = args.steps, time.time(), time.process_time(), 0.0
@@ -185,7 +190,7 @@ def main():
         if steps - step > args.decay and together.from_first(settings.asked_to_finish(FOLDER)):
             steps = step + args.decay
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr))
-        video, coverage = (t.to(device) for t in crops(pool, rng, args.batch, args.frames, args.crop))
+        video, coverage, is_flat = (t.to(device) for t in crops(pool, rng, args.batch, args.frames, args.crop))
         with torch.autocast(device.type, torch.bfloat16):
             mean, log_variance = fast_vae.moments(vae, video)
             noise = torch.randn_like(mean) * torch.exp(0.5 * log_variance)
@@ -193,7 +198,7 @@ def main():
         kl = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).mean()
         loss = reconstruction_loss(out, video, importance(coverage)) + KL_WEIGHT * kl
         if anchor:
-            loss = loss + args.anchor * drift(anchor, video, mean)
+            loss = loss + args.anchor * drift(anchor, video, mean, is_flat)
         loss.backward()
         together.average_(vae.parameters())
         optimiser.step()
@@ -202,9 +207,9 @@ def main():
         running = value if running == 0 else 0.98 * running + 0.02 * value
         if step % 300 == 0 or step == steps:
             fresh = render_pool(1_000_000 + 1000 * (step * together.count + together.rank), 0.03)
-            for clip in fresh:
-                same = [i for i, c in enumerate(pool) if c.shape == clip.shape]
-                pool[same[rng.integers(len(same))]] = clip
+            for clip, is_flat in fresh:
+                same = [i for i, (c, _) in enumerate(pool) if c.shape == clip.shape]
+                pool[same[rng.integers(len(same))]] = clip, is_flat
         if not together.is_first:
             continue
         if step % 50 == 0:
