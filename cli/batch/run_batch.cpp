@@ -1,21 +1,18 @@
 // One order of things: read the whole file, check every job against its model, write all jobs into
 // the journal, and only then make clips.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <unistd.h>
 #include <chrono>
 #include <csignal>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <thread>
 
 #include "cli/batch/actions.h"
+#include "cli/batch/add_jobs.h"
 #include "cli/batch/display.h"
-#include "cli/batch/jobs.h"
 #include "cli/batch/on_slurm.h"
 #include "cli/batch/plan.h"
+#include "cli/batch/read_jobs.h"
 #include "cli/batch/worker.h"
 #include "cli/batch/worker_processes.h"
 #include "cli/engine_maker.h"
@@ -34,56 +31,11 @@ namespace fs = std::filesystem;
 constexpr auto kBatchPoll = std::chrono::milliseconds(200);
 constexpr auto kWatchInterval = std::chrono::seconds(1);
 
-std::string read_text(const RunBatch& batch) {
-  if (batch.file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  std::ifstream file(batch.file, std::ios::binary);
-  if (!file || fs::is_directory(batch.file)) {
-    fail(ErrorKind::NotFound,
-         "the prompt file {} cannot be read; options for all jobs follow the file: sora batch FILE "
-         "--steps 20",
-         batch.file);
-  }
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  return fmt::format("{:%Y-%m-%d}", fmt::localtime(now));
-}
-
 // What the journal calls this batch.
 std::string name_of(const RunBatch& batch) {
   std::string name = batch.file == "-" ? "stdin" : fs::weakly_canonical(batch.file).string();
   if (batch.num_shards > 1) name += fmt::format(" {}/{}", batch.shard, batch.num_shards);
   return name;
-}
-
-JobList read_jobs(const RunBatch& batch, std::string text) {
-  if (batch.watch)
-    text.erase(text.rfind('\n') == std::string::npos
-                   ? 0
-                   : text.rfind('\n') + 1);  // the last line may still grow
-  const std::string shown = batch.file == "-" ? "stdin" : batch.file;
-  PromptFormat format = prompt_format_of(batch.file, text);
-  if (!batch.format.empty()) {
-    const auto named = prompt_format_named(batch.format);
-    if (!named)
-      fail(ErrorKind::Usage, "--format {} is unknown; it is txt, jsonl, csv or yaml", batch.format);
-    format = *named;
-  }
-  const fs::path base =
-      batch.file == "-" ? fs::current_path() : fs::absolute(batch.file).parent_path();
-  JobList list = jobs_of(parse_prompts(text, shown, format),
-                         {shown, base, batch.defaults, batch.name_template, today()});
-  if (batch.num_shards > 1) {
-    std::vector<PlannedJob> share;
-    for (size_t i = static_cast<size_t>(batch.shard); i < list.jobs.size();
-         i += static_cast<size_t>(batch.num_shards))
-      share.push_back(std::move(list.jobs[i]));
-    list.jobs = std::move(share);
-  }
-  for (PlannedJob& planned : list.jobs) planned.job.max_tries = batch.retries + 1;
-  return list;
 }
 
 // A batch whose jobs are in the journal.
@@ -100,32 +52,12 @@ class BatchRun {
     cluster_.look_at_earlier();
   }
 
-  // Checks and adds; faults are returned and leave the journal as it was.
-  std::vector<Fault> add(JobList& list) {
-    if (!list.faults.empty()) return list.faults;
-    PlanCheck check(batch_, maker_, batch_.file == "-" ? "stdin" : batch_.file);
-    std::vector<int64_t> again;
-    std::vector<NewJob> jobs;
-    num_skipped_ = 0;
-    for (PlannedJob& planned : list.jobs) {
-      const std::optional<Job> known = store_.find_by_key(planned.job.key);
-      if (known) planned.job.output = known->output;
-      if (known && known->state == JobState::Done && !batch_.force &&
-          is_done(*known, planned, check.faults)) {
-        ++num_skipped_;
-      } else if (!known || (known->state != JobState::Running && known->state != JobState::Made)) {
-        if (known && known->state != JobState::Pending) again.push_back(known->id);
-        if (!known || known->state != JobState::Done) check_name_is_free(planned, check.faults);
-        check.check(planned);
-      }
-      jobs.push_back(planned.job);
-    }
-    check.check_credits();
-    if (!check.faults.empty()) return check.faults;
-    for (const Fault& notice : check.notices) notices_.push_back(notice);
-    store_.set_batch(name_, jobs);
-    for (const int64_t id : again) store_.retry(id);
-    return {};
+  // Faults are returned and leave the journal as it was.
+  std::vector<Fault> add(const JobList& list) {
+    const AddedJobs added = add_jobs(batch_, name_, list, store_, folder_, maker_);
+    num_skipped_ = added.num_skipped;
+    notices_.insert(notices_.end(), added.notices.begin(), added.notices.end());
+    return added.faults;
   }
 
   void resume_all() {
@@ -191,42 +123,6 @@ class BatchRun {
                  cluster_.num_lent());
   }
 
-  // Whether nothing is to be done; a file that was altered since is a fault, one that is gone is
-  // made again.
-  bool is_done(const Job& known, const PlannedJob& planned, std::vector<Fault>& faults) {
-    if (folder_.matches(known.files, [&](const auto& path) { return maker_.sha256(path); }))
-      return true;
-    for (const JobFile& file : known.files) {
-      if (!folder_.exists(file.name)) continue;
-      faults.push_back(
-          {planned.job.place.substr(0, planned.job.place.rfind(':')), planned.at, ErrorKind::Usage,
-           fmt::format(
-               "{} has changed since it was made; move it away, or --force to make it again",
-               file.name)});
-      return true;
-    }
-    return false;
-  }
-
-  void check_name_is_free(const PlannedJob& planned, std::vector<Fault>& faults) {
-    const std::string file = planned.job.place.substr(0, planned.job.place.rfind(':'));
-    try {
-      if (const std::optional<Job> other =
-              store_.other_maker_of(planned.job.output, planned.job.key, name_)) {
-        faults.push_back({file, planned.at, ErrorKind::Usage,
-                          fmt::format("the output {} is that of another batch in this folder ({})",
-                                      planned.job.output, other->place)});
-      } else if (!batch_.force && folder_.exists(planned.job.output)) {
-        faults.push_back(
-            {file, planned.at, ErrorKind::Usage,
-             fmt::format("{} exists already; choose another name, or --force to replace it",
-                         (folder_.root() / planned.job.output).string())});
-      }
-    } catch (const Error& error) {
-      faults.push_back({file, planned.at, error.kind(), error.what()});
-    }
-  }
-
   // True while jobs of this batch are not at their end: those that wait for another try, and those
   // of other processes.
   bool is_unfinished(BatchDisplay& shown) {
@@ -248,7 +144,7 @@ class BatchRun {
     const auto changed = fs::last_write_time(batch_.file, error);
     if (error || changed == last_change_) return;
     last_change_ = changed;
-    JobList list = read_jobs(batch_, read_text(batch_));
+    JobList list = read_jobs(batch_);
     show_faults(add(list), display_);
     shown.set_num_jobs(store_.counts({.batch = name_}).total());
   }
@@ -342,7 +238,7 @@ class BatchRun {
 void run_action(const RunBatch& batch, const Display& display) {
   if (!batch.worker_of.empty()) return run_as_worker(batch, display);
   JobList list;
-  if (!batch.file.empty()) list = read_jobs(batch, read_text(batch));
+  if (!batch.file.empty()) list = read_jobs(batch);
   if (!batch.dry_run && !list.faults.empty() && list.jobs.empty())
     fail_with_faults(list.faults, display);
   EngineMaker maker(folder_of(batch) / ".sora" / "journal.sqlite", batch.plan);

@@ -1,0 +1,27 @@
+// The jobs of a prompt file, checked one by one and then written into the journal together.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/batch/jobs.h"
+#include "cli/command.h"
+#include "cli/engine_maker.h"
+#include "lib/jobs/job_store.h"
+#include "lib/jobs/output_folder.h"
+
+namespace sora::cli {
+
+struct AddedJobs {
+  std::vector<Fault> faults;  // with any the journal is as it was
+  std::vector<Fault> notices;
+  int64_t num_skipped = 0;  // done already
+};
+
+// `name` is what the journal calls the batch. A job that is done stays so, one that failed is tried
+// again; with `force` all are made again. Each job is planned by its model, its name must be free,
+// and credits must suffice for all.
+AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
+                   const OutputFolder& folder, EngineMaker& maker);
+
+}  // namespace sora::cli

@@ -1,0 +1,67 @@
+#include "cli/batch/read_jobs.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "lib/core/error.h"
+
+namespace sora::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_text(const RunBatch& batch) {
+  if (batch.file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream file(batch.file, std::ios::binary);
+  if (!file || fs::is_directory(batch.file)) {
+    fail(ErrorKind::NotFound,
+         "the prompt file {} cannot be read; options for all jobs follow the file: sora batch FILE "
+         "--steps 20",
+         batch.file);
+  }
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  return fmt::format("{:%Y-%m-%d}", fmt::localtime(now));
+}
+
+}  // namespace
+
+JobList read_jobs(const RunBatch& batch) {
+  std::string text = read_text(batch);
+  if (batch.watch)
+    text.erase(text.rfind('\n') == std::string::npos
+                   ? 0
+                   : text.rfind('\n') + 1);  // the last line may still grow
+  const std::string shown = batch.file == "-" ? "stdin" : batch.file;
+  PromptFormat format = prompt_format_of(batch.file, text);
+  if (!batch.format.empty()) {
+    const auto named = prompt_format_named(batch.format);
+    if (!named)
+      fail(ErrorKind::Usage, "--format {} is unknown; it is txt, jsonl, csv or yaml", batch.format);
+    format = *named;
+  }
+  const fs::path base =
+      batch.file == "-" ? fs::current_path() : fs::absolute(batch.file).parent_path();
+  JobList list = jobs_of(parse_prompts(text, shown, format),
+                         {shown, base, batch.defaults, batch.name_template, today()});
+  if (batch.num_shards > 1) {
+    std::vector<PlannedJob> share;
+    for (size_t i = static_cast<size_t>(batch.shard); i < list.jobs.size();
+         i += static_cast<size_t>(batch.num_shards))
+      share.push_back(std::move(list.jobs[i]));
+    list.jobs = std::move(share);
+  }
+  for (PlannedJob& planned : list.jobs) planned.job.max_tries = batch.retries + 1;
+  return list;
+}
+
+}  // namespace sora::cli
