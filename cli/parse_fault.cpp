@@ -1,6 +1,7 @@
 #include "cli/parse_fault.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -87,7 +88,7 @@ const CLI::Option* option_of(const std::string& sentence, const CLI::App& called
 // Numbers are the only values that CLI11 converts here.
 [[noreturn]] void fail_to_convert(const CLI::Option& option) {
   const std::string name = option.get_name();
-  const std::string value = CLI::detail::join(option.results(), " ");
+  const std::string value = fmt::format("{}", fmt::join(option.results(), " "));
   char* end = nullptr;
   const double number = std::strtod(value.c_str(), &end);
   if (value.empty() || *end != '\0') {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "cli/batch/plan.h"
+#include "cli/batch/read_jobs.h"
 #include "lib/core/error.h"
 
 namespace sora::cli {
@@ -64,7 +65,7 @@ AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list,
   AddedJobs added;
   added.faults = list.faults;
   if (!added.faults.empty()) return added;
-  PlanCheck check(batch, maker, batch.file == "-" ? "stdin" : batch.file);
+  PlanCheck check(batch, maker, shown_file(batch));
   std::vector<int64_t> again;
   std::vector<NewJob> jobs;
   for (PlannedJob& planned : list.jobs) {
@@ -84,9 +85,9 @@ AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list,
     jobs.push_back(planned.job);
   }
   check.check_credits();
-  added.notices = check.notices;
   added.faults = check.faults;
   if (!added.faults.empty()) return added;
+  added.notices = check.notices;
   store.set_batch(name, jobs);
   for (const int64_t id : again) store.retry(id);
   return added;

@@ -8,6 +8,7 @@
 
 #include "cli/actions/payment.h"
 #include "cli/batch/display.h"
+#include "cli/batch/read_jobs.h"
 #include "cli/results.h"
 #include "cli/run.h"
 #include "cli/terminal/progress_text.h"
@@ -135,7 +136,7 @@ void fail_with_faults(const std::vector<Fault>& faults, const Display& display) 
 
 void plan_only(const RunBatch& batch, const JobList& list, EngineMaker& maker,
                const Display& display) {
-  PlanCheck check(batch, maker, batch.file == "-" ? "stdin" : batch.file);
+  PlanCheck check(batch, maker, shown_file(batch));
   int64_t num_done = 0;
   const fs::path folder = folder_of(batch);
   const bool has_journal = fs::exists(folder / ".sora" / "journal.sqlite");

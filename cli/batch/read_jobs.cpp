@@ -35,13 +35,15 @@ std::string today() {
 
 }  // namespace
 
+std::string shown_file(const RunBatch& batch) { return batch.file == "-" ? "stdin" : batch.file; }
+
 JobList read_jobs(const RunBatch& batch) {
   std::string text = read_text(batch);
   if (batch.watch)
     text.erase(text.rfind('\n') == std::string::npos
                    ? 0
                    : text.rfind('\n') + 1);  // the last line may still grow
-  const std::string shown = batch.file == "-" ? "stdin" : batch.file;
+  const std::string shown = shown_file(batch);
   PromptFormat format = prompt_format_of(batch.file, text);
   if (!batch.format.empty()) {
     const auto named = prompt_format_named(batch.format);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <thread>
+#include <utility>
 
 #include "cli/batch/actions.h"
 #include "cli/batch/add_jobs.h"
@@ -53,11 +54,12 @@ class BatchRun {
   }
 
   // Faults are returned and leave the journal as it was.
-  std::vector<Fault> add(const JobList& list) {
-    const AddedJobs added = add_jobs(batch_, name_, list, store_, folder_, maker_);
+  std::vector<Fault> add(JobList list) {
+    const AddedJobs added = add_jobs(batch_, name_, std::move(list), store_, folder_, maker_);
+    if (!added.faults.empty()) return added.faults;
     num_skipped_ = added.num_skipped;
     notices_.insert(notices_.end(), added.notices.begin(), added.notices.end());
-    return added.faults;
+    return {};
   }
 
   void resume_all() {
@@ -145,7 +147,7 @@ class BatchRun {
     if (error || changed == last_change_) return;
     last_change_ = changed;
     JobList list = read_jobs(batch_);
-    show_faults(add(list), display_);
+    show_faults(add(std::move(list)), display_);
     shown.set_num_jobs(store_.counts({.batch = name_}).total());
   }
 
@@ -257,7 +259,7 @@ void run_action(const RunBatch& batch, const Display& display) {
   BatchRun run(batch, display, maker);
   if (batch.file.empty()) {
     run.resume_all();
-  } else if (const std::vector<Fault> faults = run.add(list); !faults.empty()) {
+  } else if (const std::vector<Fault> faults = run.add(std::move(list)); !faults.empty()) {
     fail_with_faults(faults, display);
   }
   run.run();

@@ -16,15 +16,15 @@ LONG = 8  # times as many columns as rows, from which on the iteration is done i
 def _by_gram(x, steps):
     """The iteration on [N, rows, cols] f32 without touching x in between: each step is a polynomial in the same matrix."""
     gram = torch.bmm(x, x.transpose(1, 2))
-    gram /= gram.diagonal(dim1=1, dim2=2).sum(1).view(-1, 1, 1) + 1e-14
-    scale = torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True) + 1e-7
+    norm = gram.diagonal(dim1=1, dim2=2).sum(1).sqrt().view(-1, 1, 1) + 1e-7
+    gram /= norm * norm
     identity = torch.eye(x.shape[1], device=x.device)
     product = identity.expand_as(gram)
     for _ in range(steps):
         polynomial = A * identity + B * gram + C * torch.bmm(gram, gram)
         product = torch.bmm(polynomial, product)
         gram = torch.bmm(torch.bmm(polynomial, gram), polynomial)
-    return torch.bmm((product / scale).to(torch.bfloat16), x.bfloat16()).float()
+    return torch.bmm((product / norm).to(torch.bfloat16), x.bfloat16()).float()
 
 
 @torch.no_grad()

@@ -31,7 +31,7 @@ def _draw_thing(clip, outline, thing, scene, zoom, shift):
     base = np.array(PALETTE[thing.colour], np.float32) / 255
     for f in range(frames):
         r = radii[f]
-        reach = max(1.45 * r, 1.3 * r + styles.NEON_GLOW)
+        reach = max(1.45 * r, 1.3 * r + styles.NEON_GLOW)  # as far as the shadow and the glow go
         r0, r1 = int((ys[f] - reach) * height), int((ys[f] + reach) * height) + 2
         c0, c1 = int((xs[f] - reach) * height), int((xs[f] + reach) * height) + 2
         rows, cols = slice(max(r0, 0), max(r1, 0)), slice(max(c0, 0), max(c1, 0))
