@@ -12,6 +12,7 @@ namespace sora::kernels::cpu {
 namespace {
 
 constexpr int64_t kSums = kPieceRows * kPieceRows;
+constexpr int64_t kRowsAhead = 8;
 
 inline __m512 gated(__m512 z, SigmoidGate gate) {
   constexpr float kLog2E = 1.44269504F;
@@ -74,8 +75,11 @@ class Finish {
       _mm512_storeu_si512(product_.packed_y + piece * kSums + place % kPieceRows * kPieceRows, y);
       return;
     }
+    uint16_t* const to = product_.y + place * product_.columns + panel_ * kPieceRows;
+    // Rows are far apart: their lines are asked for before they are written.
+    _mm_prefetch(to + kRowsAhead * product_.columns, _MM_HINT_T0);
     const __mmask32 mask = first_of_32(product_.columns - panel_ * kPieceRows);
-    _mm512_mask_storeu_epi16(product_.y + place * product_.columns + panel_ * kPieceRows, mask, y);
+    _mm512_mask_storeu_epi16(to, mask, y);
   }
 
   const TileProduct& product_;
