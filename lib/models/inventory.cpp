@@ -8,8 +8,8 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/models/comfy_folders.h"
 #include "lib/models/families.h"
-#include "lib/models/model_finder.h"
 #include "lib/models/named_parts.h"
 #include "lib/models/registry.h"
 #include "lib/models/wan/parts.h"

@@ -3,13 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
 #include <optional>
-#include <set>
 
 #include "lib/core/ascii.h"
 #include "lib/core/error.h"
+#include "lib/models/comfy_folders.h"
+#include "lib/models/expert_names.h"
 #include "lib/models/wan/names.h"
 #include "lib/models/wan/parts.h"
 #include "lib/tensor_io/hub_cache.h"
@@ -20,10 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMaxDepth = 4;  // of folders below one of ComfyUI's
-
-// ComfyUI's folders (folder_paths.py), the older names behind the newer.
-constexpr const char* kTransformerFolders[] = {"diffusion_models", "unet", "checkpoints"};
+// ComfyUI's folders of a transformer's companions (folder_paths.py), the older names behind the
+// newer.
 const std::vector<const char*> kVaeFolders = {"vae"};
 const std::vector<const char*> kTextEncoderFolders = {"text_encoders", "clip"};
 const std::vector<const char*> kImageEncoderFolders = {"clip_vision"};
@@ -34,57 +32,11 @@ constexpr const char* kTokenizerModels[] = {
     "Wan-AI/Wan2.2-TI2V-5B-Diffusers",  "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
     "Wan-AI/Wan2.2-I2V-A14B-Diffusers", "google/umt5-xxl"};
 
-bool is_weight_file(const fs::path& path) {
-  const std::string extension = ascii_lower(path.extension().string());
-  return extension == ".safetensors" || extension == ".gguf";
-}
-
-std::vector<fs::path> weight_files(const fs::path& directory, bool recursive) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  const auto options = fs::directory_options::follow_directory_symlink |
-                       fs::directory_options::skip_permission_denied;
-  fs::recursive_directory_iterator entry(directory, options, error);
-  for (const fs::recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
-    if (!recursive || entry.depth() >= kMaxDepth) entry.disable_recursion_pending();
-    std::error_code unreadable;
-    if (is_weight_file(entry->path()) && entry->is_regular_file(unreadable))
-      found.push_back(entry->path());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-// The folder that holds ComfyUI's: itself, or the "models" below it.
-fs::path comfy_root(const fs::path& folder) {
-  const bool is_root = std::any_of(std::begin(kTransformerFolders), std::end(kTransformerFolders),
-                                   [&](const char* each) { return fs::exists(folder / each); });
-  return !is_root && fs::is_directory(folder / "models") ? folder / "models" : folder;
-}
-
-std::optional<fs::path> comfy_root_above(const fs::path& file) {
-  fs::path at = fs::absolute(file).parent_path();
-  for (int depth = 0; depth <= kMaxDepth && at.has_relative_path(); ++depth) {
-    for (const char* folder : kTransformerFolders) {
-      if (at.filename() == folder) return at.parent_path();
-    }
-    at = at.parent_path();
-  }
-  return std::nullopt;
-}
-
-std::vector<fs::path> roots_of(const fs::path& transformer, const ModelFiles& files) {
-  std::vector<fs::path> roots;
-  if (!files.models_dir.empty()) roots.push_back(comfy_root(files.models_dir));
-  if (const auto root = comfy_root_above(transformer)) roots.push_back(*root);
-  return roots;
-}
-
 // Where a part may lie, in the order in which it is looked for: files first, folders after them.
 class Search {
  public:
   Search(const fs::path& transformer, const ModelFiles& files)
-      : transformer_(transformer), roots_(roots_of(transformer, files)) {}
+      : transformer_(transformer), roots_(comfy_roots(transformer, files)) {}
 
   using Fits = std::function<bool(const Checkpoint&)>;
 
@@ -163,32 +115,6 @@ fs::path find_part_file(const PartQuery& query, const Search& search, const Sear
   return *found;
 }
 
-// "a_high_noise_b" -> "a_low_noise_b", in the case it is written in; empty where there is no
-// "high".
-std::string swap_expert(const std::string& name, std::string_view from, std::string_view to) {
-  const size_t at = ascii_lower(name).rfind(from);
-  if (at == std::string::npos) return "";
-  const bool all_upper = std::isupper(static_cast<unsigned char>(name[at + 1])) != 0;
-  const bool first_upper = std::isupper(static_cast<unsigned char>(name[at])) != 0;
-  std::string word(to);
-  for (size_t i = 0; i < word.size(); ++i) {
-    if (all_upper || (first_upper && i == 0))
-      word[i] = static_cast<char>(std::toupper(static_cast<unsigned char>(word[i])));
-  }
-  return name.substr(0, at) + word + name.substr(at + from.size());
-}
-
-fs::path other_expert(const fs::path& file, std::string_view from, std::string_view to) {
-  const std::string name = swap_expert(file.filename().string(), from, to);
-  if (name.empty()) return {};
-  const fs::path folder = file.parent_path();
-  if (fs::exists(folder / name)) return folder / name;
-  const std::string folder_name = swap_expert(folder.filename().string(), from, to);
-  if (!folder_name.empty() && fs::exists(folder.parent_path() / folder_name / name))
-    return folder.parent_path() / folder_name / name;
-  return {};
-}
-
 void find_experts(const fs::path& transformer, const ModelFiles& files, ModelPaths& parts,
                   std::vector<std::string>& notices) {
   parts.transformer = transformer;
@@ -216,16 +142,6 @@ void find_experts(const fs::path& transformer, const ModelFiles& files, ModelPat
     parts.transformer_2 = transformer;
     notices.push_back(fmt::format("high-noise expert: {}", high.string()));
   }
-}
-
-std::optional<fs::path> find_in_models_dir(const std::string& name, const fs::path& root) {
-  for (const char* folder : kTransformerFolders) {
-    for (const fs::path& file : weight_files(root / folder, /*recursive=*/true)) {
-      const fs::path relative = file.lexically_relative(root / folder);
-      if (file.filename() == name || file.stem() == name || relative == name) return file;
-    }
-  }
-  return std::nullopt;
 }
 
 // ORG/NAME[@REVISION]/FILE, a single file of a repository; empty where the name is none.
@@ -289,7 +205,7 @@ fs::path find_model(const std::string& name, const fs::path& built_in, const Mod
     if (!fs::is_directory(files.models_dir)) {
       fail(ErrorKind::NotFound, "--models-dir {}: there is no such directory", files.models_dir);
     }
-    if (const auto file = find_in_models_dir(name, comfy_root(files.models_dir))) return *file;
+    if (const auto file = find_transformer_file(name, files.models_dir)) return *file;
     if (fs::exists(fs::path(files.models_dir) / name)) return fs::path(files.models_dir) / name;
   }
   if (fs::exists(name)) return name;
@@ -343,8 +259,8 @@ void find_control(const ModelFiles& files, const fs::path& model, ModelPaths& pa
   if (files.vace.empty()) return;
   std::optional<fs::path> named;
   if (fs::exists(files.vace)) named = files.vace;
-  for (const fs::path& root : roots_of(model, files)) {
-    if (!named) named = find_in_models_dir(files.vace, root);
+  for (const fs::path& root : comfy_roots(model, files)) {
+    if (!named) named = find_transformer_file(files.vace, root);
   }
   if (!named) named = find_hub_file(files.vace);
   if (!named) fail(ErrorKind::NotFound, "--vace {}: there is no such file", files.vace);
@@ -367,39 +283,6 @@ void find_control(const ModelFiles& files, const fs::path& model, ModelPaths& pa
   }
   (is_high ? parts.control_2 : parts.control) = other;
   notices.push_back(fmt::format("VACE module of the {}-noise expert: {}", to, other.string()));
-}
-
-std::vector<fs::path> transformer_files(const fs::path& models_dir) {
-  std::vector<fs::path> files;
-  for (const char* folder : kTransformerFolders) {
-    for (const fs::path& file : weight_files(comfy_root(models_dir) / folder, /*recursive=*/true))
-      files.push_back(file);
-  }
-  return files;
-}
-
-std::vector<fs::path> lora_folders(const fs::path& model, const ModelFiles& files) {
-  std::vector<fs::path> folders;
-  if (fs::is_directory(model)) folders.push_back(model / "loras");
-  for (const fs::path& root : roots_of(model, files)) folders.push_back(root / "loras");
-  const fs::path beside = fs::absolute(model).parent_path();
-  folders.push_back(beside / "loras");
-  folders.push_back(beside);
-  return folders;
-}
-
-std::vector<fs::path> tiny_vae_folders(const fs::path& model, const ModelFiles& files) {
-  std::vector<fs::path> folders;
-  for (const fs::path& root : roots_of(model, files)) {
-    for (const char* folder : {"vae_approx", "vae"}) folders.push_back(root / folder);
-  }
-  if (fs::is_directory(model)) folders.push_back(fs::absolute(model));
-  folders.push_back(fs::absolute(model).parent_path());
-  return folders;
-}
-
-std::vector<fs::path> weight_files_in(const fs::path& folder) {
-  return weight_files(folder, folder.filename() == "loras");
 }
 
 }  // namespace sora

@@ -40,15 +40,4 @@ std::filesystem::path find_tokenizer(const ModelFiles& files,
 void find_control(const ModelFiles& files, const std::filesystem::path& model, ModelPaths& parts,
                   std::vector<std::string>& notices);
 
-// The weight files in the folders of `models_dir` that hold transformers, sorted.
-std::vector<std::filesystem::path> transformer_files(const std::filesystem::path& models_dir);
-
-// Folders in which tiny decoders for the model at `model` may lie.
-std::vector<std::filesystem::path> tiny_vae_folders(const std::filesystem::path& model,
-                                                    const ModelFiles& files);
-// Folders in which LoRAs for the model at `model` may lie, and the weight files in one, sorted.
-std::vector<std::filesystem::path> lora_folders(const std::filesystem::path& model,
-                                                const ModelFiles& files);
-std::vector<std::filesystem::path> weight_files_in(const std::filesystem::path& folder);
-
 }  // namespace sora

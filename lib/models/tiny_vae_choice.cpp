@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "lib/core/error.h"
-#include "lib/models/model_finder.h"
+#include "lib/models/comfy_folders.h"
 #include "lib/models/wan/tiny_vae.h"
 
 namespace sora {

@@ -10,7 +10,7 @@
 
 #include "lib/core/ascii.h"
 #include "lib/core/error.h"
-#include "lib/models/model_finder.h"
+#include "lib/models/comfy_folders.h"
 #include "lib/models/wan/lora.h"
 #include "lib/models/wan/parts.h"
 

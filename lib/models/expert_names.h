@@ -1,0 +1,19 @@
+// The two experts of a Wan 2.2 model in files of their own, which differ by "high" and "low" in the
+// name of the file or of its folder.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace sora {
+
+// The last `from` of a name made `to`, in the case it is written in; empty where there is none.
+std::string swap_expert(const std::string& name, std::string_view from, std::string_view to);
+
+// The file of the other expert beside `file`, or in the folder beside its own; empty where there is
+// none.
+std::filesystem::path other_expert(const std::filesystem::path& file, std::string_view from,
+                                   std::string_view to);
+
+}  // namespace sora
