@@ -163,8 +163,8 @@ class Group {
   __attribute__((always_inline)) static void multiply(const uint16_t* upper, const uint16_t* lower,
                                                       int64_t row_bytes, const uint16_t* columns) {
     _tile_loadd(4, upper, row_bytes);
-    _tile_loadd(6, columns, 128);
-    _tile_loadd(7, columns + 32, 128);
+    _tile_stream_loadd(6, columns, 128);
+    _tile_stream_loadd(7, columns + 32, 128);
     _tile_loadd(5, lower, row_bytes);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
@@ -188,9 +188,11 @@ class Group {
     for (int64_t t = 0; t < count; ++t) {
       score(block, tiles[t], scores_ + t * kScores, work);
       work.add_tile();
-      for (; piece * count < (t + 1) * pieces && piece < pieces; ++piece)
+      // Two tiles later than an even share, so that there are rows for the softmax beside each.
+      for (; piece * count < (t - 1) * pieces && piece < pieces; ++piece)
         add_values(pending, piece, work);
     }
+    for (; piece < pieces; ++piece) add_values(pending, piece, work);
     work.run(count * kRows);
   }
 

@@ -86,7 +86,10 @@ class QueryBlocks {
     const QueryBlock block = at(b);
     const auto* q = static_cast<const uint16_t*>(group_.q) + b * kRows * group_.q_stride;
     const int64_t rows = rows_of(b);
+    const int64_t next_rows = b + 1 < count() ? rows_of(b + 1) : 0;
     for (int64_t row = 0; row < kRows; ++row) {
+      for (int64_t k = 0; row < next_rows && k < group_.width; k += 32)
+        _mm_prefetch(q + (row + kRows) * group_.q_stride + k, _MM_HINT_T0);
       for (int64_t k = 0; k < layout_.whole; k += 32) {
         const __mmask32 mask = first_of_32(row < rows ? group_.width - k : 0);
         _mm512_store_si512(block.q + row * layout_.whole + k,
