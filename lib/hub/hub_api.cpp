@@ -4,11 +4,13 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"

@@ -8,7 +8,8 @@
 
 namespace sora {
 
-// The last `from` of a name made `to`, in the case it is written in; empty where there is none.
+// The last `from` of a name made `to`, in the case it is written in: "a_High_b" -> "a_Low_b"; empty
+// where there is none.
 std::string swap_expert(const std::string& name, std::string_view from, std::string_view to);
 
 // The file of the other expert beside `file`, or in the folder beside its own; empty where there is
