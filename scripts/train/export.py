@@ -11,6 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler
 from diffusers import WanImageToVideoPipeline, WanTransformer3DModel
@@ -19,10 +20,12 @@ from transformers import UMT5Config, UMT5EncoderModel
 
 import settings
 import stage_diffusion
+import stage_latents
 import stage_turbo
 import stage_vae
 import tokenizer
 from world import captions
+from world.spec import random_scene
 
 
 def build_pipeline(vae_name, diffusion_name, folder):
@@ -60,15 +63,21 @@ def as_bf16(folder):
         path.chmod(0o644)
 
 
-def known_words():
-    english = {w for w in captions.vocabulary() if w.isascii() and w.isalpha()}
-    chinese = {w for w in captions.vocabulary() if not w.isascii() and w.isalpha()}
-    return {"en": sorted(english), "zh": sorted(chinese)}
+def known_words(world, scenes=20000):
+    """The words of the captions of a world, by language."""
+    found = {"en": set(), "zh": set()}
+    for seed in range(scenes):
+        scene = random_scene(seed, world)
+        for language, words in found.items():
+            words.update(w for w in captions.words(scene, np.random.default_rng(seed), language) if w.isalpha())
+    for word in captions.FUNCTION_WORDS:
+        found["en" if word.isascii() else "zh"].add(word)
+    return {language: sorted(words) for language, words in found.items()}
 
 
-def write_json(folder):
+def write_json(folder, world):
     nano = dict(settings.DEFAULTS)
-    nano["known_words"] = known_words()
+    nano["known_words"] = known_words(world)
     text = json.dumps(nano, ensure_ascii=False, indent=1)
     (folder / "sora.json").write_text(text + "\n", encoding="utf-8")
 
@@ -77,6 +86,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vae", default=stage_vae.REFINED)
     parser.add_argument("--diffusion", default="diffusion", help="checkpoint's name; empty: random weights")
+    parser.add_argument("--world", default="whole", help="what it was trained on, whose words it knows")
     parser.add_argument("--to", type=Path, default=settings.EXPORT)
     args = parser.parse_args()
     torch.manual_seed(0)
@@ -85,7 +95,7 @@ def main():
     build_pipeline(args.vae, args.diffusion, args.to).save_pretrained(args.to)
     stage_turbo.write(args.to / "loras")
     as_bf16(args.to)
-    write_json(args.to)
+    write_json(args.to, stage_latents.WORLDS[args.world])
     size = sum(p.stat().st_size for p in args.to.rglob("*") if p.is_file())
     print(f"{args.to}: {size / 1e6:.1f} MB")
 

@@ -23,7 +23,7 @@ from world.spec import SILHOUETTES, SIMPLE_SHAPES, World, random_scene
 FOLDER = settings.WORK / "latents"
 WORLDS = {
     "single": World(shapes=SIMPLE_SHAPES),
-    "objects": World(),
+    "objects": World(moving_camera=0.15),
     "whole": World(styled=0.3, moving_camera=0.2, pairs=0.3),
     # For scores of one part each.
     "silhouettes": World(shapes=SILHOUETTES),
@@ -32,8 +32,9 @@ WORLDS = {
     "pairs": World(shapes=SIMPLE_SHAPES, pairs=1.0),
 }
 MASKED_SHARE = 0.35
-# Most clips with a mask are parts of longer ones: a clip that goes on from known frames rarely begins where a motion does.
-PART_SHARE, WHOLE_LENGTHS = 0.6, (33, 49)
+# Most clips with a mask are parts: a clip that goes on from known frames rarely begins where a motion does. Most parts
+# go past the end of what they are part of, as extended clips do; some begin there.
+PART_SHARE, WHOLE_LENGTHS = 0.6, (17, 33, 49)
 # What spins is the hardest to keep in shape, and what bounces falls apart where it turns: training sees them more often.
 HARD_MOTIONS = ("spins", "spins", "bounces")
 
@@ -57,7 +58,7 @@ def known_frames(seed, frames):
     if rng.random() >= PART_SHARE:
         return known, None
     whole = max(frames, int(rng.choice(WHOLE_LENGTHS)))
-    return known, (int(rng.integers(whole - frames + 1)), whole)
+    return known, (int(rng.integers(whole + frames // 2)), whole)
 
 
 def scene_of(bucket, seed, held_out=False):

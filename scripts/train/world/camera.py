@@ -6,8 +6,9 @@ REACH = 0.22  # heights that it pans to either side
 
 
 def view_of(scene):
-    """What view() gives, for the scene's frames."""
-    return tuple(values[scene.before :][: scene.frames] for values in view(scene.camera, scene.length))
+    """What view() gives, for the scene's frames; after the end of the clip that they are a part of the camera rests."""
+    frames = np.minimum(np.arange(scene.before, scene.before + scene.frames), scene.length - 1)
+    return tuple(values[frames] for values in view(scene.camera, scene.length))
 
 
 def view(name, frames):

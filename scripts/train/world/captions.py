@@ -104,6 +104,8 @@ EN_STYLES = {
 }
 ZH_STYLES = {"pixel": [["像素", "风格"], ["像素画"]], "pencil": [["铅笔", "素描"], ["素描", "风格"]],
              "noir": [["黑色电影", "风格"], ["黑白", "电影"]], "neon": [["霓虹", "风格"], ["霓虹灯", "风格"]]}
+# Words that tell nothing by themselves.
+FUNCTION_WORDS = set("a an the and with to on of 一 的 个 只 条 艘 辆 颗 地 着".split())
 EN_FRAMES = ["a video of", "a clip of", "an animation of"]
 
 
@@ -209,7 +211,7 @@ def caption(scene, rng, dropped=0.0, language=None):
 
 def vocabulary():
     """Every word that a caption can hold, both languages."""
-    found = set("a an the and with to on top of above , . ， 。 一 的 个 只 条 艘 辆 颗 地 着".split())
+    found = FUNCTION_WORDS | set("top above , . ， 。".split())
 
     def walk(value):
         if isinstance(value, str):

@@ -5,21 +5,17 @@ import numpy as np
 FRAMES_PER_BOUNCE = {"slowly": 34, "normal": 24, "quickly": 18}
 FRAMES_PER_CIRCLE = {"slowly": 56, "normal": 40, "quickly": 28}
 FRAMES_PER_SPIN = {"slowly": 96, "normal": 72, "quickly": 48}
+RELATIVE_RADII = 0.12, 1.4  # within which a thing goes on to shrink and grow
 
 
 def path(thing, scene):
     """Arrays over the scene's frames: x, y (heights), radius (heights), angle (radians); and facing (+1 or -1)."""
-    *over_frames, facing = _whole_path(thing, scene.length)
-    return *(values[scene.before :][: scene.frames] for values in over_frames), facing
-
-
-def _whole_path(thing, frames):
-    u = np.arange(frames, dtype=np.float32) / max(frames - 1, 1)
-    t = np.arange(frames, dtype=np.float32)
-    x = np.full(frames, thing.centre[0], np.float32)
-    y = np.full(frames, thing.centre[1], np.float32)
-    radius = np.full(frames, thing.radius, np.float32)
-    angle = np.zeros(frames, np.float32)
+    t = np.arange(scene.before, scene.before + scene.frames, dtype=np.float32)
+    u = t / max(scene.length - 1, 1)
+    x = np.full(len(t), thing.centre[0], np.float32)
+    y = np.full(len(t), thing.centre[1], np.float32)
+    radius = np.full(len(t), thing.radius, np.float32)
+    angle = np.zeros(len(t), np.float32)
     facing = 1.0
     slide = thing.travel * (u - 0.5)
     if thing.motion == "left":
@@ -41,5 +37,5 @@ def _whole_path(thing, frames):
     elif thing.motion in ("grows", "shrinks"):
         least = {"slowly": 0.55, "normal": 0.4, "quickly": 0.3}[thing.speed]
         amount = u if thing.motion == "grows" else 1 - u
-        radius = radius * (least + (1 - least) * amount)
+        radius = radius * (least + (1 - least) * amount).clip(*RELATIVE_RADII)
     return x, y, radius, angle, facing

@@ -61,7 +61,8 @@ class Scene:
     height: int = 128
     frames: int = 33
     seed: int = 0
-    # The frames may be a part of a longer clip: this many of it came before them, and so many has all of it.
+    # The frames may be a part of a clip: this many of it came before them, and so many has all of it. What moves moves on
+    # after its end.
     before: int = 0
     whole: int = 0
 
@@ -152,7 +153,8 @@ def random_thing(rng, place, world, shape=None, colour=None, motion=None, held_o
 
 
 def random_scene(seed, world, width=224, height=128, frames=33, held_out=False, place=None, part=None):
-    """The scene of a seed: the same seed and world give the same scene. `part`: (frames before, frames of the whole clip)."""
+    """The scene of a seed: the same seed and world give the same scene. `part`: (frames before, frames of the whole clip);
+    with a moving camera, which stops where the clip ends, the last frames at the most."""
     rng = np.random.default_rng([seed, 77])
     scene = Scene(place or _choose(rng, PLACES), [], width=width, height=height, frames=frames, seed=seed)
     if rng.random() < world.moving_camera:
@@ -161,6 +163,9 @@ def random_scene(seed, world, width=224, height=128, frames=33, held_out=False, 
         scene.style = _choose(rng, STYLES[1:])
     if part:
         scene.before, scene.whole = part
+        if scene.camera != "still":
+            scene.whole = max(scene.whole, frames)
+            scene.before = min(scene.before, scene.whole - frames)
     aspect = scene.aspect
     if rng.random() < world.pairs:
         scene.relation = _choose(rng, RELATIONS) if aspect < 1.2 else "left_of"

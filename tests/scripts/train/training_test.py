@@ -53,9 +53,9 @@ class ObjectMaps(unittest.TestCase):
 
 @unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
 class KnownFrames(unittest.TestCase):
-    def test_parts_of_longer_clips_have_known_frames_and_lie_inside_of_them(self):
+    def test_parts_have_known_frames_and_most_go_past_the_end(self):
         import stage_latents
-        masked = parts = 0
+        masked = parts = past = 0
         for seed in range(300):
             known, part = stage_latents.known_frames(seed, 17)
             scene = stage_latents.scene_of("single-64x64x17", seed)
@@ -65,12 +65,14 @@ class KnownFrames(unittest.TestCase):
             if part:
                 parts += 1
                 self.assertIsNotNone(known, seed)
-                self.assertLessEqual(part[0] + 17, part[1])
+                self.assertLess(part[0], part[1] + 8)
+                past += part[0] + 17 > part[1]
                 self.assertEqual((scene.before, scene.whole, scene.frames), (*part, 17))
             else:
                 self.assertEqual((scene.before, scene.length), (0, 17))
         self.assertAlmostEqual(masked / 300, stage_latents.MASKED_SHARE, delta=0.08)
         self.assertAlmostEqual(parts / masked, stage_latents.PART_SHARE, delta=0.12)
+        self.assertAlmostEqual(past / parts, 2 / 3, delta=0.2)
 
 
 @unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")

@@ -1,5 +1,6 @@
 """The drawn world, its captions, the tokenizer and the scorer. Run: python -m unittest tests/scripts/train/world_test.py"""
 
+import dataclasses
 import importlib.util
 import sys
 import tempfile
@@ -34,6 +35,17 @@ class Drawing(unittest.TestCase):
             whole = draw(random_scene(seed, world, 96, 64, 33))
             part = draw(random_scene(seed, world, 96, 64, 9, part=(seed * 2, 33)))
             self.assertTrue((part == whole[seed * 2 :][:9]).all(), seed)
+
+    def test_what_moves_moves_on_after_the_end(self):
+        for motion, still_there in (("left", False), ("up", False), ("grows", True), ("circles", True), ("still", True)):
+            world = World(shapes=("ball",), motions=(motion,))
+            empty = draw(dataclasses.replace(random_scene(4, world, 96, 64, 9, part=(60, 17)), things=[]))
+            seen = draw(random_scene(4, world, 96, 64, 9, part=(60, 17)))
+            self.assertEqual((seen[-1] != empty[-1]).any(), still_there, motion)
+
+    def test_a_moving_camera_does_not_go_past_the_end(self):
+        scene = random_scene(4, World(moving_camera=1), 96, 64, 9, part=(15, 17))
+        self.assertEqual((scene.before, scene.whole), (8, 17))
 
     def test_every_place_camera_and_style_draws_any_aspect(self):
         for width, height in ((96, 64), (64, 64), (48, 80)):
