@@ -4,7 +4,8 @@
 // q [B, L, H, K], k and v [B, S, H, K], f32|bf16, any strides with the last dimension dense; a
 // batch of 1 in k, v and what belongs to keys serves all of q's. Returns [B, L, H, K] contiguous.
 // Sums and softmax in f32; probabilities are rounded to q's type. An infinite bias hides a key; a
-// query that sees no key gets NaN. On the CPU the same bytes at any number of threads.
+// query that sees no key gets NaN. What is hidden has finite numbers: its probability, 0, is
+// multiplied with them. On the CPU the same bytes at any number of threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -18,7 +18,7 @@ void gated_residual_(const at::Tensor& x, const at::Tensor& y, const at::Tensor&
               "gated_residual_: gate is not dense rows of the width of x");
   TORCH_CHECK(!row_N.defined() || (row_N.numel() * width == x.numel() && row_N.is_contiguous()),
               "gated_residual_: row is not one number a token, one after the other");
-  if (cuda::takes_rows(x) && cuda::fits_rows(y))
+  if (cuda::takes_rows(x) && cuda::fits_rows(y) && cuda::fits_beside_rows(gate_RD))
     return cuda::run_rows(cuda::gated_residual_problem(x, y, gate_RD, row_N), x.device());
   if (!cpu::fits(x) || !cpu::fits(y)) return reference::gated_residual_(x, y, gate_RD, row_N);
   const at::Tensor ones = gate_RD.defined() ? gate_RD : at::ones({1, width});

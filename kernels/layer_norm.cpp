@@ -17,7 +17,7 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight_RD, const at
   TORCH_CHECK(!row_N.defined() || (row_N.numel() * width == x.numel() && row_N.is_contiguous()),
               "layer_norm: row is not one number a token, one after the other");
   const at::Tensor y = at::empty(x.sizes(), x.options().dtype(dtype));
-  if (cuda::takes_rows(x)) {
+  if (cuda::takes_rows(x) && cuda::fits_beside_rows(weight_RD) && cuda::fits_beside_rows(bias_RD)) {
     cuda::run_rows(cuda::layer_norm_problem(x, weight_RD, bias_RD, row_N, eps, y), x.device());
     return y;
   }

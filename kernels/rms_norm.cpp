@@ -12,7 +12,7 @@ void rms_norm_(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const int64_t width = x.size(-1);
   TORCH_CHECK(weight.scalar_type() == at::kFloat && weight.numel() == width,
               "rms_norm_: weight is not f32 of the width of x");
-  if (cuda::takes_rows(x))
+  if (cuda::takes_rows(x) && cuda::fits_beside_rows(weight))
     return cuda::run_rows(cuda::rms_norm_problem(x, weight, eps, nullptr), x.device());
   if (!cpu::fits(x)) return reference::rms_norm_(x, weight, eps);
   const float* w = weight.const_data_ptr<float>();
@@ -31,7 +31,7 @@ void rms_norm_rotate_(const at::Tensor& x_BLD, const at::Tensor& weight, double 
   TORCH_CHECK(rotation.cos.size(0) == length && width % (2 * pairs) == 0 &&
                   rotation.cos.sizes() == rotation.sin.sizes(),
               "rms_norm_rotate_: the rotation is not for this length and head width");
-  if (cuda::takes_rows(x_BLD))
+  if (cuda::takes_rows(x_BLD) && cuda::fits_beside_rows(weight))
     return cuda::run_rows(cuda::rms_norm_problem(x_BLD, weight, eps, &rotation), x_BLD.device());
   if (!cpu::fits(x_BLD)) return reference::rms_norm_rotate_(x_BLD, weight, eps, rotation);
   const float* w = weight.const_data_ptr<float>();

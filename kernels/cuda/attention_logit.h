@@ -5,7 +5,6 @@
 
 #include "kernels/cuda/attention_problem.h"
 #include "kernels/cuda/device_code.h"
-#include "kernels/cuda/power_of_two.h"
 
 namespace sora::kernels::cuda {
 
@@ -30,22 +29,11 @@ SORA_DEVICE float with_terms(const AttentionProblem& p, int batch, int query, in
   return x;
 }
 
-// How soften_rows reads logits and computes powers of two.
+// How soften_rows reads logits.
 struct PlainSoftmax {
-  static constexpr float kZero = 0.0F;        // what stands for a logit of 0
-  static constexpr float kLift = 0.0F;        // probabilities are larger by so many powers of two
-  static constexpr int kPolynomialEvery = 0;  // of so many pieces one is computed by power_of_two;
-                                              // 0: none
+  static constexpr float kZero = 0.0F;  // what stands for a logit of 0
+  static constexpr float kLift = 0.0F;  // probabilities are larger by so many powers of two
 };
-
-// The exponential of a number of a piece, by the unit for it or by the others.
-template <class Form, class Machine>
-SORA_DEVICE float exponential(Machine& machine, int piece, float x) {
-  if constexpr (Form::kPolynomialEvery > 0) {
-    if (piece % Form::kPolynomialEvery == 0) return power_of_two(machine, x);
-  }
-  return machine.exp2(x);
-}
 
 // Logits become probabilities but for a factor of the row. In units of the row's `unit` they count
 // in powers of two, as `largest` does. A thread holds two rows in halves of each piece, and four
@@ -72,7 +60,7 @@ SORA_DEVICE void soften_rows(Machine& machine, float (&logits)[kPieces][4], cons
     for (int piece = 0; piece < kPieces; ++piece) {
 #pragma unroll
       for (int i = half * 2; i < half * 2 + 2; ++i) {
-        logits[piece][i] = exponential<Form>(machine, piece, logits[piece][i] * unit[half] - base);
+        logits[piece][i] = machine.exp2(logits[piece][i] * unit[half] - base);
         added += logits[piece][i];
       }
     }

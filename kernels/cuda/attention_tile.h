@@ -48,7 +48,7 @@ class TileAttention {
         keys_(visible_keys<kTerms>(problem, batch)) {}
 
   SORA_DEVICE void run() {
-    load(p_.q, first_query_, p_.queries, Tile::kQueries, 0);
+    load<Tile::kQueries>(p_.q, first_query_, p_.queries, 0);
     load_block(0);
     machine_.commit();
     const int blocks = (keys_ + Tile::kKeys - 1) / Tile::kKeys;
@@ -76,20 +76,26 @@ class TileAttention {
   }
   static SORA_DEVICE uint32_t values_at(int block) { return keys_at(block) + Tile::kKeyBytes; }
 
-  // Rows from `first` on, zeros from row `end` and beyond the head's width.
-  SORA_DEVICE void load(const Rows& rows, int first, int end, int count, uint32_t at) {
+  // kRows rows from `first` on, zeros from row `end` and beyond the head's width. A thread copies
+  // the same piece of every kStep-th row; with terms there are no registers for several at a time.
+  template <int kRows>
+  SORA_DEVICE void load(const Rows& rows, int first, int end, uint32_t at) {
+    constexpr int kStep = Tile::kThreads / kWidthPieces;
+    static_assert(Tile::kThreads % kWidthPieces == 0 && kRows % kStep == 0);
+    const int row = machine_.thread() / kWidthPieces, piece = machine_.thread() % kWidthPieces;
     const uint16_t* base = rows.data + batch_ * rows.batch_stride + head_ * rows.head_stride;
-    for (int i = machine_.thread(); i < count * kWidthPieces; i += Tile::kThreads) {
-      const int row = i / kWidthPieces, piece = i % kWidthPieces;
-      const bool exists = first + row < end && piece * 8 < p_.head_width;
-      machine_.copy_16_bytes(at + place(row, piece),
-                             exists ? base + (first + row) * rows.row_stride + piece * 8 : base,
-                             exists);
+    const uint16_t* from = base + (first + row) * rows.row_stride + piece * 8;
+    const int rows_left = piece * 8 < p_.head_width ? end - first - row : 0;
+#pragma unroll(kTerms ? 1 : kRows / kStep)
+    for (int i = 0; i < kRows; i += kStep) {
+      const bool exists = i < rows_left;
+      machine_.copy_16_bytes(at + place(row + i, piece), exists ? from : base, exists);
+      from += kStep * rows.row_stride;
     }
   }
   SORA_DEVICE void load_block(int block) {
-    load(p_.k, block * Tile::kKeys, keys_, Tile::kKeys, keys_at(block));
-    load(p_.v, block * Tile::kKeys, keys_, Tile::kKeys, values_at(block));
+    load<Tile::kKeys>(p_.k, block * Tile::kKeys, keys_, keys_at(block));
+    load<Tile::kKeys>(p_.v, block * Tile::kKeys, keys_, values_at(block));
   }
 
   SORA_DEVICE void attend_to(int block) {
@@ -119,23 +125,21 @@ class TileAttention {
     }
   }
 
-  // Scales, adds what belongs to a key or a pair, hides what is no key; the result counts in powers
-  // of two.
+  // Hides what is no key. With terms scales and adds what belongs to a key or a pair, and the
+  // result counts in powers of two; without, scaling is part of the exponent.
   SORA_DEVICE void finish_logits(int first_key, float (&logits)[kKeyPieces][4]) {
-    const bool has_tail = first_key + Tile::kKeys > keys_;
+    if (!kTerms && first_key + Tile::kKeys <= keys_) return;
 #pragma unroll
     for (int piece = 0; piece < kKeyPieces; ++piece) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int key = first_key + piece * 8 + machine_.lane() % 4 * 2 + i % 2;
         float& x = logits[piece][i];
-        x *= p_.scale;
-        if (has_tail && key >= keys_) {
+        if (key >= keys_) {
           x = kNothing;
         } else if (kTerms) {
-          x = with_terms(p_, batch_, query_of(i / 2), key, x);
+          x = with_terms(p_, batch_, query_of(i / 2), key, x * p_.scale) * kLog2E;
         }
-        x *= kLog2E;
       }
     }
   }
@@ -145,7 +149,8 @@ class TileAttention {
 
   // What has been gathered follows the new maximum.
   SORA_DEVICE void soften(float (&logits)[kKeyPieces][4]) {
-    const float unit[2] = {1.0F, 1.0F};
+    const float scale = kTerms ? 1.0F : p_.scale * kLog2E;
+    const float unit[2] = {scale, scale};
     float shrink[2];
     soften_rows<PlainSoftmax>(machine_, logits, unit, largest_, sum_, shrink);
 #pragma unroll

@@ -14,6 +14,8 @@ namespace {
 
 std::atomic<bool> own_row_ops = false;
 
+constexpr int64_t kAlignedBytes = 16;
+
 RowProblem problem_of(RowProblem::Operation operation, const at::Tensor& x, const at::Tensor& y,
                       const at::Tensor& out) {
   RowProblem problem = {};
@@ -24,9 +26,13 @@ RowProblem problem_of(RowProblem::Operation operation, const at::Tensor& x, cons
   problem.x_is_bf16 = x.scalar_type() == at::kBFloat16;
   problem.y_is_bf16 = y.scalar_type() == at::kBFloat16;
   problem.out_is_bf16 = out.scalar_type() == at::kBFloat16;
-  problem.width = x.size(-1);
-  problem.rows = x.numel() / problem.width;
+  problem.width = static_cast<int32_t>(x.size(-1));
+  problem.rows = static_cast<int32_t>(x.numel() / x.size(-1));
   return problem;
+}
+
+bool is_aligned(const at::Tensor& x) {
+  return reinterpret_cast<uintptr_t>(x.const_data_ptr()) % kAlignedBytes == 0;
 }
 
 void set_row(RowProblem& problem, const at::Tensor& row_N) {
@@ -38,10 +44,16 @@ void set_row(RowProblem& problem, const at::Tensor& row_N) {
 void use_own_row_ops(bool use) { own_row_ops = use; }
 
 bool fits_rows(const at::Tensor& x) {
-  constexpr int64_t kNumbers = 8, kAlignedBytes = 16;
+  constexpr int64_t kNumbers = 8;
   return x.is_contiguous() && x.numel() > 0 && x.size(-1) % kNumbers == 0 &&
-         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
-         reinterpret_cast<uintptr_t>(x.const_data_ptr()) % kAlignedBytes == 0;
+         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && is_aligned(x);
+}
+
+bool fits_beside_rows(const at::Tensor& weight) {
+  if (!weight.defined()) return true;
+  const bool rows_are_aligned = weight.dim() == 1 || weight.size(0) == 1 ||
+                                weight.stride(0) * int64_t{sizeof(float)} % kAlignedBytes == 0;
+  return is_aligned(weight) && rows_are_aligned;
 }
 
 bool takes_rows(const at::Tensor& x) {
@@ -56,8 +68,8 @@ RowProblem rms_norm_problem(const at::Tensor& x, const at::Tensor& weight, doubl
   if (rotation) {
     problem.cos = rotation->cos.const_data_ptr<float>();
     problem.sin = rotation->sin.const_data_ptr<float>();
-    problem.length = rotation->cos.size(0);
-    problem.pairs = rotation->cos.size(1);
+    problem.length = static_cast<int32_t>(rotation->cos.size(0));
+    problem.pairs = static_cast<int32_t>(rotation->cos.size(1));
   }
   return problem;
 }

@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(RowKernel<BlockCore>::kThreads)
     row_kernel(const __grid_constant__ RowProblem problem) {
   __shared__ float sums[RowKernel<BlockCore>::kThreads / 32];
   BlockCore machine(sums);
-  RowKernel<BlockCore>(problem, machine, blockIdx.x).run();
+  RowKernel<BlockCore>(problem, machine, static_cast<int32_t>(blockIdx.x)).run();
 }
 
 }  // namespace

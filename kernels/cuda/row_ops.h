@@ -15,6 +15,10 @@ void use_own_row_ops(bool use);
 // f32|bf16, contiguous, rows of a multiple of 8 numbers that begin at multiples of 16 bytes.
 bool fits_rows(const at::Tensor& x);
 
+// What is f32 and read beside such rows, [R, D] or one row [D]: its rows begin at multiples of 16
+// bytes too. What is undefined is not read, and fits.
+bool fits_beside_rows(const at::Tensor& weight);
+
 // Whether x is to be worked on by these kernels: asked for, built, on a GPU, and it fits.
 bool takes_rows(const at::Tensor& x);
 

@@ -6,8 +6,8 @@
 
 namespace sora::kernels::cuda {
 
-// Eight numbers are read and written at a time: width is a multiple of 8, and rows begin at
-// multiples of 16 bytes.
+// Eight numbers are read and written at a time, 16 bytes by an instruction: width is a multiple of
+// 8, and rows of x, y, out, weight and bias begin at multiples of 16 bytes.
 struct RowProblem {
   enum class Operation { RmsNorm, LayerNorm, GatedResidual };
   Operation operation;
@@ -15,14 +15,14 @@ struct RowProblem {
   const void* y;  // GatedResidual: what is gated
   void* out;      // x itself but for LayerNorm
   bool x_is_bf16, y_is_bf16, out_is_bf16;
-  int64_t rows, width;
+  int32_t rows, width;
   const float* weight;  // of the norms, and the gate; null: 1
   const float* bias;    // LayerNorm's
   int64_t weight_stride, bias_stride;
   const int64_t* row;  // [rows]: each token's row of weight and bias; null: 0
   float eps;
   const float *cos, *sin;  // RmsNorm's rotation, [length, pairs], or null
-  int64_t length, pairs;
+  int32_t length, pairs;
 };
 
 // Runs the kernel on a cudaStream_t. Throws std::runtime_error with CUDA's own words where it

@@ -42,12 +42,13 @@ SORA_DEVICE void attend(const typename Tile::Problem& problem,
                         const AttentionMaps<typename Machine::TensorMap>& maps, Machine& machine) {
   if (machine.thread() == 0) make_barriers<Tile>(machine);
   machine.barrier();
-  if (machine.warpgroup() == 0) {
+  const int warpgroup = machine.warpgroup();
+  if (warpgroup == 0) {
     machine.template give_registers<Tile::kProducerRegisters>();
     if (machine.thread() == 0) AttentionProducer<Tile, Machine>(problem, maps, machine).run();
   } else {
     machine.template take_registers<Tile::kConsumerRegisters>();
-    AttentionConsumer<Tile, Machine>(problem, machine).run();
+    AttentionConsumer<Tile, Machine>(problem, machine, warpgroup - 1).run();
   }
 }
 

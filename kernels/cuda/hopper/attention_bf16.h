@@ -13,7 +13,7 @@ class Bf16Arithmetic : AttentionRows<Tile, Machine> {
  public:
   SORA_DEVICE Bf16Arithmetic(const AttentionProblem& problem, Machine& machine, int group)
       : Base(problem, machine, group) {}
-  using Base::begin;
+  using Base::begin, Base::order_after_exponentials;
 
   SORA_DEVICE void begin_block(int) {}
 
@@ -30,24 +30,19 @@ class Bf16Arithmetic : AttentionRows<Tile, Machine> {
 
   // logits = Q K^T, [64, kKeys].
   SORA_DEVICE void multiply_with_keys(int stage) {
-#pragma unroll
-    for (uint32_t step = 0; step < Base::kKeySteps; ++step) {
-      const uint64_t left = Base::queries_descriptor(step);
-      const uint64_t right = Base::keys_descriptor(stage, step);
+    Base::for_each_key_step(stage, [this](uint32_t step, uint64_t left, uint64_t right) {
       step == 0 ? machine_.template multiply<false>(logits_, left, right)
                 : machine_.template multiply<true>(logits_, left, right);
-    }
+    });
   }
 
   // out += P V.
   SORA_DEVICE void add_values(int stage) {
-    const uint32_t values = machine_.address(Tile::values_at(stage));
+    const uint64_t values =
+        columns_descriptor(machine_.address(Tile::values_at(stage)), Tile::kKeySliceBytes);
 #pragma unroll
-    for (uint32_t step = 0; step < Tile::kKeys / 16; ++step) {
-      const uint32_t at = values + step * 16 * kBoxRowBytes;
-      machine_.multiply_add(out_, probabilities_[step],
-                            columns_descriptor(at, Tile::kKeySliceBytes));
-    }
+    for (uint32_t step = 0; step < Tile::kKeys / 16; ++step)
+      machine_.multiply_add(out_, probabilities_[step], advanced(values, step * 16 * kBoxRowBytes));
   }
 
   // With terms logits are finished first; without, scaling is part of the exponent.

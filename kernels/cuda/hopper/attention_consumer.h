@@ -13,11 +13,8 @@ namespace sora::kernels::cuda::hopper {
 template <class Tile, class Machine>
 class AttentionConsumer {
  public:
-  SORA_DEVICE AttentionConsumer(const typename Tile::Problem& problem, Machine& machine)
-      : p_(problem),
-        machine_(machine),
-        group_(machine.warpgroup() - 1),
-        rows_(problem, machine, group_) {}
+  SORA_DEVICE AttentionConsumer(const typename Tile::Problem& problem, Machine& machine, int group)
+      : p_(problem), machine_(machine), group_(group), rows_(problem, machine, group) {}
 
   SORA_DEVICE void run() {
     if (group_ == 1) pass_turn();  // the first turn is the other's
@@ -76,6 +73,7 @@ class AttentionConsumer {
     rows_.multiply_with_keys(keys_.stage());
     machine_.commit_products();
     machine_.wait_for_phase(Tile::values_full(values_.stage()), values_.parity());
+    machine_.fence();  // again: a fence does not reach past the loop that waits
     rows_.add_values(values_.stage());
     machine_.commit_products();
     pass_turn();
@@ -83,6 +81,7 @@ class AttentionConsumer {
     release(Tile::keys_free(keys_.stage()));
     keys_.next();
     rows_.soften(block);
+    rows_.order_after_exponentials();
     rows_.wait_for_values();
     release(Tile::values_free(values_.stage()));
     values_.next();

@@ -16,12 +16,10 @@
 // transposed. Its left operand has in a thread's registers four neighbours of each sixteen keys,
 // where the logits' layout has two of each eight: values lie in the order that makes these the
 // same. Of sixteen, the place 4 q + 2 e + b holds key 8 e + 2 q + b (q below 4, e and b below 2).
-//
-// At this rate of products the unit for exponentials would be the slowest part, so some are
-// computed by polynomial.
 #pragma once
 
 #include "kernels/cuda/hopper/attention_rows.h"
+#include "kernels/cuda/hopper/whole_numbers.h"
 
 namespace sora::kernels::cuda::hopper {
 
@@ -29,7 +27,6 @@ template <class Tile>
 struct Int8Softmax {
   static constexpr float kZero = Tile::kTerms ? 0.0F : kWholeNumbers;
   static constexpr float kLift = 8.0F;  // of e4m3's range, up to 448
-  static constexpr int kPolynomialEvery = 4;
 };
 
 template <class Tile, class Machine>
@@ -40,6 +37,7 @@ class Int8Arithmetic : AttentionRows<Tile, Machine> {
  public:
   SORA_DEVICE Int8Arithmetic(const Int8AttentionProblem& problem, Machine& machine, int group)
       : Base(problem, machine, group), quantised_(problem) {}
+  using Base::order_after_exponentials;
 
   SORA_DEVICE void begin(const AttentionWork& work) {
     Base::begin(work);
@@ -77,18 +75,17 @@ class Int8Arithmetic : AttentionRows<Tile, Machine> {
 
   // products += Q K^T, [64, kKeys].
   SORA_DEVICE void multiply_with_keys(int stage) {
-#pragma unroll
-    for (uint32_t step = 0; step < Base::kKeySteps; ++step)
-      machine_.multiply_add_int8(products_, Base::queries_descriptor(step),
-                                 Base::keys_descriptor(stage, step));
+    Base::for_each_key_step(stage, [this](uint32_t, uint64_t left, uint64_t right) {
+      machine_.multiply_add_int8(products_, left, right);
+    });
   }
 
   // partial = P V of one block.
   SORA_DEVICE void add_values(int stage) {
-    const uint32_t values = machine_.address(Tile::values_at(stage));
+    const uint64_t values = rows_descriptor(machine_.address(Tile::values_at(stage)));
 #pragma unroll
     for (uint32_t step = 0; step < Tile::kKeys / 32; ++step) {
-      const uint64_t right = rows_descriptor(values + step * 32);
+      const uint64_t right = advanced(values, step * 32);
       step == 0 ? machine_.template multiply_e4m3<false>(partial_, probabilities_[step], right)
                 : machine_.template multiply_e4m3<true>(partial_, probabilities_[step], right);
     }

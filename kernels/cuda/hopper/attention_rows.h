@@ -30,21 +30,29 @@ class AttentionRows {
     }
   }
 
+  // What soften_rows computes last; sums of exponentials, so never negative.
+  SORA_DEVICE void order_after_exponentials() { machine_.order_after(sum_[0] + sum_[1]); }
+
   SORA_DEVICE int query_of(int half) const {
     return work_.first_query + group_ * 64 + machine_.warp() % 4 * 16 + machine_.lane() / 4 +
            half * 8;
   }
 
-  // Where the operands of a product begin in shared memory; it reads 32 bytes of each row.
-  SORA_DEVICE uint64_t queries_descriptor(uint32_t step) const {
-    const uint32_t queries = machine_.address(static_cast<uint32_t>(group_) * 64 * kBoxRowBytes);
-    return rows_descriptor(queries + step / 4 * Tile::kQuerySliceBytes + step % 4 * 32);
+  // The operands of Q K^T, of which a product reads 32 bytes of each row; `multiply` is given each
+  // step's number and both descriptors.
+  template <class Multiply>
+  SORA_DEVICE void for_each_key_step(int stage, Multiply multiply) const {
+    const uint64_t queries =
+        rows_descriptor(machine_.address(static_cast<uint32_t>(group_) * 64 * kBoxRowBytes));
+    const uint64_t keys = rows_descriptor(machine_.address(Tile::keys_at(stage)));
+    constexpr uint32_t kSteps = Tile::kWidth * Tile::Numbers::kBytes / 32;
+#pragma unroll
+    for (uint32_t step = 0; step < kSteps; ++step) {
+      const uint32_t slice = step / 4, bytes = step % 4 * 32;
+      multiply(step, advanced(queries, slice * Tile::kQuerySliceBytes + bytes),
+               advanced(keys, slice * Tile::kKeySliceBytes + bytes));
+    }
   }
-  SORA_DEVICE uint64_t keys_descriptor(int stage, uint32_t step) const {
-    const uint32_t keys = machine_.address(Tile::keys_at(stage));
-    return rows_descriptor(keys + step / 4 * Tile::kKeySliceBytes + step % 4 * 32);
-  }
-  static constexpr uint32_t kKeySteps = Tile::kWidth * Tile::Numbers::kBytes / 32;
 
   SORA_DEVICE bool wants_finishing(int block) const {
     return Tile::kTerms || (block + 1) * Tile::kKeys > work_.keys;

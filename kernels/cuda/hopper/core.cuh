@@ -13,7 +13,8 @@ class HopperCore : public TensorCore {
   using TensorMap = CUtensorMap;
   using TensorCore::TensorCore;
 
-  __device__ int warpgroup() const { return thread() / 128; }
+  // Read from lane 0, so that the compiler knows it to be the same for all of a warp.
+  __device__ int warpgroup() const { return __shfl_sync(0xffffffff, thread() / 128, 0); }
   __device__ int block() const { return static_cast<int>(blockIdx.x); }
   __device__ int blocks() const { return static_cast<int>(gridDim.x); }
 
@@ -111,6 +112,18 @@ class HopperCore : public TensorCore {
   }
   __device__ void commit_products() const {
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+  }
+  // Waits for products that follow stay behind the arithmetic that makes x, which is not -1: the
+  // assembler moves a wait ahead of all arithmetic on other registers, but not ahead of a
+  // synchronisation whose mask depends on it. The mask names the whole warp, which the assembler
+  // cannot know, and the warp is together here anyway.
+  __device__ void order_after(float x) const {
+    asm volatile(
+        "{\n.reg .pred p;\n.reg .b32 mask;\n"
+        "setp.neu.f32 p, %0, 0fBF800000;\n"
+        "selp.b32 mask, 0xffffffff, 0x0000ffff, p;\n"
+        "bar.warp.sync mask;\n}\n" ::"f"(x)
+        : "memory");
   }
   // Waits for all but the newest groups of products; the registers are theirs.
   template <int kNewest, class... Registers>

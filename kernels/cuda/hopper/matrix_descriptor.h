@@ -31,4 +31,10 @@ SORA_DEVICE uint64_t columns_descriptor(uint32_t address, uint32_t slice_bytes) 
   return matrix_descriptor(address, slice_bytes, kSwizzleUnitBytes);
 }
 
+// The same operand from `bytes` further on, a multiple of 16. Shared memory ends before the sum
+// would carry into the next field.
+SORA_DEVICE uint64_t advanced(uint64_t descriptor, uint32_t bytes) {
+  return (descriptor & 0xffffffff00000000) | (static_cast<uint32_t>(descriptor) + (bytes >> 4));
+}
+
 }  // namespace sora::kernels::cuda::hopper

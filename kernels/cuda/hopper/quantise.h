@@ -8,6 +8,7 @@
 
 #include "kernels/cuda/attention_int8_problem.h"
 #include "kernels/cuda/attention_logit.h"
+#include "kernels/cuda/hopper/whole_numbers.h"
 
 namespace sora::kernels::cuda::hopper {
 
@@ -90,18 +91,20 @@ class Quantiser {
   // The rows of one block, with a unit for each group, which is that of 2 kColumns threads.
   SORA_DEVICE void quantise_keys(int block) {
     const int64_t head = p_.head_of(p_.k, batch_, head_);
-    float found = 0.0F;
+    float mean[kNumbers], found = 0.0F;
+    load_floats(p_.key_means + head * kWidth + column() * kNumbers, mean);
     for (int pass = 0; pass < kPasses; ++pass) {
       float x[kNumbers];
-      if (load_smoothed_key(block, pass, head, x)) found = machine_.larger(found, largest(x));
+      if (load_smoothed_key(row_of(block, pass), mean, x))
+        found = machine_.larger(found, largest(x));
     }
     const float unit =
         unit_of(machine_.template largest_of_lanes<2 * kColumns>(found), kLargestInt8);
     for (int pass = 0; pass < kPasses; ++pass) {
+      const int row = row_of(block, pass);
       float x[kNumbers];
-      if (load_smoothed_key(block, pass, head, x))
-        store(p_.k8 + (head * p_.keys + row_of(block, pass)) * kWidth + column() * kNumbers, x,
-              1.0F / unit);
+      if (load_smoothed_key(row, mean, x))
+        store(p_.k8 + (head * p_.keys + row) * kWidth + column() * kNumbers, x, 1.0F / unit);
     }
     const int group = machine_.thread() / (2 * kColumns);
     if (machine_.thread() % (2 * kColumns) == 0)
@@ -115,10 +118,10 @@ class Quantiser {
     for (int i = machine_.thread(); i < kColumns * kValueWords; i += kValueThreads) {
       const int first = i % kColumns * kNumbers, word = i / kColumns;
       float mean[kNumbers], factor[kNumbers], x[4][kNumbers];
-      for (int c = 0; c < kNumbers; ++c) {
-        mean[c] = p_.value_means[head * kWidth + first + c];
-        factor[c] = 1.0F / p_.value_units[head * kWidth + first + c];
-      }
+      load_floats(p_.value_means + head * kWidth + first, mean);
+      load_floats(p_.value_units + head * kWidth + first, factor);
+#pragma unroll
+      for (int c = 0; c < kNumbers; ++c) factor[c] = 1.0F / factor[c];
 #pragma unroll
       for (int place = 0; place < 4; ++place)
         load_value(block * kInt8Keys + key_at(word, place), first, mean, factor, x[place]);
@@ -142,6 +145,9 @@ class Quantiser {
   struct alignas(16) Words {
     uint32_t word[4];
   };
+  struct alignas(16) Floats {
+    float number[4];
+  };
 
   // The key of a block that a place of a word of four has.
   static SORA_DEVICE int key_at(int word, int place) {
@@ -164,12 +170,19 @@ class Quantiser {
     for (int i = 0; i < kNumbers; ++i)
       x[i] = of_bits(i % 2 ? words.word[i / 2] & 0xffff0000 : words.word[i / 2] << 16);
   }
-  SORA_DEVICE bool load_smoothed_key(int block, int pass, int64_t head,
+  static SORA_DEVICE void load_floats(const float* from, float (&x)[kNumbers]) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const Floats floats = reinterpret_cast<const Floats*>(from)[half];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) x[half * 4 + i] = floats.number[i];
+    }
+  }
+  // False where there is no key.
+  SORA_DEVICE bool load_smoothed_key(int row, const float (&mean)[kNumbers],
                                      float (&x)[kNumbers]) const {
-    const int row = row_of(block, pass);
     if (row >= p_.keys) return false;
     load(p_.k, row, x);
-    const float* mean = p_.key_means + head * kWidth + column() * kNumbers;
 #pragma unroll
     for (int i = 0; i < kNumbers; ++i) x[i] -= mean[i];
     return true;
@@ -190,9 +203,7 @@ class Quantiser {
     for (int i = 0; i < kNumbers; ++i)
       words[i / 4] |= (__builtin_bit_cast(uint32_t, x[i] * factor + kWholeNumbers) & 0xff)
                       << i % 4 * 8;
-    uint32_t* out = reinterpret_cast<uint32_t*>(to);
-    out[0] = words[0];
-    out[1] = words[1];
+    *reinterpret_cast<uint64_t*>(to) = words[0] | static_cast<uint64_t>(words[1]) << 32;
   }
 
   static SORA_DEVICE float unit_of(float largest, float range) {

@@ -105,6 +105,7 @@ class HopperThread : public EmulatedThread {
     (remember(&registers[0][0], sizeof(registers)), ...);
   }
   void commit_products() { groups_.emplace_back(); }
+  void order_after(float x) const;
   template <int kNewest, class... Registers>
   void wait_for_products(Registers&...) {
     wait_for_groups(kNewest);
@@ -367,6 +368,11 @@ inline void HopperThread::start(const Product& product) {
     HopperBlock::fail("a left operand was written after the last fence");
   groups_.back().push_back(product);
   if (thread() % 128 == 0) block_.mark(product, 1);
+}
+
+// What orders here is the program; but a mask that the number makes must name the whole warp.
+inline void HopperThread::order_after(float x) const {
+  if (x == -1.0F) HopperBlock::fail("a synchronisation leaves threads of a warp out");
 }
 
 // All threads of the warpgroup wait together.

@@ -9,7 +9,7 @@ namespace sora::kernels::cuda {
 inline void emulate_rows(const RowProblem& problem) {
   EmulatedBlock block(RowKernel<EmulatedThread>::kThreads, 0);
   block.run([&](EmulatedThread& thread) {
-    for (int64_t n = 0; n < problem.rows; ++n) RowKernel<EmulatedThread>(problem, thread, n).run();
+    for (int32_t n = 0; n < problem.rows; ++n) RowKernel<EmulatedThread>(problem, thread, n).run();
   });
 }
 

@@ -87,16 +87,5 @@ TEST_P(QuantiserOfWidth, RoundsValuesLessTheirMeanInTheOrderOfProbabilities) {
 
 INSTANTIATE_TEST_SUITE_P(Widths, QuantiserOfWidth, testing::Values(64, 128));
 
-TEST(PowerOfTwo, IsNearItAndLosesWhatIsHidden) {
-  HopperBlock block(32, 16, 0, 1);
-  block.run([](HopperThread& thread) {
-    if (thread.thread() != 0) return;
-    for (float x = -126.0F; x <= 8.0F; x += 0.0037F)
-      EXPECT_NEAR(power_of_two(thread, x) / std::exp2(x), 1.0F, 1.1e-4F) << x;
-    for (const float x : {-127.0F, -1e30F, kNothing}) EXPECT_EQ(power_of_two(thread, x), 0.0F);
-    EXPECT_EQ(power_of_two(thread, 8.0F), 256.0F);
-  });
-}
-
 }  // namespace
 }  // namespace sora::kernels::cuda::hopper
