@@ -166,8 +166,12 @@ nlohmann::json EngineMaker::make(const Job& job, const std::filesystem::path& st
 void EngineMaker::prepare(const std::vector<Job>& jobs, Observer& observer) {
   std::vector<Request> requests;
   for (const Job& job : jobs) {
-    use_directory(job);
-    requests.push_back(with_recipe(parse_job(job.command), *engine_));
+    try {
+      use_directory(job);
+      requests.push_back(with_recipe(parse_job(job.command), *engine_));
+    } catch (const Error&) {
+      continue;  // the job tells when it is its turn
+    }
   }
   engine_->prepare(requests, observer);
 }

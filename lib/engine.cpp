@@ -234,20 +234,22 @@ std::optional<Preview> LocalEngine::begin_preview(const ModelInfo& model, const 
 
 void LocalEngine::prepare(const std::vector<Request>& asked, Observer& observer) {
   if (asked.empty()) return;
-  std::vector<Request> requests;
-  for (const Request& request : asked) {
-    requests.push_back(with_turbo_default(request, built_in_models()));
-  }
   const c10::InferenceMode inference;
-  const ModelInfo model = find(requests.front());
+  const Request first = resolve(asked.front());
+  const ModelInfo model = find(first);
   if (!model.kept) return;
   std::map<std::string, std::pair<TextArithmetic, std::set<std::string>>> texts_by_arithmetic;
-  for (const Request& request : requests) {
-    if (!is_same_model(request.runtime, requests.front().runtime)) continue;
-    const Plan plan = make_plan(request, model);
-    auto& [arithmetic, texts] = texts_by_arithmetic[plan.dtype + plan.device.str()];
-    arithmetic = {plan.dtype, plan.device};
-    for (const std::string& text : texts_of(plan)) texts.insert(text);
+  for (const Request& each : asked) {
+    try {
+      const Request request = resolve(each);
+      if (!is_same_model(request.runtime, first.runtime)) continue;
+      const Plan plan = make_plan(request, model);
+      auto& [arithmetic, texts] = texts_by_arithmetic[plan.dtype + plan.device.str()];
+      arithmetic = {plan.dtype, plan.device};
+      for (const std::string& text : texts_of(plan)) texts.insert(text);
+    } catch (const Error&) {
+      continue;  // it tells when it is made
+    }
   }
   for (const auto& [name, made] : texts_by_arithmetic) {
     keep_texts(model, made.first, {made.second.begin(), made.second.end()}, observer);
@@ -322,6 +324,7 @@ PlanReport LocalEngine::plan(const Request& asked) {
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const ModelInfo model = find(request);
   const Plan plan = make_plan(request, model);
+  enforce_policy_on_plan(request, plan, unheard);
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   const Canvas canvas = make_canvas(plan);
   const std::string output_path = request.output.path.empty() ? "clip.mp4" : request.output.path;

@@ -16,6 +16,7 @@
 #include "cli/results.h"
 #include "cli/signals.h"
 #include "cli/terminal/progress.h"
+#include "cli/terminal/terminal.h"
 #include "lib/core/error.h"
 
 namespace sora::cli {
@@ -53,7 +54,7 @@ class Makers {
       std::this_thread::sleep_for(kServePoll);
       const auto now = std::chrono::steady_clock::now();
       if (!processes.collect().empty()) next_start = now + kPauseAfterDeath;
-      if (now >= next_start) processes.start_missing();
+      if (now >= next_start) processes.start_up_to(count);
     }
   }
 
@@ -89,8 +90,7 @@ void run_action(const ServeVideos& serve, const Display& display) {
         } else {
           write_result(base_url + "\n");
         }
-        if (!display.quiet)
-          fmt::print(stderr, "serving the queue {}; Ctrl-C ends it\n", queue.string());
+        if (!display.quiet) tell("serving the queue {}; Ctrl-C ends it\n", queue.string());
       },
       progress);
 }

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kInvalid = "invalid_request_error";
 constexpr const char* kDefaultSeconds = "4";
+constexpr const char* kDeleted = "deleted";  // of a job's details
 constexpr const char* kStandIns[] = {"sora-2", "sora-2-pro"};
 
 std::string random_id(const std::string& prefix) {
@@ -82,6 +83,22 @@ VideoRecord record_of(const Job& job) {
   return video;
 }
 
+// Removes an upload that no job came to name.
+class Upload {
+ public:
+  explicit Upload(fs::path path) : path_(std::move(path)) {}
+  ~Upload() {
+    std::error_code gone;
+    if (!path_.empty()) fs::remove(path_, gone);
+  }
+  Upload(const Upload&) = delete;
+  Upload& operator=(const Upload&) = delete;
+  void keep() { path_.clear(); }
+
+ private:
+  fs::path path_;
+};
+
 [[noreturn]] void fail_not_found(const std::string& id) {
   throw ApiError(404, kInvalid, "not_found", fmt::format("Video with id '{}' not found.", id),
                  "video_id");
@@ -97,9 +114,15 @@ VideoJobs::VideoJobs(const fs::path& queue, std::vector<std::string> models,
       models_(std::move(models)),
       options_(std::move(options)),
       plan_(std::move(plan)),
-      max_waiting_(max_waiting) {}
+      max_waiting_(max_waiting) {
+  for (const Job& job : store_.list({})) {
+    if (job.details.value(kDeleted, false)) unwanted_.insert(job.id);
+  }
+  forget_cancelled();
+}
 
 VideoRecord VideoJobs::create(const ApiCaller& caller, const VideoOrder& order) {
+  Upload upload(order.image);
   const bool stands_in =
       order.model.empty() ||
       std::find(std::begin(kStandIns), std::end(kStandIns), order.model) != std::end(kStandIns);
@@ -122,7 +145,9 @@ VideoRecord VideoJobs::create(const ApiCaller& caller, const VideoOrder& order) 
   if (!order.image.empty()) wish.command.push_back("--image=" + order.image);
   // A lone dash would be read from stdin.
   wish.command.insert(wish.command.end(), {"--", order.prompt == "-" ? " -" : order.prompt});
-  return add(caller, wish);
+  VideoRecord video = add(caller, wish);
+  upload.keep();
+  return video;
 }
 
 VideoRecord VideoJobs::remix(const ApiCaller& caller, const std::string& id,
@@ -157,7 +182,8 @@ VideoRecord VideoJobs::add(const ApiCaller& caller, const Wish& wish) {
     NewJob job;
     job.command = wish.command;
     job.command.insert(job.command.begin() + 1, fmt::format("--seed={}", std::random_device()()));
-    const ClipShape shape = engine().plan(parse_job(job.command).request).shape;
+    const MakeClips make = parse_job(job.command);
+    const ClipShape shape = engine().plan(make.request).shape;
     Account& account = maker_.account_of(caller.plan.empty() ? plan_ : caller.plan, caller.name);
     int64_t promised = 0;
     for (const Job& waiting : store_.list({.owner = caller.name, .state = JobState::Pending}))
@@ -176,7 +202,6 @@ VideoRecord VideoJobs::add(const ApiCaller& caller, const Wish& wish) {
     }
     job.key = random_id("video_");
     job.output = job.key + ".mp4";
-    const MakeClips make = parse_job(job.command);
     job.model = make.request.runtime.model + " " + make.request.runtime.dtype;
     job.place = "serve";
     job.owner = caller.name;
@@ -192,11 +217,7 @@ VideoRecord VideoJobs::add(const ApiCaller& caller, const Wish& wish) {
                      {"upload", wish.upload},
                      {"remixed_from", wish.remixed_from}}}};
     return record_of(*store_.find(store_.add(job)));
-  } catch (const ApiError&) {
-    if (!wish.upload.empty()) fs::remove(wish.upload);
-    throw;
   } catch (const Error& error) {
-    if (!wish.upload.empty()) fs::remove(wish.upload);
     refuse(error);
   }
 }
@@ -255,19 +276,19 @@ void VideoJobs::remove_files(const Job& job) {
 
 void VideoJobs::remove(const ApiCaller& caller, const std::string& id) {
   const std::lock_guard lock(mutex_);
-  const Job job = job_of(caller, id);
+  Job job = job_of(caller, id);
+  job.details[kDeleted] = true;  // also for a server that is started before it has stopped
+  store_.set_details(job.id, job.details);
   store_.cancel(job.id);  // a running one stops at its next step
-  if (store_.remove(job.id)) {
-    remove_files(job);
-  } else {
-    unwanted_.insert(job.id);
-  }
+  unwanted_.insert(job.id);
+  forget_cancelled();
 }
 
 void VideoJobs::forget_cancelled() {
   for (auto id = unwanted_.begin(); id != unwanted_.end();) {
     const std::optional<Job> job = store_.find(*id);
-    const bool is_gone = !job || store_.remove(*id);
+    const bool has_ended = job && job->state != JobState::Running && job->state != JobState::Made;
+    const bool is_gone = !job || (has_ended && store_.remove(*id));
     if (is_gone && job) remove_files(*job);
     id = is_gone ? unwanted_.erase(id) : std::next(id);
   }

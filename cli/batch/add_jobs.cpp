@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <optional>
+#include <set>
 
 #include "cli/batch/plan.h"
 #include "cli/batch/read_jobs.h"
@@ -12,33 +14,36 @@ namespace sora::cli {
 namespace {
 
 // The prompt file that a job stands in.
-std::string file_of(const PlannedJob& planned) {
-  return planned.job.place.substr(0, planned.job.place.rfind(':'));
+std::string file_of(const NewJob& job) { return job.place.substr(0, job.place.rfind(':')); }
+
+Place line_of(const NewJob& job) {
+  return {std::atoi(job.place.substr(job.place.rfind(':') + 1).c_str()), 0};
+}
+
+KeptFiles compare(const Job& known, const OutputFolder& folder, EngineMaker& maker) {
+  return folder.compare(known.files, [&](const auto& path) { return maker.sha256(path); });
 }
 
 // Whether nothing is to be done; a file that was altered since is a fault, one that is gone is made
 // again.
-bool is_done(const Job& known, const PlannedJob& planned, const OutputFolder& folder,
+bool is_done(const Job& known, const NewJob& said, Place at, const OutputFolder& folder,
              EngineMaker& maker, std::vector<Fault>& faults) {
-  if (folder.matches(known.files, [&](const auto& path) { return maker.sha256(path); }))
-    return true;
-  for (const JobFile& file : known.files) {
-    if (!folder.exists(file.name)) continue;
-    faults.push_back(
-        {file_of(planned), planned.at, ErrorKind::Usage,
-         fmt::format("{} has changed since it was made; move it away, or --force to make it again",
-                     file.name)});
-    return true;
-  }
-  return false;
+  const KeptFiles kept = compare(known, folder, maker);
+  if (kept.altered.empty()) return kept.is_whole;
+  faults.push_back(
+      {file_of(said), at, ErrorKind::Usage,
+       fmt::format("{} has changed since it was made; move it away, or --force to make it again",
+                   kept.altered)});
+  return true;
 }
 
-// The fault that the job's name is another batch's, or that of a file which stays.
-std::optional<Fault> name_fault(const PlannedJob& planned, const RunBatch& batch,
-                                const std::string& name, JobStore& store,
-                                const OutputFolder& folder) {
+// The fault that the job's name is another batch's, or that of a file which stays. `known`: what
+// the journal has of the job; files that it left itself do not stay.
+std::optional<Fault> name_fault(const PlannedJob& planned, const std::optional<Job>& known,
+                                const RunBatch& batch, const std::string& name, JobStore& store,
+                                const OutputFolder& folder, EngineMaker& maker) {
   const auto fault = [&](ErrorKind kind, std::string message) {
-    return Fault{file_of(planned), planned.at, kind, std::move(message)};
+    return Fault{file_of(planned.job), planned.at, kind, std::move(message)};
   };
   const std::string& output = planned.job.output;
   try {
@@ -47,7 +52,9 @@ std::optional<Fault> name_fault(const PlannedJob& planned, const RunBatch& batch
                    fmt::format("the output {} is that of another batch in this folder ({})", output,
                                other->place));
     }
-    if (!batch.force && folder.exists(output)) {
+    const bool is_own =
+        known && !known->files.empty() && compare(*known, folder, maker).altered.empty();
+    if (!batch.force && !is_own && folder.exists(output)) {
       return fault(ErrorKind::Usage,
                    fmt::format("{} exists already; choose another name, or --force to replace it",
                                (folder.root() / output).string()));
@@ -58,10 +65,11 @@ std::optional<Fault> name_fault(const PlannedJob& planned, const RunBatch& batch
   return std::nullopt;
 }
 
-}  // namespace
+// What a job that the journal knows is to come to.
+enum class Known { MadeAgain, LeftAsItIs };
 
-AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
-                   const OutputFolder& folder, EngineMaker& maker) {
+AddedJobs add(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
+              const OutputFolder& folder, EngineMaker& maker, Known known_jobs) {
   AddedJobs added;
   added.faults = list.faults;
   if (!added.faults.empty()) return added;
@@ -71,13 +79,15 @@ AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list,
   for (PlannedJob& planned : list.jobs) {
     const std::optional<Job> known = store.find_by_key(planned.job.key);
     if (known) planned.job.output = known->output;
-    if (known && known->state == JobState::Done && !batch.force &&
-        is_done(*known, planned, folder, maker, check.faults)) {
+    if (known && known_jobs == Known::LeftAsItIs) {
+      ++added.num_skipped;
+    } else if (known && known->state == JobState::Done && !batch.force &&
+               is_done(*known, planned.job, planned.at, folder, maker, check.faults)) {
       ++added.num_skipped;
     } else if (!known || (known->state != JobState::Running && known->state != JobState::Made)) {
       if (known && known->state != JobState::Pending) again.push_back(known->id);
       if (!known || known->state != JobState::Done) {
-        if (auto fault = name_fault(planned, batch, name, store, folder))
+        if (auto fault = name_fault(planned, known, batch, name, store, folder, maker))
           check.faults.push_back(std::move(*fault));
       }
       check.check(planned);
@@ -89,6 +99,38 @@ AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list,
   if (!added.faults.empty()) return added;
   added.notices = check.notices;
   store.set_batch(name, jobs);
+  for (const int64_t id : again) store.retry(id);
+  return added;
+}
+
+}  // namespace
+
+AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
+                   const OutputFolder& folder, EngineMaker& maker) {
+  return add(batch, name, std::move(list), store, folder, maker, Known::MadeAgain);
+}
+
+AddedJobs add_new_jobs(const RunBatch& batch, const std::string& name, JobList list,
+                       JobStore& store, const OutputFolder& folder, EngineMaker& maker) {
+  return add(batch, name, std::move(list), store, folder, maker, Known::LeftAsItIs);
+}
+
+AddedJobs retry_jobs(const RunBatch& batch, JobStore& store, const OutputFolder& folder,
+                     EngineMaker& maker) {
+  AddedJobs added;
+  std::set<int64_t> again, skipped;
+  for (const auto& [name, counts] : store.counts_by_batch()) {
+    for (const Job& job : store.list({.batch = name})) {
+      const bool is_over = job.state == JobState::Done || job.state == JobState::Failed ||
+                           job.state == JobState::Cancelled;
+      if (!is_over || again.count(job.id) + skipped.count(job.id) > 0) continue;
+      const bool is_skipped = job.state == JobState::Done && !batch.force &&
+                              is_done(job, job, line_of(job), folder, maker, added.faults);
+      (is_skipped ? skipped : again).insert(job.id);
+    }
+  }
+  added.num_skipped = static_cast<int64_t>(skipped.size());
+  if (!added.faults.empty()) return added;
   for (const int64_t id : again) store.retry(id);
   return added;
 }

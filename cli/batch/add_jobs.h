@@ -24,4 +24,12 @@ struct AddedJobs {
 AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
                    const OutputFolder& folder, EngineMaker& maker);
 
+// The same of a file that has grown: what the journal knows stays as it is.
+AddedJobs add_new_jobs(const RunBatch& batch, const std::string& name, JobList list,
+                       JobStore& store, const OutputFolder& folder, EngineMaker& maker);
+
+// The same for all jobs of the folder, whatever file they came from.
+AddedJobs retry_jobs(const RunBatch& batch, JobStore& store, const OutputFolder& folder,
+                     EngineMaker& maker);
+
 }  // namespace sora::cli

@@ -80,7 +80,7 @@ void BatchDisplay::job_ended(const Job& job) {
     say(fmt::format("{} {} in {:.1f} s{}{}", number, job.output, job.finished_s - job.started_s,
                     left.empty() ? "" : ", ", left));
   } else if (job.state == JobState::Failed) {
-    fmt::print(stderr, "{} {}: failed: {}\n", number, printable(job.place), printable(job.error));
+    tell("{} {}: failed: {}\n", number, printable(job.place), printable(job.error));
   } else {
     say(fmt::format("{} {} was {}", number, job.output, to_string(job.state)));
   }
@@ -123,7 +123,7 @@ void BatchDisplay::say(const std::string& line) {
       display_.progress == ProgressStyle::Json)
     return;
   clear();
-  fmt::print(stderr, "{}\n", printable(line));
+  tell("{}\n", printable(line));
 }
 
 std::string BatchDisplay::time_left(double ended) const {

@@ -116,7 +116,7 @@ Quote PlanCheck::check_credits() {
 
 void show_faults(const std::vector<Fault>& faults, const Display& display) {
   for (const Fault& fault : faults) {
-    fmt::print(stderr, "{}\n", printable(to_string(fault)));
+    tell("{}\n", printable(to_string(fault)));
     if (display.json) {
       write_json({{"fault",
                    {{"file", fault.file},

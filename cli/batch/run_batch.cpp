@@ -20,6 +20,7 @@
 #include "cli/results.h"
 #include "cli/signals.h"
 #include "cli/terminal/preview.h"
+#include "cli/terminal/terminal.h"
 #include "lib/core/error.h"
 #include "lib/jobs/job_store.h"
 #include "lib/jobs/output_folder.h"
@@ -55,19 +56,9 @@ class BatchRun {
 
   // Faults are returned and leave the journal as it was.
   std::vector<Fault> add(JobList list) {
-    const AddedJobs added = add_jobs(batch_, name_, std::move(list), store_, folder_, maker_);
-    if (!added.faults.empty()) return added.faults;
-    num_skipped_ = added.num_skipped;
-    notices_.insert(notices_.end(), added.notices.begin(), added.notices.end());
-    return {};
+    return note(add_jobs(batch_, name_, std::move(list), store_, folder_, maker_));
   }
-
-  void resume_all() {
-    for (const JobState state : {JobState::Failed, JobState::Cancelled}) {
-      for (const Job& job : store_.list({.state = state})) store_.retry(job.id);
-    }
-    num_skipped_ = store_.counts({}).done;
-  }
+  std::vector<Fault> resume_all() { return note(retry_jobs(batch_, store_, folder_, maker_)); }
 
   void run() {
     if (!batch_.on.empty() && !batch_.wait) return hand_in();
@@ -80,18 +71,10 @@ class BatchRun {
     const JobCounts before = store_.counts({.batch = name_});
     BatchDisplay shown(display_, folder_.root(), before.total(), num_skipped_);
     for (const Fault& notice : notices_) shown.say("note: " + to_string(notice));
-    WorkerEnd end = WorkerEnd::Finished;
-    std::optional<Error> trouble;
-    try {
-      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases,
-              &maker_);
-      end = !batch_.on.empty()      ? cluster_.follow(shown)
-            : batch_.processes == 1 ? run_here(shown)
-                                    : run_processes(shown);
-    } catch (const Error& error) {
-      trouble = error;
-    }
-    if (trouble) throw *trouble;
+    recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
+    const WorkerEnd end = !batch_.on.empty()      ? cluster_.follow(shown)
+                          : batch_.processes == 1 ? run_here(shown)
+                                                  : run_processes(shown);
     const JobCounts counts = store_.counts({.batch = name_});
     shown.summary(counts);
     if (end == WorkerEnd::Stopped || stop_signalled()) {
@@ -106,10 +89,17 @@ class BatchRun {
   }
 
  private:
+  std::vector<Fault> note(const AddedJobs& added) {
+    if (!added.faults.empty()) return added.faults;
+    num_skipped_ = added.num_skipped;
+    notices_.insert(notices_.end(), added.notices.begin(), added.notices.end());
+    return {};
+  }
+
   // The array's number on stdout, as sbatch prints it.
   void hand_in() {
-    recover(store_, folder_, *std::make_unique<WorkerDisplay>(), batch_.force, nullptr,
-            JobStore::Recover::DeadLeases, &maker_);
+    WorkerDisplay silent;
+    recover(store_, folder_, silent, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
     const std::optional<std::string> number = cluster_.submit();
     if (display_.json) {
       nlohmann::json object = {{"schema", 1},
@@ -121,8 +111,7 @@ class BatchRun {
     }
     if (number) return write_result(*number + "\n");
     if (!display_.quiet)
-      fmt::print(stderr, "nothing to hand in: {} jobs are with Slurm already\n",
-                 cluster_.num_lent());
+      tell("nothing to hand in: {} jobs are with Slurm already\n", cluster_.num_lent());
   }
 
   // True while jobs of this batch are not at their end: those that wait for another try, and those
@@ -146,8 +135,8 @@ class BatchRun {
     const auto changed = fs::last_write_time(batch_.file, error);
     if (error || changed == last_change_) return;
     last_change_ = changed;
-    JobList list = read_jobs(batch_);
-    show_faults(add(std::move(list)), display_);
+    const AddedJobs added = add_new_jobs(batch_, name_, read_jobs(batch_), store_, folder_, maker_);
+    show_faults(added.faults, display_);
     shown.set_num_jobs(store_.counts({.batch = name_}).total());
   }
 
@@ -171,11 +160,15 @@ class BatchRun {
     if (batch_.force) arguments.push_back("--force");
     if (batch_.watch) arguments.push_back("--watch");
     if (!batch_.plan.empty()) arguments.insert(arguments.end(), {"--plan", batch_.plan});
-    const int64_t pending = store_.counts({.batch = name_}).pending;
-    const int count = batch_.watch ? batch_.processes
-                                   : static_cast<int>(std::min<int64_t>(batch_.processes, pending));
+    // How many can be at work: those that are, and one for each job that waits.
+    const auto useful = [&](int64_t num_running) -> int64_t {
+      if (batch_.watch) return batch_.processes;
+      const JobCounts counts = store_.counts({.batch = name_});
+      return counts.pending + (counts.pending > 0 ? std::min(counts.running, num_running) : 0);
+    };
     int64_t told = store_.last_finish_number();
-    WorkerProcesses workers(count, arguments);
+    WorkerProcesses workers(
+        static_cast<int>(std::min<int64_t>(batch_.processes, useful(batch_.processes))), arguments);
     std::map<int64_t, int> losses;
     bool stopping = false;
     int worst_code = 0;
@@ -186,8 +179,11 @@ class BatchRun {
       }
       bool lost = false;
       for (const WorkerProcesses::End& end : workers.collect()) {
-        lost = lost || end.exit_code < 0;
-        if (end.exit_code > 0) worst_code = end.exit_code;
+        if (end.exit_code < 0 || end.exit_code == exit_code(ErrorKind::Stopped)) {
+          lost = true;  // or stopped by someone else
+        } else if (end.exit_code > 0) {
+          worst_code = end.exit_code;
+        }
       }
       if (lost)
         recover(store_, folder_, shown, batch_.force, &losses, JobStore::Recover::DeadLeases,
@@ -212,13 +208,15 @@ class BatchRun {
       if (workers.num_running() == 0) {
         if (stopping || !is_unfinished(shown)) break;
       }
-      if (!stopping && lost) workers.start_missing();
+      if (!stopping) workers.start_up_to(useful(workers.num_running()));
       if (!stopping && batch_.watch) is_unfinished(shown);
       std::this_thread::sleep_for(kBatchPoll);
     }
     if (worst_code == exit_code(ErrorKind::Io))
       fail(ErrorKind::Io, "a process could not write; see above");
     if (shown.stop_requested()) return WorkerEnd::Stopped;
+    if (worst_code != 0 && worst_code != exit_code(ErrorKind::BatchFailed))
+      fail(ErrorKind::Internal, "a process ended with exit code {}; see above", worst_code);
     return worst_code != 0 ? WorkerEnd::Failed : WorkerEnd::Finished;
   }
 
@@ -257,11 +255,9 @@ void run_action(const RunBatch& batch, const Display& display) {
     fail_with_faults(faults, display);
   }
   BatchRun run(batch, display, maker);
-  if (batch.file.empty()) {
-    run.resume_all();
-  } else if (const std::vector<Fault> faults = run.add(std::move(list)); !faults.empty()) {
-    fail_with_faults(faults, display);
-  }
+  const std::vector<Fault> faults =
+      batch.file.empty() ? run.resume_all() : run.add(std::move(list));
+  if (!faults.empty()) fail_with_faults(faults, display);
   run.run();
 }
 

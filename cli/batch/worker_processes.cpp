@@ -25,9 +25,9 @@ constexpr const char* kOwnProgram = "/proc/self/exe";
 
 WorkerProcesses::WorkerProcesses(int count, std::vector<std::string> arguments)
     : count_(count), arguments_(std::move(arguments)) {
-  const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / count);
+  const int threads =
+      std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / std::max(1, count_));
   ::setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), /*overwrite=*/0);
-  start_missing();
 }
 
 WorkerProcesses::~WorkerProcesses() {
@@ -67,8 +67,8 @@ void WorkerProcesses::start() {
   pids_.push_back(pid);
 }
 
-void WorkerProcesses::start_missing() {
-  while (num_running() < count_) start();
+void WorkerProcesses::start_up_to(int64_t wanted) {
+  while (num_running() < std::min<int64_t>(count_, wanted)) start();
 }
 
 int WorkerProcesses::num_running() const { return static_cast<int>(pids_.size()); }

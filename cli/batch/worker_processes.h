@@ -1,7 +1,7 @@
 // Several processes on one store: started, watched, replaced when they die, and stopped together.
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,8 +9,8 @@ namespace sora::cli {
 
 class WorkerProcesses {
  public:
-  // `arguments` of this program, without its name. Each process gets its share of the processor's
-  // threads. They end when this process does.
+  // At most `count` processes of this program, none started yet, with `arguments` without its name.
+  // Each gets its share of the processor's threads. They end when this process does.
   WorkerProcesses(int count, std::vector<std::string> arguments);
   ~WorkerProcesses();  // stops what still runs and waits for it
   WorkerProcesses(const WorkerProcesses&) = delete;
@@ -22,8 +22,8 @@ class WorkerProcesses {
   };
   std::vector<End> collect();  // those that have ended since
   int num_running() const;
-  void start_missing();     // up to the count
-  void signal(int number);  // to all that run
+  void start_up_to(int64_t wanted);  // but not more than the count
+  void signal(int number);           // to all that run
 
  private:
   void start();

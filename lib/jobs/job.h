@@ -50,14 +50,14 @@ struct Job : NewJob {
   int64_t tries = 0;
   double progress = 0;  // 0 to 1
   std::string phase;
-  std::vector<JobFile> files;  // of Made and Done
+  std::vector<JobFile> files;  // of Made and Done; else those that it left when it was Done
   nlohmann::json result;       // of Done
   std::string error_kind;      // of Failed, or of the last try
   std::string error;
   double added_s = 0;  // seconds since 1970; 0: not yet
   double started_s = 0;
   double finished_s = 0;
-  int64_t finish_number = 0;  // 1, 2, ... in the order of their ends
+  int64_t finish_number = 0;  // 1, 2, ... in the order of their ends; of its last one
 };
 
 }  // namespace sora

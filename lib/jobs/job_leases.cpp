@@ -121,6 +121,13 @@ bool JobStore::release(int64_t id) {
                             [](SQLite::Statement&) {});
 }
 
+bool JobStore::release_unmade(int64_t id) {
+  return impl_->update_mine(id,
+                            "tries = iif(state = 'running', max(tries - 1, 0), tries), state = "
+                            "iif(state = 'running', 'pending', state)",
+                            [](SQLite::Statement&) {});
+}
+
 bool JobStore::mark_cancelled(int64_t id) {
   return impl_->update_mine(id, "state = 'cancelled', cancel_wanted = 0, finished_s = :now",
                             [](SQLite::Statement& statement) { statement.bind(":now", now_s()); });

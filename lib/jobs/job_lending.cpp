@@ -77,10 +77,11 @@ void JobStore::adopt(const std::vector<Job>& jobs) {
   impl_->database.write([&](SQLite::Database& db) {
     for (const Job& job : jobs) {
       insert(db, job);
-      SQLite::Statement number(db, "UPDATE jobs SET id = ? WHERE key = ?");
-      number.bind(1, job.id);
-      number.bind(2, job.key);
-      number.exec();
+      SQLite::Statement rest(db, "UPDATE jobs SET id = ?, files = ? WHERE key = ?");
+      rest.bind(1, job.id);
+      rest.bind(2, to_json(job.files).dump());
+      rest.bind(3, job.key);
+      rest.exec();
     }
   });
 }

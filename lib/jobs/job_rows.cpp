@@ -98,7 +98,17 @@ std::vector<Job> jobs_of(SQLite::Statement& query) {
 int64_t insert(SQLite::Database& database, const NewJob& job) {
   SQLite::Statement known(database, "SELECT id FROM jobs WHERE key = ?");
   known.bind(1, job.key);
-  if (known.executeStep()) return known.getColumn(0).getInt64();
+  if (known.executeStep()) {
+    const int64_t id = known.getColumn(0).getInt64();
+    SQLite::Statement update(
+        database, "UPDATE jobs SET place = ?, max_tries = ?, max_running = ? WHERE id = ?");
+    update.bind(1, job.place);
+    update.bind(2, job.max_tries);
+    update.bind(3, job.max_running);
+    update.bind(4, id);
+    update.exec();
+    return id;
+  }
   SQLite::Statement statement(
       database,
       "INSERT INTO jobs (key, command, output, model, place, lane, owner, max_tries, max_running, "

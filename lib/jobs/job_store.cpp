@@ -99,8 +99,8 @@ bool JobStore::retry(int64_t id) {
   impl_->database.write([&](SQLite::Database& db) {
     SQLite::Statement statement(db,
                                 "UPDATE jobs SET state = 'pending', tries = 0, not_before_s = 0, "
-                                "cancel_wanted = 0, files = '[]', "
-                                "result = 'null', finished_s = 0, finish_number = 0 WHERE id = ? "
+                                "cancel_wanted = 0, "
+                                "result = 'null', finished_s = 0 WHERE id = ? "
                                 "AND state IN ('failed', 'cancelled', 'done')");
     statement.bind(1, id);
     changed = statement.exec() > 0;
@@ -117,6 +117,15 @@ bool JobStore::remove(int64_t id) {
     changed = statement.exec() > 0;
   });
   return changed;
+}
+
+void JobStore::set_details(int64_t id, const nlohmann::json& details) {
+  impl_->database.write([&](SQLite::Database& db) {
+    SQLite::Statement statement(db, "UPDATE jobs SET details = ? WHERE id = ?");
+    statement.bind(1, details.dump());
+    statement.bind(2, id);
+    statement.exec();
+  });
 }
 
 std::optional<Job> JobStore::find(int64_t id) {
@@ -161,7 +170,9 @@ std::vector<Job> JobStore::list(const JobFilter& filter) {
 std::vector<Job> JobStore::finished_after(const std::string& batch, int64_t finish_number) {
   const std::string members =
       batch.empty() ? "" : "JOIN members m ON m.job = j.id AND m.batch = :batch ";
-  return impl_->query(members + "WHERE j.finish_number > :number ORDER BY j.finish_number",
+  return impl_->query(members +
+                          "WHERE j.finish_number > :number AND j.state IN ('done', 'failed') "
+                          "ORDER BY j.finish_number",
                       [&](SQLite::Statement& statement) {
                         if (!batch.empty()) statement.bind(":batch", batch);
                         statement.bind(":number", finish_number);

@@ -48,7 +48,8 @@ class JobStore {
   JobStore& operator=(const JobStore&) = delete;
 
   // Adds what is not there by key, and makes `batch` consist of exactly these jobs, in this order;
-  // ids in that order. Jobs that were never made and belong to no batch any more are forgotten.
+  // ids in that order. Known jobs get the places and the limits of tries that are given now. Jobs
+  // that were never made and belong to no batch any more are forgotten.
   std::vector<int64_t> set_batch(const std::string& batch, const std::vector<NewJob>& jobs);
   int64_t add(const NewJob& job);
 
@@ -64,7 +65,8 @@ class JobStore {
   bool mark_done(int64_t id, const std::vector<JobFile>& files);
   // Pending again while it has tries left and `may_retry`, otherwise Failed; the state it got.
   JobState mark_failed(int64_t id, ErrorKind kind, const std::string& message, bool may_retry);
-  bool release(int64_t id);  // pending again, the try not counted
+  bool release(int64_t id);         // pending again, the try not counted
+  bool release_unmade(int64_t id);  // the same, but one that is Made stays so, to be recovered
   bool mark_cancelled(int64_t id);
 
   // Leases of dead processes: running jobs are pending again, their try not counted; those already
@@ -95,6 +97,7 @@ class JobStore {
   bool cancel_wanted(int64_t id);
   bool retry(int64_t id);   // Failed, Cancelled or Done is Pending again
   bool remove(int64_t id);  // any that is not running
+  void set_details(int64_t id, const nlohmann::json& details);
 
   std::optional<Job> find(int64_t id);
   std::optional<Job> find_by_key(const std::string& key);

@@ -70,6 +70,13 @@ int64_t mtime_ns(const struct stat& status) {
   return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
 }
 
+bool is_unaltered(const fs::path& path, const JobFile& file, const Sha256OfFile& sha256) {
+  struct stat status = {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+         status.st_size == file.bytes &&
+         (mtime_ns(status) == file.mtime_ns || sha256(path) == file.sha256);
+}
+
 }  // namespace
 
 OutputFolder::OutputFolder(const fs::path& root) {
@@ -212,15 +219,25 @@ bool OutputFolder::takes_files() const {
   return written;
 }
 
-bool OutputFolder::matches(const std::vector<JobFile>& files, const Sha256OfFile& sha256) const {
+KeptFiles OutputFolder::compare(const std::vector<JobFile>& files,
+                                const Sha256OfFile& sha256) const {
+  KeptFiles kept{!files.empty(), ""};
   for (const JobFile& file : files) {
-    struct stat status = {};
-    if (::lstat((root_ / file.name).c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
-        status.st_size != file.bytes)
-      return false;
-    if (mtime_ns(status) != file.mtime_ns && sha256(root_ / file.name) != file.sha256) return false;
+    if (!exists(file.name)) {
+      kept.is_whole = false;
+    } else if (!is_unaltered(root_ / file.name, file, sha256)) {
+      return {false, file.name};
+    }
   }
-  return !files.empty();
+  return kept;
+}
+
+void OutputFolder::remove_unaltered(const std::vector<JobFile>& files,
+                                    const Sha256OfFile& sha256) const {
+  for (const JobFile& file : files) {
+    std::error_code gone;
+    if (is_unaltered(root_ / file.name, file, sha256)) fs::remove(root_ / file.name, gone);
+  }
 }
 
 }  // namespace sora

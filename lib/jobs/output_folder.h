@@ -13,6 +13,11 @@ namespace sora {
 
 using Sha256OfFile = std::function<std::string(const std::filesystem::path&)>;
 
+struct KeptFiles {
+  bool is_whole = false;  // all are there, as they were left
+  std::string altered;    // one that is not as it was left; empty: none
+};
+
 class OutputFolder {
  public:
   // Makes the folder where it is missing. Throws Error(Io) where it cannot be made.
@@ -45,8 +50,10 @@ class OutputFolder {
   // Whether anything can still be written here: false where the disk is full or has gone read-only.
   bool takes_files() const;
 
-  // Whether all of a job's files are as they were left: by size and time of change, else by digest.
-  bool matches(const std::vector<JobFile>& files, const Sha256OfFile& sha256) const;
+  // What is left of a job's files: by size and time of change, else by digest.
+  KeptFiles compare(const std::vector<JobFile>& files, const Sha256OfFile& sha256) const;
+  // Removes those that are as they were left.
+  void remove_unaltered(const std::vector<JobFile>& files, const Sha256OfFile& sha256) const;
 
  private:
   std::filesystem::path root_;

@@ -93,7 +93,7 @@ class LeaseKeeper {
         }
         if (store_.cancel_wanted(job)) cancelled_ = true;
         if (observer_.stop_requested() && ++ticks_since_stop > kStopPatience_s) {
-          store_.release(job);
+          store_.release_unmade(job);
           stop_now_();
         }
       } catch (const Error&) {
@@ -179,8 +179,9 @@ class Worker {
       prepare(job);
       const std::filesystem::path stage = folder_.stage(job.id);
       const nlohmann::json result = maker_.make(job, stage, observer_);
-      const std::vector<JobFile> files =
-          folder_.staged_files(job.id, [&](const auto& path) { return maker_.sha256(path); });
+      const auto sha256 = [&](const std::filesystem::path& path) { return maker_.sha256(path); };
+      const std::vector<JobFile> files = folder_.staged_files(job.id, sha256);
+      folder_.remove_unaltered(job.files, sha256);  // what is left of when it was made before
       if (!store_.mark_made(job.id, files, result)) {
         if (options_.credits != nullptr) options_.credits->refund(store_, job);
         return JobState::Cancelled;  // the lease was lost: another makes it

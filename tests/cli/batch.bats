@@ -148,6 +148,55 @@ END
   [ "$(cat clips/clip-2.mkv)" = mine ]
 }
 
+@test "of a clip's files the one that was deleted is made again, with and without the prompt file" {
+  echo "a red ball -- --seed 1 --codec gif --output clip.gif" >>prompts.txt
+  "$SORA" batch prompts.txt -o clips --quiet
+  rm clips/clip.gif
+  run "$SORA" batch prompts.txt -o clips --quiet
+  [ "$status" -eq 0 ]
+  [ -e clips/clip.gif ]
+  [ -e clips/clip.gif.json ]
+  rm clips/clip.gif.json
+  run "$SORA" batch --resume -o clips --quiet
+  [ "$status" -eq 0 ]
+  [ -e clips/clip.gif.json ]
+  echo mine >clips/clip.gif
+  run "$SORA" batch --resume -o clips
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"clip.gif has changed since it was made"* ]]
+}
+
+@test "several processes with nothing to do are none" {
+  prompts 1
+  "$SORA" batch prompts.txt -o clips --quiet
+  run "$SORA" batch prompts.txt -o clips --quiet --jobs 2
+  [ "$status" -eq 0 ]
+  [ -z "$output" ]
+}
+
+@test "a process that somebody ends is replaced, and no job is left" {
+  sed -i 's/--steps 2/--steps 60/' prompts.txt
+  prompts 4
+  "$SORA" batch prompts.txt -o clips --quiet --jobs 2 >/dev/null &
+  pid=$!
+  some_job_runs() { [ "$(state_count running)" -ge 1 ]; }
+  until_true 60 some_job_runs
+  pkill -TERM -P $pid || true
+  status=0
+  wait $pid || status=$?
+  [ "$status" -eq 0 ]
+  [ "$(state_count done)" -eq 4 ]
+}
+
+@test "what a job may be tried is what the command says now" {
+  sed -i 's/--model [^ ]*/--model nowhere-yet/' prompts.txt
+  cp -r "$MODEL" nowhere-yet
+  prompts 1
+  "$SORA" batch prompts.txt -o clips --quiet
+  "$SORA" batch prompts.txt -o clips --quiet --retries 5
+  [ "$(python3 -c 'import sqlite3; print(sqlite3.connect("clips/.sora/journal.sqlite").execute("SELECT max_tries FROM jobs").fetchone()[0])')" -eq 6 ]
+}
+
 @test "shards take each job once" {
   prompts 5
   for shard in 0 1 2; do "$SORA" batch prompts.txt -o clips --shard $shard/3 --quiet; done
@@ -262,9 +311,10 @@ END
 
 @test "a file that grows is followed" {
   prompts 1
-  "$SORA" batch prompts.txt -o clips --watch --quiet >/dev/null &
+  "$SORA" batch prompts.txt -o clips --watch --force --quiet >/dev/null &
   pid=$!
   until_true 60 test -e clips/clip-1.mkv
+  before=$(stat -c %Y%i clips/clip-1.mkv)
   sleep 1.5
   echo "a blue star -- --seed 2 --output later.mkv" >>prompts.txt
   until_true 60 test -e clips/later.mkv
@@ -273,6 +323,7 @@ END
   wait $pid || status=$?
   [ "$status" -eq 75 ]
   [ -e clips/later.mkv ]
+  [ "$before" = "$(stat -c %Y%i clips/clip-1.mkv)" ] # made once, --force or not
 }
 
 @test "killed at random moments and gone on with: all files whole, none lost, none made twice, the bytes of an unbroken run" {

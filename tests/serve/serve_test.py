@@ -353,6 +353,27 @@ def test_jobs_outlive_the_server(tmp_path):
         server.stop()
 
 
+def test_an_order_that_is_refused_leaves_no_upload(waiting):
+    before = set((waiting.folder / "queue/.sora/uploads").glob("*"))
+    with pytest.raises(openai.BadRequestError):
+        waiting.client().videos.create(prompt="a red ball", model="nope", input_reference=("a.png", picture(), "image/png"))
+    assert set((waiting.folder / "queue/.sora/uploads").glob("*")) == before
+
+
+def test_a_deletion_outlives_the_server(tmp_path):
+    server = Server(tmp_path, "--steps", "1000")
+    video = server.client().videos.create(prompt="a red ball", model="sora-2", seconds="4", size="64x48")
+    wait_until(lambda: server.client().videos.retrieve(video.id).status == "in_progress")
+    assert server.client().videos.delete(video.id).deleted
+    server.process.kill()
+    server.process.wait()
+    server.start()
+    try:
+        assert server.client().videos.list().data == []
+    finally:
+        server.stop()
+
+
 def test_a_running_video_is_deleted_and_the_next_is_made(server):
     client = server.client()
     long = client.videos.create(prompt="a ball", size="320x192", seconds="60")

@@ -33,7 +33,7 @@ TEST(OutputFolder, StagedFilesGetTheirNamesOnceAndTwice) {
   const std::vector<JobFile> published = folder.publish(7, files, false);
   EXPECT_TRUE(fs::exists(scratch / "out/a/clip.mp4"));
   EXPECT_FALSE(fs::exists(stage));
-  EXPECT_TRUE(folder.matches(published, length_as_digest));
+  EXPECT_TRUE(folder.compare(published, length_as_digest).is_whole);
   EXPECT_NO_THROW(
       folder.publish(7, files, false));  // after a crash between the rename and the journal
 }
@@ -66,17 +66,22 @@ TEST(OutputFolder, ALinkInsideLeadsNowhere) {
   EXPECT_EQ(error_of([&] { folder.exists("a/clip.mp4"); }).kind(), ErrorKind::Usage);
 }
 
-TEST(OutputFolder, AnAlteredFileDoesNotMatch) {
+TEST(OutputFolder, TellsAlteredFilesFromMissingOnesAndRemovesNeither) {
   const ScratchDirectory scratch;
   const OutputFolder folder(scratch / "out");
   const fs::path stage = folder.stage(1);
-  std::ofstream(stage / "clip.mp4") << "new";
+  std::ofstream(stage / "clip.gif") << "new";
+  std::ofstream(stage / "clip.gif.json") << "{}";
   const std::vector<JobFile> published =
       folder.publish(1, folder.staged_files(1, length_as_digest), false);
-  scratch.write("out/clip.mp4", "other");
-  EXPECT_FALSE(folder.matches(published, length_as_digest));
-  fs::remove(scratch / "out/clip.mp4");
-  EXPECT_FALSE(folder.matches(published, length_as_digest));
+  scratch.write("out/clip.gif", "other");
+  EXPECT_EQ(folder.compare(published, length_as_digest).altered, "clip.gif");
+  folder.remove_unaltered(published, length_as_digest);
+  EXPECT_TRUE(fs::exists(scratch / "out/clip.gif"));
+  EXPECT_FALSE(fs::exists(scratch / "out/clip.gif.json"));
+  fs::remove(scratch / "out/clip.gif");
+  EXPECT_EQ(folder.compare(published, length_as_digest).altered, "");
+  EXPECT_FALSE(folder.compare(published, length_as_digest).is_whole);
 }
 
 }  // namespace
