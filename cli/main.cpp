@@ -1,10 +1,11 @@
 // The program: parse, run, and turn what went wrong into one sentence and an exit code.
-#include <fmt/format.h>
+#include <fcntl.h>
+#include <unistd.h>
 
-#include <cstdio>
 #include <new>
 
 #include "cli/parse.h"
+#include "cli/results.h"
 #include "cli/run.h"
 #include "cli/signals.h"
 #include "cli/terminal/terminal.h"
@@ -26,15 +27,29 @@ int report(const sora::Error& error, bool as_json) {
         {"schema", 1},
         {"error",
          {{"kind", sora::to_string(error.kind())}, {"code", code}, {"message", error.what()}}}};
-    fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    try {
+      sora::cli::write_json(object);
+    } catch (const sora::Error&) {  // stdout is closed: the exit code is left to tell
+    }
   }
-  fmt::print(stderr, "sora: {}\n", sora::cli::printable(error.what()));
+  sora::cli::tell("sora: {}\n", sora::cli::printable(error.what()));
   return code;
+}
+
+// A standard stream that the caller has closed would be the next file that is opened. Nothing is
+// read and messages go nowhere; results have no place, as on a full disk.
+void open_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    const bool is_open = fcntl(stream, F_GETFD) >= 0;
+    if (!is_open && open(stream == STDOUT_FILENO ? "/dev/full" : "/dev/null", O_RDWR) != stream)
+      return;
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
   sora::cli::install_signal_handlers();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const bool as_json = wants_json(arguments);

@@ -113,8 +113,12 @@ void fail_to_parse(const CLI::ParseError& error, const CLI::App& called) {
   if (const CLI::Option* option = option_of(sentence, called, "Could not convert: ", " = "))
     fail_to_convert(*option);
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
-    if (const CLI::Option* option = option_of(sentence, called, "", ": "))
+    if (const CLI::Option* option = option_of(sentence, called, "", ": ")) {
+      if (option->count() > 1)
+        fail(ErrorKind::Usage, "{} is given {} times; give it once", option->get_name(),
+             option->count());
       fail_without_value(*option);
+    }
   }
   if (const CLI::Option* option = option_of(sentence, called, "", " is required"))
     fail(ErrorKind::Usage, "{} is missing; {}", option->get_name(), help_of(called));

@@ -12,8 +12,8 @@ void write_result(const std::string& text) {
   }
 }
 
-void write_json(const nlohmann::json& object) {
-  write_result(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+void write_json(const nlohmann::json& object, int indent) {
+  write_result(object.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 nlohmann::json to_json(const ClipResult& clip) {

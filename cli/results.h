@@ -10,7 +10,7 @@ namespace sora::cli {
 
 // Throws Error(Io) where stdout is closed or full.
 void write_result(const std::string& text);
-void write_json(const nlohmann::json& object);  // one line
+void write_json(const nlohmann::json& object, int indent = -1);  // -1: on one line
 
 nlohmann::json to_json(const ClipResult& clip);
 

@@ -27,8 +27,8 @@ void report(const ClipResult& clip, const Display& display, bool to_stdout) {
     write_result(clip.paths.front() + "\n");
   }
   if (!display.quiet && !display.json) {
-    fmt::print(stderr, "{} frames of {} at {} a second, seed {}, in {:.1f} s\n", clip.num_frames,
-               to_string(clip.size), to_string(clip.fps), clip.seed, clip.seconds);
+    tell("{} frames of {} at {} a second, seed {}, in {:.1f} s\n", clip.num_frames,
+         to_string(clip.size), to_string(clip.fps), clip.seed, clip.seconds);
   }
 }
 
@@ -45,7 +45,7 @@ void print_plan(PlanReport plan, Account& account, const Display& display) {
   if (credits) plan.json["credits"] = credits_json(account, *credits);
   if (credits) plan.lines.push_back("credits   " + credits_line(account, *credits));
   if (display.json) {
-    write_result(plan.json.dump() + "\n");
+    write_json(plan.json);
   } else {
     for (const std::string& line : plan.lines) write_result(printable(line) + "\n");
   }
@@ -107,7 +107,7 @@ void print_members(const nlohmann::json& object, const std::string& indent) {
 void run_action(const ShowInfo& show, const Display& display) {
   const std::unique_ptr<Engine> engine = load_engine();
   const nlohmann::json info = show.path.empty() ? engine->versions() : engine->info(show.path);
-  if (display.json) return write_result(info.dump(2) + "\n");
+  if (display.json) return write_json(info, /*indent=*/2);
   print_members(info, "");
 }
 
@@ -168,8 +168,11 @@ Request with_recipe(const MakeClips& make, Engine& engine) {
   if (make.recipe.empty()) return make.request;
   Request request = engine.recipe(make.recipe);
   request.output = make.request.output;
-  request.runtime.threads = make.request.runtime.threads;
-  request.runtime.cuda_graph = make.request.runtime.cuda_graph;
+  const Runtime& here = make.request.runtime;
+  if (here.device != Runtime{}.device) request.runtime.device = here.device;
+  request.runtime.threads = here.threads;
+  request.runtime.memory_bytes = here.memory_bytes;
+  request.runtime.cuda_graph = here.cuda_graph;
   check(request);
   return request;
 }

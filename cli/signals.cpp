@@ -56,6 +56,9 @@ void install_signal_handlers() {
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hangup = {};  // a terminal that closes, unless nohup(1) has it ignored
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
   g_input_exit_code = exit_code(ErrorKind::Input);
   signal(SIGBUS, on_bus_error);
   signal(SIGPIPE, SIG_IGN);
@@ -64,7 +67,7 @@ void install_signal_handlers() {
 void clean_up_with(void (*clean_up)()) { g_clean_up = clean_up; }
 bool stop_signalled() { return g_signal != 0; }
 bool is_worker() { return g_is_worker != 0; }
-bool termination_signalled() { return g_signal == SIGTERM; }
+bool termination_signalled() { return g_signal == SIGTERM || g_signal == SIGHUP; }
 
 void end_by_signal() {
   if (g_signal == 0) return;

@@ -1,14 +1,9 @@
 // Actions that have a file of their own.
 #pragma once
 
-#include <string>
-
 #include "cli/command.h"
 
 namespace sora::cli {
-
-// Throws Error(Io) where stdout is closed or full.
-void print_result(const std::string& text);
 
 void run_action(const ExploreGallery& explore, const Display& display);
 void run_action(const ShowSheet& show, const Display& display);

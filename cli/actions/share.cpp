@@ -7,6 +7,7 @@
 #include "cli/actions/actions.h"
 #include "cli/engine_library.h"
 #include "cli/options.h"
+#include "cli/results.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/terminal.h"
 
@@ -96,17 +97,17 @@ void run_action(const ShareFiles& share, const Display& display) {
   progress.clear();
   if (display.json) {
     result["schema"] = 1;
-    return print_result(result.dump() + "\n");
+    return write_json(result);
   }
   if (!display.quiet && result.contains("id") && result.contains("new")) {
-    fmt::print(stderr, "gallery:{} {}\n", result["id"].get<std::string>(),
-               result["new"].get<bool>() ? "is in the library" : "was there already");
+    tell("gallery:{} {}\n", result["id"].get<std::string>(),
+         result["new"].get<bool>() ? "is in the library" : "was there already");
   }
   if (!display.quiet && result.contains("presets")) {
     for (const nlohmann::json& name : result["presets"])
-      fmt::print(stderr, "--preset {} is yours now\n", printable(name.get<std::string>()));
+      tell("--preset {} is yours now\n", printable(name.get<std::string>()));
   }
-  print_result(printable(result["path"].get<std::string>()) + "\n");
+  write_result(printable(result["path"].get<std::string>()) + "\n");
 }
 
 }  // namespace sora::cli

@@ -1,4 +1,5 @@
 // sora generate: text, with or without a first and last image, to video.
+#include <algorithm>
 #include <iostream>
 #include <iterator>
 
@@ -53,6 +54,16 @@ void add_generate_options(CLI::App& cmd, GenerateRequest& generate) {
       ->capture_default_str();
 }
 
+// How a clip is made on this machine and where it goes, not what it shows.
+bool goes_with_recipe(const CLI::Option& option) {
+  constexpr const char* kNames[] = {"--recipe", "--dry-run", "--threads",   "--memory",
+                                    "--device", "--ranks",   "--cuda-graph"};
+  const std::string group = option.get_group();
+  return group == "Output" || group == "Display" ||
+         std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](const char* name) { return option.check_name(name); });
+}
+
 void check_words(const CLI::App& cmd, const GenerateOptions& options) {
   const bool has_prompt = cmd.count("prompt") > 0;
   const bool has_recipe = !options.make.recipe.empty();
@@ -64,14 +75,8 @@ void check_words(const CLI::App& cmd, const GenerateOptions& options) {
   if (has_prompt)
     fail(ErrorKind::Usage, "--recipe brings its own prompt; leave out the one on the command line");
   for (const CLI::Option* option : cmd.get_options()) {
-    const std::string group = option->get_group();
-    if (option->count() > 0 && (group == "Video" || group == "Sampling")) {
+    if (option->count() > 0 && !goes_with_recipe(*option))
       fail(ErrorKind::Usage, "--recipe repeats a clip as it was; leave out {}", option->get_name());
-    }
-  }
-  if (!options.generate.storyboard.empty() || !options.generate.preset.empty()) {
-    fail(ErrorKind::Usage,
-         "--recipe repeats a clip as it was; leave out --storyboard and --preset");
   }
 }
 

@@ -6,6 +6,7 @@
 #include "cli/commands/subcommands.h"
 #include "cli/engine_library.h"
 #include "cli/options.h"
+#include "cli/results.h"
 #include "cli/terminal/terminal.h"
 
 namespace sora::cli {
@@ -30,9 +31,9 @@ void add_presets(CLI::App& app, Command& chosen) {
 
 void run_action(const ListPresets&, const Display& display) {
   const nlohmann::json presets = load_engine()->presets();
-  if (display.json) return print_result(presets.dump() + "\n");
+  if (display.json) return write_json(presets);
   for (const nlohmann::json& preset : presets) {
-    print_result(printable(fmt::format("{:<16} {}", preset["name"].get<std::string>(),
+    write_result(printable(fmt::format("{:<16} {}", preset["name"].get<std::string>(),
                                        preset["description"].get<std::string>())) +
                  "\n");
   }

@@ -12,6 +12,7 @@
 #include "cli/commands/subcommands.h"
 #include "cli/engine_library.h"
 #include "cli/options.h"
+#include "cli/results.h"
 #include "cli/signals.h"
 #include "cli/terminal/picture_area.h"
 #include "cli/terminal/progress.h"
@@ -107,8 +108,8 @@ void run_action(const ShowSheet& show, const Display& display) {
   if (!form) {
     engine->write_sheet(engine->sheet(show.sheet, progress), show.output, show.force);
     progress.clear();
-    const nlohmann::json result = {{"schema", 1}, {"path", show.output}};
-    return print_result((display.json ? result.dump() : show.output) + "\n");
+    if (display.json) return write_json({{"schema", 1}, {"path", show.output}});
+    return write_result(show.output + "\n");
   }
   if (!show.is_still && show.sheet.paths.size() <= kMaxPlayed) play(show, *form, *engine, progress);
   for (const std::string& path : show.sheet.paths) {
@@ -116,7 +117,7 @@ void run_action(const ShowSheet& show, const Display& display) {
     SheetRequest one = show.sheet;
     one.paths = {path};
     const Pictures sheet = engine->sheet(one, progress);
-    print_result(printable(path) + "\n");
+    write_result(printable(path) + "\n");
     PictureArea area(stdout, *form);
     area.show(engine->draw(sheet, 0, *form, form->columns - 1, std::max(1, form->rows - 3)));
   }

@@ -54,7 +54,7 @@ void JobBars::show_bars(const std::vector<Job>& running, const WholeProgress& wh
   rows += row("all", whole.share, note);
   if (rows == on_screen_) return;
   clear();
-  fmt::print(stderr, "\x1b[?7l{}\x1b[?7h", rows);
+  tell("\x1b[?7l{}\x1b[?7h", rows);
   std::fflush(stderr);
   on_screen_ = std::move(rows);
   num_rows_ = num_rows;
@@ -69,7 +69,7 @@ void JobBars::show_plain(const std::vector<Job>& running, const WholeProgress& w
     line +=
         fmt::format(", {} {:.0f} % {}", printable(job.output), job.progress * 100, phase_of(job));
   if (!whole.time_left.empty()) line += ", " + whole.time_left;
-  fmt::print(stderr, "{}\n", line);
+  tell("{}\n", line);
 }
 
 void JobBars::show_json(const std::vector<Job>& running) {
@@ -82,14 +82,14 @@ void JobBars::show_json(const std::vector<Job>& running) {
          job.progress}}.dump();
     std::string& told = told_[job.id];
     if (told == line) continue;
-    fmt::print(stderr, "{}\n", line);
+    tell("{}\n", line);
     told = std::move(line);
   }
 }
 
 void JobBars::clear() {
   if (num_rows_ == 0) return;
-  fmt::print(stderr, "\r\x1b[{}A\x1b[J", num_rows_);
+  tell("\r\x1b[{}A\x1b[J", num_rows_);
   std::fflush(stderr);
   on_screen_.clear();
   num_rows_ = 0;

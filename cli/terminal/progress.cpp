@@ -52,9 +52,9 @@ void ProgressDisplay::notice(std::string_view sentence) {
   if (style_ == ProgressStyle::None) return;
   clear();
   if (style_ == ProgressStyle::Json) {
-    fmt::print(stderr, "{}\n", nlohmann::json{{"notice", std::string(sentence)}}.dump());
+    tell("{}\n", nlohmann::json{{"notice", std::string(sentence)}}.dump());
   } else {
-    fmt::print(stderr, "note: {}\n", printable(sentence));
+    tell("note: {}\n", printable(sentence));
   }
 }
 
@@ -74,7 +74,7 @@ void ProgressDisplay::clear() {
 
 void ProgressDisplay::clear_bar() {
   if (!bar_on_screen_) return;
-  fmt::print(stderr, "\r\x1b[K");
+  tell("\r\x1b[K");
   std::fflush(stderr);
   bar_on_screen_ = false;
 }
@@ -96,8 +96,7 @@ void ProgressDisplay::show(Phase phase, bool force) {
 
 void ProgressDisplay::show_bar(Phase phase, double share, double elapsed_s) {
   const std::string left = share > 0 ? clock_text(elapsed_s / share - elapsed_s) + " left" : "";
-  fmt::print(stderr, "\r\x1b[K{:<8} {} {:>4.0f}% {}", to_string(phase), bar_text(share),
-             share * 100, left);
+  tell("\r\x1b[K{:<8} {} {:>4.0f}% {}", to_string(phase), bar_text(share), share * 100, left);
   std::fflush(stderr);
   bar_on_screen_ = true;
 }
@@ -107,12 +106,12 @@ void ProgressDisplay::show_line(Phase phase, double share, double elapsed_s) {
     nlohmann::json line = {
         {"phase", to_string(phase)}, {"done", done_}, {"total", total_}, {"elapsed_s", elapsed_s}};
     if (share > 0) line["left_s"] = elapsed_s / share - elapsed_s;
-    fmt::print(stderr, "{}\n", line.dump());
+    tell("{}\n", line.dump());
     return;
   }
   if (done_ == 0) return;
-  fmt::print(stderr, "{} {}/{} in {}{}\n", to_string(phase), done_, total_, clock_text(elapsed_s),
-             share < 1 ? ", " + clock_text(elapsed_s / share - elapsed_s) + " left" : "");
+  tell("{} {}/{} in {}{}\n", to_string(phase), done_, total_, clock_text(elapsed_s),
+       share < 1 ? ", " + clock_text(elapsed_s / share - elapsed_s) + " left" : "");
 }
 
 }  // namespace sora::cli

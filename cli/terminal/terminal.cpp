@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 
 namespace sora::cli {
@@ -30,6 +31,10 @@ std::string printable(std::string_view text) {
     }
   }
   return result;
+}
+
+void tell_text(std::string_view text) {
+  static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));
 }
 
 }  // namespace sora::cli

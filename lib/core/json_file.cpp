@@ -170,4 +170,8 @@ nlohmann::json read_json_file(const std::filesystem::path& path) {
   return parse_json(read_file(path), path.string());
 }
 
+std::string to_text(const nlohmann::json& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace sora

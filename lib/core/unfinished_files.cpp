@@ -1,5 +1,8 @@
 #include "lib/core/unfinished_files.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +22,23 @@ struct Place {
   char name[PATH_MAX] = {};
 };
 std::array<Place, 32> places;
+
+// Without the C library's readdir(3), which allocates.
+void remove_folder(const char* name) {
+  const int folder = ::open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (folder < 0) return;
+  alignas(dirent64) char entries[4096];
+  long size = 0;
+  while ((size = ::syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0) {
+    for (long at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
+      ::unlinkat(folder, entry->d_name, 0);
+      at += entry->d_reclen;
+    }
+  }
+  ::close(folder);
+  ::rmdir(name);
+}
 
 }  // namespace
 
@@ -52,6 +72,6 @@ UnfinishedFile::~UnfinishedFile() {
 
 extern "C" void sora_remove_unfinished_files() {
   for (const sora::Place& place : sora::places) {
-    if (place.is_named) ::unlink(place.name);
+    if (place.is_named && ::unlink(place.name) != 0) sora::remove_folder(place.name);
   }
 }

@@ -8,8 +8,9 @@
 
 namespace sora {
 
-// While it lives, sora_remove_unfinished_files() removes the file of this name. Only so many are
-// looked after at a time, and none whose name is longer than the system takes.
+// While it lives, sora_remove_unfinished_files() removes the file of this name, or the folder and
+// the files in it. Only so many are looked after at a time, and none whose name is longer than the
+// system takes.
 class UnfinishedFile {
  public:
   UnfinishedFile() = default;
@@ -24,5 +25,5 @@ class UnfinishedFile {
 
 }  // namespace sora
 
-// For a signal handler: calls nothing but unlink(2).
+// For a signal handler: makes system calls and nothing else.
 extern "C" SORA_EXPORT void sora_remove_unfinished_files();

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/core/error.h"
+#include "lib/core/json_file.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/policy.h"
 
@@ -43,7 +44,7 @@ void write_audit_line(const Policy& policy, const PolicyFinding& finding,
       {"policy_sha256", policy.sha256()}};
   std::error_code ignored;
   std::filesystem::create_directories(path.parent_path(), ignored);
-  const std::string text = line.dump() + "\n";
+  const std::string text = to_text(line) + "\n";
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const bool written =
       file >= 0 && write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
@@ -58,7 +59,7 @@ void write_audit_line(const Policy& policy, const PolicyFinding& finding,
 void enforce_policy(const Request& request, Observer& observer) {
   const Policy policy = Policy::in_force();
   const std::string operation(operation_name(request.operation));
-  const std::string content = to_json(request).dump();
+  const std::string content = to_text(to_json(request));
   const PolicyFinding* refusal = nullptr;
   const std::vector<PolicyFinding> findings = policy.check(texts_of(request));
   for (const PolicyFinding& finding : findings) {

@@ -124,11 +124,13 @@ void look_at_watermark(const std::string& path, const Observer& observer, Findin
     return;
   }
   if (!reading) {
-    found.lines.emplace_back(found.expects_watermark
-                                 ? "Watermark: none found, though the manifest says that there was "
-                                   "one; the pictures were "
-                                   "changed beyond what it withstands, or the key is another one."
-                                 : "Watermark: none.");
+    found.lines.emplace_back(
+        found.expects_watermark
+            ? "Watermark: none found, though the manifest says that there was "
+              "one; the pictures were "
+              "changed beyond what it withstands, they are too small for it, or "
+              "the key is another one."
+            : "Watermark: none.");
     return;
   }
   const std::string id = watermark_id(reading->payload);
@@ -169,7 +171,8 @@ std::string sentence_of(const std::string& verdict) {
 
 }  // namespace
 
-json verify_file(const std::string& path, const Observer& observer) {
+json verify_file(const std::string& name, const Observer& observer) {
+  const std::string path = first_file(name);
   Findings found;
   look_at_manifest(path, found);
   look_at_signature(path, found);

@@ -19,7 +19,7 @@ namespace sora {
 //  "contradicted" | "nothing", "lines": the same in words}
 // confirmed: a valid signature, or a watermark of the manifest that is there; claimed: a manifest
 // and nothing that speaks for it; marked: a watermark whose manifest is lost. Throws Error(NotFound
-// | Input) as VideoReader.
-nlohmann::json verify_file(const std::string& path, const Observer& observer = {});
+// | Input) as VideoReader. Of a sequence of pictures the first is looked at.
+nlohmann::json verify_file(const std::string& name, const Observer& observer = {});
 
 }  // namespace sora

@@ -70,6 +70,83 @@ nothing_left() {
   [ -z "$stderr" ]
 }
 
+@test "a closed or broken stderr costs neither the clip nor the exit code" {
+  tiny -o closed.mp4 2>&-
+  [ -e closed.mp4 ]
+  tiny -o full.mp4 2>/dev/full
+  [ -e full.mp4 ]
+  { tiny -o reader.mp4 2>&1 >/dev/null || echo $? >failed; } | true
+  [ ! -e failed ]
+  [ -e reader.mp4 ]
+  status=0
+  "$SORA" generate --bogus 2>&- || status=$?
+  [ "$status" -eq 2 ]
+}
+
+@test "latents are saved over no file, and where is looked at before the work" {
+  mkdir keep
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32 -frames:v 1 keep/photo.png
+  before=$(md5sum <keep/photo.png)
+  I2V=$(realpath "$ROOT/tests/data/pipelines/i2v")
+  for arguments in "--save-latents keep/photo.png" "--save-latents keep/photo.png --force --image keep/photo.png" \
+    "--save-latents clip.mp4" "--save-latents nowhere/x.safetensors"; do
+    run "$SORA" generate "a red ball" -m "$I2V" --size 48x32 --frames 5 --steps 2 -o clip.mp4 $arguments
+    [ "$status" -ne 0 ]
+    [[ "$output" != *denoise* ]]
+    [ "$before" = "$(md5sum <keep/photo.png)" ]
+  done
+  nothing_left
+}
+
+@test "a frame of a sequence that is in the way is told before the work" {
+  mkdir frames
+  touch frames/00003.png
+  run tiny -o frames/%05d.png
+  [ "$status" -eq 2 ]
+  [[ "$output" == *00003.png* ]]
+  [[ "$output" != *denoise* ]]
+}
+
+@test "a recipe takes what says how and where, and refuses what says something else" {
+  tiny -o clip.mkv --codec ffv1 -q
+  for arguments in "--dtype bf16" "--variations 2" "--loop" "-m nowhere"; do
+    run "$SORA" generate --recipe clip.mkv -o again.mkv $arguments
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"leave out ${arguments%% *}"* || "$output" == *"leave out --model"* ]]
+  done
+  "$SORA" generate --recipe clip.mkv -o again.mkv --codec ffv1 --device cpu --threads 1 --memory 8G -q
+  [ "$(ffmpeg -v error -i clip.mkv -f md5 -)" = "$(ffmpeg -v error -i again.mkv -f md5 -)" ]
+}
+
+@test "an option that is given twice is told so, and names may hold a percent sign" {
+  run tiny --steps 3 --steps 4
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"is given"*"times; give it once"* ]]
+  tiny -o "50% off.mkv" --variations 2 -q
+  [ -e "50% off-1.mkv" ]
+  [ -e "50% off-2.mkv" ]
+}
+
+@test "a file name that is no UTF-8 is a name like another" {
+  mkdir keep
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32 -frames:v 1 $'keep/im\xe9.png'
+  "$SORA" generate "a red ball" -m "$(realpath "$ROOT/tests/data/pipelines/i2v")" --size 48x32 --frames 5 --steps 2 \
+    --image $'keep/im\xe9.png' -o $'caf\xe9.mp4' -q
+  run --separate-stderr "$SORA" info $'caf\xe9.mp4' --json
+  [ "$status" -eq 0 ]
+  jq -e .frames <<<"$output" || jq -e . <<<"$output"
+}
+
+@test "a terminal that closes leaves no half file" {
+  "$SORA" generate "a red ball" -m "$MODEL" --size 48x32 --frames 81 --steps 1000 --dtype f32 -o frames/%05d.png -q &
+  pid=$!
+  until_true 60 test -d frames
+  kill -HUP $pid
+  kill -HUP $pid 2>/dev/null || true
+  wait $pid || true
+  [ -z "$(find . -name '.*part*')" ]
+}
+
 @test "an existing file is not overwritten without --force" {
   echo mine >clip.mp4
   run tiny -o clip.mp4

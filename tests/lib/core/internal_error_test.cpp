@@ -13,5 +13,15 @@ TEST(InternalError, IsOneSentence) {
   EXPECT_STREQ(internal_error(std::runtime_error("bad")).what(), "internal error: bad");
 }
 
+TEST(InternalError, OfAFileIsTheSystems) {
+  try {
+    static_cast<void>(std::filesystem::file_size("/nowhere/at/all"));
+    FAIL();
+  } catch (const std::exception& thrown) {
+    EXPECT_EQ(internal_error(thrown).kind(), ErrorKind::Io);
+    EXPECT_STREQ(internal_error(thrown).what(), "/nowhere/at/all: No such file or directory");
+  }
+}
+
 }  // namespace
 }  // namespace sora
