@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "lib/gallery/html.h"
 
 namespace sora {
@@ -31,6 +34,8 @@ constexpr Flag kGenerateFlags[] = {
     {"/sampling/negative_prompt", "--negative"},
     {"/sampling/scheduler", "--scheduler"},
     {"/sampling/shift", "--shift"},
+    {"/sampling/guidance_interval", "--guidance-interval"},
+    {"/sampling/cache_threshold", "--cache"},
     {"/model", "--model"},
     {"/dtype", "--dtype"},
     {"/files/transformer_2", "--low-noise"},
@@ -40,14 +45,25 @@ constexpr Flag kGenerateFlags[] = {
     {"/files/tokenizer", "--tokenizer"},
     {"/files/image_encoder", "--image-encoder"},
     {"/files/models_dir", "--models-dir"},
+    {"/files/tiny_vae", "--tiny-vae"},
+    {"/files/draft", "--draft"},
+    {"/attention", "--attention"},
 };
 
-// Keys of a generate request that the flags above do not say.
-bool has_more(const json& arguments) {
-  for (const auto& [key, value] : arguments.items()) {
-    if (key != "prompt" && key != "image" && key != "last_image") return true;
-  }
-  return false;
+// What a command says otherwise, or would say of this machine alone.
+constexpr const char* kSaidOtherwise[] = {"/operation", "/arguments/prompt", "/files/turbo",
+                                          "/device"};
+
+// Whether a generate request asks for something that no flag above says.
+bool has_more(const json& request) {
+  const json leaves = request.flatten();
+  return std::any_of(leaves.items().begin(), leaves.items().end(), [&](const auto& leaf) {
+    const auto is_it = [&](const char* where) { return leaf.key() == where; };
+    return !leaf.value().is_object() &&  // an empty one
+           std::none_of(std::begin(kSaidOtherwise), std::end(kSaidOtherwise), is_it) &&
+           std::none_of(std::begin(kGenerateFlags), std::end(kGenerateFlags),
+                        [&](const Flag& flag) { return is_it(flag.where); });
+  });
 }
 
 std::string generate_command(const json& request, const std::string& prompt) {
@@ -61,6 +77,8 @@ std::string generate_command(const json& request, const std::string& prompt) {
     if (value.is_boolean()) continue;
     command += " " + shell_word(value.is_string() ? value.get<std::string>() : value.dump());
   }
+  if (const pointer turbo("/files/turbo"); request.contains(turbo))
+    command += request.at(turbo).get<bool>() ? " --turbo" : " --no-turbo";
   if (prompt.starts_with('-')) command += " -- " + shell_word(prompt);
   return command;
 }
@@ -71,7 +89,7 @@ std::string again_command(const GalleryClip& clip) {
   if (!clip.manifest.is_object() || !clip.manifest.contains("request")) return "";
   const json& request = clip.manifest.at("request");
   const bool is_plain = clip.operation == "generate" && request.contains("arguments") &&
-                        request.at("arguments").is_object() && !has_more(request.at("arguments"));
+                        request.at("arguments").is_object() && !has_more(request);
   if (is_plain) return generate_command(request, clip.prompt);
   return fmt::format("sora generate --recipe gallery:{}", clip.id);
 }

@@ -49,26 +49,28 @@ bool is_file_of(const fs::path& path, const std::string& sha256) {
   return fs::is_regular_file(path, error) && sha256_of_file(path) == sha256;
 }
 
-// The board with its files under names of the archive.
-void pack_storyboard(const fs::path& board, const Manifest& manifest, Packer& packer,
-                     Observer& observer) {
+// By name, with the digest that the manifest says.
+void check_source(const std::string& path, const std::map<std::string, std::string>& digests) {
+  const auto said = digests.find(path);
+  if (said == digests.end() || !is_file_of(path, said->second))
+    fail(ErrorKind::Input, "{} is not the file that the clip was made from", path);
+}
+
+// The board with its files under names of the archive. `is_packed`: it lies beside the clip, as an
+// archive was unpacked; otherwise its files must be those that the manifest lists.
+void pack_storyboard(const fs::path& board, bool is_packed, const Manifest& manifest,
+                     Packer& packer, Observer& observer) {
   std::map<std::string, std::string> digests;
   for (const ManifestSource& source : manifest.sources) digests[source.name] = source.sha256;
   Storyboard storyboard;
   std::map<std::string, std::string> names;  // by path
   try {
-    const auto said = digests.find(board.string());
-    if (said != digests.end() && !is_file_of(board, said->second)) {
-      fail(ErrorKind::Input, "{} is not the file that the clip was made from", board.string());
-    }
+    if (!is_packed) check_source(board.string(), digests);
     storyboard = read_storyboard(board.string());
     for (Card& card : storyboard.cards) {
       for (std::string* path : {&card.image, &card.video}) {
         if (path->empty()) continue;
-        const auto listed = digests.find(*path);
-        if (listed != digests.end() && !is_file_of(*path, listed->second)) {
-          fail(ErrorKind::Input, "{} is not the file that the clip was made from", *path);
-        }
+        if (!is_packed) check_source(*path, digests);
         const auto [name, is_new] = names.try_emplace(*path);
         if (is_new) {
           name->second =
@@ -164,11 +166,12 @@ json export_clip(const ExportClip& task, const PresetFolders& presets, Observer&
   packer.add_file("clip" + extension, clip);
   packer.add(kRecipeName, recipe.dump(2) + "\n");
   fs::path board = packed_storyboard(clip);
-  if (board.empty()) {
+  const bool is_packed = !board.empty();
+  if (!is_packed) {
     const json named = manifest.request.value(json::json_pointer("/arguments/storyboard"), json());
     if (named.is_string() && !named.get<std::string>().empty()) board = named.get<std::string>();
   }
-  if (!board.empty()) pack_storyboard(board, manifest, packer, observer);
+  if (!board.empty()) pack_storyboard(board, is_packed, manifest, packer, observer);
   if (!manifest.sources.empty()) {
     const std::map<std::string, fs::path> posters = posters_of_galleries();
     std::vector<std::string> packed;

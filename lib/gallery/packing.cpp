@@ -113,6 +113,11 @@ void Packer::write(const fs::path& output, const json& facts, bool force) const 
   std::error_code ignored;
   if (!force && fs::exists(output, ignored))
     fail(ErrorKind::Usage, "{} exists; --force replaces it", output.string());
+  for (const Entry& entry : entries_) {
+    if (!entry.path.empty() && fs::equivalent(entry.path, output, ignored))
+      fail(ErrorKind::Usage, "{} is to be packed itself; give the archive another name",
+           output.string());
+  }
   json files = json::array();
   for (const Entry& entry : entries_) {
     const bool is_file = !entry.path.empty();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 
 namespace sora {
@@ -13,11 +14,17 @@ namespace sora {
 std::string name_of_host(const std::string& header) {
   const size_t colon = header.rfind(':');
   const bool has_port = colon != std::string::npos && header.find(']', colon) == std::string::npos;
-  return has_port ? header.substr(0, colon) : header;
+  const std::string name = ascii_lower(has_port ? header.substr(0, colon) : header);
+  const bool has_brackets = name.size() > 2 && name.front() == '[' && name.back() == ']';
+  return has_brackets ? name.substr(1, name.size() - 2) : name;
+}
+
+std::string in_url(const std::string& address) {
+  return address.find(':') == std::string::npos ? address : "[" + address + "]";
 }
 
 bool is_loopback(const std::string& name) {
-  return name == "127.0.0.1" || name == "localhost" || name == "::1" || name == "[::1]";
+  return name == "127.0.0.1" || name == "localhost" || name == "::1";
 }
 
 int take_port(httplib::Server& server, const std::string& address, int port) {

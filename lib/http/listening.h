@@ -11,10 +11,14 @@
 
 namespace sora {
 
-// The host of a Host header: "localhost:8000" -> "localhost"; brackets of an IPv6 address stay.
+// The host of a Host header in lower case, of an IPv6 address without its brackets:
+// "Localhost:8000" -> "localhost", "[::1]:8000" -> "::1".
 std::string name_of_host(const std::string& header);
 
-// Whether nobody but this machine is reached under the name: 127.0.0.1, localhost, ::1 or [::1].
+// An address as a URL has it: an IPv6 address in brackets.
+std::string in_url(const std::string& address);
+
+// Whether nobody but this machine is reached under the name: 127.0.0.1, localhost or ::1.
 bool is_loopback(const std::string& name);
 
 // Has the server listen at `port` of `address`, or at any free one for 0; returns the port. Throws

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPublicHub = "https://huggingface.co";
 constexpr int64_t kMaxFiles = 100'000;
+constexpr int kMaxHubRedirects = 8;
 
 // Pickles are never read, pictures and examples are no part of a model.
 constexpr const char* kNeeded[] = {"*.safetensors", "*.gguf",    "*.json",  "*.model",
@@ -66,6 +67,19 @@ bool is_plain_path(std::string_view path) {
     if (part == ".." || part == "." || part.empty()) return false;
   }
   return true;
+}
+
+// "https://huggingface.co" of the endpoint "https://huggingface.co/mirror".
+std::string endpoint_host() {
+  const std::string url = endpoint();
+  const size_t scheme = url.find("://");
+  return url.substr(0, url.find('/', scheme == url.npos ? 0 : scheme + 3));
+}
+
+bool is_within_hub(const HttpResponse& response) {
+  const auto location = response.headers.find("location");
+  return response.status >= 300 && response.status < 400 && location != response.headers.end() &&
+         location->second.starts_with('/') && !location->second.starts_with("//");
 }
 
 [[noreturn]] void fail_with_status(int status, const std::string& url, const HubName& name) {
@@ -141,12 +155,18 @@ HubFile describe_hub_file(HttpClient& client, const HubName& name, const std::st
   HubFile file;
   file.path = path;
   file.url = fmt::format("{}/{}/resolve/{}/{}", endpoint(), name.repository, commit, escaped(path));
-  const HttpResponse response = with_retries(observer, [&] {
-    HttpResponse answer = client.head(file.url);
-    if (answer.status >= 500)
-      fail(ErrorKind::Io, "{}: the hub answers {}", file.url, answer.status);
-    return answer;
-  });
+  const auto head = [&](const std::string& url) {
+    return with_retries(observer, [&] {
+      HttpResponse answer = client.head(url);
+      if (answer.status >= 500) fail(ErrorKind::Io, "{}: the hub answers {}", url, answer.status);
+      return answer;
+    });
+  };
+  // A redirect within the hub is to where the file is now, of a renamed model say; one to another
+  // host is to the storage, and the hub's own answer tells of the file.
+  HttpResponse response = head(file.url);
+  for (int redirects = 0; redirects < kMaxHubRedirects && is_within_hub(response); ++redirects)
+    response = head(endpoint_host() + response.headers.at("location"));
   if (response.status >= 400) fail_with_status(response.status, file.url, name);
   const auto header = [&](const char* first, const char* second) {
     const auto found = response.headers.find(first);
@@ -157,7 +177,9 @@ HubFile describe_hub_file(HttpClient& client, const HubName& name, const std::st
   file.etag = header("x-linked-etag", "etag");
   if (file.etag.starts_with("W/")) file.etag.erase(0, 2);
   file.etag.erase(std::remove(file.etag.begin(), file.etag.end(), '"'), file.etag.end());
-  const std::string size = header("x-linked-size", "content-length");
+  // The length of a redirect is that of a page about it.
+  const std::string size =
+      header("x-linked-size", response.status == 200 ? "content-length" : "x-linked-size");
   const bool known_size =
       !size.empty() && size.size() < 18 &&
       std::all_of(size.begin(), size.end(), [](char c) { return c >= '0' && c <= '9'; });

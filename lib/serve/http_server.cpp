@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 #include "lib/http/listening.h"
 #include "lib/serve/tokens.h"
@@ -130,7 +131,7 @@ class VideoServer {
 
   // The base URL.
   std::string bind() {
-    return fmt::format("http://{}:{}/v1", options_.address,
+    return fmt::format("http://{}:{}/v1", in_url(options_.address),
                        take_port(server_, options_.address, options_.port));
   }
 
@@ -141,9 +142,9 @@ class VideoServer {
 
   httplib::Server::HandlerResponse admit(const Request& request, Response& response) {
     const auto is_ours = [&](const std::string& name) {
-      return is_loopback(name) || name == options_.address ||
-             std::find(options_.host_names.begin(), options_.host_names.end(), name) !=
-                 options_.host_names.end();
+      return is_loopback(name) || name == ascii_lower(options_.address) ||
+             std::any_of(options_.host_names.begin(), options_.host_names.end(),
+                         [&](const std::string& ours) { return name == ascii_lower(ours); });
     };
     const bool has_origin = request.has_header("Origin");
     if (is_ours(name_of_host(request.get_header_value("Host"))) &&

@@ -46,6 +46,7 @@ class Hub:
         self.corrupt = False
         self.error_times = 0  # answers of 503 before all is well
         self.requests = []
+        self.old_name = None  # of the repository, whose files are now elsewhere in the hub
         self.storage = None  # endpoint of another server that large files are redirected to
 
 
@@ -88,6 +89,8 @@ def make_handler(hub):
                 return self.file(self.path.removeprefix("/storage/"), send_body)
             if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
                 return self.answer(401)
+            if hub.old_name and self.path.startswith(f"/api/models/{hub.old_name}/"):
+                return self.answer(307, b"moved", [("Location", self.path.replace(hub.old_name, "org/name"))], send_body)
             if self.path.startswith("/api/models/org/name/revision/"):
                 revision = self.path.rsplit("/", 1)[1]
                 if revision not in ("main", "v1", COMMIT):
@@ -95,6 +98,8 @@ def make_handler(hub):
                 siblings = [{"rfilename": path} for path in FILES]
                 return self.answer(200, json.dumps({"sha": COMMIT, "siblings": siblings}).encode())
             prefix = f"/org/name/resolve/{COMMIT}/"
+            if hub.old_name and self.path.startswith(f"/{hub.old_name}/resolve/"):
+                return self.answer(307, b"moved", [("Location", self.path.replace(hub.old_name, "org/name"))], send_body)
             if not self.path.startswith(prefix):
                 return self.answer(404)
             path = self.path.removeprefix(prefix)
@@ -182,6 +187,14 @@ def check_cache(cache):
         assert blob.name == (hashlib.sha256(data).hexdigest() if is_large(path) else git_sha1(data))
     assert not list((model / "blobs").glob("*.incomplete"))
     return model
+
+
+def test_a_repository_that_was_renamed_is_found(hub, pull, tmp_path):
+    hub.old_name = "old/title"
+    result = pull(model="old/title")
+    assert result.returncode == 0, result.stderr
+    snapshot = tmp_path / "cache/models--old--title/snapshots" / COMMIT
+    assert {path: (snapshot / path).read_bytes() for path in wanted()} == wanted()
 
 
 def test_a_model_lands_in_the_cache_as_python_tools_have_it(pull, tmp_path):

@@ -46,6 +46,13 @@ TEST(Commands, AGenerateRequestIsSpelledOut) {
             "--guidance 2.5 --model nano");
   made.prompt = "-rf";
   EXPECT_TRUE(again_command(made).ends_with(" -- -rf"));
+  made.manifest["request"]["files"]["turbo"] = false;
+  made.manifest["request"]["sampling"]["guidance_interval"] = "0.2:0.6";
+  EXPECT_TRUE(again_command(made).find(" --guidance-interval 0.2:0.6 ") != std::string::npos);
+  EXPECT_TRUE(again_command(made).ends_with(" --no-turbo -- -rf"));
+  made.manifest["request"]["files"]["loras"] = {{{"path", "a.safetensors"}, {"weight", 1.0}}};
+  EXPECT_EQ(again_command(made), "sora generate --recipe gallery:0123456789ab");
+  made.manifest["request"]["files"].erase("loras");
   made.manifest["request"]["arguments"]["storyboard"] = "cards.json";
   EXPECT_EQ(again_command(made), "sora generate --recipe gallery:0123456789ab");
   EXPECT_EQ(again_command(clip("a", {})), "");
