@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
 #include <map>
 #include <new>
 #include <utility>
 #include <variant>
 
+#include "lib/core/json_file.h"
+#include "lib/media/output_file.h"
 #include "lib/pipelines/output_path.h"
 #include "lib/pipelines/soundtrack.h"
+#include "lib/pipelines/source.h"
 #include "lib/pipelines/vocabulary.h"
 #include "lib/provenance/content_credentials.h"
 #include "lib/provenance/output_marks.h"
@@ -21,8 +25,10 @@
 namespace sora {
 namespace {
 
+namespace fs = std::filesystem;
+
 CredentialOrder credentials_for(const std::string& output_path, const Manifest& manifest) {
-  CredentialOrder order{output_path, to_json(manifest).dump(), kVersion, {}};
+  CredentialOrder order{output_path, to_text(to_json(manifest)), kVersion, {}};
   for (const ManifestSource& source : manifest.sources)
     order.sources.push_back(
         {std::filesystem::path(source.name).filename().string(), source.name, source.sha256});
@@ -36,7 +42,7 @@ void keeping_latents(const std::string& clip_path, const at::Tensor& latents,
                      const nlohmann::json& manifest, const Finish& finish) {
   const auto keep = [&](ErrorKind kind, const std::string& reason) {
     const std::string path = (clip_path == "-" ? "clip" : clip_path) + ".latents.safetensors";
-    write_safetensors(path, {{"latents", latents}}, {{"manifest", manifest.dump()}});
+    write_safetensors(path, {{"latents", latents}}, {{"manifest", to_text(manifest)}});
     fail(kind, "{}; the latents are kept, finish the clip with sora decode {}", reason, path);
   };
   try {
@@ -57,9 +63,17 @@ void keeping_latents(const std::string& clip_path, const at::Tensor& latents,
   }
 }
 
-// Texts that come from a source's manifest or a storyboard, which nobody has looked at yet.
-void enforce_policy_on_texts_of_files(Request request, const std::string& said,
-                                      Observer& observer) {
+std::string said_in(const Plan& plan) {
+  std::string said;
+  for (const Said& prompt : plan.layout.prompts) said += prompt.text + "\n";
+  return said;
+}
+
+}  // namespace
+
+void enforce_policy_on_plan(const Request& asked, const Plan& plan, Observer& observer) {
+  Request request = asked;
+  const std::string said = said_in(plan);
   const bool is_new = std::visit(
       [&](auto& operation) {
         const bool differs = operation.prompt + "\n" != said;
@@ -69,8 +83,6 @@ void enforce_policy_on_texts_of_files(Request request, const std::string& said,
       request.operation);
   if (is_new) enforce_policy(request, observer);
 }
-
-}  // namespace
 
 int variations_of(const Request& request) {
   return std::visit([](const auto& operation) { return operation.variations; }, request.operation);
@@ -96,16 +108,18 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
       image_policy_(Policy::in_force(), operation_name(request.operation)) {
   check_texts();
   for (const std::string& path : sources_of(request.operation)) {
-    if (path != "-")
-      image_policy_.check_file(path);  // what comes through stdin is seen in the clip
+    if (!Source::is_stream(path))
+      image_policy_.check_file(path);  // what comes through a pipe is seen in the clip
   }
   if (terms.admission != nullptr) terms.admission->planned(shape_of(request, plan));
   base_path_ = request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed)
                                            : request.output.path;
   if (request.output.sign) identity_ = identity_for(base_path_, request.output);
   if (terms.writes) {
-    for (int index = 0; index < count_; ++index)
+    for (int index = 0; index < count_; ++index) {
       check_writable(writer_options(index, nlohmann::json::object()));
+      check_latents_path(index);
+    }
   }
   observer.begin(Phase::Load, 1);
   manifest_ = describe_making(request, terms.preset, plan, model, observer);
@@ -113,10 +127,23 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
   sound_NC_ = make_soundtrack(plan.layout, observer);
 }
 
+void ClipRun::check_latents_path(int index) const {
+  if (request_.output.latents_path.empty()) return;
+  const std::string path = variation_path(request_.output.latents_path, index, count_);
+  if (fs::path(path).lexically_normal() ==
+      fs::path(variation_path(base_path_, index, count_)).lexically_normal())
+    fail(ErrorKind::Usage, "--save-latents {} is the clip's own name; give another", path);
+  for (const std::string& source : sources_of(request_.operation)) {
+    std::error_code none;
+    if (fs::equivalent(path, source, none))
+      fail(ErrorKind::Usage, "--save-latents {} is a source of the clip; give another name", path);
+  }
+  OutputFile::check(path, request_.output.force);
+}
+
 void ClipRun::check_texts() const {
-  std::string said;
-  for (const Said& prompt : plan_.layout.prompts) said += prompt.text + "\n";
-  enforce_policy_on_texts_of_files(request_, said, observer_);
+  enforce_policy_on_plan(request_, plan_, observer_);
+  const std::string said = said_in(plan_);
   const std::vector<std::string> unknown = unknown_words(said, model_.defaults.vocabulary);
   if (unknown.empty()) return;
   observer_.notice(fmt::format("{} does not know: {}; it draws what it makes of the rest",
@@ -171,7 +198,7 @@ WriterOptions ClipRun::writer_options(int index, const nlohmann::json& manifest)
   options.fps = plan_.output_fps;
   options.quality = request_.output.quality;
   options.force = request_.output.force;
-  options.metadata_json = manifest.dump();
+  options.metadata_json = to_text(manifest);
   options.expected_frames = plan_.output_frames;
   options.title = plan_.layout.prompt();
   options.sound_NC = sound_NC_;
@@ -184,10 +211,11 @@ WriterOptions ClipRun::writer_options(int index, const nlohmann::json& manifest)
 
 void ClipRun::draw(int index, const ClipResult& result, const std::string& path,
                    VideoWriter* writer) {
-  const std::map<std::string, std::string> metadata = {{"manifest", result.manifest.dump()}};
+  const std::map<std::string, std::string> metadata = {{"manifest", to_text(result.manifest)}};
   const bool has_one_window = plan_.windows.size() == 1;
   const bool keeps_latents = terms_.writes && !terms_.latents_at.empty() && has_one_window &&
                              count_ == 1 && !terms_.known_latents_1CFHW.defined();
+  const bool may_keep = terms_.latents_at.empty() && !terms_.known_latents_1CFHW.defined();
   at::Tensor finished;  // latents of a clip of one window
   std::vector<std::pair<std::string, at::Tensor>> latents;
   const auto take_latents = [&](size_t window, const at::Tensor& tensor) {
@@ -203,7 +231,7 @@ void ClipRun::draw(int index, const ClipResult& result, const std::string& path,
     if (writer != nullptr) writer->write(marks(frames));
   };
   image_policy_.begin_clip(plan_.output_fps);
-  keeping_latents(terms_.latents_at.empty() ? path : "", finished, result.manifest, [&] {
+  keeping_latents(may_keep ? path : "", finished, result.manifest, [&] {
     maker_->make({result.seed, index + 1 == count_, !terms_.writes, terms_.known_latents_1CFHW},
                  take_frames, take_latents);
     if (!latents.empty() && terms_.writes) {

@@ -24,6 +24,10 @@ ClipShape shape_of(const Request& request, const Plan& plan);
 // Who signs. Throws Error where the output cannot hold a signature, or there is no such identity.
 SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output);
 
+// The policy on all texts of a plan, those of a storyboard or of a source's manifest too, which are
+// no part of the request as it was asked. Throws Error(Refused).
+void enforce_policy_on_plan(const Request& request, const Plan& plan, Observer& observer);
+
 class ClipRun {
  public:
   struct Terms {
@@ -45,6 +49,7 @@ class ClipRun {
 
  private:
   void check_texts() const;
+  void check_latents_path(int index) const;
   ClipResult make_variation(int index);
   WriterOptions writer_options(int index, const nlohmann::json& manifest) const;
   // All frames of the clip at `path`, to `writer` where this process writes.

@@ -7,6 +7,7 @@
 
 #include "lib/media/ffmpeg_version.h"
 #include "lib/nn/device.h"
+#include "lib/pipelines/source.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/model_digest.h"
 #include "lib/schedulers/scheduler.h"
@@ -70,7 +71,7 @@ Manifest describe_making(const Request& request, const std::string& preset, cons
   });
   manifest.model.dtype = plan.dtype;
   for (const std::string& path : sources_of(request.operation)) {
-    if (path == "-") continue;
+    if (Source::is_stream(path)) continue;
     manifest.sources.push_back({path, sha256_of_file(path, observer)});
   }
   manifest.video = video_of(plan.output_size, plan.output_frames, plan.output_fps);

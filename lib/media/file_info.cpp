@@ -61,14 +61,13 @@ void describe_time(MediaInput& input, AVStream& stream, FileInfo& info) {
   }
 }
 
-// A sequence, frames/%05d.png, is told by its first frame.
+}  // namespace
+
 std::string first_file(const std::string& name) {
   std::error_code none;
   if (!name.ends_with(".png") || std::filesystem::exists(name, none)) return name;
   return format_for(name, "").is_sequence ? sequence_path(name, kFirstSequenceNumber) : name;
 }
-
-}  // namespace
 
 FileInfo probe(const std::string& name) {
   const std::string path = first_file(name);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "lib/core/unfinished_files.h"
 #include "lib/media/encoder.h"
 #include "lib/media/frame_sink.h"
 #include "lib/media/output_file.h"
@@ -98,6 +99,7 @@ class SequenceSink : public FrameSink {
            std::generic_category().message(errno), options_.path);
     }
     staging_ = pattern;
+    unfinished_ = UnfinishedFile(staging_);
   }
 
   // A longer sequence of the same name would else go on after this one's end.
@@ -117,6 +119,7 @@ class SequenceSink : public FrameSink {
   SinkOptions options_;
   std::string folder_;
   std::string staging_;
+  UnfinishedFile unfinished_;  // the staging folder
   bool made_folder_ = false;
   int64_t count_ = 0;
   RgbToFrame convert_;

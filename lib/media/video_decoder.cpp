@@ -1,8 +1,26 @@
 #include "lib/media/video_decoder.h"
 
+#include <string_view>
+
 #include "lib/media/planes.h"
 
 namespace sora {
+namespace {
+
+// FFmpeg's own decoders of VP8 and VP9 leave transparency out, those of libvpx do not.
+const AVCodec* decoder_of(const AVStream& stream) {
+  const AVCodecID codec = stream.codecpar->codec_id;
+  const AVDictionaryEntry* alpha = av_dict_get(stream.metadata, "alpha_mode", nullptr, 0);
+  const char* name = codec == AV_CODEC_ID_VP9   ? "libvpx-vp9"
+                     : codec == AV_CODEC_ID_VP8 ? "libvpx"
+                                                : nullptr;
+  if (alpha != nullptr && std::string_view(alpha->value) == "1" && name != nullptr) {
+    if (const AVCodec* decoder = avcodec_find_decoder_by_name(name)) return decoder;
+  }
+  return avcodec_find_decoder(codec);
+}
+
+}  // namespace
 
 VideoDecoder::VideoDecoder(const std::string& path, int64_t max_pixels)
     : input_(path), packet_(av::make_packet()) {
@@ -13,7 +31,7 @@ VideoDecoder::VideoDecoder(const std::string& path, int64_t max_pixels)
     if (container.streams[i] != stream_) container.streams[i]->discard = AVDISCARD_ALL;
   }
   const AVCodecParameters& parameters = *stream_->codecpar;
-  const AVCodec* decoder = avcodec_find_decoder(parameters.codec_id);
+  const AVCodec* decoder = decoder_of(*stream_);
   if (!decoder) {
     fail(ErrorKind::Input, "{}: this FFmpeg cannot decode {}", input_.path(),
          avcodec_get_name(parameters.codec_id));

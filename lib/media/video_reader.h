@@ -79,8 +79,11 @@ struct FileInfo {
   std::string metadata_path;  // where it was found
 };
 
+// The file by which a name is told: of a sequence (frames/%05d.png) its first frame.
+std::string first_file(const std::string& name);
+
 // Throws Error(NotFound | Input).
-FileInfo probe(const std::string& path);
+FileInfo probe(const std::string& name);
 nlohmann::json to_json(const FileInfo& info);  // the manifest under "metadata", parsed
 
 }  // namespace sora

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -71,12 +72,26 @@ bool needs_sidecar(const WriterOptions& options, const VideoFormat& format) {
   return !options.metadata_json.empty() && !format.is_stdout && !is_inside(format);
 }
 
+// Nothing where the folder is still to be made; a missing parent is told when it is.
+void check_sequence(const WriterOptions& options, const VideoFormat& format) {
+  std::error_code none;
+  if (!std::filesystem::is_directory(folder_of(options.path), none)) return;
+  if (needs_sidecar(options, format)) {
+    OutputFile::check(sidecar_path(sequence_path(options.path, kFirstSequenceNumber)),
+                      options.force);
+  }
+  for (int64_t i = 0; i < options.expected_frames; ++i)
+    OutputFile::check(sequence_path(options.path, kFirstSequenceNumber + i), options.force);
+}
+
 }  // namespace
 
 void check_writable(const WriterOptions& options) {
   check_options(options);
   const VideoFormat format = format_for(options.path, options.codec);
-  if (!format.is_sequence) {
+  if (format.is_sequence) {
+    check_sequence(options, format);
+  } else {
     OutputFile::check(options.path, options.force);
     if (needs_sidecar(options, format))
       OutputFile::check(sidecar_path(options.path), options.force);

@@ -21,6 +21,14 @@ std::string swap_expert(const std::string& name, std::string_view from, std::str
   return name.substr(0, at) + word + name.substr(at + from.size());
 }
 
+bool says_noise(std::string_view name, std::string_view level) {
+  for (size_t at = name.find(level); at != name.npos; at = name.find(level, at + 1)) {
+    const size_t next = name.find_first_not_of("-_. ", at + level.size());
+    if (next != name.npos && name.substr(next).starts_with("noise")) return true;
+  }
+  return false;
+}
+
 fs::path other_expert(const fs::path& file, std::string_view from, std::string_view to) {
   const std::string name = swap_expert(file.filename().string(), from, to);
   if (name.empty()) return {};

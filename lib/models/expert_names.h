@@ -12,6 +12,9 @@ namespace sora {
 // where there is none.
 std::string swap_expert(const std::string& name, std::string_view from, std::string_view to);
 
+// Whether a name in lower case says that it is an expert: "high_noise", "high-noise", "highnoise".
+bool says_noise(std::string_view name, std::string_view level);
+
 // The file of the other expert beside `file`, or in the folder beside its own; empty where there is
 // none.
 std::filesystem::path other_expert(const std::filesystem::path& file, std::string_view from,

@@ -128,6 +128,7 @@ void find_experts(const fs::path& transformer, const ModelFiles& files, ModelPat
   const std::string name = ascii_lower(transformer.filename().string());
   if (name.find("high") != std::string::npos) {
     parts.transformer_2 = other_expert(transformer, "high", "low");
+    if (parts.transformer_2.empty() && !says_noise(name, "high")) return;
     if (parts.transformer_2.empty()) {
       fail(ErrorKind::NotFound,
            "{}: is by its name the high-noise expert of two, and {} is not there; give the other "
@@ -276,6 +277,7 @@ void find_control(const ModelFiles& files, const fs::path& model, ModelPaths& pa
   const char* from = is_high ? "high" : "low";
   const char* to = is_high ? "low" : "high";
   const fs::path other = other_expert(*named, from, to);
+  if (other.empty() && !says_noise(name, from)) return;
   if (other.empty()) {
     fail(ErrorKind::NotFound,
          "{}: is by its name the VACE module of the {}-noise expert of two, and {} is not there",

@@ -68,7 +68,7 @@ void read_own_defaults(const std::filesystem::path& path, ModelDefaults& default
   defaults.width = config.get<int64_t>("width", defaults.width);
   defaults.height = config.get<int64_t>("height", defaults.height);
   defaults.num_frames = config.get<int64_t>("num_frames", defaults.num_frames);
-  defaults.fps = Rational(config.get<int64_t>("fps", 16));
+  if (const auto fps = config.get<int64_t>("fps", 0); fps > 0) defaults.fps = Rational(fps);
   defaults.steps = static_cast<int>(config.get<int64_t>("steps", defaults.steps));
   defaults.guidance_scale = config.get<double>("guidance_scale", defaults.guidance_scale);
   defaults.align_guidance = config.get<double>("align_guidance", defaults.align_guidance);

@@ -10,7 +10,6 @@
 #include "lib/tensor_io/dtype.h"
 
 namespace sora {
-namespace {}  // namespace
 
 Weights::Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dtype,
                  at::Device device, std::shared_ptr<const TensorChanges> changes)

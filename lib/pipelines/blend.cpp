@@ -93,6 +93,8 @@ void lay_mix(const BlendRequest& request, const Pair& pair, Layout& layout) {
   layout.num_frames = std::min(pair.frames_a, pair.frames_b);
   if (request.duration_s)
     layout.num_frames = std::min(layout.num_frames, frames_in(layout, *request.duration_s));
+  if (layout.num_frames < 1)
+    fail(ErrorKind::Usage, "--duration {} is less than one frame", *request.duration_s);
   const bool is_sample = request.mode == "sample";
   const Curve curve = request.curve.points.empty() ? Curve{{{0.0, 0.5}}} : request.curve;
   std::vector<double> of_a, of_b;

@@ -2,6 +2,8 @@
 // that a seed is diffusers' own noise; windows after the first go on drawing from the same source.
 #include "lib/pipelines/clip_maker.h"
 
+#include <fmt/ranges.h>
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -83,15 +85,27 @@ ClipMaker::ClipMaker(const Request& request, const ModelInfo& model, const Plan&
       canvas_(make_canvas(plan)),
       source_encoder_(model, plan) {}
 
-void ClipMaker::make(const Making& making, const TakeFrames& take_frames,
-                     const TakeLatents& take_latents) {
-  OutputShaper shaper(plan_, take_frames);
-  if (making.known_latents_1CFHW.defined() && plan_.windows.size() != 1) {
+void ClipMaker::check_latents(const at::Tensor& latents_1CFHW) const {
+  if (plan_.windows.size() != 1) {
     fail(ErrorKind::Input, "the clip is drawn in {} windows; latents finish only clips of one",
          plan_.windows.size());
   }
+  auto wanted = drawn_grid(plan_, plan_.windows[0].frames.size()).shape();
+  wanted[2] -= static_cast<int64_t>(plan_.layout.references.size());
+  if (latents_1CFHW.is_floating_point() && latents_1CFHW.sizes() == at::IntArrayRef(wanted)) return;
+  fail(ErrorKind::Input,
+       "the latents are {} of [{}], and the clip that their manifest tells of has floating-point "
+       "ones of [{}]",
+       c10::toString(latents_1CFHW.scalar_type()), fmt::join(latents_1CFHW.sizes(), ", "),
+       fmt::join(wanted, ", "));
+}
+
+void ClipMaker::make(const Making& making, const TakeFrames& take_frames,
+                     const TakeLatents& take_latents) {
+  OutputShaper shaper(plan_, take_frames);
+  if (making.known_latents_1CFHW.defined()) check_latents(making.known_latents_1CFHW);
   if (plan_.layout.cyclic) return make_circle(making, shaper, take_latents);
-  NoiseSource noise(making.seed);
+  Noise noise(making.seed);
 
   Reel reel;
   int64_t next = 0;
@@ -142,11 +156,14 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames,
   shaper.finish();
 }
 
+int64_t ClipMaker::num_shown() const {
+  return std::min(plan_.canvas_frames, canvas_frame_of(plan_, plan_.output_frames - 1) + 1);
+}
+
 // What can be handed over in order: known frames, and those drawn so far. Sources' own frames are
 // put in by the shaper, so they are only read here where drawn frames are near.
 void ClipMaker::hand_over(Reel& reel, int64_t& next, OutputShaper& shaper) const {
-  const int64_t end =
-      std::min(plan_.canvas_frames, canvas_frame_of(plan_, plan_.output_frames - 1) + 1);
+  const int64_t end = num_shown();
   while (next < end) {
     const auto known = std::find_if(
         canvas_.known().begin(), canvas_.known().end(), [&](const Canvas::Known& stretch) {
@@ -175,10 +192,19 @@ void ClipMaker::hand_over(Reel& reel, int64_t& next, OutputShaper& shaper) const
 Canvas ClipMaker::cut_window(const Window& window, const Reel& reel) const {
   Canvas canvas = canvas_.cut(window.frames, window.sees);
   keep_drawn(canvas, window, reel);
+  // Frames after the last that is shown are there to fill the last latent frame; beside a known one
+  // grey ones would bleed into it.
+  const int64_t end = std::min(num_shown(), window.sees.stop) - window.frames.start;
+  const at::Tensor known = canvas.known_mask();
+  if (end > 0 && end < canvas.num_frames() && known[end - 1].item<float>() == 1 &&
+      known.slice(0, end).sum().item<float>() == 0) {
+    const at::Tensor last = canvas.read_known({end - 1, end});
+    canvas.keep(last.expand({canvas.num_frames() - end, -1, -1, -1}), end);
+  }
   return canvas;
 }
 
-at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer& observer) {
+at::Tensor ClipMaker::sample(const Canvas& window, Noise& noise, Observer& observer) {
   const LatentGrid grid = drawn_grid(plan_, window.num_frames());
   if (!texts_) texts_ = encode_texts_of(model_, plan_, observer_);
   const Conditioning conditioning =
@@ -192,15 +218,15 @@ at::Tensor ClipMaker::sample(const Canvas& window, NoiseSource& noise, Observer&
       make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
   const KeptMemory kept(model_.placement.kept_bytes);
-  const at::Tensor drawn = denoise_steered(*denoiser_, *scheduler, conditioning,
-                                           noise.draw(grid.shape()).to(plan_.device), plan_,
-                                           observer, preview_ ? preview_->watch() : WatchStep{});
+  const at::Tensor drawn = denoise_steered(
+      *denoiser_, *scheduler, conditioning, noise.initial.draw(grid.shape()).to(plan_.device),
+      noise.further, plan_, observer, preview_ ? preview_->watch() : WatchStep{});
   return drawn.slice(2, static_cast<int64_t>(plan_.layout.references.size())).to(at::kCPU);
 }
 
 void ClipMaker::make_circle(const Making& making, OutputShaper& shaper,
                             const TakeLatents& take_latents) {
-  NoiseSource noise(making.seed);
+  Noise noise(making.seed);
   const at::Tensor latents = making.known_latents_1CFHW.defined()
                                  ? making.known_latents_1CFHW
                                  : sample(canvas_.cut(plan_.windows[0].frames), noise, observer_);

@@ -43,8 +43,15 @@ class ClipMaker {
             const TakeLatents& take_latents = {});
 
  private:
-  at::Tensor sample(const Canvas& window, NoiseSource& noise, Observer& observer);
+  // The noise of a clip: what it begins from, and what edits add on the way.
+  struct Noise {
+    explicit Noise(uint64_t seed) : initial(seed), further(seed + 1) {}
+    NoiseSource initial, further;
+  };
+  at::Tensor sample(const Canvas& window, Noise& noise, Observer& observer);
   Canvas cut_window(const Window& window, const Reel& reel) const;
+  void check_latents(const at::Tensor& latents_1CFHW) const;
+  int64_t num_shown() const;  // of the canvas' frames
   void hand_over(Reel& reel, int64_t& next, OutputShaper& shaper) const;
   void make_circle(const Making& making, OutputShaper& shaper, const TakeLatents& take_latents);
 

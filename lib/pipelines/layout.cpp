@@ -54,6 +54,8 @@ Layout layout_for(const VideoSpec& video, const Source& source) {
 }
 
 int64_t frames_in(const Layout& layout, double seconds) {
+  if (!(std::abs(seconds) <= kMaxDuration_s + 1))
+    fail(ErrorKind::Usage, "{} s is out of range; clips last up to {} s", seconds, kMaxDuration_s);
   return std::llround(seconds * layout.fps.value());
 }
 

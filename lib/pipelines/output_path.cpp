@@ -7,6 +7,7 @@
 
 #include "lib/core/ascii.h"
 #include "lib/core/error.h"
+#include "lib/media/video_format.h"
 
 namespace sora {
 namespace {
@@ -44,10 +45,11 @@ std::string variation_path(const std::string& path, int index, int count) {
     fail(ErrorKind::Usage, "{} variations cannot share stdout; write them to files with -o", count);
   const std::filesystem::path whole(path);
   const std::filesystem::path folder = whole.parent_path();
-  if (whole.filename().string().find('%') != std::string::npos) {
-    const std::string numbered =
-        fmt::format("{}-{}", folder.empty() ? "frames" : folder.string(), index + 1);
-    return (std::filesystem::path(numbered) / whole.filename()).string();
+  if (format_for(path, "").is_sequence) {  // a folder each
+    const std::string last = folder.filename().string();
+    const bool has_name = !last.empty() && last != "." && last != "..";
+    const std::string numbered = fmt::format("{}-{}", has_name ? last : "frames", index + 1);
+    return ((has_name ? folder.parent_path() : folder) / numbered / whole.filename()).string();
   }
   const std::string name =
       fmt::format("{}-{}{}", whole.stem().string(), index + 1, whole.extension().string());

@@ -6,11 +6,11 @@
 
 #include "lib/core/error.h"
 #include "lib/core/utf8.h"
+#include "lib/text/prompt_limit.h"
 
 namespace sora {
 namespace {
 
-constexpr size_t kMaxPromptBytes = 64 * 1024;
 constexpr size_t kMaxCurvePoints = 1000;
 constexpr size_t kMaxRanges = 100;
 constexpr size_t kMaxReferences = 16;

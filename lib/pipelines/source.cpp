@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "lib/core/error.h"
+#include "lib/media/video_format.h"
 
 namespace sora {
 namespace {
@@ -22,7 +23,7 @@ void write_all(int fd, const char* data, size_t size) {
     const ssize_t written = write(fd, data, size);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0)
-      fail(ErrorKind::Io, "stdin cannot be kept in the temporary folder: {}", std::strerror(errno));
+      fail(ErrorKind::Io, "it cannot be kept in the temporary folder: {}", std::strerror(errno));
     data += written;
     size -= static_cast<size_t>(written);
   }
@@ -38,7 +39,18 @@ ReadOptions options_from(const SourceView& view, int64_t first) {
 }  // namespace
 
 Source::Source(const std::string& name) : name_(name), path_(name) {
-  if (name == "-") spool_stdin();
+  std::error_code none;
+  if (name == "-") {
+    spool(STDIN_FILENO);
+  } else if (is_stream(name)) {
+    spool_pipe();
+  } else if (name.ends_with(".png") && !std::filesystem::exists(name, none) &&
+             format_for(name, "").is_sequence) {
+    fail(ErrorKind::Usage,
+         "{}: numbered pictures are not read as a clip; make one of them first: ffmpeg -framerate "
+         "16 -i {} clip.mkv",
+         name, name);
+  }
   info_ = probe(path_);
   if (info_.duration_s > kMaxDuration_s + 1) {
     fail(ErrorKind::Input,
@@ -48,19 +60,39 @@ Source::Source(const std::string& name) : name_(name), path_(name) {
   }
 }
 
+bool Source::is_stream(const std::string& name) {
+  std::error_code none;
+  return name == "-" || std::filesystem::is_fifo(name, none);
+}
+
 Source::~Source() {
   if (fd_ >= 0) close(fd_);
 }
 
-void Source::spool_stdin() {
-  fd_ = open(std::filesystem::temp_directory_path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+void Source::spool_pipe() {
+  const int pipe = open(name_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (pipe < 0) fail(ErrorKind::Io, "{} cannot be opened: {}", name_, std::strerror(errno));
+  try {
+    spool(pipe);
+  } catch (...) {
+    close(pipe);
+    throw;
+  }
+  close(pipe);
+}
+
+void Source::spool(int stream) {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+  if (error) fail(ErrorKind::Io, "there is no temporary folder: {}; set TMPDIR", error.message());
+  fd_ = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd_ < 0)
-    fail(ErrorKind::Io, "no temporary file can be made for stdin: {}", std::strerror(errno));
+    fail(ErrorKind::Io, "no temporary file can be made for {}: {}", name_, std::strerror(errno));
   std::array<char, 1 << 16> buffer;
   while (true) {
-    const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    const ssize_t got = ::read(stream, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(ErrorKind::Io, "stdin cannot be read: {}", std::strerror(errno));
+    if (got < 0) fail(ErrorKind::Io, "{} cannot be read: {}", name_, std::strerror(errno));
     if (got == 0) break;
     write_all(fd_, buffer.data(), static_cast<size_t>(got));
   }

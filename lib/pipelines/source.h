@@ -15,11 +15,12 @@ namespace sora {
 
 class Source {
  public:
-  // "-" is y4m from stdin, which is kept in an unnamed temporary file so that it can be read more
-  // than once. Throws Error(NotFound | Input), also for what is longer than any clip that can be
-  // made.
+  // "-" is y4m from stdin. It and named pipes are kept in an unnamed temporary file, so that they
+  // can be read more than once. Throws Error(NotFound | Input), also for what is longer than any
+  // clip that can be made.
   explicit Source(const std::string& name);
   ~Source();
+  static bool is_stream(const std::string& name);  // stdin or a pipe: not there a second time
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
 
@@ -34,7 +35,8 @@ class Source {
   int64_t count_frames(Rational fps, std::string_view tool) const;
 
  private:
-  void spool_stdin();
+  void spool_pipe();
+  void spool(int stream);  // reads it to its end, once, into a temporary file
 
   std::string name_;
   std::string path_;

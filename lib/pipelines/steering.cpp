@@ -63,12 +63,12 @@ class TurningDenoiser : public Denoiser {
 class EditDenoiser : public Denoiser {
  public:
   EditDenoiser(Denoiser& inner, const at::Tensor& source_1CFHW, const at::Tensor& noise_1CFHW,
-               const Plan& plan)
+               NoiseSource& more_noise, const Plan& plan)
       : inner_(inner),
         source_(source_1CFHW),
         noise_(noise_1CFHW),
-        plan_(plan),
-        more_noise_(plan.seed + 1) {}
+        more_noise_(more_noise),
+        plan_(plan) {}
 
   at::Tensor velocity(const at::Tensor& edited_1CFHW, const NoiseStep& step) override {
     const double t = step.sigma;
@@ -100,8 +100,8 @@ class EditDenoiser : public Denoiser {
   Denoiser& inner_;
   at::Tensor source_;
   at::Tensor noise_;
+  NoiseSource& more_noise_;
   const Plan& plan_;
-  NoiseSource more_noise_;
 };
 
 }  // namespace
@@ -116,7 +116,8 @@ int first_step_at(const std::vector<double>& sigmas, double level) {
 
 at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
                            const Conditioning& conditioning, const at::Tensor& noise_1CFHW,
-                           const Plan& plan, Observer& observer, const WatchStep& watch) {
+                           NoiseSource& more_noise, const Plan& plan, Observer& observer,
+                           const WatchStep& watch) {
   const Schedule& schedule = scheduler.schedule();
   if (!(plan.guidance_interval == GuidanceInterval{}) && plan.guidance_scale > 1.0 &&
       plan.layout.edit == EditMethod::None) {
@@ -165,7 +166,7 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
   if (first == schedule.num_steps()) return conditioning.followed_latents_1CFHW;
   scheduler.start_at(first);
   if (plan.layout.edit != EditMethod::None) {
-    EditDenoiser edit(denoiser, conditioning.followed_latents_1CFHW, noise_1CFHW, plan);
+    EditDenoiser edit(denoiser, conditioning.followed_latents_1CFHW, noise_1CFHW, more_noise, plan);
     return denoise(edit, scheduler, conditioning.followed_latents_1CFHW, first, observer, watch);
   }
   const auto held_to_source = [&](Denoiser& cached) {

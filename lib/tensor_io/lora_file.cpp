@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -14,6 +15,7 @@ namespace sora {
 namespace {
 
 constexpr size_t kMaxNamed = 3;
+constexpr const char* kPatches = "patch_embedding";
 
 struct Pair {
   LoraName name;
@@ -33,6 +35,24 @@ at::Tensor as_matrix(const at::Tensor& tensor) {
   return tensor.dim() > 2 ? tensor.flatten(1) : tensor;
 }
 
+// Whether the file was made for a model whose input has other channels: for text to video, say,
+// where this one also takes a mask and a picture. The rest of it fits both.
+bool takes_other_inputs(const Checkpoint& file, const std::vector<std::string>& names,
+                        const Checkpoint& model, const FindModule& find_module) {
+  const std::string weight = std::string(kPatches) + ".weight";
+  if (!model.has(weight)) return false;
+  const std::vector<int64_t>& wanted = model.info(weight).shape;
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    const LoraName parsed = parse_lora_name(name, file.description());
+    const bool has_inputs =
+        parsed.role == LoraRole::Down || parsed.role == LoraRole::WeightDifference;
+    if (!has_inputs || parsed.module.empty() || find_module(parsed) != kPatches) return false;
+    const std::vector<int64_t>& shape = file.info(name).shape;
+    return shape.size() == wanted.size() && shape.size() > 2 && shape[1] != wanted[1] &&
+           std::equal(shape.begin() + 2, shape.end(), wanted.begin() + 2);
+  });
+}
+
 }  // namespace
 
 LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_noise,
@@ -49,6 +69,7 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
   const bool tells_experts_apart = std::any_of(
       names.begin(), names.end(),
       [&](const std::string& name) { return parse_lora_name(name, file.description()).low_noise; });
+  const std::string left_out = takes_other_inputs(file, names, model, find_module) ? kPatches : "";
   for (const std::string& name : names) {
     const LoraName parsed = parse_lora_name(name, file.description());
     if (tells_experts_apart && parsed.low_noise != low_noise && !parsed.module.empty()) continue;
@@ -56,8 +77,15 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
     const bool is_weight =
         parsed.role != LoraRole::BiasDifference && parsed.role != LoraRole::ModulationDifference;
     std::string target = module + (is_weight ? ".weight" : ".bias");
-    if (parsed.role == LoraRole::ModulationDifference)
-      target = module.empty() ? "scale_shift_table" : module + ".scale_shift_table";
+    if (parsed.role == LoraRole::ModulationDifference) {
+      LoraName table = parsed;
+      table.module += ".modulation";  // what the authors call the table of a block or of the head
+      target = find_module(table);
+    }
+    if (module == left_out) {
+      unmatched(name);
+      continue;
+    }
     if (module.empty() || !model.has(target)) {
       // A table of its own (modulation) carries no ".weight".
       if (!module.empty() && parsed.role == LoraRole::WeightDifference && model.has(module)) {

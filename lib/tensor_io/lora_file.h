@@ -22,8 +22,9 @@ struct LoraMatch {
 using FindModule = std::function<std::string(const LoraName&)>;
 
 // Reads the changes into `changes`, each multiplied by `weight`. Only tensors of one expert are
-// read where names tell them apart. Throws Error(Input) for a pair of which one is missing, or
-// whose shapes do not fit the tensor of `model` that they change.
+// read where names tell them apart. Those of a patch embedding that takes other channels than the
+// model's have no place, as in diffusers. Throws Error(Input) for a pair of which one is missing,
+// or whose shapes do not fit the tensor of `model` that they change.
 LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_noise,
                     const Checkpoint& model, const FindModule& find_module, TensorChanges& changes);
 

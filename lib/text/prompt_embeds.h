@@ -10,12 +10,11 @@
 #include <vector>
 
 #include "lib/core/observer.h"
+#include "lib/text/prompt_limit.h"
 #include "lib/text/tokenizer.h"
 #include "lib/text/umt5.h"
 
 namespace sora {
-
-inline constexpr size_t kMaxPromptBytes = 64 << 10;
 
 // T max_sequence_length, D width of the encoder.
 struct EncodedPrompt {

@@ -57,6 +57,46 @@ refused() {  # refused STATUS WORDS COMMAND...
   [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.y4m)" -eq 20 ]
 }
 
+@test "two texts on a model that looks at pictures: the same text twice is that text, another is another clip" {
+  ffmpeg -v error -i "$S/a.mkv" -frames:v 1 first.png
+  for colour in red blue; do
+    printf 'cards:\n  - {text: a red ball, image: first.png, at: 0}\n  - {text: a %s ball, at: 0.5}\n' $colour >$colour.yaml
+    "$SORA" generate --storyboard $colour.yaml -m "$ROOT/tests/data/pipelines/i2v_clip" --size 48x32 --frames 17 --steps 2 --seed 1 \
+      --dtype f32 -o $colour.mkv --codec ffv1 -q
+  done
+  "$SORA" generate "a red ball" --image first.png -m "$ROOT/tests/data/pipelines/i2v_clip" --size 48x32 --frames 17 --steps 2 --seed 1 \
+    --dtype f32 -o one.mkv --codec ffv1 -q
+  [ "$(frames_of red.mkv 0 16)" = "$(frames_of one.mkv 0 16)" ]
+  [ "$(frames_of blue.mkv 0 16)" != "$(frames_of one.mkv 0 16)" ]
+}
+
+@test "transparency of a webm lies over black" {
+  ffmpeg -v error -f lavfi -i "color=red@0.0:size=64x48:rate=16,format=yuva420p" -frames:v 8 -c:v libvpx-vp9 -metadata:s:v alpha_mode=1 clear.webm
+  tool extend clear.webm --by 0.2 -o out.mkv --codec ffv1 -q
+  [ "$(ffmpeg -v error -i out.mkv -frames:v 1 -vf scale=1:1 -pix_fmt rgb24 -f rawvideo - | od -An -tu1 | awk '{print ($1 + $2 + $3 < 30)}')" = 1 ]
+}
+
+@test "a pause in a source does not slow what moves before it" {
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=20 -t 0.5 -final_delay 200 hold.gif
+  tool extend hold.gif --by 0.2 -o out.mkv --codec ffv1 -q
+  [ "$(ffprobe -v error -show_entries stream=r_frame_rate -of csv=p=0 out.mkv)" = 20/1 ]
+  [ "$(frames_of out.mkv 0 9)" = "$(frames_of hold.gif 0 9)" ]
+}
+
+@test "a pipe by name is a source like stdin" {
+  tool extend <(ffmpeg -v error -i "$S/a.mkv" -pix_fmt yuv444p -f yuv4mpegpipe -strict -1 -) --by 250ms -o out.mkv -q
+  [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.mkv)" -eq 20 ]
+}
+
+@test "numbered pictures are no source, and verify looks at the first" {
+  mkdir frames
+  ffmpeg -v error -i "$S/a.mkv" frames/%05d.png
+  refused 2 "numbered pictures" tool extend frames/%05d.png --by 250ms -o out.mkv
+  run "$SORA" verify frames/%05d.png
+  [ "$status" -eq 4 ]
+  [[ "$output" == *"carries no trace"* ]]
+}
+
 @test "without --size a clip comes out as large as its source, though a scaler left its pixels not quite square" {
   local case size
   for case in 480x288,1/1 480x288,319/320 426x240,640/639 854x480,1280/1281; do

@@ -181,8 +181,9 @@ json vae_config_from_shapes(const Checkpoint& checkpoint) {
   std::vector<bool> temporal;
   for (size_t i = 0; i < levels.size(); ++i) {
     const bool last = i + 1 == levels.size();
-    if (base_dim == 0 || levels[i].channels % base_dim != 0 ||
-        levels[i].num_blocks != levels[0].num_blocks || levels[i].down == last) {
+    if (base_dim == 0 || levels[i].channels < base_dim || levels[i].channels % base_dim != 0 ||
+        levels[i].num_blocks == 0 || levels[i].num_blocks != levels[0].num_blocks ||
+        levels[i].down == last) {
       fail(ErrorKind::Input, "{}: the encoder's level {} is not that of a Wan VAE",
            checkpoint.description(), i);
     }

@@ -165,7 +165,9 @@ WanTextContext join_texts(const std::vector<WanTextContext>& texts, const at::Te
         keys.push_back((text.*layers)[layer].text_k_BSD);
         values.push_back((text.*layers)[layer].text_v_BSD);
       }
-      (joined.*layers).push_back({at::cat(keys, 1), at::cat(values, 1), {}, {}});
+      const WanCrossKeys& first = (texts.front().*layers)[layer];  // all see the same picture
+      (joined.*layers)
+          .push_back({at::cat(keys, 1), at::cat(values, 1), first.image_k_BSD, first.image_v_BSD});
     }
   };
   join(&WanTextContext::layers);

@@ -102,7 +102,8 @@ at::Tensor WanCrossAttention::operator()(const at::Tensor& x_BLD, const WanCross
       multi_head_attention(q, keys.text_k_BSD, keys.text_v_BSD, num_heads_, text_bias_BS, kernel_)
           .view_as(x_BLD);
   if (image_)
-    out.add_(multi_head_attention(q, keys.image_k_BSD, keys.image_v_BSD, num_heads_, {}, kernel_));
+    out.add_(multi_head_attention(q.view_as(x_BLD), keys.image_k_BSD, keys.image_v_BSD, num_heads_,
+                                  {}, kernel_));
   return to_out_(out);
 }
 

@@ -113,12 +113,17 @@ void WanDenoiser::use_expert(bool low_noise) {
   low_noise_resident_ = low_noise;
 }
 
+at::Tensor WanDenoiser::image_embeds() const {
+  const at::Tensor& embeds_BSD = conditioning_.image_embeds_BSD;
+  return embeds_BSD.defined() ? embeds_BSD.to(dtype_) : at::Tensor();
+}
+
 // The prompts that share the clip's time, each with its own keys, weighed frame by frame.
 WanTextContext WanDenoiser::prepare_prompts() const {
   std::vector<WanTextContext> contexts;
   for (const TextCondition& text : conditioning_.timed) {
-    contexts.push_back(
-        transformer_->prepare_text(text.embeds_TD.unsqueeze(0).to(dtype_), {text.num_tokens}));
+    contexts.push_back(transformer_->prepare_text(text.embeds_TD.unsqueeze(0).to(dtype_),
+                                                  {text.num_tokens}, image_embeds()));
   }
   return join_texts(contexts, conditioning_.timed_bias_FP);
 }
@@ -131,12 +136,9 @@ const WanTextContext& WanDenoiser::context(Text text) {
   const TextCondition& condition = text == Text::Prompt     ? conditioning_.positive
                                    : text == Text::Negative ? conditioning_.negative
                                                             : *conditioning_.source;
-  const at::Tensor image_BSD = conditioning_.image_embeds_BSD.defined()
-                                   ? conditioning_.image_embeds_BSD.to(dtype_)
-                                   : at::Tensor();
   return contexts_
       .emplace(text, transformer_->prepare_text(condition.embeds_TD.unsqueeze(0).to(dtype_),
-                                                {condition.num_tokens}, image_BSD))
+                                                {condition.num_tokens}, image_embeds()))
       .first->second;
 }
 

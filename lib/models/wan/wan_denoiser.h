@@ -36,6 +36,7 @@ class WanDenoiser : public Denoiser {
   bool is_low_noise(double timestep) const;
   const WanTextContext& context(Text text);
   WanTextContext prepare_prompts() const;
+  at::Tensor image_embeds() const;  // undefined where no picture is looked at
   double guidance_scale(bool low_noise) const;
   at::Tensor model_input(const at::Tensor& latents_1CFHW) const;
   at::Tensor model_timestep(double timestep) const;

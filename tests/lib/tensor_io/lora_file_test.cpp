@@ -90,6 +90,30 @@ TEST_F(BadLora, IsRefused) {
   EXPECT_THAT(message_of({{"a.diff", at::ones({4, 5})}}), HasSubstr("has shape [4, 5]"));
 }
 
+TEST(Lora, OfAModelWithOtherInputsFitsButForItsPatches) {
+  const ScratchDirectory scratch;
+  write_safetensors(scratch / "model.safetensors",
+                    {{"patch_embedding.weight", at::ones({4, 36, 1, 2, 2})},
+                     {"patch_embedding.bias", at::ones({4})},
+                     {"scale_shift_table", at::ones({1, 2, 4})},
+                     {"a.weight", at::ones({4, 6})}});
+  write_safetensors(scratch / "lora.safetensors",
+                    {{"patch_embedding.diff", at::ones({4, 16, 1, 2, 2})},
+                     {"patch_embedding.diff_b", at::ones({4})},
+                     {"head.diff_m", at::ones({1, 2, 4})},
+                     {"a.diff", at::ones({4, 6})}});
+  TensorChanges changes;
+  const LoraMatch match = read_lora(
+      scratch / "lora.safetensors", 1.0, false, Checkpoint::open(scratch / "model.safetensors"),
+      [](const LoraName& name) {
+        return name.module == "head.modulation" ? "scale_shift_table" : name.module;
+      },
+      changes);
+  EXPECT_EQ(match.num_matched, 2);
+  EXPECT_EQ(match.unmatched.size(), 2u);
+  EXPECT_EQ(changes.count("a.weight") + changes.count("scale_shift_table"), 2u);
+}
+
 TEST(LoraChoices, AreParsedFromTheRight) {
   EXPECT_EQ(parse_lora_choice("a.safetensors"), (LoraChoice{"a.safetensors", 1.0, ""}));
   EXPECT_EQ(parse_lora_choice("a.safetensors:0.5"), (LoraChoice{"a.safetensors", 0.5, ""}));
