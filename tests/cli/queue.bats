@@ -33,6 +33,16 @@ state() { "$SORA" queue show "$1" --json | jq -r .job.state; }
   [ "$status" -eq 2 ]
 }
 
+@test "a job that cannot be made fails alone, not those that wait before it" {
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=16 -frames:v 9 -c:v ffv1 gone.mkv
+  good=$(add)
+  bad=$("$SORA" queue add extend gone.mkv --by 0.3s -m "$MODEL" --steps 2 --dtype f32)
+  rm gone.mkv
+  "$SORA" queue run --quiet || true
+  [ "$(state "$good")" = done ]
+  [ "$(state "$bad")" = failed ]
+}
+
 @test "paused and cancelled jobs do not run, and cancelled ones can be retried" {
   id=$(add)
   "$SORA" queue pause

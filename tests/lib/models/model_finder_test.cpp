@@ -305,6 +305,13 @@ TEST_F(PublishedFiles, AHighNoiseExpertAloneIsAnError) {
   EXPECT_THAT(error.what(), HasSubstr("wan2.2_t2v_low_noise_14B.safetensors is not there"));
 }
 
+TEST_F(PublishedFiles, AHighInANameThatSaysNothingOfNoiseIsNoExpert) {
+  write_companions();
+  const fs::path file = write_sparse("diffusion_models/wan-highres.safetensors", "t2v-1.3b");
+  EXPECT_EQ(find("wan-highres").path, file);
+  EXPECT_FALSE(find("wan-highres").has_two_experts());
+}
+
 TEST_F(PublishedFiles, AMissingPartIsNamedWithItsOption) {
   const fs::path file = write_sparse("diffusion_models/wan.safetensors", "t2v-1.3b");
   const auto message = [&] { return std::string(error_of([&] { find("wan"); }).what()); };
@@ -401,6 +408,17 @@ TEST_F(PublishedFiles, TurboIsPreferredByAModelThatSaysSoAndHasTheLora) {
   EXPECT_TRUE(prefers_turbo(path));
   std::ofstream(path / "sora.json") << "{}";
   EXPECT_FALSE(prefers_turbo(path));
+}
+
+TEST(OwnDefaults, ChangeWhatTheySayAndNothingElse) {
+  const ScratchDirectory scratch;
+  fs::copy(kData / "pipelines" / "ti2v", scratch / "own", fs::copy_options::recursive);
+  std::ofstream(scratch / "own" / "sora.json") << R"({"steps": 3})";
+  const ModelInfo family = read_model_info("ti2v", kData / "pipelines" / "ti2v", {});
+  const ModelInfo own = read_model_info("own", scratch / "own", {});
+  EXPECT_EQ(own.defaults.steps, 3);
+  EXPECT_EQ(to_string(own.defaults.fps), to_string(family.defaults.fps));
+  EXPECT_EQ(to_string(own.defaults.fps), "24");
 }
 
 }  // namespace
