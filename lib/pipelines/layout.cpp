@@ -11,6 +11,7 @@ namespace sora {
 namespace {
 
 constexpr double kMaxFps = 120;
+constexpr double kCountable_s = 1e6;  // far beyond any clip, and its frames can be counted
 
 // A source's own size and rate, where they can be written.
 Size own_size(const Source& source) {
@@ -54,8 +55,8 @@ Layout layout_for(const VideoSpec& video, const Source& source) {
 }
 
 int64_t frames_in(const Layout& layout, double seconds) {
-  if (!(std::abs(seconds) <= kMaxDuration_s + 1))
-    fail(ErrorKind::Usage, "{} s is out of range; clips last up to {} s", seconds, kMaxDuration_s);
+  if (!(std::abs(seconds) <= kCountable_s))
+    fail(ErrorKind::Usage, "{} s is no time in a clip", seconds);
   return std::llround(seconds * layout.fps.value());
 }
 
