@@ -361,8 +361,8 @@ def test_an_order_that_is_refused_leaves_no_upload(waiting):
 
 
 def test_a_deletion_outlives_the_server(tmp_path):
-    server = Server(tmp_path, "--steps", "1000")
-    video = server.client().videos.create(prompt="a red ball", model="sora-2", seconds="4", size="64x48")
+    server = Server(tmp_path)
+    video = server.client().videos.create(prompt="a red ball", model="sora-2", seconds="20", size="320x192")
     wait_until(lambda: server.client().videos.retrieve(video.id).status == "in_progress")
     assert server.client().videos.delete(video.id).deleted
     server.process.kill()
