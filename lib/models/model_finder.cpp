@@ -277,7 +277,6 @@ void find_control(const ModelFiles& files, const fs::path& model, ModelPaths& pa
   const char* from = is_high ? "high" : "low";
   const char* to = is_high ? "low" : "high";
   const fs::path other = other_expert(*named, from, to);
-  if (other.empty() && !says_noise(name, from)) return;
   if (other.empty()) {
     fail(ErrorKind::NotFound,
          "{}: is by its name the VACE module of the {}-noise expert of two, and {} is not there",
