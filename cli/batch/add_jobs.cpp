@@ -52,9 +52,10 @@ std::optional<Fault> name_fault(const PlannedJob& planned, const std::optional<J
                    fmt::format("the output {} is that of another batch in this folder ({})", output,
                                other->place));
     }
-    const bool is_own =
-        known && !known->files.empty() && compare(*known, folder, maker).altered.empty();
-    if (!batch.force && !is_own && folder.exists(output)) {
+    const auto is_own = [&] {
+      return known && !known->files.empty() && compare(*known, folder, maker).altered.empty();
+    };
+    if (!batch.force && folder.exists(output) && !is_own()) {
       return fault(ErrorKind::Usage,
                    fmt::format("{} exists already; choose another name, or --force to replace it",
                                (folder.root() / output).string()));
@@ -65,11 +66,10 @@ std::optional<Fault> name_fault(const PlannedJob& planned, const std::optional<J
   return std::nullopt;
 }
 
-// What a job that the journal knows is to come to.
-enum class Known { MadeAgain, LeftAsItIs };
+}  // namespace
 
-AddedJobs add(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
-              const OutputFolder& folder, EngineMaker& maker, Known known_jobs) {
+AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
+                   const OutputFolder& folder, EngineMaker& maker, KnownJobs known_jobs) {
   AddedJobs added;
   added.faults = list.faults;
   if (!added.faults.empty()) return added;
@@ -79,7 +79,7 @@ AddedJobs add(const RunBatch& batch, const std::string& name, JobList list, JobS
   for (PlannedJob& planned : list.jobs) {
     const std::optional<Job> known = store.find_by_key(planned.job.key);
     if (known) planned.job.output = known->output;
-    if (known && known_jobs == Known::LeftAsItIs) {
+    if (known && known_jobs == KnownJobs::LeftAsTheyAre) {
       ++added.num_skipped;
     } else if (known && known->state == JobState::Done && !batch.force &&
                is_done(*known, planned.job, planned.at, folder, maker, check.faults)) {
@@ -101,18 +101,6 @@ AddedJobs add(const RunBatch& batch, const std::string& name, JobList list, JobS
   store.set_batch(name, jobs);
   for (const int64_t id : again) store.retry(id);
   return added;
-}
-
-}  // namespace
-
-AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
-                   const OutputFolder& folder, EngineMaker& maker) {
-  return add(batch, name, std::move(list), store, folder, maker, Known::MadeAgain);
-}
-
-AddedJobs add_new_jobs(const RunBatch& batch, const std::string& name, JobList list,
-                       JobStore& store, const OutputFolder& folder, EngineMaker& maker) {
-  return add(batch, name, std::move(list), store, folder, maker, Known::LeftAsItIs);
 }
 
 AddedJobs retry_jobs(const RunBatch& batch, JobStore& store, const OutputFolder& folder,

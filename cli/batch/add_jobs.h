@@ -18,17 +18,17 @@ struct AddedJobs {
   int64_t num_skipped = 0;  // done already
 };
 
-// `name` is what the journal calls the batch. A job that is done stays so, one that failed is tried
-// again; with `force` all are made again. Each job is planned by its model, its name must be free,
-// and credits must suffice for all.
+// What jobs that the journal knows already come to: one that is done stays so, one that failed is
+// tried again, and with --force all are made again; or none is touched, of a file that has grown.
+enum class KnownJobs { MadeAgain, LeftAsTheyAre };
+
+// `name` is what the journal calls the batch. Each job is planned by its model, its name must be
+// free, and credits must suffice for all.
 AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
-                   const OutputFolder& folder, EngineMaker& maker);
+                   const OutputFolder& folder, EngineMaker& maker, KnownJobs known_jobs);
 
-// The same of a file that has grown: what the journal knows stays as it is.
-AddedJobs add_new_jobs(const RunBatch& batch, const std::string& name, JobList list,
-                       JobStore& store, const OutputFolder& folder, EngineMaker& maker);
-
-// The same for all jobs of the folder, whatever file they came from.
+// All jobs of the folder's batches made again where KnownJobs::MadeAgain says so, whatever file
+// they came from.
 AddedJobs retry_jobs(const RunBatch& batch, JobStore& store, const OutputFolder& folder,
                      EngineMaker& maker);
 

@@ -56,7 +56,8 @@ class BatchRun {
 
   // Faults are returned and leave the journal as it was.
   std::vector<Fault> add(JobList list) {
-    return note(add_jobs(batch_, name_, std::move(list), store_, folder_, maker_));
+    return note(
+        add_jobs(batch_, name_, std::move(list), store_, folder_, maker_, KnownJobs::MadeAgain));
   }
   std::vector<Fault> resume_all() { return note(retry_jobs(batch_, store_, folder_, maker_)); }
 
@@ -135,7 +136,8 @@ class BatchRun {
     const auto changed = fs::last_write_time(batch_.file, error);
     if (error || changed == last_change_) return;
     last_change_ = changed;
-    const AddedJobs added = add_new_jobs(batch_, name_, read_jobs(batch_), store_, folder_, maker_);
+    const AddedJobs added = add_jobs(batch_, name_, read_jobs(batch_), store_, folder_, maker_,
+                                     KnownJobs::LeftAsTheyAre);
     show_faults(added.faults, display_);
     shown.set_num_jobs(store_.counts({.batch = name_}).total());
   }
@@ -164,11 +166,12 @@ class BatchRun {
     const auto useful = [&](int64_t num_running) -> int64_t {
       if (batch_.watch) return batch_.processes;
       const JobCounts counts = store_.counts({.batch = name_});
-      return counts.pending + (counts.pending > 0 ? std::min(counts.running, num_running) : 0);
+      if (counts.pending == 0) return 0;
+      return std::min<int64_t>(batch_.processes,
+                               counts.pending + std::min(counts.running, num_running));
     };
     int64_t told = store_.last_finish_number();
-    WorkerProcesses workers(
-        static_cast<int>(std::min<int64_t>(batch_.processes, useful(batch_.processes))), arguments);
+    WorkerProcesses workers(useful(0), arguments);
     std::map<int64_t, int> losses;
     bool stopping = false;
     int worst_code = 0;

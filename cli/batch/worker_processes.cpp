@@ -23,10 +23,10 @@ constexpr const char* kOwnProgram = "/proc/self/exe";
 
 }  // namespace
 
-WorkerProcesses::WorkerProcesses(int count, std::vector<std::string> arguments)
-    : count_(count), arguments_(std::move(arguments)) {
-  const int threads =
-      std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / std::max(1, count_));
+WorkerProcesses::WorkerProcesses(int64_t shares, std::vector<std::string> arguments)
+    : arguments_(std::move(arguments)) {
+  const int64_t threads = std::max<int64_t>(
+      1, int64_t{std::thread::hardware_concurrency()} / std::max<int64_t>(1, shares));
   ::setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), /*overwrite=*/0);
 }
 
@@ -67,8 +67,8 @@ void WorkerProcesses::start() {
   pids_.push_back(pid);
 }
 
-void WorkerProcesses::start_up_to(int64_t wanted) {
-  while (num_running() < std::min<int64_t>(count_, wanted)) start();
+void WorkerProcesses::start_up_to(int64_t count) {
+  while (num_running() < count) start();
 }
 
 int WorkerProcesses::num_running() const { return static_cast<int>(pids_.size()); }

@@ -9,9 +9,9 @@ namespace sora::cli {
 
 class WorkerProcesses {
  public:
-  // At most `count` processes of this program, none started yet, with `arguments` without its name.
-  // Each gets its share of the processor's threads. They end when this process does.
-  WorkerProcesses(int count, std::vector<std::string> arguments);
+  // Processes of this program, none started yet, with `arguments` without its name. Each gets one
+  // of `shares` of the processor's threads. They end when this process does.
+  WorkerProcesses(int64_t shares, std::vector<std::string> arguments);
   ~WorkerProcesses();  // stops what still runs and waits for it
   WorkerProcesses(const WorkerProcesses&) = delete;
   WorkerProcesses& operator=(const WorkerProcesses&) = delete;
@@ -22,13 +22,12 @@ class WorkerProcesses {
   };
   std::vector<End> collect();  // those that have ended since
   int num_running() const;
-  void start_up_to(int64_t wanted);  // but not more than the count
-  void signal(int number);           // to all that run
+  void start_up_to(int64_t count);
+  void signal(int number);  // to all that run
 
  private:
   void start();
 
-  int count_;
   std::vector<std::string> arguments_;
   std::vector<int> pids_;
 };

@@ -25,10 +25,10 @@ std::string read_file(const std::filesystem::path& path, int64_t max_bytes = kMa
 // spelling.
 nlohmann::json parse_json(std::string_view text, const std::string& description);
 
+// Both of the above.
+nlohmann::json read_json_file(const std::filesystem::path& path);
+
 // On one line. Bytes that are no UTF-8, which file names may have, become U+FFFD.
 std::string to_text(const nlohmann::json& json);
-
-// The first two of the above.
-nlohmann::json read_json_file(const std::filesystem::path& path);
 
 }  // namespace sora

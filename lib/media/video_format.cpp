@@ -146,7 +146,7 @@ VideoFormat format_for(const std::string& path, const std::string& codec) {
     if (row.name == format.container->sound) format.sound = &row;
   }
   if (extension == "png") {
-    format.is_sequence = find_number_field(path).has_value();
+    format.is_sequence = names_sequence(path);
     if (!format.is_sequence && path.find('%') != std::string::npos) {
       fail(ErrorKind::Usage,
            "{}: a sequence is named with one number field in the file's name, such as "
@@ -167,6 +167,10 @@ std::vector<std::string> codec_names() {
   std::vector<std::string> names;
   for (const VideoCodec& row : kCodecs) names.emplace_back(row.name);
   return names;
+}
+
+bool names_sequence(const std::string& path) {
+  return extension_of(path) == "png" && find_number_field(path).has_value();
 }
 
 std::string sequence_path(const std::string& pattern, int64_t number) {

@@ -45,7 +45,7 @@ std::string variation_path(const std::string& path, int index, int count) {
     fail(ErrorKind::Usage, "{} variations cannot share stdout; write them to files with -o", count);
   const std::filesystem::path whole(path);
   const std::filesystem::path folder = whole.parent_path();
-  if (format_for(path, "").is_sequence) {  // a folder each
+  if (names_sequence(path)) {  // a folder each
     const std::string last = folder.filename().string();
     const bool has_name = !last.empty() && last != "." && last != "..";
     const std::string numbered = fmt::format("{}-{}", has_name ? last : "frames", index + 1);

@@ -11,7 +11,6 @@
 #include <filesystem>
 
 #include "lib/core/error.h"
-#include "lib/media/video_format.h"
 
 namespace sora {
 namespace {
@@ -23,7 +22,8 @@ void write_all(int fd, const char* data, size_t size) {
     const ssize_t written = write(fd, data, size);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0)
-      fail(ErrorKind::Io, "it cannot be kept in the temporary folder: {}", std::strerror(errno));
+      fail(ErrorKind::Io, "what comes through a pipe cannot be kept in the temporary folder: {}",
+           std::strerror(errno));
     data += written;
     size -= static_cast<size_t>(written);
   }
@@ -39,13 +39,11 @@ ReadOptions options_from(const SourceView& view, int64_t first) {
 }  // namespace
 
 Source::Source(const std::string& name) : name_(name), path_(name) {
-  std::error_code none;
   if (name == "-") {
     spool(STDIN_FILENO);
   } else if (is_stream(name)) {
     spool_pipe();
-  } else if (name.ends_with(".png") && !std::filesystem::exists(name, none) &&
-             format_for(name, "").is_sequence) {
+  } else if (first_file(name) != name) {
     fail(ErrorKind::Usage,
          "{}: numbered pictures are not read as a clip; make one of them first: ffmpeg -framerate "
          "16 -i {} clip.mkv",

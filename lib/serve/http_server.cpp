@@ -13,6 +13,7 @@
 
 #include "lib/core/ascii.h"
 #include "lib/core/error.h"
+#include "lib/core/json_file.h"
 #include "lib/http/listening.h"
 #include "lib/serve/tokens.h"
 #include "lib/serve/video_json.h"
@@ -38,8 +39,7 @@ std::string name_of_origin(const std::string& origin) {
 
 void answer(Response& response, const nlohmann::json& object, int status = 200) {
   response.status = status;
-  response.set_content(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-                       "application/json");
+  response.set_content(to_text(object), "application/json");
 }
 
 void answer(Response& response, const ApiError& error) {

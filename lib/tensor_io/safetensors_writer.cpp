@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/core/error.h"
+#include "lib/core/json_file.h"
 #include "lib/tensor_io/atomic_file.h"
 #include "lib/tensor_io/dtype.h"
 #include "lib/tensor_io/safetensors.h"
@@ -45,7 +46,7 @@ void write_safetensors(const std::filesystem::path& path, std::vector<TensorSour
         {"dtype", dtype}, {"shape", tensor.shape}, {"data_offsets", {position, end}}};
     position = end;
   }
-  std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string text = to_text(header);
   text.append((kSafetensorsPrefix - text.size() % kSafetensorsPrefix) % kSafetensorsPrefix, ' ');
   if (text.size() > size_t{kMaxSafetensorsHeader}) {
     fail(ErrorKind::Io,

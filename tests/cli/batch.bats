@@ -188,6 +188,26 @@ END
   [ "$(state_count done)" -eq 4 ]
 }
 
+@test "a job that another batch lets go is taken by processes that had nothing to do" {
+  sed -i 's/48x32 --frames 5 --steps 2/96x64 --frames 33 --steps 900/' prompts.txt
+  prompts 1
+  "$SORA" batch prompts.txt -o clips --quiet >/dev/null &
+  first=$!
+  some_job_runs() { [ "$(state_count running)" -ge 1 ]; }
+  until_true 60 some_job_runs
+  "$SORA" batch prompts.txt -o clips --quiet --jobs 2 >/dev/null &
+  second=$!
+  sleep 1
+  kill -TERM $first
+  status=0
+  wait $first || status=$?
+  [ "$status" -eq 75 ]
+  status=0
+  wait $second || status=$?
+  [ "$status" -eq 0 ]
+  [ "$(state_count done)" -eq 1 ]
+}
+
 @test "what a job may be tried is what the command says now" {
   sed -i 's/--model [^ ]*/--model nowhere-yet/' prompts.txt
   cp -r "$MODEL" nowhere-yet

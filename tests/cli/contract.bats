@@ -98,6 +98,12 @@ nothing_left() {
   nothing_left
 }
 
+@test "each variation has its latents" {
+  tiny -o clip.mp4 --variations 2 --save-latents clip.safetensors -q
+  [ -s clip-1.safetensors ]
+  [ -s clip-2.safetensors ]
+}
+
 @test "a frame of a sequence that is in the way is told before the work" {
   mkdir frames
   touch frames/00003.png
