@@ -78,6 +78,9 @@ struct Placement {
   // The transformer's, on a GPU, where all layers stay: lib/nn/device_graph.h.
   bool record_passes = false;
   bool tile_frames = false;  // the VAE works on tiles of the frames
+  // The transformer stays while frames are decoded and the decoder while the next window or
+  // variation is sampled; otherwise each is read again.
+  bool keeps_networks = true;
   int64_t kept_bytes = 0;    // of tensors that were let go, kept for the next ones of their size
 };
 

@@ -123,7 +123,7 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames,
             : sample(canvas, noise, plan_.windows.size() == 1 ? observer_ : observer);
     if (take_latents) take_latents(index, latents);
     if (making.only_latents && plan_.windows.size() == 1) return;
-    if (making.is_last && is_last_window) denoiser_.reset();
+    if ((making.is_last && is_last_window) || !model_.placement.keeps_networks) denoiser_.reset();
 
     if (!decoder_) decoder_.emplace(load_decoder(model_, plan_));
     if (plan_.windows.size() == 1) observer_.begin(Phase::Decode, window.frames.size());
@@ -147,6 +147,7 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames,
       hand_over(reel, next, shaper);
       if (plan_.windows.size() == 1) observer_.advance(Phase::Decode, decoded);
     });
+    if (!model_.placement.keeps_networks) decoder_.reset();
     int64_t needed = next;
     for (size_t later = index + 1; later < plan_.windows.size(); ++later) {
       needed = std::min(needed, plan_.windows[later].frames.start);
@@ -232,7 +233,7 @@ void ClipMaker::make_circle(const Making& making, OutputShaper& shaper,
                                  : sample(canvas_.cut(plan_.windows[0].frames), noise, observer_);
   if (take_latents) take_latents(0, latents);
   if (making.only_latents) return;
-  if (making.is_last) denoiser_.reset();
+  if (making.is_last || !model_.placement.keeps_networks) denoiser_.reset();
   if (!decoder_) decoder_.emplace(load_decoder(model_, plan_));
   observer_.begin(Phase::Decode, plan_.canvas_frames);
   int64_t frame = 0;
@@ -245,6 +246,7 @@ void ClipMaker::make_circle(const Making& making, OutputShaper& shaper,
     frame += frames_FHWC.size(0);
     observer_.advance(Phase::Decode, frame);
   });
+  if (!model_.placement.keeps_networks) decoder_.reset();
   shaper.push(first);  // what follows the last frame, for interpolation
   shaper.finish();
 }

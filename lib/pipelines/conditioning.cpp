@@ -168,7 +168,7 @@ SourceEncoder::SourceEncoder(const ModelInfo& model, const Plan& plan)
     : model_(model), plan_(plan) {}
 
 void SourceEncoder::end_window() {
-  if (plan_.windows.size() == 1) vae_.reset();
+  if (plan_.windows.size() == 1 || !model_.placement.keeps_networks) vae_.reset();
 }
 
 const WanVae& SourceEncoder::vae() {

@@ -288,6 +288,9 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   if (memory.decode > memory.limit)
     refuse("decoding", memory.decode,
            "make the clip smaller or shorter, or allow more with --memory");
+  const int64_t sampler = memory.sample - program_bytes(plan) - sample_activations(model, plan);
+  memory.placement.keeps_networks =
+      std::max(memory.sample + decoder, memory.decode + sampler) <= memory.limit;
   memory.placement.record_passes = plan.cuda_graph && !memory.placement.streams_blocks();
   // Without a limit an eighth of what is free; of a limit what the plan leaves, as far as the plan
   // still tells the truth.

@@ -11,8 +11,8 @@
 
 namespace sora {
 
-// Peak bytes of each phase, the program itself included. Phases follow one another: text encoder,
-// transformer and VAE are never in memory together.
+// Peak bytes of each phase, the program itself included. Phases follow one another; where a clip has
+// several windows or variations the networks of one stay during the other only if that fits too.
 struct MemoryPlan {
   int64_t limit = 0;
   Placement placement;

@@ -100,7 +100,8 @@ nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPla
             {"sample", memory.sample},
             {"decode", memory.decode},
             {"layers_streamed", memory.placement.streams_blocks()},
-            {"frames_in_tiles", memory.placement.tile_frames}}},
+            {"frames_in_tiles", memory.placement.tile_frames},
+            {"networks_kept", memory.placement.keeps_networks}}},
           {"notices", plan.notices}};
 }
 

@@ -63,6 +63,18 @@ def test_what_does_not_fit_whole_is_streamed_and_gives_the_same_frames(sora, tmp
     assert not (tmp_path / "no.y4m").exists()
 
 
+def test_networks_that_do_not_fit_beside_each_other_are_read_again_and_give_the_same_clips(sora, tmp_path):
+    two = clip(MODEL, "--variations", 2)
+    plan = plan_of(sora, "--variations", 2)
+    assert plan["networks_kept"]
+    peak = max(plan["text"], plan["sample"], plan["decode"])
+    assert not plan_of(sora, "--variations", 2, "--memory", peak)["networks_kept"]
+    assert sora(*two, "-o", "whole.y4m", "--memory", "8G").returncode == 0
+    assert sora(*two, "-o", "again.y4m", "--memory", peak).returncode == 0
+    for n in (1, 2):
+        assert (tmp_path / f"again-{n}.y4m").read_bytes() == (tmp_path / f"whole-{n}.y4m").read_bytes()
+
+
 def test_a_machine_too_small_for_the_program_is_refused(sora, tmp_path):
     result = sora(*clip(MODEL, "--memory", "100M", "-o", "no.y4m"))
     assert result.returncode == 5
