@@ -29,7 +29,7 @@ from muon import Muon, split_parameters
 from together import Together
 from world import captions
 from world.draw import draw
-from world.spec import MOTIONS, is_possible
+from world.spec import MOTIONS, SHAPES, is_possible
 
 FOLDER = settings.WORK / "diffusion"
 EMPTY_CAPTIONS = 0.1
@@ -38,10 +38,10 @@ MASKED_STEPS = 0.75  # of the whole clips that have a mask; the rest of them tra
 
 
 class Cache:
-    """The shards of one size of canvas that exist by now."""
+    """The shards of one size of canvas that exist by now; of their clips those whose objects are all of `shapes`."""
 
-    def __init__(self, bucket):
-        self.bucket, self.folder = bucket, stage_latents.FOLDER / bucket
+    def __init__(self, bucket, shapes=SHAPES):
+        self.bucket, self.folder, self.shapes = bucket, stage_latents.FOLDER / bucket, shapes
         self.seen, self.scenes = set(), []
         self.latents, self.conditions, self.known, self.condition_of = [], [], [], {}
         self.maps = {}
@@ -52,13 +52,17 @@ class Cache:
                 continue
             shard = settings.load(path)
             self.seen.add(path.name)
-            first, first_condition = len(self.scenes), len(self.conditions)
-            self.scenes += [stage_latents.scene_of(self.bucket, int(s)) for s in shard["seeds"]]
-            self.latents += list(shard["latents"])
-            self.conditions += list(shard["conditions"])
-            self.known += list(shard["known"])
-            for n, k in enumerate(shard["index"].tolist()):
-                self.condition_of[first + k] = first_condition + n
+            conditions = {k: n for n, k in enumerate(shard["index"].tolist())}
+            for k, seed in enumerate(shard["seeds"].tolist()):
+                scene = stage_latents.scene_of(self.bucket, seed)
+                if any(thing.shape not in self.shapes for thing in scene.things):
+                    continue
+                if k in conditions:
+                    self.condition_of[len(self.scenes)] = len(self.conditions)
+                    self.conditions.append(shard["conditions"][conditions[k]])
+                    self.known.append(shard["known"][conditions[k]])
+                self.scenes.append(scene)
+                self.latents.append(shard["latents"][k])
         return len(self.scenes)
 
     def coverage(self, index):
@@ -273,12 +277,12 @@ class Progress:
                 f"cpu {time.process_time():.0f} s norm {norm:.2f}")
 
 
-def filled_caches(buckets, least_clips):
+def filled_caches(buckets, shapes, least_clips):
     """(cache, batch, weight) of each NAME=BATCH=WEIGHT, once all have so many clips."""
     caches = []
     for item in buckets:
         name, size, weight = item.split("=")
-        caches.append((Cache(name), int(size), float(weight)))
+        caches.append((Cache(name, shapes), int(size), float(weight)))
     while any(cache.refresh() < least_clips for cache, _, _ in caches):
         time.sleep(5)
     return caches
@@ -330,6 +334,7 @@ def main():
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--dropped", type=float, default=0.03, help="chance that a caption leaves out colour or place")
     parser.add_argument("--least-clips", type=int, default=512, help="wait until so many are encoded")
+    parser.add_argument("--shapes", nargs="+", default=SHAPES, choices=SHAPES, help="pass over clips with other objects")
     parser.add_argument("--average", type=float, default=0.998)
     parser.add_argument("--shift", type=float, nargs="+", default=[4.0],
                         help="of the trained noise levels: motion is decided at the high ones, outlines at the low")
@@ -341,7 +346,7 @@ def main():
     together = Together()
     training = Training(args, together)
     if training.step < args.steps:
-        caches = filled_caches(args.buckets, args.least_clips)
+        caches = filled_caches(args.buckets, args.shapes, args.least_clips)
         if training.mean is None:
             first = caches[0][0]
             training.mean, training.std = together.from_first(first.statistics() if together.is_first else None)

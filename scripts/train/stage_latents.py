@@ -23,7 +23,7 @@ from world.spec import SILHOUETTES, SIMPLE_SHAPES, World, random_scene
 FOLDER = settings.WORK / "latents"
 WORLDS = {
     "single": World(shapes=SIMPLE_SHAPES),
-    "objects": World(moving_camera=0.15),
+    "objects": World(),
     "whole": World(styled=0.3, moving_camera=0.2, pairs=0.3),
     # For scores of one part each.
     "silhouettes": World(shapes=SILHOUETTES),

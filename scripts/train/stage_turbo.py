@@ -19,6 +19,7 @@ from together import Together
 FOLDER = settings.WORK / "turbo"
 SHIFT = 8.0  # the row of this LoRA in lib/models/turbo.cpp says the same
 STEPS = 4
+RANK = 8
 FILE = "sora-turbo.safetensors"
 SMALL_STEPS = (4, 4, 8, 2)  # of the full model between two of the kept states
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2")
@@ -35,11 +36,11 @@ def levels():
 
 @torch.no_grad()
 def guided(nano, x, extra, sigma, texts, guidance):
-    """The guided velocity of a batch, all at one noise level."""
+    """The velocity of a batch, all at one noise level; guided where `texts` holds the empty ones after the captions."""
     level = torch.full((len(x),), float(sigma), device=nano.device)
     inputs = torch.cat([x, extra], 1).to(nano.device)
-    with_text, without = (nano.velocity(inputs, level, text)[0].cpu() for text in texts)
-    return without + guidance * (with_text - without)
+    with_text, *without = (nano.velocity(inputs, level, text)[0].cpu() for text in texts)
+    return without[0] + guidance * (with_text - without[0]) if without else with_text
 
 
 @torch.no_grad()
@@ -128,7 +129,7 @@ def main():
     parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--rank", type=int, default=RANK)
     parser.add_argument("--lora", help="begin with this one, of the same rank, instead of none")
     args = parser.parse_args()
     together = Together()

@@ -198,6 +198,76 @@ class FromModel(unittest.TestCase):
         self.assertEqual(saved["step"], settings.COMPLETE)
 
 
+@unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
+class CachedClips(unittest.TestCase):
+    def test_clips_with_other_shapes_are_passed_over_and_masks_stay_with_their_clips(self):
+        import settings
+        import stage_diffusion
+        import stage_latents
+        import torch
+        bucket, count = "objects-64x64x5", 60
+        masks = {k: known for k in range(count) if (known := stage_latents.known_frames(k, 5)[0]) is not None}
+        numbers = torch.arange(count).view(count, 1, 1, 1, 1)
+        settings.save(stage_latents.FOLDER / bucket / "0000.pt", {
+            "seeds": torch.arange(count), "latents": numbers, "conditions": numbers[list(masks)],
+            "known": torch.stack([torch.from_numpy(known) for known in masks.values()]), "index": torch.tensor(list(masks))})
+        for shapes in SIMPLE_SHAPES, ("fish", "boat"):
+            cache = stage_diffusion.Cache(bucket, shapes)
+            wanted = [k for k in range(count) if stage_latents.scene_of(bucket, k).things[0].shape in shapes]
+            self.assertEqual(cache.refresh(), len(wanted))
+            self.assertEqual([int(x) for x in cache.latents], wanted)
+            self.assertEqual([scene.seed for scene in cache.scenes], wanted)
+            self.assertEqual({int(cache.latents[i]): int(cache.conditions[n]) for i, n in cache.condition_of.items()},
+                             {k: k for k in wanted if k in masks})
+            for i, n in cache.condition_of.items():
+                self.assertEqual(cache.known[n].tolist(), masks[wanted[i]].tolist())
+
+
+@unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
+class FinishedClips(unittest.TestCase):
+    def test_crops_of_latents_and_pixels_are_of_one_place_and_what_borders_on_the_rest_counts_nothing(self):
+        import stage_decoder
+        import torch
+        rows, columns, size = 4, 6, 48
+        cells = torch.arange(rows * columns).view(rows, columns)
+        pixels = cells.repeat_interleave(16, 0).repeat_interleave(16, 1)
+        clip = torch.zeros(4, 5, rows * 16, columns * 16, dtype=torch.uint8)
+        clip[:3], clip[3, :, 20:50, 30:70] = pixels, 255
+        pool = stage_decoder.Pool([], [], 1, np.random.default_rng(0))
+        pool.clips.append((clip, cells.float().expand(2, 2, rows, columns)))
+        seen = set()
+        for _ in range(40):
+            latents, target, weights = pool.crop(size)
+            first = int(latents[0, 0, 0, 0, 0])
+            seen.add(first)
+            self.assertTrue(torch.equal(((target[0, 0, 0] + 1) * 127.5).round()[::16, ::16], latents[0, 0, 0]))
+            row, column, border = first // columns, first % columns, stage_decoder.BORDER
+            counted = (weights[0, 0, 0] > 0)
+            self.assertEqual(counted.any(1).nonzero().flatten().tolist(),
+                             list(range(border * (row > 0), size - border * (row < rows - 3))))
+            self.assertEqual(counted.any(0).nonzero().flatten().tolist(),
+                             list(range(border * (column > 0), size - border * (column < columns - 3))))
+        self.assertGreater(len(seen), 3)
+
+    def test_a_batch_that_the_model_finishes_goes_back_to_its_own_latents_where_the_model_knows_them(self):
+        import settings
+        import stage_decoder
+        import stage_diffusion
+        import torch
+        z = settings.Z
+        nano = stage_diffusion.Nano("cpu", pretrained=False)
+        settings.save(stage_diffusion.FOLDER / "finishes.pt", {
+            "average": dict(nano.named_parameters()), "mean": torch.full((z,), 2.0), "std": torch.full((z,), 3.0)})
+        model = stage_decoder.Model("cpu", "finishes")
+        latents = torch.randn(2, z, 2, 4, 4) * 3 + 2
+        clean = (latents - 2) / 3
+        # The velocity of a model that knows the clip: (x - clean) / sigma.
+        with mock.patch.object(stage_decoder.stage_turbo, "guided",
+                               lambda nano, x, extra, sigma, texts, guidance: (x - clean) / float(sigma)):
+            found = model.finished(latents, ["a", "b"], np.random.default_rng(0))
+        torch.testing.assert_close(found, latents, atol=1e-4, rtol=1e-4)
+
+
 PAIR = """
 import os
 import torch
