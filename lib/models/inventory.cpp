@@ -178,8 +178,10 @@ json list_models(const fs::path& built_in, const std::string& models_dir) {
     const size_t dashes = name.find("--");
     if (dashes == std::string::npos) continue;
     name.replace(dashes, 2, "/");
+    const auto hub = parse_hub_name(name);
+    if (!hub) continue;
     try {
-      add(list, entry(name, "hub cache", find_in_hub_cache(*parse_hub_name(name))));
+      add(list, entry(name, "hub cache", find_in_hub_cache(*hub)));
     } catch (const Error&) {
       // Begun, and not whole.
     }

@@ -232,8 +232,8 @@ ModelPaths find_companions(const fs::path& transformer, const ModelFiles& files,
   parts.vae = find_part_file(
       {"VAE", "--vae", kWanVaePart, kVaeFolders, files.vae}, search,
       [&](const Checkpoint& checkpoint) {
-        return with_vae_names(checkpoint).info("post_quant_conv.weight").shape[0] ==
-               wan.out_channels;
+        const auto& shape = with_vae_names(checkpoint).info("post_quant_conv.weight").shape;
+        return !shape.empty() && shape[0] == wan.out_channels;
       },
       transformer, notices);
   parts.text_encoder = find_part_file(
@@ -247,8 +247,9 @@ ModelPaths find_companions(const fs::path& transformer, const ModelFiles& files,
          files.image_encoder},
         search,
         [&](const Checkpoint& checkpoint) {
-          return with_image_encoder_names(checkpoint).info("embeddings.class_embedding").shape[0] ==
-                 *wan.image_dim;
+          const auto& shape =
+              with_image_encoder_names(checkpoint).info("embeddings.class_embedding").shape;
+          return !shape.empty() && shape[0] == *wan.image_dim;
         },
         transformer, notices);
   }

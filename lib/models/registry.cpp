@@ -99,7 +99,9 @@ KnownFrames known_frames_of(const WanTransformerConfig& transformer, const WanVa
 
 // The config without diffusers' bookkeeping, whose names begin with an underscore.
 nlohmann::json mathematics_of(const std::filesystem::path& component) {
-  nlohmann::json config = read_json_file(component / "config.json");
+  const std::filesystem::path path = component / "config.json";
+  nlohmann::json config = read_json_file(path);
+  ConfigReader(config, path.string());  // an object, or an error
   for (auto field = config.begin(); field != config.end();) {
     field = field.key().rfind('_', 0) == 0 ? config.erase(field) : std::next(field);
   }
@@ -139,7 +141,8 @@ void check_loras(ModelInfo& model) {
   for (const bool low_noise : {false, true}) {
     if (low_noise && !model.has_two_experts()) break;
     const auto weights = open_transformer(model.parts.expert(low_noise));
-    const WanLoras loras = read_wan_loras(model.loras, low_noise, *weights);
+    const WanLoras loras =
+        read_wan_loras(model.loras, low_noise, model.has_two_experts(), *weights);
     const char* expert = !model.has_two_experts() ? "" : low_noise ? "low noise, " : "high noise, ";
     for (const std::string& line : loras.report) model.notices.push_back(expert + line);
   }

@@ -87,7 +87,7 @@ Shelf look_around(const fs::path& model, const ModelFiles& files) {
 // Why the LoRA is not for this model, empty where it is.
 std::string misfit(const fs::path& lora, bool low_noise, const Checkpoint& model) {
   try {
-    read_wan_loras({{lora.string(), 1.0, ""}}, low_noise, model);
+    read_wan_loras({{lora.string(), 1.0, ""}}, low_noise, false, model);
     return "";
   } catch (const Error& error) {
     return error.what();

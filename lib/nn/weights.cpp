@@ -10,6 +10,14 @@
 #include "lib/tensor_io/dtype.h"
 
 namespace sora {
+namespace {
+
+// A tensor reshaped since it was packed is one row.
+bool has_shape(const PackedMatrix& packed, at::IntArrayRef shape) {
+  return shape.size() == 2 && packed.num_rows() == shape[0] && packed.num_columns() == shape[1];
+}
+
+}  // namespace
 
 Weights::Weights(std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType dtype,
                  at::Device device, std::shared_ptr<const TensorChanges> changes)
@@ -139,7 +147,11 @@ WeightMatrix Weights::get_matrix(const std::string& name, int64_t rows, int64_t 
     return matrix;
   }
   const auto packed = checkpoint_->packed(key);
-  if (packed && device_.is_cpu()) {
+  if (packed && !has_shape(*packed, {rows, columns})) {
+    matrix.plain_NK = placed(key, dtype_, [&] {
+      return packed->all(dtype_).reshape({rows, columns});
+    });
+  } else if (packed && device_.is_cpu()) {
     matrix.packed = packed;
   } else if (packed && packed->is_scaled()) {
     matrix.packed = std::make_shared<const PackedMatrix>(packed->to(device_));
@@ -163,9 +175,12 @@ at::Tensor Weights::get_rows(const std::string& name, at::IntArrayRef shape,
     return at::empty({static_cast<int64_t>(ids.size()), shape[1]},
                      at::dtype(dtype_).device(device_));
   const auto packed = checkpoint_->packed(key);
-  if (!packed) {
+  if (!packed || !has_shape(*packed, shape)) {
     const at::Tensor index = at::tensor(ids, at::kLong);
-    return placed(key, dtype_, [&] { return checkpoint_->get(key).index_select(0, index); });
+    return placed(key, dtype_, [&] {
+      return (packed ? packed->all(dtype_).reshape(shape) : checkpoint_->get(key))
+          .index_select(0, index);
+    });
   }
   std::vector<at::Tensor> rows;
   for (const int64_t id : ids) rows.push_back(packed->rows(id, id + 1, dtype_));

@@ -181,6 +181,11 @@ std::unique_ptr<Scheduler> make_flow_unipc(const ConfigReader& reader) {
     SigmaRange range = read_beta_sigma_range(reader, config.num_train_timesteps);
     range.min = reader.get<double>("sigma_min", range.min);
     range.max = reader.get<double>("sigma_max", range.max);
+    if (!(range.min > 0 && std::isfinite(range.max) && range.max >= range.min)) {
+      fail(ErrorKind::Input,
+           "{}: sigma_min and sigma_max are {} and {}; they have to be positive, the smaller first",
+           reader.description(), range.min, range.max);
+    }
     config.karras = range;
   } else {
     ignore_betas(reader);

@@ -7,6 +7,7 @@
 
 #include "lib/core/config_reader.h"
 #include "lib/core/error.h"
+#include "lib/core/scheduler_names.h"
 #include "lib/schedulers/flow_dpmpp.h"
 #include "lib/schedulers/flow_euler.h"
 #include "lib/schedulers/flow_unipc.h"
@@ -25,9 +26,9 @@ struct SchedulerRow {
 };
 
 constexpr SchedulerRow kSchedulers[] = {
-    {"unipc", "UniPCMultistepScheduler", "flow_shift", true, make_flow_unipc},
-    {"euler", "FlowMatchEulerDiscreteScheduler", "shift", true, make_flow_euler},
-    {"dpm++", "DPMSolverMultistepScheduler", "flow_shift", false, make_flow_dpmpp},
+    {kUniPc, "UniPCMultistepScheduler", "flow_shift", true, make_flow_unipc},
+    {kEuler, "FlowMatchEulerDiscreteScheduler", "shift", true, make_flow_euler},
+    {kDpmpp, "DPMSolverMultistepScheduler", "flow_shift", false, make_flow_dpmpp},
 };
 
 std::string joined(const char* SchedulerRow::*field) {
@@ -44,15 +45,6 @@ const SchedulerRow* find_row(const char* SchedulerRow::*field, const std::string
     if (row.*field == value) return &row;
   }
   return nullptr;
-}
-
-const SchedulerRow& row_named(const std::string& name) {
-  const SchedulerRow* row = find_row(&SchedulerRow::name, name);
-  if (!row) {
-    fail(ErrorKind::Usage, "the scheduler '{}' is unknown; choose one of {}", name,
-         joined(&SchedulerRow::name));
-  }
-  return *row;
 }
 
 // Only the noise levels are the model's own; how steps are taken between them is the solver's.
@@ -130,7 +122,8 @@ std::unique_ptr<Scheduler> make_scheduler(const json& config, const SchedulerOve
   const SchedulerRow* row = find_row(&SchedulerRow::class_name, class_name);
   json chosen = config;
   if (overrides.name && (!row || *overrides.name != row->name)) {
-    row = &row_named(*overrides.name);
+    check_scheduler_name(*overrides.name);
+    row = find_row(&SchedulerRow::name, *overrides.name);
     chosen = switched(reader, *row);
   }
   if (!row) {
@@ -139,12 +132,6 @@ std::unique_ptr<Scheduler> make_scheduler(const json& config, const SchedulerOve
   }
   if (overrides.shift) chosen[row->shift_field] = *overrides.shift;
   return row->make(ConfigReader(chosen, description));
-}
-
-std::vector<std::string> scheduler_names() {
-  std::vector<std::string> names;
-  for (const SchedulerRow& row : kSchedulers) names.emplace_back(row.name);
-  return names;
 }
 
 }  // namespace sora

@@ -69,6 +69,4 @@ std::unique_ptr<Scheduler> make_scheduler(const nlohmann::json& config,
                                           const SchedulerOverrides& overrides,
                                           const std::string& description = "scheduler_config.json");
 
-std::vector<std::string> scheduler_names();
-
 }  // namespace sora

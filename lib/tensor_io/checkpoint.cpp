@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string_view>
 #include <system_error>
 
@@ -22,7 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
+// With a variant: "model.safetensors.index.fp16.json".
+constexpr std::string_view kIndexMark = ".safetensors.index.";
 
 // In the order in which the two libraries look for them.
 constexpr std::string_view kWeightFiles[] = {
@@ -48,7 +50,10 @@ bool is_pickle(const fs::path& path) {
        path.string());
 }
 
-bool is_index(const fs::path& path) { return path.string().ends_with(kIndexSuffix); }
+bool is_index(const fs::path& path) {
+  return path.extension() == ".json" &&
+         path.filename().string().find(kIndexMark) != std::string::npos;
+}
 
 // A shard must lie in the index's own directory; in the Hugging Face cache, where a file of
 // models--ORG--NAME/snapshots/COMMIT is a link, it may lie in that model's blobs.
@@ -89,7 +94,11 @@ constexpr std::string_view kScaleSuffixes[] = {".scale_weight", ".weight_scale"}
 constexpr std::string_view kUnusedSuffixes[] = {".scale_input", ".input_scale", ".output_scale",
                                                 ".scale_output"};
 constexpr std::string_view kFormatSuffix = ".comfy_quant";  // U8, a JSON object
-constexpr std::string_view kOldMarker = "scaled_fp8";       // empty, its dtype the values' type
+constexpr std::string_view kFormatsEntry = "_quantization_metadata";
+constexpr std::string_view kOldMarker = "scaled_fp8";  // empty, its dtype the values' type
+// Of that object: what is read and what only matters where activations are quantised. Anything else
+// could mean that the values are another thing.
+constexpr std::string_view kReadFields[] = {"format", "full_precision_matrix_mult", "params"};
 constexpr std::string_view kReadFormats[] = {"float8_e4m3fn", "float8_e5m2", "int8_tensorwise",
                                              "int8_rowwise", "int8_blockwise"};
 
@@ -97,18 +106,56 @@ bool is_narrow(at::ScalarType dtype) {
   return dtype == at::kFloat8_e4m3fn || dtype == at::kFloat8_e5m2 || dtype == at::kChar;
 }
 
-void check_quantisation(const at::Tensor& bytes, const std::string& name,
-                        const std::string& description) {
-  const at::Tensor flat = bytes.contiguous();
-  const std::string_view text(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
-  const nlohmann::json json = parse_json(text, description + ": " + name);
+bool is_among(std::span<const std::string_view> known, std::string_view name) {
+  return std::find(known.begin(), known.end(), name) != known.end();
+}
+
+// Whether a field says nothing: false, null, nothing in it.
+bool is_off(const nlohmann::json& value) {
+  return value.is_null() || value == false || (value.is_structured() && value.empty());
+}
+
+// `where`: the file and the tensor's name.
+void check_quantisation_fields(const nlohmann::json& fields, const std::string& where) {
+  for (const auto& [name, value] : fields.items()) {
+    if (name == "params" && value.is_object()) {
+      check_quantisation_fields(value, where);
+    } else if (name.ends_with("group_size") || name.ends_with("groupsize")) {
+      continue;  // the shape of the scale tells it
+    } else if (!is_among(kReadFields, name) && !is_off(value)) {
+      fail(ErrorKind::Input,
+           "{} says {}: {}, which is not supported; take the weights in f8 or GGUF", where, name,
+           to_text(value));
+    }
+  }
+}
+
+void check_quantisation(const nlohmann::json& json, const std::string& where) {
   const std::string format =
       json.is_object() && json.contains("format") && json["format"].is_string() ? json["format"]
                                                                                 : "unnamed";
-  if (std::find(std::begin(kReadFormats), std::end(kReadFormats), format) != std::end(kReadFormats))
-    return;
-  fail(ErrorKind::Input, "{}: {} says the format {}, which is not supported; supported are {}",
-       description, name, format, fmt::join(kReadFormats, ", "));
+  if (!is_among(kReadFormats, format)) {
+    fail(ErrorKind::Input, "{} says the format {}, which is not supported; supported are {}", where,
+         format, fmt::join(kReadFormats, ", "));
+  }
+  check_quantisation_fields(json, where);
+}
+
+void check_quantisation(const at::Tensor& bytes, const std::string& where) {
+  const at::Tensor flat = bytes.contiguous();
+  const std::string_view text(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
+  check_quantisation(parse_json(text, where), where);
+}
+
+// The same object a layer, for all of a file, in its metadata.
+void check_quantisation(const TensorFile& file) {
+  const auto found = file.metadata().find(std::string(kFormatsEntry));
+  if (found == file.metadata().end()) return;
+  const std::string where = file.path().string() + ": " + found->first;
+  const nlohmann::json json = parse_json(found->second, where);
+  if (!json.is_object() || !json.contains("layers") || !json["layers"].is_object()) return;
+  for (const auto& [layer, fields] : json["layers"].items())
+    check_quantisation(fields, where + ": " + layer);
 }
 
 // The files of one directory whose name is STEM.VARIANT.safetensors, as
@@ -226,6 +273,7 @@ const TensorInfo& Checkpoint::info_of(const Entry& entry) const {
 // Takes the markers of quantisation out of the index, so that what is left are the model's tensors.
 void Checkpoint::take_scales() {
   const auto drop = [&](const std::string& name) { index_.erase(name); };
+  for (const auto& file : files_) check_quantisation(*file);
   for (const std::string& name : names()) {
     const TensorInfo& marker = info_of(index_.at(name));
     const size_t dot = name.rfind('.');
@@ -237,7 +285,7 @@ void Checkpoint::take_scales() {
     const std::string suffix = dot == std::string::npos ? "" : name.substr(dot);
     const std::string weight = name.substr(0, name.size() - suffix.size()) + ".weight";
     if (suffix == kFormatSuffix) {
-      check_quantisation(get(name), name, description_);
+      check_quantisation(get(name), description_ + ": " + name);
       drop(name);
     } else if (std::find(std::begin(kUnusedSuffixes), std::end(kUnusedSuffixes), suffix) !=
                std::end(kUnusedSuffixes)) {

@@ -1,15 +1,18 @@
-// A weight [N, K] is changed by weight * (alpha / R) * up [N, R] down [R, K]; alpha is R where the
-// file has none.
+// A weight [N, K] is changed by weight * (alpha / R) * up [N, R] down [R, K]; alpha is the module's
+// own tensor, or what the metadata say, or R.
 #include "lib/tensor_io/lora_file.h"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "lib/core/error.h"
+#include "lib/core/json_file.h"
 
 namespace sora {
 namespace {
@@ -19,7 +22,58 @@ constexpr const char* kPatches = "patch_embedding";
 
 struct Pair {
   LoraName name;
-  std::string down, up, alpha;  // names in the file
+  std::string down, up, alpha, bias;  // names in the file
+};
+
+// Packed values are expanded.
+at::Tensor values_of(const Checkpoint& file, const std::string& name) {
+  const auto packed = file.packed(name);
+  return packed ? packed->all(at::kFloat).reshape(file.info(name).shape) : file.get(name);
+}
+
+// The config of PEFT that diffusers' save_lora_weights puts into the file's metadata: field names
+// have the prefix of the part, those of a single model's own file none.
+class AdapterConfig {
+ public:
+  explicit AdapterConfig(const Checkpoint& file) {
+    const auto found = file.metadata().find(kEntry);
+    if (found == file.metadata().end()) return;
+    description_ = file.description() + ": " + kEntry + " in its metadata";
+    fields_ = parse_json(found->second, description_);
+    if (!fields_.is_object()) fail(ErrorKind::Input, "{} is no JSON object", description_);
+  }
+
+  // What a module's product is multiplied by; nothing: the file does not say.
+  std::optional<double> scale(const LoraName& module, double rank) const {
+    const std::string part = module.low_noise ? "transformer_2." : "transformer.";
+    const std::string prefix = fields_.contains(part + "lora_alpha") ? part : "";
+    if (!fields_.contains(prefix + "lora_alpha")) return std::nullopt;
+    const auto is_set = [&](const char* name) {
+      const auto field = fields_.find(prefix + name);
+      return field != fields_.end() && field->is_boolean() && field->get<bool>();
+    };
+    if (is_set("use_dora"))
+      fail(ErrorKind::Input, "{}: DoRA is not supported; LoRA is", description_);
+    double alpha = number(prefix + "lora_alpha", fields_.at(prefix + "lora_alpha"));
+    const auto pattern = fields_.find(prefix + "alpha_pattern");
+    if (pattern != fields_.end() && pattern->is_object()) {
+      for (const auto& [name, value] : pattern->items()) {
+        if (module.module == name || module.module.ends_with("." + name))
+          alpha = number(prefix + "alpha_pattern", value);
+      }
+    }
+    return is_set("use_rslora") ? alpha / std::sqrt(rank) : alpha / rank;
+  }
+
+ private:
+  double number(const std::string& name, const nlohmann::json& value) const {
+    if (!value.is_number()) fail(ErrorKind::Input, "{}: {} is no number", description_, name);
+    return value.get<double>();
+  }
+
+  static constexpr const char* kEntry = "lora_adapter_metadata";
+  nlohmann::json fields_ = nlohmann::json::object();
+  std::string description_;
 };
 
 double alpha_of(const Checkpoint& file, const std::string& name) {
@@ -59,11 +113,22 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
                     const Checkpoint& model, const FindModule& find_module,
                     TensorChanges& changes) {
   const Checkpoint file = Checkpoint::open(path);
+  const AdapterConfig config(file);
   LoraMatch match;
   std::map<std::string, Pair> pairs;  // by the module in the model
   const auto unmatched = [&](const std::string& name) {
     ++match.num_unmatched;
     if (match.unmatched.size() < kMaxNamed) match.unmatched.push_back(name);
+  };
+  const auto add_difference = [&](const std::string& name, const std::string& target, double by) {
+    const at::Tensor values = values_of(file, name);
+    const TensorInfo& info = model.info(target);
+    if (values.numel() != info.num_values()) {
+      fail(ErrorKind::Input, "{}: {} has shape [{}], but {} of the model has [{}]",
+           file.description(), name, fmt::join(values.sizes().vec(), ", "), target,
+           fmt::join(info.shape, ", "));
+    }
+    changes[target].differences.push_back({values.reshape(info.shape), by});
   };
   const std::vector<std::string> names = file.names();
   const bool tells_experts_apart = std::any_of(
@@ -72,10 +137,14 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
   const std::string left_out = takes_other_inputs(file, names, model, find_module) ? kPatches : "";
   for (const std::string& name : names) {
     const LoraName parsed = parse_lora_name(name, file.description());
-    if (tells_experts_apart && parsed.low_noise != low_noise && !parsed.module.empty()) continue;
+    if (tells_experts_apart && parsed.low_noise != low_noise && !parsed.module.empty()) {
+      ++match.num_of_other_expert;
+      continue;
+    }
     const std::string module = parsed.module.empty() ? "" : find_module(parsed);
-    const bool is_weight =
-        parsed.role != LoraRole::BiasDifference && parsed.role != LoraRole::ModulationDifference;
+    const bool is_weight = parsed.role != LoraRole::BiasDifference &&
+                           parsed.role != LoraRole::UpBias &&
+                           parsed.role != LoraRole::ModulationDifference;
     std::string target = module + (is_weight ? ".weight" : ".bias");
     if (parsed.role == LoraRole::ModulationDifference) {
       LoraName table = parsed;
@@ -101,26 +170,24 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
     if (parsed.role == LoraRole::Down) pair.down = name;
     if (parsed.role == LoraRole::Up) pair.up = name;
     if (parsed.role == LoraRole::Alpha) pair.alpha = name;
+    if (parsed.role == LoraRole::UpBias) pair.bias = name;
     if (parsed.role == LoraRole::Down || parsed.role == LoraRole::Up ||
-        parsed.role == LoraRole::Alpha)
+        parsed.role == LoraRole::Alpha || parsed.role == LoraRole::UpBias)
       continue;
-    at::Tensor values = file.get(name);
-    const TensorInfo& info = model.info(target);
-    if (values.numel() != info.num_values()) {
-      fail(ErrorKind::Input, "{}: {} has shape [{}], but {} of the model has [{}]",
-           file.description(), name, fmt::join(values.sizes().vec(), ", "), target,
-           fmt::join(info.shape, ", "));
-    }
-    changes[target].differences.push_back({values.reshape(info.shape), weight});
+    add_difference(name, target, weight);
   }
 
   for (const auto& [module, pair] : pairs) {
-    if (pair.down.empty() && pair.up.empty()) continue;
+    if (pair.down.empty() && pair.up.empty() && pair.bias.empty()) continue;
     if (pair.down.empty() || pair.up.empty()) {
       fail(ErrorKind::Input, "{}: has only one half of the adapter of {}: {}", file.description(),
-           module, pair.down.empty() ? pair.up : pair.down);
+           module,
+           !pair.down.empty() ? pair.down
+           : !pair.up.empty() ? pair.up
+                              : pair.bias);
     }
-    const at::Tensor down_RK = as_matrix(file.get(pair.down)), up_NR = as_matrix(file.get(pair.up));
+    const at::Tensor down_RK = as_matrix(values_of(file, pair.down)),
+                     up_NR = as_matrix(values_of(file, pair.up));
     const TensorInfo& info = model.info(module + ".weight");
     const int64_t rows = info.shape.empty() ? 0 : info.shape[0];
     if (down_RK.dim() != 2 || up_NR.dim() != 2 || up_NR.size(0) != rows || rows == 0 ||
@@ -134,8 +201,10 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
            fmt::join(down_RK.sizes().vec(), ", "), fmt::join(info.shape, ", "));
     }
     const double rank = static_cast<double>(down_RK.size(0));
-    const double alpha = pair.alpha.empty() ? rank : alpha_of(file, pair.alpha);
-    changes[module + ".weight"].low_rank.push_back({down_RK, up_NR, weight * alpha / rank});
+    const double scale = pair.alpha.empty() ? config.scale(pair.name, rank).value_or(1.0)
+                                            : alpha_of(file, pair.alpha) / rank;
+    changes[module + ".weight"].low_rank.push_back({down_RK, up_NR, weight * scale});
+    if (!pair.bias.empty()) add_difference(pair.bias, module + ".bias", weight * scale);
   }
   return match;
 }

@@ -15,6 +15,7 @@ namespace sora {
 struct LoraMatch {
   int64_t num_matched = 0;  // tensors of the file
   int64_t num_unmatched = 0;
+  int64_t num_of_other_expert = 0;     // passed over, where names tell the experts apart
   std::vector<std::string> unmatched;  // the first few
 };
 

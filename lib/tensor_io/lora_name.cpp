@@ -25,6 +25,8 @@ constexpr SuffixRow kSuffixes[] = {
     {".lora.up.weight", LoraRole::Up},
     {".lora_A", LoraRole::Down},
     {".lora_B", LoraRole::Up},
+    {".lora_B.bias", LoraRole::UpBias},
+    {".lora_B.default.bias", LoraRole::UpBias},
     {".alpha", LoraRole::Alpha},
     {".diff", LoraRole::WeightDifference},
     {".diff_b", LoraRole::BiasDifference},
@@ -32,8 +34,9 @@ constexpr SuffixRow kSuffixes[] = {
 };
 
 // Adapters of other mathematics, which silence would leave out.
-constexpr std::string_view kOtherKinds[] = {"hada_w", "lokr_w",     "oft_", "dora_scale",
-                                            "glora",  ".a1.weight", "boft"};
+constexpr std::string_view kOtherKinds[] = {"hada_w",     "lokr_w",  "oft_",
+                                            "dora_scale", "glora",   ".a1.weight",
+                                            "boft",       ".lora_E", "lora_magnitude_vector"};
 
 constexpr std::string_view kPrefixes[] = {"base_model.model.", "model.diffusion_model.",
                                           "diffusion_model.", "transformer.", "unet."};

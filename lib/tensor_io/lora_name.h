@@ -7,7 +7,15 @@
 
 namespace sora {
 
-enum class LoraRole { Down, Up, Alpha, WeightDifference, BiasDifference, ModulationDifference };
+enum class LoraRole {
+  Down,
+  Up,
+  UpBias,  // scaled as the pair is
+  Alpha,
+  WeightDifference,
+  BiasDifference,
+  ModulationDifference,
+};
 
 // A tensor's name taken apart.
 struct LoraName {

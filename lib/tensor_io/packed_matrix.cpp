@@ -60,6 +60,8 @@ PackedMatrix PackedMatrix::to(at::Device device) const {
 }
 
 at::Tensor PackedMatrix::rows(int64_t begin, int64_t end, at::ScalarType dtype) const {
+  if (begin < 0 || end < begin || end > num_rows_)
+    fail(ErrorKind::Internal, "rows {} to {} of a matrix of {}", begin, end, num_rows_);
   if (!format_) {
     at::Tensor values = stored_.slice(0, begin, end).to(at::kFloat);
     if (scale_.defined()) {

@@ -48,6 +48,21 @@ def test_list_has_the_built_in_model_and_those_of_a_folder(sora):
     assert kinds["vace"] == "directory" and kinds["t2v_unipc"] == "directory"
 
 
+def test_list_passes_over_folders_of_the_hub_cache_that_are_no_model(sora, tmp_path):
+    for name in ("models--a--b--old", "models--a--", "models----b"):
+        (tmp_path / "hub" / name / "snapshots").mkdir(parents=True)
+    listed = json.loads(sora("models", "list", "--json").stdout)["models"]
+    assert "nano" in [entry["name"] for entry in listed]
+
+
+@pytest.mark.parametrize("part", ["transformer", "vae"])
+@pytest.mark.parametrize("text", ["[]", '{"_class_name": 5}'])
+def test_a_config_that_is_none_is_bad_input(sora, tmp_path, part, text):
+    shutil.copytree(MODEL, tmp_path / "model")
+    (tmp_path / "model" / part / "config.json").write_text(text)
+    assert "config.json" in sora("models", "show", "model", status=3).stderr
+
+
 def test_list_tells_small_sizes_in_megabytes(sora):
     lines = sora("models", "list", "--models-dir", PIPELINES).stdout.splitlines()
     assert any("t2v_unipc" in line and " MB " in line for line in lines)

@@ -32,7 +32,7 @@ std::map<std::string, std::string> modules_by_flat_name(const Checkpoint& model)
 }  // namespace
 
 WanLoras read_wan_loras(const std::vector<LoraChoice>& choices, bool low_noise,
-                        const Checkpoint& model) {
+                        bool has_two_experts, const Checkpoint& model) {
   WanLoras loras;
   auto changes = std::make_shared<TensorChanges>();
   const std::map<std::string, std::string> flat = modules_by_flat_name(model);
@@ -47,6 +47,7 @@ WanLoras read_wan_loras(const std::vector<LoraChoice>& choices, bool low_noise,
         read_lora(choice.path, choice.weight, low_noise, model, find_module, *changes);
     const std::string name = std::filesystem::path(choice.path).filename().string();
     const int64_t total = match.num_matched + match.num_unmatched;
+    if (total == 0 && match.num_of_other_expert > 0 && has_two_experts) continue;
     if (match.num_matched == 0) {
       fail(
           ErrorKind::Input,

@@ -13,12 +13,12 @@ namespace sora {
 
 // The changes that the files make to one expert (or to the only one), and one line a file on how
 // many of its tensors found their place. `model` has diffusers' names. Throws Error(Input) where a
-// file changes nothing, or does not fit.
+// file does not fit or changes nothing; with two experts it may be for the other one alone.
 struct WanLoras {
   std::shared_ptr<const TensorChanges> changes;  // null where no file is for this expert
   std::vector<std::string> report;
 };
 WanLoras read_wan_loras(const std::vector<LoraChoice>& choices, bool low_noise,
-                        const Checkpoint& model);
+                        bool has_two_experts, const Checkpoint& model);
 
 }  // namespace sora

@@ -27,8 +27,8 @@ const PartRow& row_of(WanPart part) {
 // The classes that Wan's own repositories name in config.json; their weights have the names of
 // Wan's code, and shapes tell what the config would.
 bool is_wans_own(const std::filesystem::path& directory) {
-  const nlohmann::json config = read_json_file((directory / "config.json").string());
-  const std::string name = config.value("_class_name", "");
+  const std::string name =
+      ConfigReader::open(directory / "config.json").get<std::string>("_class_name", "");
   return name == "WanModel" || name == "VaceWanModel";
 }
 

@@ -102,7 +102,8 @@ void WanDenoiser::use_expert(bool low_noise) {
       arithmetic_.int8_attention, static_cast<int>(arithmetic_.attention), device_.str());
   transformer_ = model_.part<WanTransformer>(part, [&] {
     const auto checkpoint = open_transformer(files);
-    const WanLoras loras = read_wan_loras(model_.loras, low_noise, *checkpoint);
+    const WanLoras loras =
+        read_wan_loras(model_.loras, low_noise, model_.has_two_experts(), *checkpoint);
     Weights weights(checkpoint, dtype_, device_, loras.changes);
     if (model_.placement.host_copies) weights = weights.with_host_copies();
     auto transformer = std::make_shared<const WanTransformer>(

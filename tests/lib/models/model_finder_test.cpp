@@ -326,6 +326,16 @@ TEST_F(PublishedFiles, AMissingPartIsNamedWithItsOption) {
   EXPECT_EQ(find("wan").path, file);
 }
 
+TEST_F(PublishedFiles, AStrayFileWhoseTensorsHaveNoSidesIsPassedOver) {
+  write_companions();
+  const fs::path file = write_sparse("diffusion_models/wan.safetensors", "t2v-1.3b");
+  const fs::path own = find("wan").parts.vae;
+  write_safetensors(
+      own.parent_path() / "a.safetensors",
+      {{"decoder.middle.0.residual.0.gamma", at::ones({})}, {"conv2.weight", at::ones({})}});
+  EXPECT_EQ(find("wan").parts.vae, own);
+}
+
 TEST_F(PublishedFiles, PartsNamedByTheUserComeFirst) {
   write_companions();
   write_sparse("diffusion_models/wan.safetensors", "t2v-1.3b");

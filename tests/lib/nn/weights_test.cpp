@@ -10,7 +10,29 @@
 namespace sora {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+
+// A GGUF of one tensor in Q8_0 with these sides, the shortest way round first, and the shape that
+// it had before.
+std::string gguf_of_one(const std::string& name, const std::vector<uint64_t>& sides,
+                        const std::vector<int32_t>& shape, const std::string& data) {
+  constexpr uint32_t kArray = 9, kInt32 = 5, kQ8_0 = 8;
+  std::string out = "GGUF";
+  const auto number = [&](auto value) {
+    out.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  const auto text = [&](const std::string& bytes) { number(uint64_t{bytes.size()}), out += bytes; };
+  number(uint32_t{3}), number(uint64_t{1}), number(uint64_t{1});
+  text("comfy.gguf.orig_shape." + name), number(kArray), number(kInt32);
+  number(uint64_t{shape.size()});
+  for (const int32_t side : shape) number(side);
+  text(name), number(static_cast<uint32_t>(sides.size()));
+  for (const uint64_t side : sides) number(side);
+  number(kQ8_0), number(uint64_t{0});
+  out.resize((out.size() + 31) / 32 * 32);
+  return out + data + std::string((32 - data.size() % 32) % 32, '\0');
+}
 
 class WeightsTest : public ::testing::Test {
  protected:
@@ -58,6 +80,25 @@ TEST_F(WeightsTest, NamesTheFullKeyAndBothShapes) {
 TEST_F(WeightsTest, RefusesIntegersWhereNumbersWithFractionsAreWanted) {
   EXPECT_THAT(error_of([&] { Weights(checkpoint_, at::kFloat).get("count", {1}); }).what(),
               HasSubstr("dtype I64"));
+}
+
+TEST_F(WeightsTest, OfAPackedTensorThatWasReshapedTheRowsAreTheShapesOwn) {
+  // Three blocks of Q8_0, [3, 32] as stored and [2, 48] as used.
+  const at::Tensor values = at::arange(96, at::kFloat).sub(40);
+  std::string blocks;
+  for (int64_t block = 0; block < 3; ++block) {
+    blocks += std::string("\x00\x3c", 2);  // 1 in F16
+    for (int64_t i = 0; i < 32; ++i)
+      blocks += static_cast<char>(values[block * 32 + i].item<float>());
+  }
+  const fs::path path = scratch_.write("w.gguf", gguf_of_one("a", {32, 3}, {2, 48}, blocks));
+  const Weights weights(std::make_shared<Checkpoint>(Checkpoint::open(path)), at::kFloat);
+  const at::Tensor expected = values.reshape({2, 48});
+  EXPECT_TRUE(at::equal(weights.get("a", {2, 48}), expected));
+  EXPECT_TRUE(at::equal(weights.get_rows("a", {2, 48}, {1, 0}), expected.flip(0)));
+  const WeightMatrix matrix = weights.get_matrix("a", 2, 48);
+  EXPECT_FALSE(matrix.packed);
+  EXPECT_TRUE(at::equal(matrix.plain_NK, expected));
 }
 
 TEST_F(WeightsTest, NamesTensorsNobodyAskedFor) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "lib/core/error.h"
+#include "lib/core/scheduler_names.h"
 #include "tests/lib/schedulers/fixture.h"
 
 namespace sora {
@@ -170,6 +171,9 @@ TEST(MakeScheduler, RefusesEachValueItDoesNotImplementByFieldAndValue) {
       {"unipc_karras", "beta_schedule", "sigmoid"},
       {"unipc_karras", "rescale_betas_zero_snr", true},
       {"unipc_karras", "trained_betas", {1.5, 0.5}},
+      {"unipc_karras", "sigma_min", -1.0},
+      {"unipc_karras", "sigma_min", 0.0},
+      {"unipc_karras", "sigma_max", 1e-9},
       {"euler_shift5", "use_dynamic_shifting", true},
       {"euler_shift5", "stochastic_sampling", true},
       {"euler_shift5", "use_beta_sigmas", true},

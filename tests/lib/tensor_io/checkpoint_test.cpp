@@ -1,5 +1,6 @@
 #include "lib/tensor_io/checkpoint.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -62,6 +63,17 @@ TEST_F(CheckpointTest, OpensShards) {
   EXPECT_THAT(checkpoint.names(), ElementsAre("a", "b"));
   EXPECT_EQ(checkpoint.get("b").sum().item<float>(), 4);
   EXPECT_TRUE(Checkpoint::open(scratch_ / kIndex).has("a"));
+}
+
+TEST_F(CheckpointTest, OpensShardsOfAVariant) {
+  for (const std::string stem : {"diffusion_pytorch_model", "model"}) {
+    const std::string shard = stem + ".fp16-00001-of-00001.safetensors",
+                      index = stem + ".safetensors.index.fp16.json";
+    write_shard(stem + "/" + shard, "a", 1);
+    scratch_.write(stem + "/" + index, fmt::format(R"({{"weight_map":{{"a":"{}"}}}})", shard));
+    EXPECT_TRUE(Checkpoint::open(scratch_ / stem).has("a"));
+    EXPECT_TRUE(Checkpoint::open(scratch_ / stem / index).has("a"));
+  }
 }
 
 TEST_F(CheckpointTest, NamesTheShardThatIsMissing) {

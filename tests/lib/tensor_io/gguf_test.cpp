@@ -269,14 +269,37 @@ TEST(ScaledWeights, AScaleThatDoesNotFitIsAnError) {
   EXPECT_THAT(error_of([&] { Checkpoint::open(path); }).what(), HasSubstr("is no scale of"));
 }
 
-TEST(ScaledWeights, AFormatThatIsNotReadIsNamed) {
+// A file whose only matrix says this of itself; `metadata`: likewise for the whole file.
+fs::path write_quantised(const ScratchDirectory& scratch, const std::string& said,
+                         const std::map<std::string, std::string>& metadata = {}) {
+  const at::Tensor bytes = at::empty({static_cast<int64_t>(said.size())}, at::kByte);
+  std::memcpy(bytes.data_ptr(), said.data(), said.size());
+  std::vector<std::pair<std::string, at::Tensor>> tensors = {
+      {"a.weight", at::ones({6, 4}, at::kChar)}, {"a.weight_scale", at::ones({6, 1})}};
+  if (!said.empty()) tensors.emplace_back("a.comfy_quant", bytes);
+  write_safetensors(scratch / "w.safetensors", tensors, metadata);
+  return scratch / "w.safetensors";
+}
+
+TEST(ScaledWeights, WhatIsNotReadIsNamed) {
   const ScratchDirectory scratch;
-  const fs::path path = scratch / "w.safetensors";
-  const std::string json = R"({"format": "nvfp4"})";
-  const at::Tensor bytes = at::empty({static_cast<int64_t>(json.size())}, at::kByte);
-  std::memcpy(bytes.data_ptr(), json.data(), json.size());
-  write_safetensors(path, {{"a.weight", at::ones({6, 4}, at::kByte)}, {"a.comfy_quant", bytes}});
-  EXPECT_THAT(error_of([&] { Checkpoint::open(path); }).what(), HasSubstr("nvfp4"));
+  const std::pair<const char*, const char*> kCases[] = {
+      {R"({"format": "nvfp4"})", "nvfp4"},
+      {R"({"format": "int8_tensorwise", "convrot": true})", "convrot"},
+      {R"({"format": "int8_tensorwise", "params": {"convrot": true}})", "convrot"},
+      {R"({"format": "int8_tensorwise", "zero_point": 3})", "zero_point"},
+  };
+  for (const auto& [said, words] : kCases) {
+    EXPECT_THAT(error_of([&] { Checkpoint::open(write_quantised(scratch, said)); }).what(),
+                HasSubstr(words));
+    const std::map<std::string, std::string> metadata = {
+        {"_quantization_metadata", fmt::format(R"({{"layers": {{"a": {}}}}})", said)}};
+    EXPECT_THAT(error_of([&] { Checkpoint::open(write_quantised(scratch, "", metadata)); }).what(),
+                HasSubstr(words));
+  }
+  EXPECT_NO_THROW(Checkpoint::open(write_quantised(
+      scratch,
+      R"({"format": "int8_tensorwise", "convrot": false, "group_size": 4, "params": {}})")));
 }
 
 }  // namespace

@@ -34,6 +34,8 @@ TEST(LoraNames, AreTakenApart) {
       {"blocks.0.norm3.diff", "blocks.0.norm3", LoraRole::WeightDifference, false, false},
       {"diffusion_model.head.head.diff_b", "head.head", LoraRole::BiasDifference, false, false},
       {"diffusion_model.blocks.0.diff_m", "blocks.0", LoraRole::ModulationDifference, false, false},
+      {"transformer.blocks.0.attn1.to_q.lora_B.bias", "blocks.0.attn1.to_q", LoraRole::UpBias,
+       false, false},
       {"blocks.0.norm3.weight", "", LoraRole::Down, false, false},
       {"", "", LoraRole::Down, false, false},
   };
@@ -48,8 +50,9 @@ TEST(LoraNames, AreTakenApart) {
 }
 
 TEST(LoraNames, OfOtherKindsOfAdaptersAreRefused) {
-  for (const char* name : {"blocks.0.ffn.0.hada_w1_a", "lora_unet_blocks_0_ffn_0.lokr_w1",
-                           "blocks.0.ffn.0.dora_scale"}) {
+  for (const char* name :
+       {"blocks.0.ffn.0.hada_w1_a", "lora_unet_blocks_0_ffn_0.lokr_w1", "blocks.0.ffn.0.dora_scale",
+        "blocks.0.ffn.0.lora_magnitude_vector", "base_model.model.blocks.0.ffn.0.lora_E"}) {
     const Error error = error_of([&] { parse_lora_name(name, "x.safetensors"); });
     EXPECT_EQ(error.kind(), ErrorKind::Input);
     EXPECT_THAT(error.what(), HasSubstr("no LoRA"));
@@ -60,7 +63,7 @@ class BadLora : public testing::Test {
  protected:
   std::string message_of(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
     write_safetensors(scratch_ / "model.safetensors", {{"a.weight", at::ones({4, 6})}});
-    write_safetensors(scratch_ / "lora.safetensors", tensors);
+    write_safetensors(scratch_ / "lora.safetensors", tensors, metadata_);
     const Checkpoint model = Checkpoint::open(scratch_ / "model.safetensors");
     TensorChanges changes;
     const Error error = error_of([&] {
@@ -72,6 +75,7 @@ class BadLora : public testing::Test {
     return error.what();
   }
   ScratchDirectory scratch_;
+  std::map<std::string, std::string> metadata_;
 };
 
 TEST_F(BadLora, IsRefused) {
@@ -88,6 +92,52 @@ TEST_F(BadLora, IsRefused) {
       message_of({{"a.lora_A.weight", down}, {"a.lora_B.weight", up}, {"a.alpha", at::ones({2})}}),
       HasSubstr("expected one"));
   EXPECT_THAT(message_of({{"a.diff", at::ones({4, 5})}}), HasSubstr("has shape [4, 5]"));
+}
+
+TEST_F(BadLora, OfAnotherKindByItsMetadataIsRefused) {
+  metadata_ = {
+      {"lora_adapter_metadata", R"({"transformer.lora_alpha": 4, "transformer.use_dora": true})"}};
+  EXPECT_THAT(
+      message_of({{"a.lora_A.weight", at::ones({2, 6})}, {"a.lora_B.weight", at::ones({4, 2})}}),
+      HasSubstr("DoRA"));
+}
+
+// The factor of the only pair of a LoRA of rank 4 with this config of PEFT.
+double scale_with(const std::string& config) {
+  const ScratchDirectory scratch;
+  write_safetensors(scratch / "model.safetensors", {{"blocks.0.a.weight", at::ones({4, 6})}});
+  write_safetensors(scratch / "lora.safetensors",
+                    {{"transformer.blocks.0.a.lora_A.weight", at::ones({4, 6})},
+                     {"transformer.blocks.0.a.lora_B.weight", at::ones({4, 4})}},
+                    {{"lora_adapter_metadata", config}});
+  TensorChanges changes;
+  read_lora(
+      scratch / "lora.safetensors", 1.0, false, Checkpoint::open(scratch / "model.safetensors"),
+      [](const LoraName& name) { return name.module; }, changes);
+  return changes.at("blocks.0.a.weight").low_rank.at(0).scale;
+}
+
+TEST(Lora, TakesAlphaFromTheMetadataThatDiffusersWrites) {
+  EXPECT_EQ(scale_with("{}"), 1);
+  EXPECT_EQ(scale_with(R"({"transformer.lora_alpha": 2, "transformer.r": 4})"), 0.5);
+  EXPECT_EQ(scale_with(R"({"lora_alpha": 2})"), 0.5);
+  EXPECT_EQ(scale_with(R"({"transformer.lora_alpha": 2, "transformer.use_rslora": true})"), 1);
+  EXPECT_EQ(scale_with(R"({"lora_alpha": 2, "alpha_pattern": {"0.a": 12, "b": 4}})"), 3);
+  EXPECT_EQ(scale_with(R"({"transformer_2.lora_alpha": 2})"), 1);
+}
+
+TEST(Lora, ThatIsStoredWithScalesIsExpanded) {
+  const ScratchDirectory scratch;
+  write_safetensors(scratch / "model.safetensors", {{"a.weight", at::ones({4, 6})}});
+  write_safetensors(scratch / "lora.safetensors",
+                    {{"a.lora_A.weight", at::full({2, 6}, 3, at::kChar)},
+                     {"a.lora_A.weight_scale", at::full({1}, 0.5)},
+                     {"a.lora_B.weight", at::ones({4, 2})}});
+  TensorChanges changes;
+  read_lora(
+      scratch / "lora.safetensors", 1.0, false, Checkpoint::open(scratch / "model.safetensors"),
+      [](const LoraName& name) { return name.module; }, changes);
+  EXPECT_TRUE(at::equal(changes.at("a.weight").low_rank.at(0).down_RK, at::full({2, 6}, 1.5)));
 }
 
 TEST(Lora, OfAModelWithOtherInputsFitsButForItsPatches) {

@@ -25,8 +25,9 @@ class RecordedPasses : public ::testing::Test {
   void open(const fs::path& path, at::ScalarType dtype = at::kBFloat16,
             const std::vector<LoraChoice>& loras = {}) {
     const auto checkpoint = open_weights(WanPart::Transformer, path);
-    const Weights weights(checkpoint, dtype, stand_in_device(),
-                          read_wan_loras(loras, /*low_noise=*/false, *checkpoint).changes);
+    const Weights weights(
+        checkpoint, dtype, stand_in_device(),
+        read_wan_loras(loras, /*low_noise=*/false, /*has_two_experts=*/false, *checkpoint).changes);
     dtype_ = dtype;
     model_.emplace(WanTransformerConfig::from_config(read_config(WanPart::Transformer, path)),
                    weights);

@@ -14,8 +14,10 @@
 #include "lib/models/wan/parts.h"
 #include "lib/models/wan/transformer.h"
 #include "lib/models/wan/vae.h"
+#include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
 #include "tests/relative_error.h"
+#include "tests/scratch_directory.h"
 #include "tests/stand_in_device.h"
 
 namespace sora {
@@ -142,8 +144,8 @@ class Loras : public WeightForms {
  protected:
   at::Tensor run_with(const std::string& name, double weight = 0.8) {
     const auto model = open_weights(WanPart::Transformer, path_);
-    const WanLoras loras =
-        read_wan_loras({{(folder_ / name).string(), weight, ""}}, /*low_noise=*/false, *model);
+    const WanLoras loras = read_wan_loras({{(folder_ / name).string(), weight, ""}},
+                                          /*low_noise=*/false, /*has_two_experts=*/false, *model);
     report_ = loras.report;
     return run(open_transformer(path_, loras.changes), given_);
   }
@@ -181,7 +183,8 @@ TEST_F(Loras, TellsHowManyTensorsFoundTheirPlace) {
 TEST_F(Loras, OneThatChangesNothingIsAnError) {
   const Error error = error_of([&] {
     const auto model = open_weights(WanPart::Transformer, kTransformers / "t2v" / "model");
-    read_wan_loras({{(kForms / "scaled" / "new.safetensors").string(), 1.0, ""}}, false, *model);
+    read_wan_loras({{(kForms / "scaled" / "new.safetensors").string(), 1.0, ""}},
+                   /*low_noise=*/false, /*has_two_experts=*/false, *model);
   });
   EXPECT_EQ(error.kind(), ErrorKind::Input);
   EXPECT_THAT(error.what(), HasSubstr("none of its"));
@@ -190,7 +193,8 @@ TEST_F(Loras, OneThatChangesNothingIsAnError) {
 TEST_F(Loras, OneForAModelOfAnotherSizeIsAnError) {
   const Error error = error_of([&] {
     const auto model = open_weights(WanPart::Transformer, kForms / "gguf" / "transformer.gguf");
-    read_wan_loras({{(folder_ / "comfy.safetensors").string(), 1.0, ""}}, false, *model);
+    read_wan_loras({{(folder_ / "comfy.safetensors").string(), 1.0, ""}}, /*low_noise=*/false,
+                   /*has_two_experts=*/false, *model);
   });
   EXPECT_EQ(error.kind(), ErrorKind::Input);
   EXPECT_THAT(error.what(), HasSubstr("is it for a model of another size?"));
@@ -199,8 +203,28 @@ TEST_F(Loras, OneForAModelOfAnotherSizeIsAnError) {
 TEST_F(Loras, AreOfTheExpertTheyAreNamedFor) {
   const auto model = open_weights(WanPart::Transformer, path_);
   const std::string file = (folder_ / "comfy.safetensors").string();
-  EXPECT_TRUE(read_wan_loras({{file, 1.0, "low"}}, /*low_noise=*/true, *model).changes);
-  EXPECT_FALSE(read_wan_loras({{file, 1.0, "low"}}, /*low_noise=*/false, *model).changes);
+  const auto changes = [&](const std::string& path, const char* expert, bool low_noise) {
+    return read_wan_loras({{path, 1.0, expert}}, low_noise, /*has_two_experts=*/true, *model)
+        .changes;
+  };
+  EXPECT_TRUE(changes(file, "low", true));
+  EXPECT_FALSE(changes(file, "low", false));
+
+  // Tensors that are named after the low-noise expert alone.
+  const Checkpoint plain = Checkpoint::open(folder_ / "diffusers.safetensors");
+  std::vector<std::pair<std::string, at::Tensor>> named;
+  for (const std::string& name : plain.names())
+    named.emplace_back("transformer_2." + name.substr(name.find('.') + 1), plain.get(name));
+  const ScratchDirectory scratch;
+  const std::string of_low = scratch / "low.safetensors";
+  write_safetensors(of_low, named);
+  EXPECT_TRUE(changes(of_low, "", true));
+  EXPECT_FALSE(changes(of_low, "", false));
+  EXPECT_THAT(
+      error_of([&] {
+        read_wan_loras({{of_low, 1.0, ""}}, /*low_noise=*/false, /*has_two_experts=*/false, *model);
+      }).what(),
+      HasSubstr("has a place in this model"));
 }
 
 TEST_F(Loras, WorkOnPackedWeightsToo) {
