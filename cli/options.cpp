@@ -212,7 +212,7 @@ void add_ranks_option(CLI::App& app, int& ranks) {
          "--ranks", ranks,
          "Processes on this machine that draw each clip together; torchrun starts them on several")
       ->type_name("N")
-      ->check(CLI::Range(1, kMaxRanks))
+      ->check(CLI::Range(1, kMaxRanks).description(""))
       ->group(kModelGroup);
 }
 
@@ -220,7 +220,7 @@ void add_output_options(CLI::App& app, OutputSpec& output) {
   const std::string group = "Output";
   app.add_option("-o,--output", output.path,
                  "File to write; the extension chooses the format: .mp4 .webm .mkv .mov .gif .webp "
-                 ".y4m, or "
+                 ".apng .y4m, or "
                  "DIR/%05d.png for frames, or - for y4m on stdout")
       ->type_name("FILE")
       ->group(group);
@@ -229,7 +229,7 @@ void add_output_options(CLI::App& app, OutputSpec& output) {
       ->type_name("NAME")
       ->group(group);
   app.add_option("--quality", output.quality,
-                 "The codec's own constant quality (crf); lower is better")
+                 "The codec's own constant quality (crf): lower is better, for .webp higher")
       ->type_name("N")
       ->group(group);
   app.add_option_function<std::string>(

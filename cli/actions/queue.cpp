@@ -119,6 +119,8 @@ void make_jobs(const UseQueue& use, const OutputFolder& folder, JobStore& store,
   };
   options.stop_now = [] { ::_exit(exit_code(ErrorKind::Stopped)); };
   options.credits = &maker;
+  if (store.paused() && !use.follow)
+    shown.say("the queue is paused, so nothing is made; sora queue unpause lets it go on");
   const WorkerEnd end = work(store, folder, maker, shown, options);
   const JobCounts counts = store.counts({});
   shown.summary(counts);

@@ -78,6 +78,7 @@ void run_action(const ServeVideos& serve, const Display& display) {
   probe.insert(probe.end(), serve.defaults.begin(), serve.defaults.end());
   probe.insert(probe.end(), {"--", "a red ball"});
   parse_job(probe);  // options that no job could have are told now
+  if (!serve.plan.empty()) load_plan(serve.plan);
   VideoJobs videos(queue, serve.models, serve.defaults, serve.plan, serve.max_waiting);
   ProgressDisplay progress(display);
   std::optional<Makers> makers;  // once the address is ours

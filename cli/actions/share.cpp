@@ -107,7 +107,7 @@ void run_action(const ShareFiles& share, const Display& display) {
     for (const nlohmann::json& name : result["presets"])
       tell("--preset {} is yours now\n", printable(name.get<std::string>()));
   }
-  write_result(printable(result["path"].get<std::string>()) + "\n");
+  if (result["path"].is_string()) write_result(printable(result["path"].get<std::string>()) + "\n");
 }
 
 }  // namespace sora::cli

@@ -27,6 +27,7 @@ nlohmann::json to_json(const Job& job, const std::filesystem::path& folder) {
   nlohmann::json object = {{"schema", 1},
                            {"id", job.id},
                            {"state", to_string(job.state)},
+                           {"lane", to_string(job.lane)},
                            {"place", job.place},
                            {"command", job.command},
                            {"output", (folder / job.output).string()},

@@ -62,6 +62,15 @@ fs::path folder_of(const RunBatch& batch) {
                            : fs::path(fs::path(batch.file).stem().string() + "-clips");
 }
 
+fs::path journal_in(const fs::path& folder) {
+  fs::path journal = folder / ".sora" / "journal.sqlite";
+  if (!fs::exists(journal)) {
+    fail(ErrorKind::NotFound, "{} has no batch in it; there is no {}", folder.string(),
+         journal.string());
+  }
+  return journal;
+}
+
 PlanCheck::PlanCheck(const RunBatch& batch, EngineMaker& maker, std::string file)
     : batch_(batch),
       engine_(maker.engine()),
@@ -73,7 +82,7 @@ void PlanCheck::check(const PlannedJob& planned, bool is_done) {
     Request request = with_recipe(planned.make, engine_);
     request.output.path = planned.job.output;
     const PlanReport plan = engine_.plan(request);
-    totals.frames += plan.json.at("output").at("num_frames").get<int64_t>();
+    totals.frames += plan.shape.num_frames * plan.shape.variations;
     totals.seconds += plan.json.at("seconds").get<double>();
     totals.memory_bytes =
         std::max(totals.memory_bytes, plan.json.at("memory_bytes").get<int64_t>());

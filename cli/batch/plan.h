@@ -13,6 +13,8 @@ namespace sora::cli {
 
 // Where the batch's clips and its journal lie.
 std::filesystem::path folder_of(const RunBatch& batch);
+// The journal of a folder that a batch ran in; throws Error(NotFound) where none did.
+std::filesystem::path journal_in(const std::filesystem::path& folder);
 
 class PlanCheck {
  public:

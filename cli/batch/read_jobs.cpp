@@ -18,13 +18,15 @@ namespace fs = std::filesystem;
 
 std::string read_text(const RunBatch& batch) {
   if (batch.file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  std::ifstream file(batch.file, std::ios::binary);
-  if (!file || fs::is_directory(batch.file)) {
+  std::error_code error;
+  const fs::file_status status = fs::status(batch.file, error);
+  if (!fs::exists(status) || fs::is_directory(status)) {
     fail(ErrorKind::NotFound,
-         "the prompt file {} cannot be read; options for all jobs follow the file: sora batch FILE "
-         "--steps 20",
-         batch.file);
+         "the prompt file {} {}; options for all jobs follow the file: sora batch FILE --steps 20",
+         batch.file, fs::is_directory(status) ? "is a folder" : "is not there");
   }
+  std::ifstream file(batch.file, std::ios::binary);
+  if (!file) fail(ErrorKind::Io, "the prompt file {} cannot be read", batch.file);
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 

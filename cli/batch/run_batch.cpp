@@ -257,6 +257,7 @@ void run_action(const RunBatch& batch, const Display& display) {
                      [](const Fault& a, const Fault& b) { return a.at < b.at; });
     fail_with_faults(faults, display);
   }
+  if (batch.file.empty()) journal_in(folder_of(batch));  // a typing error makes no folder
   BatchRun run(batch, display, maker);
   const std::vector<Fault> faults =
       batch.file.empty() ? run.resume_all() : run.add(std::move(list));

@@ -6,6 +6,7 @@
 
 #include "cli/batch/actions.h"
 #include "cli/batch/display.h"
+#include "cli/batch/plan.h"
 #include "cli/results.h"
 #include "cli/terminal/terminal.h"
 #include "lib/core/error.h"
@@ -15,12 +16,7 @@
 namespace sora::cli {
 
 void run_action(const ShowBatch& show, const Display& display) {
-  const std::filesystem::path journal =
-      std::filesystem::path(show.folder) / ".sora" / "journal.sqlite";
-  if (!std::filesystem::exists(journal))
-    fail(ErrorKind::NotFound, "{} has no batch in it; there is no {}", show.folder,
-         journal.string());
-  JobStore store(journal);
+  JobStore store(journal_in(show.folder));
   std::map<int64_t, Job> on_cluster;
   for (LentJobs& lent : LentJobs::all(OutputFolder(show.folder))) {
     lent.collect(store);

@@ -15,66 +15,110 @@ std::string single_quoted(const std::string& text) {
   return result + "'";
 }
 
+std::vector<std::string> names_of(const std::vector<const CLI::App*>& commands) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : commands) names.push_back(command->get_name());
+  return names;
+}
+
 std::string bash_script(const CLI::App& app) {
-  std::vector<std::string> commands;
   std::string cases;
-  for (const CLI::App* subcommand : subcommands_of(app)) {
-    commands.push_back(subcommand->get_name());
+  std::vector<std::string> pairs;
+  for (const CLI::App* subcommand : all_subcommands_of(app)) {
     std::vector<std::string> flags;
     for (const CLI::Option* option : options_of(*subcommand)) {
       for (const std::string& flag : flags_of(*option)) flags.push_back(flag);
     }
-    cases += "    " + subcommand->get_name() + ") words=\"" + join(flags, " ") + "\" ;;\n";
+    const std::string name = "'" + full_name(*subcommand) + "'";
+    if (name.find(' ') != std::string::npos) pairs.push_back(name);
+    cases += "    " + name + ") words=\"" + join(flags, " ") + "\" actions=\"" +
+             join(names_of(subcommands_of(*subcommand)), " ") + "\" ;;\n";
   }
   return "# bash completion for sora\n"
          "_sora() {\n"
-         "  local current=\"${COMP_WORDS[COMP_CWORD]}\" words=\"\"\n"
+         "  local current=\"${COMP_WORDS[COMP_CWORD]}\" command=\"${COMP_WORDS[1]}\" words=\"\" "
+         "actions=\"\"\n"
          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
          "    COMPREPLY=($(compgen -W \"" +
-         join(commands, " ") +
+         join(names_of(subcommands_of(app)), " ") +
          " --help --version\" -- \"$current\"))\n"
          "    return\n"
          "  fi\n"
-         "  case \"${COMP_WORDS[1]}\" in\n" +
+         "  if [ \"$COMP_CWORD\" -gt 2 ]; then\n"
+         "    case \"$command ${COMP_WORDS[2]}\" in\n"
+         "      " +
+         join(pairs, " | ") +
+         ") command=\"$command ${COMP_WORDS[2]}\" ;;\n"
+         "    esac\n"
+         "  fi\n"
+         "  case \"$command\" in\n" +
          cases +
          "  esac\n"
+         "  [ \"$COMP_CWORD\" -eq 2 ] || actions=\"\"\n"
          "  case \"$current\" in\n"
          "    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n"
-         "    *) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n"
+         "    *) COMPREPLY=($(compgen -W \"$actions\" -- \"$current\") $(compgen -f -- "
+         "\"$current\")) ;;\n"
          "  esac\n"
          "}\n"
          "complete -o filenames -F _sora sora\n";
 }
 
+// One per command, as _describe takes them.
+std::string zsh_descriptions(const std::vector<const CLI::App*>& commands) {
+  std::string lines;
+  for (const CLI::App* command : commands)
+    lines += "    " + single_quoted(command->get_name() + ":" + command->get_description()) + "\n";
+  return lines;
+}
+
+std::string zsh_arguments(const CLI::App& command) {
+  std::string specs;
+  for (const CLI::Option* option : options_of(command)) {
+    for (const std::string& flag : flags_of(*option)) {
+      std::string text;
+      for (const char c : option->get_description()) {
+        if (c == '[' || c == ']' || c == ':') text += '\\';
+        text += c;
+      }
+      std::string spec = flag + "[" + text + "]";
+      if (takes_value(*option)) {
+        spec += ":" + option->get_type_name() + ":" + (takes_file(*option) ? "_files" : "");
+      }
+      specs += " \\\n        " + single_quoted(spec);
+    }
+  }
+  return "_arguments" + specs + " \\\n        '*:file:_files'";
+}
+
+// What stands before a command's own arguments where it has actions.
+std::string zsh_actions(const CLI::App& command) {
+  const std::vector<const CLI::App*> actions = subcommands_of(command);
+  if (actions.empty()) return "";
+  std::string cases;
+  for (const CLI::App* action : actions) {
+    cases += "          " + action->get_name() +
+             ")\n        shift words\n        (( CURRENT-- ))\n        " + zsh_arguments(*action) +
+             "\n        return ;;\n";
+  }
+  return "        if (( CURRENT == 2 )); then\n        local -a actions\n        actions=(\n" +
+         zsh_descriptions(actions) +
+         "        )\n        _describe 'action' actions\n"
+         "        else\n        case $words[2] in\n" +
+         cases + "        esac\n        fi\n";
+}
+
 std::string zsh_script(const CLI::App& app) {
-  std::string commands;
   std::string cases;
   for (const CLI::App* subcommand : subcommands_of(app)) {
-    commands +=
-        "    " + single_quoted(subcommand->get_name() + ":" + subcommand->get_description()) + "\n";
-    std::string specs;
-    for (const CLI::Option* option : options_of(*subcommand)) {
-      for (const std::string& flag : flags_of(*option)) {
-        std::string text;
-        for (const char c : option->get_description()) {
-          if (c == '[' || c == ']' || c == ':') text += '\\';
-          text += c;
-        }
-        std::string spec = flag + "[" + text + "]";
-        if (takes_value(*option)) {
-          spec += ":" + option->get_type_name() + ":" + (takes_file(*option) ? "_files" : "");
-        }
-        specs += " \\\n        " + single_quoted(spec);
-      }
-    }
-    cases += "      " + subcommand->get_name() + ")\n        _arguments" + specs +
-             " \\\n        '*:file:_files' ;;\n";
+    cases += "      " + subcommand->get_name() + ")\n" + zsh_actions(*subcommand) + "        " +
+             zsh_arguments(*subcommand) + " ;;\n";
   }
   return "#compdef sora\n"
          "_sora() {\n"
          "  local -a commands\n"
          "  commands=(\n" +
-         commands +
+         zsh_descriptions(subcommands_of(app)) +
          "  )\n"
          "  if (( CURRENT == 2 )); then\n"
          "    _describe 'command' commands\n"
@@ -90,19 +134,35 @@ std::string zsh_script(const CLI::App& app) {
          "if [ \"$funcstack[1]\" = \"_sora\" ]; then _sora \"$@\"; else compdef _sora sora; fi\n";
 }
 
+// The lines of the command's options, offered where `condition` holds.
+std::string fish_options(const CLI::App& command, const std::string& condition) {
+  std::string lines;
+  for (const CLI::Option* option : options_of(command)) {
+    if (option->get_lnames().empty() && option->get_snames().empty()) continue;
+    lines += "complete -c sora -n '" + condition + "'";
+    for (const std::string& name : option->get_snames()) lines += " -s " + name;
+    for (const std::string& name : option->get_lnames()) lines += " -l " + name;
+    if (takes_value(*option)) lines += takes_file(*option) ? " -r -F" : " -x";
+    lines += " -d " + single_quoted(option->get_description()) + "\n";
+  }
+  return lines;
+}
+
 std::string fish_script(const CLI::App& app) {
   std::string script = "# fish completion for sora\n";
   for (const CLI::App* subcommand : subcommands_of(app)) {
-    script += "complete -c sora -n __fish_use_subcommand -f -a " + subcommand->get_name() + " -d " +
+    const std::string name = subcommand->get_name(), chosen = "__fish_seen_subcommand_from " + name;
+    script += "complete -c sora -n __fish_use_subcommand -f -a " + name + " -d " +
               single_quoted(subcommand->get_description()) + "\n";
-    for (const CLI::Option* option : options_of(*subcommand)) {
-      if (option->get_lnames().empty() && option->get_snames().empty()) continue;
-      script += "complete -c sora -n '__fish_seen_subcommand_from " + subcommand->get_name() + "'";
-      for (const std::string& name : option->get_snames()) script += " -s " + name;
-      for (const std::string& name : option->get_lnames()) script += " -l " + name;
-      if (takes_value(*option)) script += takes_file(*option) ? " -r -F" : " -x";
-      script += " -d " + single_quoted(option->get_description()) + "\n";
+    const std::vector<const CLI::App*> actions = subcommands_of(*subcommand);
+    const std::string among = "__fish_seen_subcommand_from " + join(names_of(actions), " ");
+    for (const CLI::App* action : actions) {
+      script += "complete -c sora -n '" + chosen + "; and not " + among + "' -a " +
+                action->get_name() + " -d " + single_quoted(action->get_description()) + "\n";
+      script +=
+          fish_options(*action, chosen + "; and __fish_seen_subcommand_from " + action->get_name());
     }
+    script += fish_options(*subcommand, actions.empty() ? chosen : chosen + "; and not " + among);
   }
   return script;
 }

@@ -27,8 +27,12 @@ std::string roff(const std::string& text) {
 
 std::string name_of(const CLI::Option& option) {
   const std::vector<std::string> flags = flags_of(option);
-  if (flags.empty()) return option.get_type_name();
-  return join(flags, ", ") + (takes_value(option) ? " " + option.get_type_name() : "");
+  if (flags.empty()) return option.get_single_name() + " " + option.get_type_name();
+  std::string name = join(flags, ", ");
+  if (takes_value(option)) name += " " + option.get_type_name();
+  if (takes_value(option) && !option.get_default_str().empty())
+    name += "=" + option.get_default_str();
+  return name;
 }
 
 }  // namespace

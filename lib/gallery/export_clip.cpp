@@ -140,6 +140,8 @@ fs::path file_of(const std::string& clip) {
   if (clip.starts_with("gallery:")) return resolve_gallery_id(clip);
   std::error_code error;
   if (fs::is_regular_file(clip, error)) return clip;
+  if (is_clip_extension(fs::path(clip).extension().string()))
+    fail(ErrorKind::NotFound, "{}: there is no such file", clip);
   return find_in_galleries(clip).file;
 }
 

@@ -36,7 +36,11 @@ std::vector<std::string> install_presets(const fs::path& folder, const PresetFol
     const fs::path own = presets.own / file.filename(),
                    built_in = presets.built_in / file.filename();
     const fs::path taken = fs::exists(own) ? own : fs::exists(built_in) ? built_in : fs::path();
-    if (!taken.empty() && read_file(taken) == text) continue;
+    if (!taken.empty() && read_file(taken) == text) {
+      observer.notice(fmt::format("the preset {} is there already, the same: {}",
+                                  file.stem().string(), taken.string()));
+      continue;
+    }
     if (!taken.empty() && !force) {
       observer.notice(
           fmt::format("the preset {} is left out: there is another one of that name, {}",

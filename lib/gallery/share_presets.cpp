@@ -62,7 +62,8 @@ json import_presets(const ImportPresets& task, const PresetFolders& folders, Obs
   try {
     const std::vector<std::string> installed = import_all();
     fs::remove_all(staging, ignored);
-    return {{"path", folders.own.string()}, {"presets", installed}};
+    return {{"path", installed.empty() ? nlohmann::json() : nlohmann::json(folders.own.string())},
+            {"presets", installed}};
   } catch (...) {
     fs::remove_all(staging, ignored);
     throw;

@@ -8,19 +8,6 @@
 namespace sora {
 namespace {
 
-void check_quality(const VideoCodec& codec, std::optional<int> quality) {
-  if (!quality) return;
-  if (codec.quality_key.empty()) {
-    fail(ErrorKind::Usage,
-         "quality {} was asked for, but {} has no quality scale; leave the option out", *quality,
-         codec.name);
-  }
-  if (*quality < 0 || *quality > codec.quality_max) {
-    fail(ErrorKind::Usage, "quality {} is outside the scale of {}, which goes from 0 to {}",
-         *quality, codec.name, codec.quality_max);
-  }
-}
-
 av::CodecContext make_context(const AVCodec& encoder, const EncoderOptions& options) {
   av::CodecContext context(avcodec_alloc_context3(&encoder));
   if (!context) fail(ErrorKind::Memory, "no memory for the encoder {}", encoder.name);

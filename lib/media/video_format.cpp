@@ -157,6 +157,19 @@ VideoFormat format_for(const std::string& path, const std::string& codec) {
   return format;
 }
 
+void check_quality(const VideoCodec& codec, std::optional<int> quality) {
+  if (!quality) return;
+  if (codec.quality_key.empty()) {
+    fail(ErrorKind::Usage,
+         "quality {} was asked for, but {} has no quality scale; leave the option out", *quality,
+         codec.name);
+  }
+  if (*quality < 0 || *quality > codec.quality_max) {
+    fail(ErrorKind::Usage, "quality {} is outside the scale of {}, which goes from 0 to {}",
+         *quality, codec.name, codec.quality_max);
+  }
+}
+
 std::vector<std::string> container_names() {
   std::vector<std::string> names;
   for (const VideoContainer& row : kContainers) names.emplace_back(row.extension);

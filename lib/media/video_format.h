@@ -59,6 +59,9 @@ struct VideoFormat {
 // Touches no file.
 VideoFormat format_for(const std::string& path, const std::string& codec);
 
+// Throws Error(Usage) for a quality that the codec's scale does not have.
+void check_quality(const VideoCodec& codec, std::optional<int> quality);
+
 // "mp4", "webm", ...; "h264", "hevc", ...
 std::vector<std::string> container_names();
 std::vector<std::string> codec_names();

@@ -51,7 +51,7 @@ std::string random_token() {
 TokenFile::TokenFile(const std::string& path) {
   std::ifstream file(path);
   struct stat status = {};
-  if (!file || ::stat(path.c_str(), &status) != 0) {
+  if (!file || ::stat(path.c_str(), &status) != 0 || S_ISDIR(status.st_mode)) {
     fail(ErrorKind::NotFound,
          "the token file {} cannot be read; sora serve --token-file {} --add-token NAME makes one",
          path, path);

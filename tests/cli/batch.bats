@@ -166,6 +166,16 @@ END
   [[ "$output" == *"clip.gif has changed since it was made"* ]]
 }
 
+@test "a folder in which no batch ran is not gone on with, and none is made" {
+  run "$SORA" batch --resume -o typo-clips
+  [ "$status" -eq 4 ]
+  [[ "$output" == *"typo-clips has no batch in it"* ]]
+  [ ! -e typo-clips ]
+  run "$SORA" batch typo.txt
+  [ "$status" -eq 4 ]
+  [[ "$output" == *"the prompt file typo.txt is not there"* ]]
+}
+
 @test "several processes with nothing to do are none" {
   prompts 1
   "$SORA" batch prompts.txt -o clips --quiet

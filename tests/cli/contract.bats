@@ -390,3 +390,19 @@ interrupted_in() {
   [ "$status" -eq 0 ]
   [[ "$stderr" == *"note: the policy's rule 'balls' warns"* ]]
 }
+
+@test "what the finished clip could not be is said before any work" {
+  run --separate-stderr tiny --preview-file x.webp -o x.webp
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"--preview-file x.webp is the clip's own name"* ]]
+  run --separate-stderr tiny --scheduler nix --dry-run
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"'nix' is unknown; choose one of unipc, euler, dpm++"* ]]
+  run --separate-stderr tiny --quality 99 --dry-run -o x.mp4
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"from 0 to 51"* ]]
+  run --separate-stderr "$SORA" serve --max-body foo
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"'foo' is no amount of bytes"* ]]
+  nothing_left
+}

@@ -17,6 +17,7 @@ state() { "$SORA" queue show "$1" --json | jq -r .job.state; }
 @test "priority jobs run before relaxed ones, and the clip plays" {
   relaxed=$(add --relaxed)
   priority=$(add)
+  [ "$("$SORA" queue show "$relaxed" --json | jq -r .job.lane)" = relaxed ]
   run --separate-stderr "$SORA" queue run
   [ "$status" -eq 0 ]
   [ "$(state "$relaxed")" = done ]
@@ -46,7 +47,8 @@ state() { "$SORA" queue show "$1" --json | jq -r .job.state; }
 @test "paused and cancelled jobs do not run, and cancelled ones can be retried" {
   id=$(add)
   "$SORA" queue pause
-  "$SORA" queue run --quiet
+  run "$SORA" queue run
+  [[ "$output" == *"the queue is paused"* ]]
   [ "$(state "$id")" = pending ]
   "$SORA" queue cancel "$id"
   "$SORA" queue unpause

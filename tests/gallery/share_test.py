@@ -156,6 +156,8 @@ def test_presets_are_passed_on(maker, tmp_path):
     assert set(entries_of(maker.home / "chalk.sora")) == {"sora.json", "presets/chalk.yaml"}
     friend.run("presets", "import", maker.home / "chalk.sora")
     assert (friend.presets / "chalk.yaml").read_bytes() == (maker.presets / "chalk.yaml").read_bytes()
+    again = friend.run("presets", "import", maker.home / "chalk.sora")
+    assert "is there already, the same" in again.stderr and again.stdout == ""
     (friend.presets / "chalk.yaml").write_text("prompt: my own chalk\n")
     assert "another one of that name" in friend.run("presets", "import", maker.home / "chalk.sora").stderr
     assert (friend.presets / "chalk.yaml").read_text() == "prompt: my own chalk\n"

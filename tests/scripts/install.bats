@@ -73,18 +73,24 @@ installed() {
   run bash -c 'source "$PREFIX/share/bash-completion/completions/sora"
     complete -p sora | grep -o "\-F [^ ]*" | { read -r _ function
     COMP_WORDS=(sora gen) COMP_CWORD=1 COMP_LINE="sora gen"; "$function" sora gen sora; echo "${COMPREPLY[*]}"
-    COMP_WORDS=(sora generate --vari) COMP_CWORD=2; "$function" sora --vari generate; echo "${COMPREPLY[*]}"; }'
+    COMP_WORDS=(sora generate --vari) COMP_CWORD=2; "$function" sora --vari generate; echo "${COMPREPLY[*]}"
+    COMP_WORDS=(sora queue unpa) COMP_CWORD=2; "$function" sora unpa queue; echo "${COMPREPLY[*]}"
+    COMP_WORDS=(sora queue add --rel) COMP_CWORD=3; "$function" sora --rel add; echo "${COMPREPLY[*]}"; }'
   [ "$status" -eq 0 ]
   [ "${lines[0]}" = generate ]
   [ "${lines[1]}" = --variations ]
+  [ "${lines[2]}" = unpause ]
+  [ "${lines[3]}" = --relaxed ]
 }
 
 @test "fish completes subcommands and options" {
   run fish --no-config -c 'source $PREFIX/share/fish/vendor_completions.d/sora.fish
-    complete -C "sora gen"; complete -C "sora generate --vari"'
+    complete -C "sora gen"; complete -C "sora generate --vari"; complete -C "sora queue unpa"; complete -C "sora queue add --rel"'
   [ "$status" -eq 0 ]
   [[ ${lines[0]} == generate* ]]
   [[ ${lines[1]} == --variations* ]]
+  [[ ${lines[2]} == unpause* ]]
+  [[ ${lines[3]} == --relaxed* ]]
 }
 
 @test "zsh loads the completion as one for sora" {
