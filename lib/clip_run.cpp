@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <new>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -27,12 +28,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
-CredentialOrder credentials_for(const std::string& output_path, const Manifest& manifest) {
-  CredentialOrder order{output_path, to_text(to_json(manifest)), kVersion, {}};
+CredentialOrder credentials_for(const std::string& output_path, const Manifest& manifest,
+                                const Operation& operation, const Layout& layout) {
+  CredentialOrder order{
+      output_path, to_text(to_json(manifest)), kVersion, !sources_of(operation).empty(), {}};
   for (const ManifestSource& source : manifest.sources)
     order.sources.push_back(
-        {std::filesystem::path(source.name).filename().string(), source.name, source.sha256});
+        {fs::path(source.name).filename().string(), layout.readable(source.name), source.sha256});
   return order;
+}
+
+// Torch has no kind of error for the CPU's allocator, only its name in the message.
+bool is_lack_of_memory(const c10::Error& error) {
+  const std::string_view message = error.what_without_backtrace();
+  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+         message.find("DefaultCPUAllocator") != message.npos ||
+         message.find("out of memory") != message.npos;
 }
 
 // What took hours to sample, where it was sampled at once, outlives a decoder that fails: `sora
@@ -59,7 +70,8 @@ void keeping_latents(const std::string& clip_path, const at::Tensor& latents,
     keep(ErrorKind::Memory, "there is too little memory to decode the clip");
   } catch (const c10::Error& error) {
     if (!latents.defined() || clip_path.empty()) throw;
-    keep(ErrorKind::Memory, error.what_without_backtrace());
+    keep(is_lack_of_memory(error) ? ErrorKind::Memory : ErrorKind::Internal,
+         error.what_without_backtrace());
   }
 }
 
@@ -124,6 +136,13 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
   observer.begin(Phase::Load, 1);
   manifest_ = describe_making(request, terms.preset, plan, model, observer);
   observer.advance(Phase::Load, 1);
+  if (const std::string& known = request.runtime.known_fingerprint;
+      !known.empty() && known != manifest_.model.fingerprint) {
+    observer.notice(
+        fmt::format("{} has other weights than those that the recipe's clip was made with; this is "
+                    "another clip",
+                    model.name));
+  }
   sound_NC_ = make_soundtrack(plan.layout, observer);
 }
 
@@ -203,7 +222,8 @@ WriterOptions ClipRun::writer_options(int index, const nlohmann::json& manifest)
   options.title = plan_.layout.prompt();
   options.sound_NC = sound_NC_;
   if (identity_) {
-    options.seal = [order = credentials_for(options.path, manifest_),
+    options.seal = [order =
+                        credentials_for(options.path, manifest_, request_.operation, plan_.layout),
                     this](const std::string& path) { sign_file(path, order, *identity_); };
   }
   return options;

@@ -6,6 +6,7 @@
 #include <torch/version.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -31,6 +32,7 @@
 #include "lib/pipelines/plan_report.h"
 #include "lib/pipelines/presets.h"
 #include "lib/pipelines/preview.h"
+#include "lib/pipelines/source.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/manifest.h"
 #include "lib/provenance/model_digest.h"
@@ -335,6 +337,26 @@ PlanReport LocalEngine::plan(const Request& asked) {
           shape_of(request, plan)};
 }
 
+// Throws Error(Input) for a source that is not what the clip of this manifest was made from.
+void check_sources(const Request& request, const Manifest& manifest, const std::string& clip) {
+  const DigestCache digests;
+  for (const std::string& path : sources_of(request.operation)) {
+    if (Source::is_stream(path)) {
+      fail(ErrorKind::Input,
+           "{} was made from a video that came through a pipe ({}), which is not there a second "
+           "time; give that video to sora {} itself",
+           clip, path, operation_name(request.operation));
+    }
+    const auto known =
+        std::find_if(manifest.sources.begin(), manifest.sources.end(),
+                     [&](const ManifestSource& source) { return source.name == path; });
+    if (known != manifest.sources.end() && digests.sha256(path) != known->sha256) {
+      fail(ErrorKind::Input, "{} is not the file that {} was made from: its SHA-256 is another one",
+           path, clip);
+    }
+  }
+}
+
 Request LocalEngine::recipe(const std::string& name) {
   const std::string path = resolve_gallery_id(name);
   const bool is_json = std::filesystem::path(path).extension() == ".json";
@@ -342,12 +364,15 @@ Request LocalEngine::recipe(const std::string& name) {
   if (text.empty())
     fail(ErrorKind::Input,
          "{} holds no manifest; it was not made by this program or lost it on the way", path);
-  Request request = request_from_json(manifest_from_json(parse_json(text, path), path).request);
+  const Manifest manifest = manifest_from_json(parse_json(text, path), path);
+  Request request = request_from_json(manifest.request);
+  request.runtime.known_fingerprint = manifest.model.fingerprint;
   if (auto* generate = std::get_if<GenerateRequest>(&request.operation);
       generate && !generate->storyboard.empty()) {
     const std::filesystem::path packed = packed_storyboard(path);
     if (!packed.empty()) generate->storyboard = packed.string();
   }
+  check_sources(request, manifest, path);
   return request;
 }
 

@@ -2,14 +2,20 @@
 
 #include <torch/version.h>
 
+#include <algorithm>
 #include <memory>
 #include <variant>
+#include <vector>
 
+#include "lib/core/error.h"
+#include "lib/core/json_file.h"
 #include "lib/media/ffmpeg_version.h"
+#include "lib/media/video_reader.h"
 #include "lib/nn/device.h"
 #include "lib/pipelines/source.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/model_digest.h"
+#include "lib/provenance/watermark.h"
 #include "lib/schedulers/scheduler.h"
 #include "sora/build_config.h"
 
@@ -18,6 +24,26 @@ namespace {
 
 ManifestVideo video_of(Size size, int64_t num_frames, Rational fps) {
   return {size.width, size.height, num_frames, fps};
+}
+
+// Marks that pictures of a file may carry, by its own manifest: its mark, and those of its sources.
+std::vector<std::string> marks_of(const std::string& path) {
+  std::vector<std::string> marks;
+  try {
+    const FileInfo info = probe(path);
+    if (info.metadata_json.empty()) return marks;
+    const Manifest manifest =
+        manifest_from_json(parse_json(info.metadata_json, path), info.metadata_path);
+    if (has_invisible(parse_watermark(manifest.watermark.empty() ? "none" : manifest.watermark)))
+      marks.push_back(watermark_id(watermark_payload(info.metadata_json)));
+    for (const ManifestSource& source : manifest.sources) {
+      for (const std::string& mark : source.watermarks) {
+        if (std::find(marks.begin(), marks.end(), mark) == marks.end()) marks.push_back(mark);
+      }
+    }
+  } catch (const Error&) {  // a storyboard, or a manifest of another version
+  }
+  return marks;
 }
 
 ManifestSchedule schedule_of(const Request& request, const Plan& plan, const ModelInfo& model) {
@@ -51,6 +77,9 @@ Request resolved(Request request, const Plan& plan, const ModelInfo& model, uint
   std::visit(
       [&](auto& operation) {
         operation.variations = 1;
+        if constexpr (requires { operation.storyboard; }) {
+          if (!operation.storyboard.empty()) return;  // the prompt is said with every card's text
+        }
         if (plan.layout.prompts.size() == 1) operation.prompt = plan.layout.prompt();
       },
       request.operation);
@@ -70,9 +99,10 @@ Manifest describe_making(const Request& request, const std::string& preset, cons
         fingerprint(digest_model(model, DigestCache(), observer)));
   });
   manifest.model.dtype = plan.dtype;
-  for (const std::string& path : sources_of(request.operation)) {
-    if (Source::is_stream(path)) continue;
-    manifest.sources.push_back({path, sha256_of_file(path, observer)});
+  for (const std::string& name : sources_of(request.operation)) {
+    const std::string path = plan.layout.readable(name);
+    if (Source::is_stream(path)) continue;  // a picture from a pipe, which is read once
+    manifest.sources.push_back({name, sha256_of_file(path, observer), marks_of(path)});
   }
   manifest.video = video_of(plan.output_size, plan.output_frames, plan.output_fps);
   manifest.canvas = video_of(plan.canvas_size, plan.canvas_frames, plan.canvas_fps);

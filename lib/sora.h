@@ -58,7 +58,7 @@ class SORA_EXPORT Engine {
   // Streams, colour tags and manifest of a media file, as JSON. Throws Error(NotFound | Input).
   virtual nlohmann::json info(const std::string& path) = 0;
   // The manifest inside a clip or its side file, or a recipe file. Throws Error(Input) where there
-  // is none.
+  // is none, and for a source that came through a pipe or is another file than it was.
   virtual Request recipe(const std::string& path) = 0;
   // Makes or refreshes a gallery; see lib/gallery/gallery.h.
   virtual GalleryReport explore(const GalleryRequest& request, Observer& observer) = 0;

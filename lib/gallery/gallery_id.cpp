@@ -117,8 +117,10 @@ Request resolve_gallery_ids(const Request& request) {
   replace_ids(json);
   if (json == before) return request;
   Request resolved = request_from_json(json);
+  const ModelFiles files = resolved.runtime.files;
   resolved.output = request.output;
-  resolved.runtime.threads = request.runtime.threads;
+  resolved.runtime = request.runtime;  // most of it is no part of a request's JSON
+  resolved.runtime.files = files;
   std::visit(
       [&](auto& operation) {  // the number of clips is no part of a request's JSON
         using Chosen = std::decay_t<decltype(operation)>;

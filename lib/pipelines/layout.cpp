@@ -41,6 +41,18 @@ Shot Layout::place(std::shared_ptr<const Source> source, const std::string& fit_
   return {{start, start + count}, std::move(source), first, parse_fit(fit_name)};
 }
 
+std::string Layout::readable(const std::string& name) const {
+  std::vector<const Source*> sources;
+  for (const Shot& shot : kept) sources.push_back(shot.source.get());
+  for (const Guide& guide : guides) sources.push_back(guide.placement.source.get());
+  for (const Heard& each : heard) sources.push_back(each.source.get());
+  if (control) sources.push_back(control->source.get());
+  for (const Source* source : sources) {
+    if (source->name() == name) return source->path();
+  }
+  return name;
+}
+
 Layout layout_for(const VideoSpec& video, const Source& source) {
   Layout layout;
   if (video.size) {

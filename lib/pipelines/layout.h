@@ -78,6 +78,8 @@ struct Layout {
   bool has_sources() const { return !kept.empty() || !guides.empty(); }
   // The first text: the clip's title and name.
   const std::string& prompt() const { return prompts.front().text; }
+  // What can be opened of a source of this name: itself, or what was kept of a pipe.
+  std::string readable(const std::string& name) const;
   Shot place(std::shared_ptr<const Source> source, const std::string& fit, int64_t start,
              int64_t first, int64_t count) const;
   void say_everywhere(const std::string& text) { prompts = {{{0, num_frames + num_hidden}, text}}; }

@@ -29,9 +29,8 @@ using Owned = std::unique_ptr<T, std::function<void(T*)>>;
 // The manifest goes in as text: numbers in an assertion do not all come back as they went in.
 json definition_of(const CredentialOrder& order) {
   const json agent = {{"name", "sora"}, {"version", order.program_version}};
-  const bool has_sources = !order.sources.empty();
   json actions = json::array({{{"action", "c2pa.created"},
-                               {"digitalSourceType", has_sources ? kComposed : kGenerated},
+                               {"digitalSourceType", order.has_sources ? kComposed : kGenerated},
                                {"softwareAgent", agent}}});
   return {{"claim_generator_info", json::array({agent})},
           {"title", fs::path(order.output_path).filename().string()},

@@ -19,6 +19,7 @@ struct CredentialOrder {
   std::string output_path;    // its extension says what the file is
   std::string manifest_json;  // goes in as an assertion, byte for byte
   std::string program_version;
+  bool has_sources = false;  // also where a pipe brought one that is not named below
   std::vector<CredentialSource> sources;
 };
 

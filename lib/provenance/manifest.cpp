@@ -92,7 +92,8 @@ std::vector<ManifestSource> read_sources(const ConfigReader& manifest) {
   std::vector<ManifestSource> sources;
   for (size_t i = 0; i < list.size(); ++i) {
     const ConfigReader reader(list[i], fmt::format("{}: sources[{}]", manifest.description(), i));
-    sources.push_back({reader.get<std::string>("name"), reader.get<std::string>("sha256")});
+    sources.push_back({reader.get<std::string>("name"), reader.get<std::string>("sha256"),
+                       reader.get<std::vector<std::string>>("watermarks", {})});
     reader.check_all_read();
   }
   return sources;
@@ -104,6 +105,7 @@ json to_json(const Manifest& manifest) {
   json sources = json::array();
   for (const ManifestSource& source : manifest.sources) {
     sources.push_back({{"name", source.name}, {"sha256", source.sha256}});
+    if (!source.watermarks.empty()) sources.back()["watermarks"] = source.watermarks;
   }
   json object = {{kSchemaKey, Manifest::kSchema},
                  {"created_by", manifest.created_by},

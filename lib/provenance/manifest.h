@@ -18,6 +18,8 @@ namespace sora {
 struct ManifestSource {
   std::string name;  // as the request names it
   std::string sha256;
+  // IDs of invisible marks that its pictures carry by its own manifest, and hand on.
+  std::vector<std::string> watermarks;
   bool operator==(const ManifestSource&) const = default;
 };
 

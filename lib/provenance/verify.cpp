@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
 #include "lib/media/video_reader.h"
@@ -21,6 +24,7 @@ struct Findings {
   json watermark = {{"state", "absent"}};
   std::string manifest_text;
   bool expects_watermark = false;
+  std::vector<std::string> source_marks;  // that the manifest knows of
   bool is_webp = false;
   bool contradicts = false;
   std::vector<std::string> lines;
@@ -37,6 +41,9 @@ void look_at_manifest(const std::string& path, Findings& found) {
     const Manifest manifest =
         manifest_from_json(parse_json(info.metadata_json, info.metadata_path), info.metadata_path);
     found.manifest_text = info.metadata_json;
+    for (const ManifestSource& source : manifest.sources)
+      found.source_marks.insert(found.source_marks.end(), source.watermarks.begin(),
+                                source.watermarks.end());
     found.expects_watermark = manifest.watermark == "invisible" || manifest.watermark == "both";
     const std::string id = watermark_id(watermark_payload(found.manifest_text));
     found.manifest = {{"state", "present"},
@@ -140,11 +147,16 @@ void look_at_watermark(const std::string& path, const Observer& observer, Findin
                      {"scale", json::array({reading->scale_x, reading->scale_y})}};
   std::string line = fmt::format("Watermark: found, id {}", id);
   if (!found.manifest_text.empty()) {
-    const bool agrees = reading->payload == watermark_payload(found.manifest_text);
-    found.watermark["manifest_agrees"] = agrees;
-    found.contradicts |= !agrees;
-    line += agrees ? ", the manifest's"
-                   : ", which is not the manifest's: one of the two came from elsewhere";
+    const bool is_own = reading->payload == watermark_payload(found.manifest_text);
+    const bool is_source =
+        !is_own && std::find(found.source_marks.begin(), found.source_marks.end(), id) !=
+                       found.source_marks.end();
+    found.watermark["of_source"] = is_source;
+    found.watermark["manifest_agrees"] = is_own || is_source;
+    found.contradicts |= !is_own && !is_source;
+    line += is_own      ? ", the manifest's"
+            : is_source ? ", a source's, as the manifest says"
+                        : ", which is not the manifest's: one of the two came from elsewhere";
   }
   found.lines.push_back(line + ".");
 }
@@ -152,8 +164,9 @@ void look_at_watermark(const std::string& path, const Observer& observer, Findin
 std::string verdict_of(const Findings& found) {
   if (found.contradicts || found.manifest["state"] == "damaged") return "contradicted";
   const bool has_mark = found.watermark["state"] == "found",
-             has_manifest = found.manifest["state"] == "present";
-  if (found.signature["state"] == "valid" || (has_mark && has_manifest)) return "confirmed";
+             has_manifest = found.manifest["state"] == "present",
+             has_own_mark = has_mark && !found.watermark.value("of_source", false);
+  if (found.signature["state"] == "valid" || (has_own_mark && has_manifest)) return "confirmed";
   if (has_manifest) return "claimed";
   return has_mark ? "marked" : "nothing";
 }

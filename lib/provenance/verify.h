@@ -14,12 +14,13 @@ namespace sora {
 //  "prompt"}, "signature": {"state": "valid" | "changed" | "broken" | "absent" | "unread",
 //  "signer", "trusted", "says_generated",
 //                "manifest_agrees", "problems"},
-//  "watermark": {"state": "found" | "absent" | "unread", "id", "manifest_agrees", "log2_chance",
-//  "scale"}, "unchanged": true | false | null, "verdict": "confirmed" | "claimed" | "marked" |
-//  "contradicted" | "nothing", "lines": the same in words}
+//  "watermark": {"state": "found" | "absent" | "unread", "id", "manifest_agrees", "of_source",
+//  "log2_chance", "scale"}, "unchanged": true | false | null, "verdict": "confirmed" | "claimed" |
+//  "marked" | "contradicted" | "nothing", "lines": the same in words}
 // confirmed: a valid signature, or a watermark of the manifest that is there; claimed: a manifest
-// and nothing that speaks for it; marked: a watermark whose manifest is lost. Throws Error(NotFound
-// | Input) as VideoReader. Of a sequence of pictures the first is looked at.
+// and nothing that speaks for it, or the mark of a source that it names; marked: a watermark whose
+// manifest is lost. Throws Error(NotFound | Input) as VideoReader. Of a sequence of pictures the
+// first is looked at.
 nlohmann::json verify_file(const std::string& name, const Observer& observer = {});
 
 }  // namespace sora

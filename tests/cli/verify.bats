@@ -103,6 +103,21 @@ EOF
   SORA_WATERMARK_KEY=another verified 4 again.mp4
 }
 
+@test "a mark that came with a source's frames is the source's" {
+  "$SORA" recut "$S/marked.mp4" --keep 0-1.4 -o again.mp4 -q
+  verified 0 again.mp4
+  [ "$(say '"\(.watermark.state) \(.watermark.of_source) \(.verdict)"')" = "found true claimed" ]
+  "$SORA" recut again.mp4 --keep 0-1.3 -o third.mp4 -q
+  verified 0 third.mp4
+  [ "$(say '"\(.watermark.of_source) \(.verdict)"')" = "true claimed" ]
+}
+
+@test "a clip signed after a pipe says that it had a source" {
+  ffmpeg -v error -i "$S/plain.mkv" -pix_fmt yuv444p -f yuv4mpegpipe -strict -1 - | "$SORA" recut - --keep 0-1 --sign --identity studio -o piped.mp4 -q
+  verified 0 piped.mp4
+  grep -qa compositeWithTrainedAlgorithmicMedia piped.mp4
+}
+
 @test "a manifest that was put beside another's marked pictures contradicts them" {
   make -o clip.gif
   ffmpeg -v error -i "$S/marked.mp4" -map_metadata -1 -c copy other.mkv

@@ -56,6 +56,12 @@ TEST(Manifest, ComesBackAsItWentIn) {
   EXPECT_EQ(manifest_from_json(to_json(manifest), "clip.mp4"), manifest);
 }
 
+TEST(Manifest, MarksOfSourcesComeBack) {
+  Manifest manifest = example();
+  manifest.sources[0].watermarks = {"0123456789abcdef", "fedcba9876543210"};
+  EXPECT_EQ(manifest_from_json(to_json(manifest), "clip.mp4"), manifest);
+}
+
 TEST(Manifest, ComesBackThroughText) {
   const Manifest manifest = example();
   const json parsed = parse_json(to_json(manifest).dump(), "clip.mp4");
