@@ -2,6 +2,8 @@
 // between two of it.
 #include <algorithm>
 #include <deque>
+#include <optional>
+#include <utility>
 
 #include "lib/core/error.h"
 #include "lib/media/motion_interpolator.h"
@@ -30,7 +32,8 @@ int64_t resampled_frames(int64_t num_frames, Rational from, Rational to) {
 
 class FrameRateConverter::Impl {
  public:
-  Impl(Rational from, Rational to, RateMethod method) : from_(from), to_(to), method_(method) {
+  Impl(Rational from, Rational to, RateMethod method, std::vector<int64_t> cuts)
+      : from_(from), to_(to), method_(method), cuts_(std::move(cuts)) {
     if (from.num < 1 || to.num < 1) {
       fail(ErrorKind::Usage, "frames cannot be brought from {} to {} a second", to_string(from),
            to_string(to));
@@ -74,6 +77,15 @@ class FrameRateConverter::Impl {
             static_cast<int64_t>(den)};
   }
 
+  // The first cut between this source frame and the end of the next one.
+  std::optional<int64_t> cut_after(int64_t index) const {
+    for (const int64_t cut : cuts_) {
+      const Position at = position(cut);
+      if (at.index + (at.num > 0) == index + 1) return cut;
+    }
+    return {};
+  }
+
   const at::Tensor& source(int64_t index) const {
     return kept_.at(static_cast<size_t>(std::clamp(index, first_kept_, pushed_ - 1) - first_kept_));
   }
@@ -88,6 +100,8 @@ class FrameRateConverter::Impl {
       at::Tensor frame;
       if (at.num == 0 || at.index >= pushed_ - 1) {
         frame = source(at.index);
+      } else if (const auto cut = cut_after(at.index)) {
+        frame = source(made_ < *cut ? at.index : at.index + 1);
       } else if (method_ == RateMethod::Repeat) {
         frame = source(2 * at.num > at.den ? at.index + 1 : at.index);
       } else if (method_ == RateMethod::Blend) {
@@ -130,6 +144,7 @@ class FrameRateConverter::Impl {
 
   Rational from_, to_;
   RateMethod method_;
+  std::vector<int64_t> cuts_;
   std::optional<MotionInterpolator> motion_;
   std::pair<int64_t, at::Tensor> motion_frame_{-1, {}};
   std::deque<at::Tensor> kept_;  // source frames from first_kept_ to pushed_
@@ -140,8 +155,9 @@ class FrameRateConverter::Impl {
   at::Tensor empty_;  // no frames, of the right size
 };
 
-FrameRateConverter::FrameRateConverter(Rational from, Rational to, RateMethod method)
-    : impl_(std::make_unique<Impl>(from, to, method)) {}
+FrameRateConverter::FrameRateConverter(Rational from, Rational to, RateMethod method,
+                                       std::vector<int64_t> cuts)
+    : impl_(std::make_unique<Impl>(from, to, method, std::move(cuts))) {}
 FrameRateConverter::~FrameRateConverter() = default;
 FrameRateConverter::FrameRateConverter(FrameRateConverter&&) noexcept = default;
 FrameRateConverter& FrameRateConverter::operator=(FrameRateConverter&&) noexcept = default;

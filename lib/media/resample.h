@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "lib/core/rational.h"
 
@@ -50,7 +51,8 @@ int64_t resampled_frames(int64_t num_frames, Rational from, Rational to);
 // source frame are that frame's own pixels, whatever the method.
 class FrameRateConverter {
  public:
-  FrameRateConverter(Rational from, Rational to, RateMethod method);
+  // Before each of the output frames `cuts` (rising) a scene ends: frames of both are never mixed.
+  FrameRateConverter(Rational from, Rational to, RateMethod method, std::vector<int64_t> cuts = {});
   ~FrameRateConverter();
   FrameRateConverter(FrameRateConverter&&) noexcept;
   FrameRateConverter& operator=(FrameRateConverter&&) noexcept;

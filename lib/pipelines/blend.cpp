@@ -24,14 +24,17 @@ double influence(const Curve& curve, int64_t frame, int64_t num_frames) {
 }
 
 // Where no curve was given: A up to shortly before its end, B from shortly after its beginning, as
-// it lies at the end.
+// it lies at the end. Where they overlap, the bridge lies in the middle of that.
 Curve bridge_curve(const Pair& pair, const Layout& layout) {
   const int64_t side =
       std::min({frames_in(layout, kBridgeSide_s), pair.frames_a / 3, pair.frames_b / 3});
   const int64_t joint = layout.num_frames - pair.frames_b;
   const auto last = static_cast<double>(layout.num_frames - 1);
-  const int64_t from = std::max<int64_t>(0, std::min(pair.frames_a, joint) - side);
-  const int64_t to = std::min(layout.num_frames - 1, std::max(pair.frames_a, joint) + side - 1);
+  const int64_t middle = (pair.frames_a + joint) / 2;
+  const bool overlap = joint < pair.frames_a;
+  const int64_t from = std::max<int64_t>(0, (overlap ? middle : pair.frames_a) - side);
+  const int64_t to =
+      std::min(layout.num_frames - 1, std::max(from + 1, (overlap ? middle : joint) + side - 1));
   return {{{static_cast<double>(from) / last, 0.0}, {static_cast<double>(to) / last, 1.0}}};
 }
 
@@ -90,9 +93,13 @@ void lay_transition(const BlendRequest& request, const Pair& pair, Layout& layou
 }
 
 void lay_mix(const BlendRequest& request, const Pair& pair, Layout& layout) {
-  layout.num_frames = std::min(pair.frames_a, pair.frames_b);
-  if (request.duration_s)
-    layout.num_frames = std::min(layout.num_frames, frames_in(layout, *request.duration_s));
+  const int64_t both = std::min(pair.frames_a, pair.frames_b);
+  layout.num_frames = request.duration_s ? frames_in(layout, *request.duration_s) : both;
+  if (layout.num_frames > both) {
+    fail(ErrorKind::Usage,
+         "--duration {} s is longer than the two videos are together there, which is {:.2f} s",
+         *request.duration_s, static_cast<double>(both) / layout.fps.value());
+  }
   if (layout.num_frames < 1)
     fail(ErrorKind::Usage, "--duration {} is less than one frame", *request.duration_s);
   const bool is_sample = request.mode == "sample";
@@ -133,18 +140,20 @@ Layout lay_out(const BlendRequest& request, const VideoSpec& video, const ModelI
     layout.say_everywhere(text_b);
     return layout;
   }
-  // The text changes where the influence passes the middle.
+  // The text changes wherever the influence passes the middle.
   const Curve curve = !request.curve.points.empty()  ? request.curve
                       : request.mode == "transition" ? bridge_curve(pair, layout)
                                                      : Curve{{{0.0, 0.5}}};
-  int64_t middle = 0;
-  while (middle < layout.num_frames && influence(curve, middle, layout.num_frames) < 0.5) ++middle;
   if (curve.points.size() == 1 && curve.points[0].second > 0 && curve.points[0].second < 1) {
     layout.say_everywhere(text_a + ", " + text_b);  // both, all the time
-  } else if (middle == 0 || middle == layout.num_frames) {
-    layout.say_everywhere(middle == 0 ? text_b : text_a);
-  } else {
-    layout.prompts = {{{0, middle}, text_a}, {{middle, layout.num_frames}, text_b}};
+    return layout;
+  }
+  layout.prompts.clear();
+  for (int64_t frame = 0; frame < layout.num_frames; ++frame) {
+    const std::string& text = influence(curve, frame, layout.num_frames) < 0.5 ? text_a : text_b;
+    if (layout.prompts.empty() || layout.prompts.back().text != text)
+      layout.prompts.push_back({{frame, frame}, text});
+    layout.prompts.back().frames.stop = frame + 1;
   }
   return layout;
 }

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "lib/core/error.h"
-#include "lib/pipelines/layout.h"
+#include "lib/pipelines/plan.h"
 #include "lib/pipelines/storyboard.h"
 
 namespace sora {
@@ -49,14 +49,35 @@ int64_t lay_video(const Card& card, int64_t start, std::optional<int64_t> next, 
   }
   int64_t count = to - from;
   if (card.for_s) count = std::min(count, frames_in(layout, *card.for_s));
+  if (count < 1) {
+    fail(ErrorKind::Input, "the card at {} s shows {} for less than one frame at {} a second",
+         card.at_s, source->name(), to_string(layout.fps));
+  }
   if (next) count = std::min(count, *next - start);
   layout.kept.push_back(layout.place(source, "crop", start, from, count));
   return count;
 }
 
+// Pictures and videos need frames of their own at the model's rate too.
+void check_apart(const Storyboard& storyboard, const ModelInfo& model, const Layout& layout) {
+  const Card* before = nullptr;  // the last one with a picture
+  for (const Card& card : storyboard.cards) {
+    const auto drawn_at = [&](const Card& each) {
+      return frame_at_rate(frames_in(layout, each.at_s), layout.fps, model.defaults.fps);
+    };
+    const bool is_shown = !card.image.empty() || !card.video.empty();
+    if (before && is_shown && drawn_at(*before) == drawn_at(card)) {
+      fail(ErrorKind::Input,
+           "the cards at {} s and {} s fall on one frame of the {} a second that {} draws",
+           before->at_s, card.at_s, to_string(model.defaults.fps), model.name);
+    }
+    if (is_shown) before = card.image.empty() ? nullptr : &card;
+  }
+}
+
 // Text, pictures and videos of the cards at their times; `prompt` is said with every card.
 void lay_cards(const Storyboard& storyboard, const std::string& prompt, const VideoSpec& video,
-               Layout& layout) {
+               const ModelInfo& model, Layout& layout) {
   std::vector<int64_t> shown;  // frames that each card's video fills
   for (size_t i = 0; i < storyboard.cards.size(); ++i) {
     const Card& card = storyboard.cards[i];
@@ -77,6 +98,7 @@ void lay_cards(const Storyboard& storyboard, const std::string& prompt, const Vi
     layout.num_frames =
         frames_in(layout, storyboard.duration_s.value_or(end_of(storyboard, shown, layout)));
   }
+  check_apart(storyboard, model, layout);
   const Card& last = storyboard.cards.back();
   if (frames_in(layout, last.at_s) + shown.back() > layout.num_frames ||
       frames_in(layout, last.at_s) >= layout.num_frames) {
@@ -137,7 +159,7 @@ Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const Mod
   layout.say_everywhere(request.prompt);
   lay_control(request, control, model, layout);
   if (!request.storyboard.empty()) {
-    lay_cards(read_storyboard(request.storyboard), request.prompt, video, layout);
+    lay_cards(read_storyboard(request.storyboard), request.prompt, video, model, layout);
     return layout;
   }
   if (!request.image.empty()) layout.pictures.push_back({0, request.image});

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "lib/core/error.h"
+#include "lib/media/image.h"
 
 namespace sora {
 namespace {
@@ -24,7 +25,7 @@ at::Tensor cut_middle(const at::Tensor& frames_FHWC, Size size) {
 OutputShaper::OutputShaper(const Plan& plan, const TakeFrames& take_frames)
     : plan_(plan), take_frames_(take_frames) {
   if (!(plan.canvas_fps == plan.output_fps))
-    rate_.emplace(plan.canvas_fps, plan.output_fps, RateMethod::Blend);
+    rate_.emplace(plan.canvas_fps, plan.output_fps, RateMethod::Blend, plan.layout.cuts);
   if (plan.scaled) {
     resizer_.emplace(plan.canvas_size.width, plan.canvas_size.height, plan.output_size.width,
                      plan.output_size.height, plan.layout.has_sources() ? Fit::Stretch : Fit::Crop);
@@ -41,7 +42,7 @@ void OutputShaper::finish() {
     fail(ErrorKind::Internal, "{} frames came out of the decoder, {} were planned", num_given_,
          plan_.output_frames);
   }
-  if (darkest_ == brightest_) {
+  if (darkest_ == brightest_ && !plan_.windows.empty()) {
     fail(ErrorKind::Numerical,
          "every pixel of the clip has the value {}; the weights or the number type are at fault, "
          "try --dtype f32",
@@ -53,9 +54,7 @@ void OutputShaper::emit(at::Tensor frames_FHWC) {
   const int64_t wanted = std::min(frames_FHWC.size(0), plan_.output_frames - num_given_);
   if (wanted <= 0) return;
   frames_FHWC = frames_FHWC.slice(0, 0, wanted);
-  frames_FHWC =
-      resizer_ ? (*resizer_)(frames_FHWC.contiguous()) : cut_middle(frames_FHWC, plan_.output_size);
-  frames_FHWC = with_own_frames(frames_FHWC);
+  frames_FHWC = with_own_frames(with_pictures(to_output(frames_FHWC)));
   if (darkest_ == brightest_ || num_given_ == 0) {
     const auto [low, high] = frames_FHWC.aminmax();
     darkest_ = num_given_ == 0 ? low.item<int>() : std::min(darkest_, low.item<int>());
@@ -63,6 +62,27 @@ void OutputShaper::emit(at::Tensor frames_FHWC) {
   }
   num_given_ += wanted;
   take_frames_(frames_FHWC);
+}
+
+at::Tensor OutputShaper::to_output(const at::Tensor& frames_FHWC) const {
+  return resizer_ ? (*resizer_)(frames_FHWC.contiguous())
+                  : cut_middle(frames_FHWC, plan_.output_size);
+}
+
+// At the model's own rate the canvas' frames are the pictures already; at another one they lie
+// between two of it.
+at::Tensor OutputShaper::with_pictures(at::Tensor frames_FHWC) const {
+  if (!rate_) return frames_FHWC;
+  for (const Picture& picture : plan_.layout.pictures) {
+    const int64_t frame = picture.frame - num_given_;
+    if (frame < 0 || frame >= frames_FHWC.size(0)) continue;
+    const Size& canvas = plan_.canvas_size;
+    const at::Tensor shown_HWC =
+        resize(read_image(picture.path), canvas.width, canvas.height, Fit::Crop);
+    frames_FHWC = frames_FHWC.clone();
+    frames_FHWC[frame].copy_(to_output(shown_HWC.unsqueeze(0))[0]);
+  }
+  return frames_FHWC;
 }
 
 at::Tensor OutputShaper::with_own_frames(at::Tensor frames_FHWC) {

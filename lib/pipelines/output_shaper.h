@@ -22,11 +22,13 @@ class OutputShaper {
   // Canvas frames in order, u8 [F,H,W,3].
   void push(const at::Tensor& frames_FHWC);
   // Exactly plan.output_frames have been handed over then. Throws Error(Numerical) when every pixel
-  // of the clip has one value, which no model means.
+  // of a clip that was drawn has one value, which no model means.
   void finish();
 
  private:
   void emit(at::Tensor frames_FHWC);
+  at::Tensor to_output(const at::Tensor& frames_FHWC) const;
+  at::Tensor with_pictures(at::Tensor frames_FHWC) const;
   at::Tensor with_own_frames(at::Tensor frames_FHWC);
 
   const Plan& plan_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <random>
 
 #include "kernels/cuda/gpu.h"
@@ -13,6 +14,8 @@
 #include "lib/nn/device.h"
 #include "lib/nn/device_graph.h"
 #include "lib/nn/ranks.h"
+#include "lib/pipelines/steering.h"
+#include "lib/schedulers/scheduler.h"
 
 namespace sora {
 namespace {
@@ -100,6 +103,16 @@ void plan_circle(const ModelInfo& model, Plan& plan) {
   }
 }
 
+// Windows that see frames of another one. Over a cut none does, whatever frames fill its end.
+int64_t count_overlapping(const std::vector<Window>& windows) {
+  return std::count_if(windows.begin(), windows.end(), [&](const Window& window) {
+    return std::any_of(windows.begin(), windows.end(), [&](const Window& other) {
+      return !(other == window) && other.sees == window.sees &&
+             other.frames.start < window.frames.stop && window.frames.start < other.frames.stop;
+    });
+  });
+}
+
 void plan_length(const ModelInfo& model, Plan& plan) {
   plan.canvas_fps = model.defaults.fps;
   plan.output_fps = plan.layout.fps;
@@ -134,10 +147,10 @@ void plan_length(const ModelInfo& model, Plan& plan) {
         "{} frames are not 4n+1, which this model draws; {} are drawn and the last {} left out",
         needed, plan.canvas_frames, plan.canvas_frames - needed));
   }
-  if (plan.windows.size() > 1) {
+  if (const int64_t count = count_overlapping(plan.windows); count > 0) {
     plan.notices.push_back(fmt::format(
         "{} draws up to {} frames at once; this clip is drawn in {} overlapping windows",
-        model.name, model.defaults.max_frames, plan.windows.size()));
+        model.name, model.defaults.max_frames, count));
   }
 }
 
@@ -179,6 +192,17 @@ bool resolve_cuda_graph(bool wish, at::Device device) {
   return true;
 }
 
+// The loop begins at the noise level down to which the sources are followed.
+int steps_skipped(const Request& request, const ModelInfo& model, const Plan& plan) {
+  const std::vector<double>& levels = plan.layout.levels;
+  if (levels.empty()) return 0;
+  const std::unique_ptr<Scheduler> scheduler = make_scheduler(
+      model.scheduler, {plan.scheduler, request.sampling.shift}, model.path.string());
+  scheduler->set_timesteps(plan.steps);
+  return first_step_at(scheduler->schedule().sigmas,
+                       *std::max_element(levels.begin(), levels.end()));
+}
+
 uint64_t random_seed() { return std::random_device()(); }
 
 }  // namespace
@@ -209,10 +233,13 @@ double output_position(const Plan& plan, int64_t canvas_frame) {
   return static_cast<double>(canvas_frame) * plan.output_fps.value() / plan.canvas_fps.value();
 }
 
-int64_t canvas_frame_of(const Plan& plan, int64_t output_frame) {
-  const double position =
-      static_cast<double>(output_frame) * plan.canvas_fps.value() / plan.output_fps.value();
+int64_t frame_at_rate(int64_t frame, Rational from, Rational to) {
+  const double position = static_cast<double>(frame) * to.value() / from.value();
   return static_cast<int64_t>(std::ceil(position - kOnFrame));
+}
+
+int64_t canvas_frame_of(const Plan& plan, int64_t output_frame) {
+  return frame_at_rate(output_frame, plan.output_fps, plan.canvas_fps);
 }
 
 bool shows(const Shot& placement, double output_position) {
@@ -261,6 +288,9 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   plan.attention = resolve_attention(request.runtime.attention, plan.device);
   plan.cuda_graph = resolve_cuda_graph(request.runtime.cuda_graph, plan.device);
   plan.seed = sampling.seed ? *sampling.seed : random_seed();
+  plan.variations =
+      std::visit([](const auto& operation) { return operation.variations; }, request.operation);
+  plan.steps_sampled = plan.steps - steps_skipped(request, model, plan);
   return plan;
 }
 
@@ -291,7 +321,7 @@ double sampling_flops(const ModelInfo& model, const Plan& plan) {
   for (const Window& window : plan.windows) {
     flops += transformer_flops(model, drawn_grid(plan, window.frames.size()));
   }
-  return flops * passes * plan.steps;
+  return flops * passes * plan.steps_sampled * plan.variations;
 }
 
 }  // namespace sora

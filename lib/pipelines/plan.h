@@ -32,6 +32,8 @@ struct Plan {
 
   std::optional<std::string> scheduler;  // empty: the model's own
   int steps = 0;
+  int steps_sampled = 0;  // of them: those from the level on down to which sources are followed
+  int variations = 1;
   double guidance_scale = 1.0;
   double guidance_scale_2 = 1.0;
   double edit_guidance_scale = 1.0;  // of FlowEdit and FlowAlign, towards the new text
@@ -63,6 +65,8 @@ Layout make_layout(const Request& request, const ModelInfo& model);
 // The time of a canvas frame, in output frames, and whether a placement is shown at that time.
 double output_position(const Plan& plan, int64_t canvas_frame);
 bool shows(const Shot& placement, double output_position);
+// The first frame at rate `to` that is not before a frame at rate `from`.
+int64_t frame_at_rate(int64_t frame, Rational from, Rational to);
 // The first canvas frame that is not before an output frame.
 int64_t canvas_frame_of(const Plan& plan, int64_t output_frame);
 
@@ -75,7 +79,7 @@ Plan make_plan(const Request& request, const ModelInfo& model);
 
 // FLOPs of one transformer pass: matrix products and attention scores, 2 a multiply-add.
 double transformer_flops(const ModelInfo& model, const LatentGrid& grid);
-// FLOPs of the whole loop: passes for guidance included.
+// FLOPs of the whole loop, of all variations: passes for guidance included.
 double sampling_flops(const ModelInfo& model, const Plan& plan);
 
 }  // namespace sora

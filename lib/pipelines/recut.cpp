@@ -57,10 +57,17 @@ Layout lay_out(const RecutRequest& request, const VideoSpec& video, const ModelI
   }
 
   for (size_t i = 0; i < ranges.size(); ++i) {
-    const int64_t start =
-        request.at_s.empty() ? ranges[i].start : frames_in(layout, request.at_s[i]);
+    Stretch shown = ranges[i];
+    if (!request.at_s.empty()) {
+      // The new ends are rounded by themselves, so that ranges that touch in time do in frames.
+      const double at_s = request.at_s[i];
+      const double stop_s = at_s + request.keep[i].stop_s - request.keep[i].start_s;
+      shown.start = frames_in(layout, at_s);
+      shown.stop = shown.start + std::clamp<int64_t>(frames_in(layout, stop_s) - shown.start, 1,
+                                                     num_source - ranges[i].start);
+    }
     layout.kept.push_back(
-        layout.place(source, request.fit, start, ranges[i].start, ranges[i].size()));
+        layout.place(source, request.fit, shown.start, ranges[i].start, shown.size()));
   }
   std::sort(layout.kept.begin(), layout.kept.end(),
             [](const Shot& a, const Shot& b) { return a.frames.start < b.frames.start; });

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "lib/core/error.h"
+#include "lib/core/scheduler_names.h"
 
 namespace sora {
 namespace {
@@ -96,7 +97,18 @@ void check_sampling(const Sampling& sampling) {
          to_string(*interval));
   }
   check_scale("--shift", sampling.shift, 0.01, 100);
+  if (sampling.scheduler) check_scheduler_name(*sampling.scheduler);
   if (sampling.negative_prompt) check_text("negative prompt", *sampling.negative_prompt);
+}
+
+// What only the plain denoise loop does.
+void check_edit(const RemixRequest& remix, const Sampling& sampling) {
+  if (remix.method == "sdedit") return;
+  const bool has_interval =
+      sampling.guidance_interval && !(*sampling.guidance_interval == GuidanceInterval{});
+  if (!has_interval && sampling.cache_threshold.value_or(0) == 0) return;
+  fail(ErrorKind::Usage, "--method {} takes every step with all of its guidance; leave out {}",
+       remix.method, has_interval ? "--guidance-interval" : "--cache");
 }
 
 }  // namespace
@@ -171,7 +183,7 @@ int64_t parse_bytes(std::string_view text) {
   const bool valid = code == std::errc() && unit.size() <= 1 && power <= 4 && number > 0 &&
                      number < 1e6 * (unit.empty() ? 1e12 : 1);
   if (!valid || (!unit.empty() && power == 0)) {
-    fail(ErrorKind::Usage, "--memory {} is no amount of memory; write 8G or 500M", text);
+    fail(ErrorKind::Usage, "'{}' is no amount of bytes; write 8G or 500M", text);
   }
   return static_cast<int64_t>(number * std::pow(1024.0, static_cast<double>(power)));
 }
@@ -190,6 +202,8 @@ void check(const Request& request) {
          request.runtime.threads);
   }
   std::visit([](const auto& chosen) { check(chosen); }, request.operation);
+  if (const auto* remix = std::get_if<RemixRequest>(&request.operation))
+    check_edit(*remix, request.sampling);
 }
 
 }  // namespace sora

@@ -257,6 +257,11 @@ void check(const RemixRequest& request) {
          "remix needs a prompt; write sora remix clip.mp4 \"a blue ball on the snow\"");
   }
   check_one_of("--method", request.method, {"sdedit", "flowedit", "flowalign"});
+  if (request.method == "sdedit" && !request.source_prompt.empty()) {
+    fail(
+        ErrorKind::Usage,
+        "--source-prompt is for --method flowedit and flowalign; sdedit looks at the source alone");
+  }
   strength_sigma(request.strength);
 }
 
@@ -269,6 +274,14 @@ void check(const BlendRequest& request) {
   }
   check_one_of("--mode", request.mode, {"transition", "mix", "sample"});
   strength_sigma(request.strength);
+  if (request.mode == "sample" && !request.curve.points.empty()) {
+    fail(ErrorKind::Usage,
+         "--curve is for --mode transition and mix; a sample takes one look for all of the clip");
+  }
+  if (request.mode == "transition" && request.strength != BlendRequest{}.strength) {
+    fail(ErrorKind::Usage,
+         "--strength is for --mode mix and sample; a transition draws its bridge anew");
+  }
   if (request.duration_s && !(*request.duration_s > 0)) {
     fail(ErrorKind::Usage, "a duration of {} s cannot be made", *request.duration_s);
   }

@@ -201,6 +201,42 @@ psnr() {
   [ "$(frames_of out.mkv 0 99)" = "$(frames_of again.mkv 0 99)" ]
 }
 
+@test "a storyboard's recipe says its prompt once with each card, and the same clip comes out" {
+  printf 'style: on film\ncards:\n - {at: 0, text: a cat}\n' >cards.yaml
+  tool generate "by night" --storyboard cards.yaml --size 48x32 --frames 9 -o out.mkv --codec ffv1 -q
+  "$SORA" generate --recipe out.mkv -o again.mkv --codec ffv1 -q
+  [ "$(frames_of out.mkv 0 99)" = "$(frames_of again.mkv 0 99)" ]
+}
+
+@test "a recipe is not made of other sources, and tells of other weights" {
+  cp "$S/a.mkv" a.mkv
+  cp -r "$ROOT/tests/data/pipelines/i2v" model
+  "$SORA" extend a.mkv --by 0.25 -m model --steps 1 --dtype f32 -o clip.mkv -q
+  cp model/transformer/config.json model/transformer/other.json
+  run "$SORA" generate --recipe clip.mkv -o again.mkv
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"has other weights"* ]]
+  cp "$S/one.mkv" a.mkv
+  refused 3 "a.mkv is not the file" "$SORA" generate --recipe clip.mkv -o out.mkv
+}
+
+@test "a source that came through a pipe is in the manifest, and its recipe is refused" {
+  ffmpeg -v error -i "$S/a.mkv" -pix_fmt yuv444p -f yuv4mpegpipe -strict -1 a.y4m
+  tool extend - --by 250ms -o piped.mkv -q <a.y4m
+  [ "$("$SORA" info piped.mkv --json | jq -r '.. | .sources? // empty | .[0].sha256')" = "$(sha256sum a.y4m | cut -d' ' -f1)" ]
+  refused 3 "came through a pipe" "$SORA" generate --recipe piped.mkv -o out.mkv <a.y4m
+}
+
+@test "a mix says each clip's text wherever the curve is nearer to it" {
+  local text
+  for text in cat dog; do
+    "$SORA" generate "a $text" -m "$MODEL" --size 48x32 --frames 17 --steps 1 --dtype f32 -o $text.mkv -q
+  done
+  run tool blend cat.mkv dog.mkv --mode mix --curve 0:0,0.5:1,1:0 --dry-run
+  [[ "$output" == *"frames 8-9 guided to 0.00: a dog"* ]]
+  [[ "$output" == *"frames 16-17 guided to 0.00: a cat"* ]]
+}
+
 @test "sources that are no clip are exit 3 or 4 and leave nothing" {
   refused 3 text.mp4 tool extend "$S/text.mp4" --by 1 -o out.mp4
   refused 3 broken.mp4 tool extend "$S/broken.mp4" --by 1 -o out.mp4

@@ -17,6 +17,18 @@ namespace {
 using judge::TemporaryFolder;
 using ::testing::ElementsAre;
 
+TEST(FrameRateConverter, MixesNoFramesOverACut) {
+  at::Tensor frames = at::full({16, 2, 2, 3}, 10, at::kByte);
+  frames.slice(0, 8).fill_(200);
+  for (const RateMethod method : {RateMethod::Repeat, RateMethod::Blend}) {
+    FrameRateConverter converter(Rational(16), Rational(30), method, {15});
+    const at::Tensor made = at::cat({converter.push(frames), converter.finish()});
+    ASSERT_EQ(made.size(0), 30);
+    EXPECT_EQ(made.slice(0, 0, 15).max().item<int>(), 10);
+    EXPECT_EQ(made.slice(0, 15).min().item<int>(), 200);
+  }
+}
+
 TEST(Resizer, AgreesWithZscale) {
   const TemporaryFolder folder;
   const at::Tensor frames = judge::test_clip(2, 45, 80);

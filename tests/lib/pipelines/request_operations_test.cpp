@@ -123,6 +123,28 @@ TEST(Tools, SayWhatIsMissingOrContradicts) {
   EXPECT_THAT(refusal(blend), HasSubstr("only one of the two"));
 }
 
+TEST(Tools, RefuseWhatWouldDoNothing) {
+  RemixRequest remix{.prompt = "a star", .source = "a.mp4", .source_prompt = "a ball"};
+  EXPECT_THAT(refusal(remix), HasSubstr("--source-prompt is for --method flowedit"));
+  remix.method = "flowedit";
+  check(remix);
+  Request request{.operation = remix};
+  request.sampling.cache_threshold = 0.1;
+  EXPECT_THAT(refusal(request), HasSubstr("leave out --cache"));
+  request.sampling.cache_threshold = 0;
+  request.sampling.guidance_interval = {{0.2, 0.9}};
+  EXPECT_THAT(refusal(request), HasSubstr("leave out --guidance-interval"));
+  request.sampling.guidance_interval = {{0, 1}};
+  check(request);
+
+  BlendRequest blend{.source = "a.mp4", .second = "b.mp4", .strength = "strong"};
+  EXPECT_THAT(refusal(blend), HasSubstr("--strength is for --mode mix and sample"));
+  blend.mode = "sample";
+  check(blend);
+  blend.curve = parse_curve("0:0,1:1");
+  EXPECT_THAT(refusal(blend), HasSubstr("--curve is for --mode transition and mix"));
+}
+
 template <typename Tool>
 void expect_round_trip(const Tool& tool) {
   Request request;

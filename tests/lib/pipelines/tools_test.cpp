@@ -238,9 +238,10 @@ TEST_F(ToolRun, EditMethodsKeepASourceThatIsToStayAsItIs) {
   const std::string path = write("a.y4m", drawn(9, 20));
   RemixRequest remix;
   remix.source = path;
-  remix.prompt = remix.source_prompt = "a cat";
+  remix.prompt = "a cat";
   remix.strength = "0";
   const at::Tensor source = make(request(remix)).latents[0];
+  remix.source_prompt = "a cat";
   remix.strength = "strong";
   for (const char* method : {"flowedit", "flowalign"}) {
     remix.method = method;
@@ -330,6 +331,160 @@ TEST_F(ToolRun, StoryboardsShowTheirCards) {
   ASSERT_EQ(made.plan.layout.prompts.size(), 2u);
   EXPECT_EQ(made.plan.layout.cuts, std::vector<int64_t>{8});
   EXPECT_EQ(made.plan.windows.front().sees, (Stretch{0, 8}));
+}
+
+// What a shaper makes of canvas frames of even colour, `shade` of each.
+template <typename Shade>
+at::Tensor shaped(const Plan& plan, const Shade& shade) {
+  std::vector<at::Tensor> chunks;
+  const TakeFrames take = [&](const at::Tensor& frames) { chunks.push_back(frames.clone()); };
+  OutputShaper shaper(plan, take);
+  for (int64_t frame = 0; frame < plan.canvas_frames; ++frame) {
+    shaper.push(
+        at::full({1, plan.canvas_size.height, plan.canvas_size.width, 3}, shade(frame), at::kByte));
+  }
+  shaper.finish();
+  return at::cat(chunks);
+}
+
+class BoardRun : public ToolRun {
+ protected:
+  Request of_board(const std::string& cards, Rational fps, double duration_s = 2) {
+    GenerateRequest generate;
+    generate.storyboard = folder_.write("cards.yaml", "cards:\n" + cards).string();
+    Request wish = request(generate, "t2v_unipc");
+    wish.video = {.size = Size{kWidth, kHeight}, .duration_s = duration_s, .fps = fps};
+    return wish;
+  }
+  Plan plan_of(const Request& request) {
+    return make_plan(request, read_model_info("model", request.runtime.model));
+  }
+  const std::string kTwoScenes = " - {at: 0, for: 1, text: a cat}\n - {at: 1, text: a dog}\n";
+};
+
+TEST_F(BoardRun, ACutStaysOneAtAnotherRate) {
+  for (const int fps : {12, 30}) {
+    const Plan plan = plan_of(of_board(kTwoScenes, Rational(fps)));
+    const int64_t cut = canvas_frame_of(plan, fps);
+    const at::Tensor frames = shaped(plan, [&](int64_t frame) { return frame < cut ? 10 : 200; });
+    ASSERT_EQ(frames.size(0), 2 * fps);
+    EXPECT_EQ(frames.slice(0, 0, fps).max().item<int>(), 10) << fps;
+    EXPECT_EQ(frames.slice(0, fps).min().item<int>(), 200) << fps;
+  }
+}
+
+TEST_F(BoardRun, OnlyWindowsThatOverlapAreToldOf) {
+  const auto told = [](const Plan& plan) {
+    return std::count_if(plan.notices.begin(), plan.notices.end(), [](const std::string& notice) {
+      return notice.find("overlapping windows") != notice.npos;
+    });
+  };
+  const Plan scenes = plan_of(of_board(kTwoScenes, Rational(16)));
+  EXPECT_EQ(scenes.windows.size(), 2u);
+  EXPECT_EQ(told(scenes), 0);
+  EXPECT_EQ(told(plan_of(of_board(kTwoScenes, Rational(16), 20))), 1);
+}
+
+TEST_F(BoardRun, CardsWithoutAFrameOfTheirOwnAreNamed) {
+  write("v.y4m", drawn(16, 20));
+  write("p.png", drawn(1, 20));
+  const auto refusal_of = [&](const std::string& cards, int fps) {
+    const Error error = error_of([&] { plan_of(of_board(cards, Rational(fps))); });
+    EXPECT_EQ(error.kind(), ErrorKind::Input);
+    return std::string(error.what());
+  };
+  EXPECT_THAT(refusal_of(" - {at: 0, text: a cat}\n - {at: 1, for: 0.01, video: v.y4m}\n", 16),
+              HasSubstr("the card at 1 s shows"));
+  EXPECT_THAT(refusal_of(" - {at: 0.95, image: p.png}\n - {at: 1, image: p.png}\n", 30),
+              HasSubstr("the cards at 0.95 s and 1 s fall on one frame of the 16 a second"));
+  plan_of(of_board(" - {at: 0.9, image: p.png}\n - {at: 1, image: p.png}\n", Rational(30)));
+}
+
+TEST_F(ToolRun, PicturesAreTheirFramesAtAnotherRate) {
+  GenerateRequest generate;
+  generate.image = write("first.png", drawn(1, 20));
+  generate.last_image = write("last.png", drawn(1, 120));
+  Request wish = request(generate);
+  wish.video = {.size = Size{kWidth, kHeight}, .duration_s = 1, .fps = Rational(30)};
+  const Plan plan = make_plan(wish, read_model_info("model", wish.runtime.model));
+  const at::Tensor frames = shaped(plan, [](int64_t frame) { return 10 + frame; });
+  EXPECT_TRUE(at::equal(frames[0], read(generate.image)[0]));
+  EXPECT_TRUE(at::equal(frames[29], read(generate.last_image)[0]));
+  EXPECT_EQ(frames[28].min().item<int>(), frames[28].max().item<int>());
+}
+
+TEST_F(ToolRun, AnEvenClipThatIsOnlyKeptIsNoFaultOfTheModel) {
+  RecutRequest recut;
+  recut.source = write("black.mkv", at::zeros({16, kHeight, kWidth, 3}, at::kByte));
+  recut.keep = {{0, 0.5}};
+  EXPECT_EQ(make(request(recut)).frames.max().item<int>(), 0);
+}
+
+TEST_F(ToolRun, RangesThatTouchInTimeTouchInFrames) {
+  RecutRequest recut;
+  recut.source = write("a.y4m", drawn(48, 20));
+  recut.keep = {{0.53, 1.06}, {2, 3}};
+  recut.at_s = {0, 0.53};
+  const auto layout_of = [&] {
+    return make_layout(request(recut), read_model_info("model", kModels / "i2v"));
+  };
+  const Layout both = layout_of();
+  EXPECT_EQ(both.kept[0].frames, (Stretch{0, 8}));
+  EXPECT_EQ(both.kept[1].frames, (Stretch{8, 24}));
+  recut.keep = {{0.53, 1.06}};
+  recut.at_s = {0};
+  recut.duration_s = 0.53;
+  EXPECT_EQ(layout_of().num_frames, 8);
+}
+
+TEST_F(ToolRun, WorkIsThatOfAllClipsFromTheStrengthOn) {
+  RemixRequest remix;
+  remix.source = write("a.y4m", drawn(9, 20));
+  remix.strength = "1";
+  Request wish = request(remix);
+  wish.sampling.steps = 20;
+  const ModelInfo model = read_model_info("model", wish.runtime.model);
+  const auto work = [&] { return sampling_flops(model, make_plan(wish, model)); };
+  const double whole = work();
+  std::get<RemixRequest>(wish.operation).variations = 3;
+  EXPECT_DOUBLE_EQ(work(), 3 * whole);
+  std::get<RemixRequest>(wish.operation) = remix;
+  std::get<RemixRequest>(wish.operation).prompt = "a cat";
+  std::get<RemixRequest>(wish.operation).strength = "0.5";
+  EXPECT_LT(work(), 0.9 * whole);
+  std::get<RemixRequest>(wish.operation).strength = "0";
+  EXPECT_EQ(work(), 0);
+}
+
+class BlendRun : public ToolRun {
+ protected:
+  Layout layout_of(BlendRequest blend) {
+    blend.source = a_;
+    blend.second = b_;
+    Request wish = request(blend);
+    return make_layout(wish, read_model_info("model", wish.runtime.model));
+  }
+
+ private:
+  const std::string a_ = write("a.y4m", drawn(16, 20)), b_ = write("b.y4m", drawn(16, 120));
+};
+
+TEST_F(BlendRun, ABridgeBetweenClipsThatOverlapTakesNoMoreOfThem) {
+  BlendRequest blend;
+  blend.duration_s = 1.5;  // frames 8 to 16 are both clips'
+  const Layout layout = layout_of(blend);
+  ASSERT_EQ(layout.kept.size(), 2u);
+  EXPECT_EQ(layout.kept[0].frames, (Stretch{0, 8}));
+  EXPECT_EQ(layout.kept[1].frames, (Stretch{16, 24}));
+}
+
+TEST_F(BlendRun, AMixIsNotLongerThanItsClips) {
+  BlendRequest blend;
+  blend.mode = "mix";
+  blend.duration_s = 5;
+  EXPECT_THAT(error_of([&] { layout_of(blend); }).what(), HasSubstr("which is 1.00 s"));
+  blend.duration_s = 0.5;
+  EXPECT_EQ(layout_of(blend).num_frames, 8);
 }
 
 // Sound of constant 0.5, so that any gap, dip or doubling shows.
