@@ -11,6 +11,7 @@
 #include "lib/models/wan/clip_vision.h"
 #include "lib/models/wan/parts.h"
 #include "lib/pipelines/control.h"
+#include "lib/pipelines/memory_plan.h"
 #include "lib/text/prompt_embeds.h"
 
 namespace sora {
@@ -33,7 +34,7 @@ void copy_frames(at::Tensor& video_CFHW, int64_t first, Stretch source,
   const int64_t to = std::min(first + video_CFHW.size(1), source.stop);
   if (from >= to) return;
   video_CFHW.slice(1, from - first, to - first)
-      .copy_(read({from, to}).permute({3, 0, 1, 2}).to(at::kFloat).mul(2.0 / 255.0).sub(1.0));
+      .copy_(read({from, to}).permute({3, 0, 1, 2}).to(at::kFloat).mul_(2.0 / 255.0).sub_(1.0));
 }
 
 at::Tensor grey(const Canvas& canvas, int64_t count) {
@@ -172,11 +173,12 @@ void SourceEncoder::end_window() {
 }
 
 const WanVae& SourceEncoder::vae() {
-  if (!vae_)
-    vae_.emplace(model_.vae,
-                 Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_.dtype),
-                         plan_.device),
-                 WanVaeParts::Encoder);
+  if (vae_) return *vae_;
+  vae_.emplace(
+      model_.vae,
+      Weights(open_weights(WanPart::Vae, model_.parts.vae), scalar_type(plan_.dtype), plan_.device),
+      WanVaeParts::Encoder);
+  if (encodes_in_tiles(model_, plan_)) vae_->set_tiling(encoder_tiling(model_.vae));
   return *vae_;
 }
 

@@ -15,7 +15,6 @@
 #include "kernels/linear.h"
 #include "lib/core/error.h"
 #include "lib/models/wan/parts.h"
-#include "lib/models/wan/vae_tiling.h"
 #include "lib/pipelines/decode.h"
 
 namespace sora {
@@ -186,6 +185,40 @@ int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
   return working + waiting;
 }
 
+// Frames on their way from the decoder to the file: in f32 and in bytes, those that the video
+// encoder looks ahead at, and where there are sources those that borders are matched with. Measured
+// with nano at 1024x768; what is held for the program has room for those of small frames.
+int64_t shown_frames(const Plan& plan) {
+  if (!plan.device.is_cpu()) return 0;
+  constexpr int64_t kShownBytes = 160, kMatchedBytes = 240, kHeldAnyway = 80 << 20;
+  const int64_t each = kShownBytes + (plan.layout.has_sources() ? kMatchedBytes : 0);
+  const int64_t area = plan.canvas_size.width * plan.canvas_size.height;
+  return std::max<int64_t>(0, area * each - kHeldAnyway);
+}
+
+// At its widest the encoder holds, at full size, the four frames of a chunk, those of a residual
+// block with what its convolutions remember, and those that the level remembers. Beside it stand
+// the frames themselves as they are brought from a source's bytes to patches.
+int64_t encode_activations(const ModelInfo& model, const Plan& plan, bool tiled) {
+  const WanVaeConfig& vae = model.vae;
+  const int64_t patch = vae.patch_size, element = element_size(plan);
+  const int64_t area = plan.canvas_size.width * plan.canvas_size.height;
+  const WanVaeTiling tile = encoder_tiling(vae);
+  const int64_t width = plan.canvas_size.width / patch, height = plan.canvas_size.height / patch;
+  const int64_t patches =
+      tiled ? std::min(tile.tile_width, width) * std::min(tile.tile_height, height)
+            : width * height;
+  constexpr int64_t kLiveFrames = 32, kReadBytes = 4 * 4 * 3 * 4;  // four copies of four f32 frames
+  const int64_t working = patches * vae.base_dim * kLiveFrames * element + area * kReadBytes;
+  // All of them wait for each tile.
+  return working + (tiled ? plan.grid.num_frames() * area * 3 * element : 0);
+}
+
+bool has_encoded_frames(const Layout& layout) {
+  return layout.has_sources() || !layout.pictures.empty() || !layout.references.empty() ||
+         layout.control.has_value();
+}
+
 // Mapped layers that do not fit would be read again at each step by the kernel, page by page;
 // streamed they are read in order. On a GPU as many as fit stay there beside the one that is
 // computed and the next one, which is copied meanwhile; the weights of the others wait in the
@@ -213,7 +246,7 @@ std::string in_mib(int64_t bytes) {
 
 }  // namespace
 
-int64_t MemoryPlan::peak() const { return std::max({text, sample, decode}); }
+int64_t MemoryPlan::peak() const { return std::max({text, encode, sample, decode}); }
 
 std::string MemoryPlan::describe() const {
   const std::string streamed =
@@ -221,9 +254,22 @@ std::string MemoryPlan::describe() const {
       : placement.resident_blocks == 0
           ? " (layers streamed)"
           : fmt::format(" (layers after the first {} streamed)", placement.resident_blocks);
-  return fmt::format("{} of {}: text {}, sampling {}{}, decoding {}{}", in_mib(peak()),
-                     in_mib(limit), in_mib(text), in_mib(sample), streamed, in_mib(decode),
-                     placement.tile_frames ? " (in tiles)" : "");
+  const std::string encoding = encode == 0 ? "" : fmt::format("sources {}, ", in_mib(encode));
+  return fmt::format("{} of {}: text {}, {}sampling {}{}, decoding {}{}", in_mib(peak()),
+                     in_mib(limit), in_mib(text), encoding, in_mib(sample), streamed,
+                     in_mib(decode), placement.tile_frames ? " (in tiles)" : "");
+}
+
+WanVaeTiling encoder_tiling(const WanVaeConfig& vae) {
+  const int64_t patch = vae.patch_size;
+  const WanVaeTiling tile;
+  return {tile.tile_height / patch, tile.tile_width / patch, tile.stride_height / patch,
+          tile.stride_width / patch};
+}
+
+bool encodes_in_tiles(const ModelInfo& model, const Plan& plan) {
+  return (tiles_frames(plan) || model.placement.tile_frames) &&
+         encode_activations(model, plan, true) < encode_activations(model, plan, false);
 }
 
 int64_t free_memory() {
@@ -259,21 +305,33 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
     if (expert.layers > transformer.layers) transformer = expert;
   }
   const auto vae = open_weights(WanPart::Vae, model.parts.vae);
-  int64_t decoder = 0;
+  const bool encodes = has_encoded_frames(plan.layout);
+  int64_t decoder = 0, encoder = 0;
   for (const std::string& name : vae->names()) {
     if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, plan).held();
+    if (name.starts_with("encoder.") && encodes) encoder += bytes_of(*vae, name, plan).held();
   }
 
   const int64_t activations =
       program_bytes(plan) + transformer.rest + sample_activations(model, plan);
   memory.text = text_bytes(model, plan);
   memory.sample = activations + transformer.layers;
-  memory.decode =
-      program_bytes(plan) + decoder + decode_activations(model, plan, tiles_frames(plan));
+  const auto decode_bytes = [&](bool tiled) {
+    return program_bytes(plan) + decoder + decode_activations(model, plan, tiled) +
+           shown_frames(plan);
+  };
+  memory.decode = decode_bytes(tiles_frames(plan));
   if (memory.sample > memory.limit) stream_layers(plan, transformer, activations, memory);
-  if (memory.decode > memory.limit && !tiles_frames(plan)) {
+  const auto encode_bytes = [&](bool may_tile) {
+    const int64_t whole = encode_activations(model, plan, false);
+    return program_bytes(plan) + encoder +
+           (may_tile ? std::min(whole, encode_activations(model, plan, true)) : whole);
+  };
+  if (encodes) memory.encode = encode_bytes(tiles_frames(plan));
+  if (std::max(memory.encode, memory.decode) > memory.limit && !tiles_frames(plan)) {
     memory.placement.tile_frames = true;
-    memory.decode = program_bytes(plan) + decoder + decode_activations(model, plan, true);
+    memory.decode = decode_bytes(true);
+    if (encodes) memory.encode = encode_bytes(true);
   }
   const auto refuse = [&](const char* phase, int64_t bytes, const char* help) {
     fail(ErrorKind::Memory, "{} of this clip needs {}, and {} are there; {}", phase, in_mib(bytes),
@@ -282,6 +340,9 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   if (memory.text > memory.limit)
     refuse("encoding the text", memory.text,
            "take a quantised text encoder, or allow more with --memory");
+  if (memory.encode > memory.limit)
+    refuse("encoding the sources", memory.encode,
+           "make the clip smaller or shorter, or allow more with --memory");
   if (memory.sample > memory.limit)
     refuse("sampling", memory.sample,
            "make the clip smaller or shorter, or allow more with --memory");
@@ -290,7 +351,8 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
            "make the clip smaller or shorter, or allow more with --memory");
   const int64_t sampler = memory.sample - program_bytes(plan) - sample_activations(model, plan);
   memory.placement.keeps_networks =
-      std::max(memory.sample + decoder, memory.decode + sampler) <= memory.limit;
+      std::max({memory.sample + decoder + encoder, memory.decode + sampler + encoder,
+                memory.encode + sampler + decoder}) <= memory.limit;
   memory.placement.record_passes = plan.cuda_graph && !memory.placement.streams_blocks();
   // Without a limit an eighth of what is free; of a limit what the plan leaves, as far as the plan
   // still tells the truth.

@@ -97,6 +97,7 @@ nlohmann::json to_json(const Plan& plan, const ModelInfo& model, const MemoryPla
           {"memory",
            {{"limit", memory.limit},
             {"text", memory.text},
+            {"encode", memory.encode},
             {"sample", memory.sample},
             {"decode", memory.decode},
             {"layers_streamed", memory.placement.streams_blocks()},

@@ -119,3 +119,22 @@ def test_decode_of_something_else_is_one_sentence(sora):
     result = sora("decode", MODEL / "vae" / "diffusion_pytorch_model.safetensors", "-o", "x.y4m")
     assert result.returncode == 3
     assert "holds no manifest" in result.stderr
+
+
+def test_sources_are_planned_for_as_they_are_encoded(sora, tmp_path):
+    assert sora(*clip(MODEL, "-o", "source.y4m")).returncode == 0
+    remix = ["remix", "source.y4m", "a cat", "--strength", 0, "-m", MODEL.parent / "i2v", "--size", "512x512", "--native",
+             "--steps", 1, "--dtype", "f32"]  # fmt: skip
+
+    def plan(limit):
+        return json.loads(sora(*remix, "--dry-run", "--json", "--memory", limit).stdout)["memory"]
+
+    assert plan_of(sora)["encode"] == 0
+    whole = plan("8G")
+    assert whole["encode"] > 0 and not whole["frames_in_tiles"]
+    tiled = plan(max(whole["encode"], whole["decode"]) - 1)
+    assert tiled["frames_in_tiles"] and tiled["encode"] < whole["encode"]
+    assert sora(*remix, "-o", "tiles.y4m", "--memory", max(tiled["encode"], tiled["decode"])).returncode == 0
+    refused = sora(*remix, "-o", "no.y4m", "--memory", tiled["encode"] - 1)
+    assert refused.returncode == 5
+    assert not (tmp_path / "no.y4m").exists()
