@@ -15,6 +15,7 @@
 
 #include "lib/clip_run.h"
 #include "lib/core/json_file.h"
+#include "lib/core/scheduler_names.h"
 #include "lib/gallery/gallery_id.h"
 #include "lib/gallery/server.h"
 #include "lib/gallery/share.h"
@@ -91,6 +92,15 @@ std::string preset_of(const Operation& operation) {
         return std::string();
       },
       operation);
+}
+
+// A preview is replaced while the clip is made, and the clip may replace nothing.
+void check_preview_name(const PreviewSpec& preview, const OutputSpec& output) {
+  const auto normal = [](const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal();
+  };
+  if (!preview.path.empty() && !output.path.empty() && normal(preview.path) == normal(output.path))
+    fail(ErrorKind::Usage, "--preview-file {} is the clip's own name; give another", preview.path);
 }
 
 class LocalEngine : public Engine {
@@ -281,6 +291,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
                                                 Observer& observer) {
   enforce_policy(asked, observer);
   const Request request = resolve(asked);
+  check_preview_name(preview_spec_, request.output);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const auto start = std::chrono::steady_clock::now();
@@ -330,7 +341,7 @@ PlanReport LocalEngine::plan(const Request& asked) {
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   const Canvas canvas = make_canvas(plan);
   const std::string output_path = request.output.path.empty() ? "clip.mp4" : request.output.path;
-  format_for(output_path, request.output.codec);
+  check_quality(*format_for(output_path, request.output.codec).codec, request.output.quality);
   if (request.output.sign) identity_for(output_path, request.output);
   const double rate = matrix_rate(plan);
   return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate),
