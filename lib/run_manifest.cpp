@@ -26,6 +26,11 @@ ManifestVideo video_of(Size size, int64_t num_frames, Rational fps) {
   return {size.width, size.height, num_frames, fps};
 }
 
+bool has_storyboard(const Request& request) {
+  const auto* generate = std::get_if<GenerateRequest>(&request.operation);
+  return generate != nullptr && !generate->storyboard.empty();
+}
+
 // Marks that pictures of a file may carry, by its own manifest: its mark, and those of its sources.
 std::vector<std::string> marks_of(const std::string& path) {
   std::vector<std::string> marks;
@@ -74,13 +79,12 @@ Request resolved(Request request, const Plan& plan, const ModelInfo& model, uint
   request.runtime.dtype = plan.dtype;
   request.runtime.device = device_name(plan.device);
   request.sampling.scheduler = plan.scheduler;
+  // A storyboard's prompt is said with every card's text.
+  const bool says_all = plan.layout.prompts.size() == 1 && !has_storyboard(request);
   std::visit(
       [&](auto& operation) {
         operation.variations = 1;
-        if constexpr (requires { operation.storyboard; }) {
-          if (!operation.storyboard.empty()) return;  // the prompt is said with every card's text
-        }
-        if (plan.layout.prompts.size() == 1) operation.prompt = plan.layout.prompt();
+        if (says_all) operation.prompt = plan.layout.prompt();
       },
       request.operation);
   return request;
@@ -92,6 +96,8 @@ Manifest describe_making(const Request& request, const std::string& preset, cons
   manifest.created_by = std::string("sora ") + kVersion;
   manifest.operation = operation_name(request.operation);
   manifest.preset = preset;
+  if (has_storyboard(request) && plan.layout.prompts.size() == 1)
+    manifest.text = plan.layout.prompt();
   manifest.model.name = model.name;
   manifest.model.class_name = model.transformer.class_name();
   manifest.model.fingerprint = *model.part<std::string>("fingerprint", [&] {

@@ -100,10 +100,12 @@ void Source::spool(int stream) {
 std::string Source::prompt() const {
   const nlohmann::json manifest =
       nlohmann::json::parse(info_.metadata_json, nullptr, /*allow_exceptions=*/false);
-  const nlohmann::json::json_pointer where("/request/arguments/prompt");
-  if (!manifest.is_object() || !manifest.contains(where) || !manifest.at(where).is_string())
-    return "";
-  return manifest.at(where).get<std::string>();
+  for (const char* place : {"/text", "/request/arguments/prompt"}) {
+    const nlohmann::json::json_pointer where(place);
+    if (manifest.is_object() && manifest.contains(where) && manifest.at(where).is_string())
+      return manifest.at(where).get<std::string>();
+  }
+  return "";
 }
 
 int64_t Source::count_frames(Rational fps, std::string_view tool) const {

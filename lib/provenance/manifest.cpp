@@ -123,6 +123,7 @@ json to_json(const Manifest& manifest) {
                  {"schedule", to_json(manifest.schedule)},
                  {"libraries", manifest.libraries}};
   if (!manifest.preset.empty()) object["preset"] = manifest.preset;
+  if (!manifest.text.empty()) object["text"] = manifest.text;
   if (!manifest.watermark.empty()) object["watermark"] = manifest.watermark;
   return object;
 }
@@ -146,6 +147,7 @@ Manifest manifest_from_json(const json& object, const std::string& description) 
   manifest.operation = reader.get<std::string>("operation");
   manifest.request = get_object(reader, "request").object();
   manifest.preset = reader.get<std::string>("preset", "");
+  manifest.text = reader.get<std::string>("text", "");
   manifest.seed = reader.get<uint64_t>("seed");
   manifest.model = read_model(get_object(reader, "model"));
   manifest.sources = read_sources(reader);

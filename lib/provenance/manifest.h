@@ -55,6 +55,7 @@ struct Manifest {
   std::string operation;                              // "generate"
   nlohmann::json request = nlohmann::json::object();  // to_json(Request), its seed filled in
   std::string preset;                                 // whose texts the request's hold; empty: none
+  std::string text;  // that was said all along, where the request's prompt is only a part of it
   uint64_t seed = 0;
   ManifestModel model;
   std::vector<ManifestSource> sources;

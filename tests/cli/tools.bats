@@ -206,6 +206,8 @@ psnr() {
   tool generate "by night" --storyboard cards.yaml --size 48x32 --frames 9 -o out.mkv --codec ffv1 -q
   "$SORA" generate --recipe out.mkv -o again.mkv --codec ffv1 -q
   [ "$(frames_of out.mkv 0 99)" = "$(frames_of again.mkv 0 99)" ]
+  run tool extend out.mkv --by 0.25 -n
+  [[ "$output" == *"free: a cat, by night, on film"* ]]
 }
 
 @test "a recipe is not made of other sources, and tells of other weights" {

@@ -56,8 +56,9 @@ TEST(Manifest, ComesBackAsItWentIn) {
   EXPECT_EQ(manifest_from_json(to_json(manifest), "clip.mp4"), manifest);
 }
 
-TEST(Manifest, MarksOfSourcesComeBack) {
+TEST(Manifest, ATextAndMarksOfSourcesComeBack) {
   Manifest manifest = example();
+  manifest.text = "a red ball, on film";
   manifest.sources[0].watermarks = {"0123456789abcdef", "fedcba9876543210"};
   EXPECT_EQ(manifest_from_json(to_json(manifest), "clip.mp4"), manifest);
 }
