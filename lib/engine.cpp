@@ -304,7 +304,8 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
     plan.seed = ranks->agree_on(plan.seed);
   }
   const bool writes = ranks == nullptr || ranks->all().rank() == 0;
-  const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
+  const MemoryPlan memory =
+      plan_memory(model, plan, request.runtime.memory_bytes, known_latents.defined());
   model.placement = memory.placement;
   if (memory.placement.streams_blocks() || memory.placement.tile_frames)
     observer.notice("memory: " + memory.describe());

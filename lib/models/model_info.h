@@ -81,7 +81,7 @@ struct Placement {
   // The transformer stays while frames are decoded and the decoder while the next window or
   // variation is sampled; otherwise each is read again.
   bool keeps_networks = true;
-  int64_t kept_bytes = 0;    // of tensors that were let go, kept for the next ones of their size
+  int64_t kept_bytes = 0;  // of tensors that were let go, kept for the next ones of their size
 };
 
 struct ModelInfo {

@@ -294,18 +294,19 @@ int64_t free_memory(at::Device device) {
       at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
 }
 
-MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit) {
+MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit,
+                       bool only_decodes) {
   MemoryPlan memory;
   memory.limit = limit ? *limit : free_memory(plan.device);
   PartBytes transformer;
   for (const bool low_noise : {false, true}) {
-    if (low_noise && !model.has_two_experts()) break;
+    if (only_decodes || (low_noise && !model.has_two_experts())) break;
     const auto checkpoint = open_transformer(model.parts.expert(low_noise));
     const PartBytes expert = measure(*checkpoint, plan);
     if (expert.layers > transformer.layers) transformer = expert;
   }
   const auto vae = open_weights(WanPart::Vae, model.parts.vae);
-  const bool encodes = has_encoded_frames(plan.layout);
+  const bool encodes = !only_decodes && has_encoded_frames(plan.layout);
   int64_t decoder = 0, encoder = 0;
   for (const std::string& name : vae->names()) {
     if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, plan).held();
@@ -314,8 +315,10 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
 
   const int64_t activations =
       program_bytes(plan) + transformer.rest + sample_activations(model, plan);
-  memory.text = text_bytes(model, plan);
-  memory.sample = activations + transformer.layers;
+  if (!only_decodes) {
+    memory.text = text_bytes(model, plan);
+    memory.sample = activations + transformer.layers;
+  }
   const auto decode_bytes = [&](bool tiled) {
     return program_bytes(plan) + decoder + decode_activations(model, plan, tiled) +
            shown_frames(plan);
@@ -349,7 +352,8 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   if (memory.decode > memory.limit)
     refuse("decoding", memory.decode,
            "make the clip smaller or shorter, or allow more with --memory");
-  const int64_t sampler = memory.sample - program_bytes(plan) - sample_activations(model, plan);
+  const int64_t sampler =
+      only_decodes ? 0 : memory.sample - program_bytes(plan) - sample_activations(model, plan);
   memory.placement.keeps_networks =
       std::max({memory.sample + decoder + encoder, memory.decode + sampler + encoder,
                 memory.encode + sampler + decoder}) <= memory.limit;

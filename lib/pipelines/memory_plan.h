@@ -31,8 +31,10 @@ struct MemoryPlan {
 // Of the memory of the plan's device. `limit` is what the user allows; without it what is free
 // there. Whole parts are preferred; where they do not fit the transformer is streamed layer by
 // layer, on a GPU those layers that do not fit, and frames go through the VAE in tiles. Throws
-// Error(Memory), naming the phase and what would help, where that does not fit either.
-MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit);
+// Error(Memory), naming the phase and what would help, where that does not fit either. Latents that
+// are there already are only decoded: the other phases are then 0.
+MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit,
+                       bool only_decodes = false);
 
 // The encoder's tiles, in patches: of the decoder's size in pixels.
 WanVaeTiling encoder_tiling(const WanVaeConfig& vae);

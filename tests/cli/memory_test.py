@@ -115,6 +115,15 @@ def test_latents_outlive_a_decoder_that_fails(sora, tmp_path):
     assert (tmp_path / "clip.y4m").read_bytes() == (tmp_path / "expected.y4m").read_bytes()
 
 
+def test_latents_need_no_more_memory_than_their_decoding(sora, tmp_path):
+    plan = plan_of(sora)
+    assert plan["decode"] < max(plan["text"], plan["sample"])
+    assert sora(*clip(MODEL, "--save-latents", "l.safetensors", "-o", "whole.y4m")).returncode == 0
+    result = sora("decode", "l.safetensors", "-o", "again.y4m", "--memory", plan["decode"])
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "again.y4m").read_bytes() == (tmp_path / "whole.y4m").read_bytes()
+
+
 def test_decode_of_something_else_is_one_sentence(sora):
     result = sora("decode", MODEL / "vae" / "diffusion_pytorch_model.safetensors", "-o", "x.y4m")
     assert result.returncode == 3
