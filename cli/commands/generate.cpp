@@ -89,8 +89,9 @@ void add_generate(CLI::App& app, Command& chosen) {
   cmd->footer(
       "Examples:\n"
       "  sora generate \"a red ball bounces on the meadow\"\n"
-      "  sora generate \"a blue star spins at night\" --resolution 720p --duration 3 -o star.mp4\n"
-      "  sora generate --recipe star.mp4 -o again.mp4");
+      "  sora generate \"a pink heart bounces on the sand\" --resolution 720p --duration 3 -o "
+      "heart.mp4\n"
+      "  sora generate --recipe heart.mp4 -o again.mp4");
   add_generate_options(*cmd, options->generate);
   cmd->add_option("--recipe", make.recipe, "Make again what this clip or JSON file was made from")
       ->type_name("FILE");

@@ -48,7 +48,7 @@ void add_queue(CLI::App& app, Command& chosen) {
   CLI::App* add = add_action(
       *queue, chosen, options, Action::Add, "add", "Add a job: any command that makes clips",
       "  sora queue add generate \"a red ball bounces on the meadow\" --steps 20\n"
-      "  sora queue add --relaxed generate \"a blue star spins at night\" -o star.mp4");
+      "  sora queue add --relaxed generate \"a pink heart bounces on the sand\" -o heart.mp4");
   add->prefix_command();
   add->add_flag("--relaxed", use.relaxed, "Run it only when no other job waits");
   add->add_option("--retries", use.retries, "Times it is tried again where that may help")
