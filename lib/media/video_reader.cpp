@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include "lib/core/error.h"
 #include "lib/media/frame_to_rgb.h"
@@ -36,7 +37,7 @@ class VideoReader::Impl {
         orientation_(orientation_of(decoder_.stream())) {
     check_range(path, options);
     current_ = decoder_.next();
-    if (!current_) fail(ErrorKind::Input, "{} holds no frame", decoder_.path());
+    if (!current_) fail_without_frames();
     fps_ = options.fps.value_or(frame_rate_of(decoder_.input(), decoder_.stream()));
     if (!(fps_.value() > 0 && fps_.value() <= kMaxFps)) {
       fail(ErrorKind::Input, "{} claims {} frames a second; up to {} can be read", decoder_.path(),
@@ -129,8 +130,17 @@ class VideoReader::Impl {
     if (!decoder_.seek(origin_))
       fail(ErrorKind::Input, "{} cannot be read from {} s", decoder_.path(), options_.start_s);
     current_ = decoder_.next();
-    if (!current_) fail(ErrorKind::Input, "{} holds no frame", decoder_.path());
+    if (!current_) fail_without_frames();
     current_tick_ = 0;
+  }
+
+  [[noreturn]] void fail_without_frames() {
+    const bool is_webp =
+        std::string_view(decoder_.input().context().iformat->name).starts_with("webp");
+    fail(ErrorKind::Input, "{} {}", decoder_.path(),
+         is_webp
+             ? "is an animated WebP, which this FFmpeg does not decode; give it as .mp4 or .apng"
+             : "holds no frame");
   }
 
   at::Tensor upright(const AVFrame& frame) {

@@ -239,6 +239,13 @@ psnr() {
   [[ "$output" == *"frames 16-17 guided to 0.00: a cat"* ]]
 }
 
+@test "an animated WebP is no source, and that is why" {
+  ffmpeg -v error -i "$S/a.mkv" -frames:v 3 moving.webp
+  run "$SORA" extend moving.webp --by 0.5s -m "$MODEL"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"moving.webp is an animated WebP, which this FFmpeg does not decode"* ]]
+}
+
 @test "sources that are no clip are exit 3 or 4 and leave nothing" {
   refused 3 text.mp4 tool extend "$S/text.mp4" --by 1 -o out.mp4
   refused 3 broken.mp4 tool extend "$S/broken.mp4" --by 1 -o out.mp4
