@@ -240,7 +240,7 @@ psnr() {
 }
 
 @test "an animated WebP is no source, and that is why" {
-  ffmpeg -v error -i "$S/a.mkv" -frames:v 3 moving.webp
+  "$SORA" generate "a red ball" -m "$MODEL" --size 48x32 --frames 5 --steps 1 --quiet -o moving.webp
   run "$SORA" extend moving.webp --by 0.5s -m "$MODEL"
   [ "$status" -eq 3 ]
   [[ "$output" == *"moving.webp is an animated WebP, which this FFmpeg does not decode"* ]]
