@@ -96,12 +96,8 @@ void enforce_policy_on_plan(const Request& asked, const Plan& plan, Observer& ob
   if (is_new) enforce_policy(request, observer);
 }
 
-int variations_of(const Request& request) {
-  return std::visit([](const auto& operation) { return operation.variations; }, request.operation);
-}
-
-ClipShape shape_of(const Request& request, const Plan& plan) {
-  return {plan.output_size, plan.output_frames, plan.output_fps, variations_of(request)};
+ClipShape shape_of(const Plan& plan) {
+  return {plan.output_size, plan.output_frames, plan.output_fps, plan.variations};
 }
 
 SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output) {
@@ -116,14 +112,14 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
       plan_(plan),
       terms_(terms),
       observer_(observer),
-      count_(variations_of(request)),
+      count_(plan.variations),
       image_policy_(Policy::in_force(), operation_name(request.operation)) {
   check_texts();
   for (const std::string& path : sources_of(request.operation)) {
     if (!Source::is_stream(path))
       image_policy_.check_file(path);  // what comes through a pipe is seen in the clip
   }
-  if (terms.admission != nullptr) terms.admission->planned(shape_of(request, plan));
+  if (terms.admission != nullptr) terms.admission->planned(shape_of(plan));
   base_path_ = request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed)
                                            : request.output.path;
   if (request.output.sign) identity_ = identity_for(base_path_, request.output);
@@ -131,6 +127,7 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
     for (int index = 0; index < count_; ++index) {
       check_writable(writer_options(index, nlohmann::json::object()));
       check_latents_path(index);
+      check_is_no_clip("--preview-file", terms.preview_path, index);
     }
   }
   observer.begin(Phase::Load, 1);
@@ -149,15 +146,19 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
 void ClipRun::check_latents_path(int index) const {
   if (request_.output.latents_path.empty()) return;
   const std::string path = variation_path(request_.output.latents_path, index, count_);
-  if (fs::path(path).lexically_normal() ==
-      fs::path(variation_path(base_path_, index, count_)).lexically_normal())
-    fail(ErrorKind::Usage, "--save-latents {} is the clip's own name; give another", path);
+  check_is_no_clip("--save-latents", path, index);
   for (const std::string& source : sources_of(request_.operation)) {
     std::error_code none;
     if (fs::equivalent(path, source, none))
       fail(ErrorKind::Usage, "--save-latents {} is a source of the clip; give another name", path);
   }
   OutputFile::check(path, request_.output.force);
+}
+
+void ClipRun::check_is_no_clip(const char* option, const std::string& path, int index) const {
+  const auto normal = [](const fs::path& name) { return fs::absolute(name).lexically_normal(); };
+  if (!path.empty() && normal(path) == normal(variation_path(base_path_, index, count_)))
+    fail(ErrorKind::Usage, "{} {} is the clip's own name; give another", option, path);
 }
 
 void ClipRun::check_texts() const {

@@ -19,8 +19,7 @@
 
 namespace sora {
 
-int variations_of(const Request& request);
-ClipShape shape_of(const Request& request, const Plan& plan);
+ClipShape shape_of(const Plan& plan);
 // Who signs. Throws Error where the output cannot hold a signature, or there is no such identity.
 SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output);
 
@@ -33,7 +32,8 @@ class ClipRun {
   struct Terms {
     std::string preset;              // the one that was asked for, or empty
     at::Tensor known_latents_1CFHW;  // only the VAE is run on them; undefined otherwise
-    std::string latents_at;  // where a clip's latents are kept while it is made; empty: nowhere
+    std::string latents_at;    // where a clip's latents are kept while it is made; empty: nowhere
+    std::string preview_path;  // is replaced while the clip is made; empty: there is none
     Admission* admission = nullptr;               // asked before the work; none: all is admitted
     bool writes = true;                           // false: another rank of the same clip writes it
     std::chrono::steady_clock::time_point start;  // of the first clip's seconds
@@ -50,6 +50,7 @@ class ClipRun {
  private:
   void check_texts() const;
   void check_latents_path(int index) const;
+  void check_is_no_clip(const char* option, const std::string& path, int index) const;
   ClipResult make_variation(int index);
   WriterOptions writer_options(int index, const nlohmann::json& manifest) const;
   // All frames of the clip at `path`, to `writer` where this process writes.

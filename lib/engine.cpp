@@ -94,15 +94,6 @@ std::string preset_of(const Operation& operation) {
       operation);
 }
 
-// A preview is replaced while the clip is made, and the clip may replace nothing.
-void check_preview_name(const PreviewSpec& preview, const OutputSpec& output) {
-  const auto normal = [](const std::string& path) {
-    return std::filesystem::absolute(path).lexically_normal();
-  };
-  if (!preview.path.empty() && !output.path.empty() && normal(preview.path) == normal(output.path))
-    fail(ErrorKind::Usage, "--preview-file {} is the clip's own name; give another", preview.path);
-}
-
 class LocalEngine : public Engine {
  public:
   std::vector<ClipResult> run(const Request& request, Observer& observer) override {
@@ -291,7 +282,6 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
                                                 Observer& observer) {
   enforce_policy(asked, observer);
   const Request request = resolve(asked);
-  check_preview_name(preview_spec_, request.output);
   const c10::InferenceMode inference;
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const auto start = std::chrono::steady_clock::now();
@@ -323,7 +313,8 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
   for (const std::string& notice : plan.notices) observer.notice(notice);
 
   ClipRun run(request, model, plan,
-              {preset_of(asked.operation), known_latents, latents_at_, admission_, writes, start},
+              {preset_of(asked.operation), known_latents, latents_at_, preview_spec_.path,
+               admission_, writes, start},
               observer);
   std::optional<Preview> preview =
       known_latents.defined() || !writes ? std::nullopt : begin_preview(model, plan, observer);
@@ -346,7 +337,7 @@ PlanReport LocalEngine::plan(const Request& asked) {
   if (request.output.sign) identity_for(output_path, request.output);
   const double rate = matrix_rate(plan);
   return {describe(plan, model, memory, canvas, rate), to_json(plan, model, memory, canvas, rate),
-          shape_of(request, plan)};
+          shape_of(plan)};
 }
 
 // Throws Error(Input) for a source that is not what the clip of this manifest was made from.

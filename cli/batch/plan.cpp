@@ -15,6 +15,7 @@
 #include "cli/terminal/terminal.h"
 #include "lib/core/error.h"
 #include "lib/jobs/job_store.h"
+#include "lib/jobs/output_folder.h"
 
 namespace sora::cli {
 namespace {
@@ -63,7 +64,7 @@ fs::path folder_of(const RunBatch& batch) {
 }
 
 fs::path journal_in(const fs::path& folder) {
-  fs::path journal = folder / ".sora" / "journal.sqlite";
+  fs::path journal = OutputFolder::journal_of(folder);
   if (!fs::exists(journal)) {
     fail(ErrorKind::NotFound, "{} has no batch in it; there is no {}", folder.string(),
          journal.string());
@@ -147,10 +148,9 @@ void plan_only(const RunBatch& batch, const JobList& list, EngineMaker& maker,
                const Display& display) {
   PlanCheck check(batch, maker, shown_file(batch));
   int64_t num_done = 0;
-  const fs::path folder = folder_of(batch);
-  const bool has_journal = fs::exists(folder / ".sora" / "journal.sqlite");
+  const fs::path journal = OutputFolder::journal_of(folder_of(batch));
   std::optional<JobStore> store;
-  if (has_journal) store.emplace(folder / ".sora" / "journal.sqlite");
+  if (fs::exists(journal)) store.emplace(journal);
   for (const PlannedJob& planned : list.jobs) {
     const std::optional<Job> known = store ? store->find_by_key(planned.job.key) : std::nullopt;
     const bool is_done = known && known->state == JobState::Done;

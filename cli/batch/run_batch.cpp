@@ -244,7 +244,7 @@ void run_action(const RunBatch& batch, const Display& display) {
   if (!batch.file.empty()) list = read_jobs(batch);
   if (!batch.dry_run && !list.faults.empty() && list.jobs.empty())
     fail_with_faults(list.faults, display);
-  EngineMaker maker(folder_of(batch) / ".sora" / "journal.sqlite", batch.plan);
+  EngineMaker maker(OutputFolder::journal_of(folder_of(batch)), batch.plan);
   if (batch.dry_run) return plan_only(batch, list, maker, display);
 
   // Faults of the plan are told together with those of the file.

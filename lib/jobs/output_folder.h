@@ -24,7 +24,11 @@ class OutputFolder {
   explicit OutputFolder(const std::filesystem::path& root);
 
   const std::filesystem::path& root() const { return root_; }
-  std::filesystem::path journal() const { return root_ / ".sora" / "journal.sqlite"; }
+  std::filesystem::path journal() const { return journal_of(root_); }
+  // Of a folder that need not be there.
+  static std::filesystem::path journal_of(const std::filesystem::path& root) {
+    return root / ".sora" / "journal.sqlite";
+  }
 
   // Throws Error(Usage) for a name that is absolute, leads outside, hides itself or is too long.
   static void check_name(const std::string& name);

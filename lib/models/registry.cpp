@@ -99,9 +99,7 @@ KnownFrames known_frames_of(const WanTransformerConfig& transformer, const WanVa
 
 // The config without diffusers' bookkeeping, whose names begin with an underscore.
 nlohmann::json mathematics_of(const std::filesystem::path& component) {
-  const std::filesystem::path path = component / "config.json";
-  nlohmann::json config = read_json_file(path);
-  ConfigReader(config, path.string());  // an object, or an error
+  nlohmann::json config = ConfigReader::open(component / "config.json").object();
   for (auto field = config.begin(); field != config.end();) {
     field = field.key().rfind('_', 0) == 0 ? config.erase(field) : std::next(field);
   }

@@ -31,11 +31,11 @@ constexpr SchedulerRow kSchedulers[] = {
     {kDpmpp, "DPMSolverMultistepScheduler", "flow_shift", false, make_flow_dpmpp},
 };
 
-std::string joined(const char* SchedulerRow::*field) {
+std::string class_names() {
   std::string names;
   for (const SchedulerRow& row : kSchedulers) {
     if (!names.empty()) names += ", ";
-    names += row.*field;
+    names += row.class_name;
   }
   return names;
 }
@@ -128,7 +128,7 @@ std::unique_ptr<Scheduler> make_scheduler(const json& config, const SchedulerOve
   }
   if (!row) {
     fail(ErrorKind::Input, "{}: field \"_class_name\" is \"{}\"; supported are {}", description,
-         class_name, joined(&SchedulerRow::class_name));
+         class_name, class_names());
   }
   if (overrides.shift) chosen[row->shift_field] = *overrides.shift;
   return row->make(ConfigReader(chosen, description));

@@ -37,9 +37,12 @@ constexpr std::string_view kWeightFiles[] = {
 constexpr std::string_view kPickleSuffixes[] = {".bin", ".pt",  ".pth", ".ckpt",
                                                 ".pkl", ".jit", ".pt2"};
 
+bool is_among(std::span<const std::string_view> known, std::string_view name) {
+  return std::find(known.begin(), known.end(), name) != known.end();
+}
+
 bool is_pickle(const fs::path& path) {
-  return std::find(std::begin(kPickleSuffixes), std::end(kPickleSuffixes),
-                   path.extension().string()) != std::end(kPickleSuffixes);
+  return is_among(kPickleSuffixes, path.extension().string());
 }
 
 [[noreturn]] void refuse_pickle(const fs::path& path) {
@@ -104,10 +107,6 @@ constexpr std::string_view kReadFormats[] = {"float8_e4m3fn", "float8_e5m2", "in
 
 bool is_narrow(at::ScalarType dtype) {
   return dtype == at::kFloat8_e4m3fn || dtype == at::kFloat8_e5m2 || dtype == at::kChar;
-}
-
-bool is_among(std::span<const std::string_view> known, std::string_view name) {
-  return std::find(known.begin(), known.end(), name) != known.end();
 }
 
 // Whether a field says nothing: false, null, nothing in it.
@@ -287,11 +286,9 @@ void Checkpoint::take_scales() {
     if (suffix == kFormatSuffix) {
       check_quantisation(get(name), description_ + ": " + name);
       drop(name);
-    } else if (std::find(std::begin(kUnusedSuffixes), std::end(kUnusedSuffixes), suffix) !=
-               std::end(kUnusedSuffixes)) {
+    } else if (is_among(kUnusedSuffixes, suffix)) {
       drop(name);
-    } else if (std::find(std::begin(kScaleSuffixes), std::end(kScaleSuffixes), suffix) !=
-               std::end(kScaleSuffixes)) {
+    } else if (is_among(kScaleSuffixes, suffix)) {
       const auto found = index_.find(weight);
       if (found == index_.end()) continue;
       const TensorInfo& values = info_of(found->second);

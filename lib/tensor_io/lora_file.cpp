@@ -167,14 +167,25 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
     ++match.num_matched;
     Pair& pair = pairs[module];
     pair.name = parsed;
-    if (parsed.role == LoraRole::Down) pair.down = name;
-    if (parsed.role == LoraRole::Up) pair.up = name;
-    if (parsed.role == LoraRole::Alpha) pair.alpha = name;
-    if (parsed.role == LoraRole::UpBias) pair.bias = name;
-    if (parsed.role == LoraRole::Down || parsed.role == LoraRole::Up ||
-        parsed.role == LoraRole::Alpha || parsed.role == LoraRole::UpBias)
-      continue;
-    add_difference(name, target, weight);
+    switch (parsed.role) {
+      case LoraRole::Down:
+        pair.down = name;
+        break;
+      case LoraRole::Up:
+        pair.up = name;
+        break;
+      case LoraRole::UpBias:
+        pair.bias = name;
+        break;
+      case LoraRole::Alpha:
+        pair.alpha = name;
+        break;
+      case LoraRole::WeightDifference:
+      case LoraRole::BiasDifference:
+      case LoraRole::ModulationDifference:
+        add_difference(name, target, weight);
+        break;
+    }
   }
 
   for (const auto& [module, pair] : pairs) {

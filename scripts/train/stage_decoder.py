@@ -18,10 +18,8 @@ import settings
 import stage_diffusion
 import stage_turbo
 import stage_vae
-from muon import Muon, split_parameters
 from together import Together
 from world import captions
-from world.draw import draw_with_coverage
 
 NAME = "decoder"
 CLIPS = 192  # in the pool
@@ -35,19 +33,13 @@ class Model:
 
     def __init__(self, device, name, lora=None):
         self.nano = stage_diffusion.Nano(device)
-        saved = settings.load(stage_diffusion.FOLDER / f"{name}.pt")
-        with torch.no_grad():
-            for name, p in self.nano.named_parameters():
-                if name in saved["average"]:
-                    p.copy_(saved["average"][name])
+        self.mean, self.std = (values.view(1, -1, 1, 1, 1) for values in self.nano.load_average(name))
         if lora:
             low_rank = stage_turbo.Lora(self.nano.transformer, stage_turbo.RANK)
             low_rank.copy_(load_file(lora))
             low_rank.apply()
-        self.nano.working.refresh()
+            self.nano.working.refresh()
         self.is_turbo = bool(lora)
-        z = settings.Z
-        self.mean, self.std = (saved[n].view(1, z, 1, 1, 1) for n in ("mean", "std"))
 
     @torch.no_grad()
     def finished(self, latents, said, rng):
@@ -86,9 +78,7 @@ class Pool:
         said = [captions.caption(cache.scenes[i], self.rng, 0.03)[0] for i in chosen]
         latents = model.finished(torch.stack([cache.latents[i].float() for i in chosen]), said, self.rng)
         for i, one in zip(chosen, latents):
-            clip, coverage = draw_with_coverage(cache.scenes[i])
-            clip = np.concatenate([clip, (coverage[..., None] * 255).astype(np.uint8)], -1)
-            item = torch.from_numpy(np.ascontiguousarray(clip.transpose(3, 0, 1, 2))), one
+            item = stage_vae.drawn(cache.scenes[i]), one
             if len(self.clips) < CLIPS:
                 self.clips.append(item)
             else:
@@ -140,9 +130,7 @@ def main():
     trained = [(n, p) for n, p in vae.named_parameters() if n.startswith(("decoder.", "post_quant_conv."))]
     for _, p in trained:
         p.requires_grad_(True)
-    edges = ("conv_in", "conv_out", "quant_conv")
-    matrices, rest = split_parameters(trained, lambda n: n.endswith("weight") and not any(e in n for e in edges))
-    optimiser = Muon(matrices, rest, rest_scale=0.5, weight_decay=0.0)
+    optimiser = stage_vae.new_optimiser(trained)
     done = 0
     if state:
         optimiser.load_state_dict(state["optimiser"])
@@ -160,6 +148,8 @@ def main():
     while len(pool.clips) < CLIPS:
         pool.renew()
     held_out = [c for c, _ in stage_vae.render_pool(9_000_000, 0.01)]
+    if together.is_first:
+        print(f"decoder step {done} {stage_vae.held_out_text(vae, held_out)}", flush=True)
     step, steps, started, running = done, args.steps, time.time(), [0.0, 0.0]
     while step < steps:
         if steps - step > args.decay and together.from_first(settings.asked_to_finish(stage_vae.FOLDER)):
@@ -181,9 +171,7 @@ def main():
         if step % 100 == 0:
             pool.renew()
         if step % 1000 == 0:
-            for one in stage_vae.render_pool(2_000_000 + 1000 * (step * together.count + together.rank), 0.1):
-                same = [i for i, (clip, _) in enumerate(exact) if clip.shape == one[0].shape]
-                exact[same[rng.integers(len(same))]] = one
+            stage_vae.renew(exact, 2_000_000 + 1000 * (step * together.count + together.rank), 0.1, rng)
         if not together.is_first:
             continue
         if step % 50 == 0:
@@ -192,9 +180,7 @@ def main():
                   f"cpu {time.process_time():.0f} s", flush=True)
         if step % 500 == 0 or step == steps:
             settings.save(path, {"model": vae.state_dict(), "optimiser": optimiser.state_dict(), "step": step})
-            values = stage_vae.psnr(vae, held_out)
-            print(f"decoder step {step} held-out PSNR {np.mean(values):.2f} dB "
-                  f"[{' '.join(f'{v:.1f}' for v in values)}]", flush=True)
+            print(f"decoder step {step} {stage_vae.held_out_text(vae, held_out)}", flush=True)
     together.end()
 
 

@@ -102,6 +102,16 @@ class Nano:
         self.modules = [self.transformer, self.text_encoder, self.head]
         self.working = fast_transformer.Working(self.modules)
 
+    @torch.no_grad()
+    def load_average(self, name):
+        """Takes the moving average of this checkpoint, and gives the latents' mean and deviation that it was trained with."""
+        saved = settings.load(FOLDER / f"{name}.pt")
+        for name, p in self.named_parameters():
+            if name in saved["average"]:
+                p.copy_(saved["average"][name])
+        self.working.refresh()
+        return saved["mean"], saved["std"]
+
     def named_parameters(self):
         for prefix, module in zip(("transformer.", "text_encoder.", "head."), self.modules):
             for name, p in module.named_parameters():

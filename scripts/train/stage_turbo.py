@@ -134,13 +134,8 @@ def main():
     args = parser.parse_args()
     together = Together()
     nano = stage_diffusion.Nano(settings.prepare(0))
-    saved = settings.load(stage_diffusion.FOLDER / f"{args.start}.pt")
-    with torch.no_grad():
-        for name, p in nano.named_parameters():
-            if name in saved["average"]:
-                p.copy_(saved["average"][name])
-    nano.working.refresh()
-    shards = gather(nano, together, args.buckets, args.shards, args.batch, args.guidance, saved["mean"], saved["std"])
+    mean, std = nano.load_average(args.start)
+    shards = gather(nano, together, args.buckets, args.shards, args.batch, args.guidance, mean, std)
     lora, path, done = Lora(nano.transformer, args.rank), FOLDER / "turbo.pt", 0
     optimiser = torch.optim.AdamW(lora.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     state = settings.load(path)

@@ -30,18 +30,30 @@ OUTLINE = 5  # pixels, odd
 NEAR_OBJECTS = 0.7  # of the crops lie around a pixel of an object
 
 
+def drawn(scene):
+    """u8 [4, F, H, W]: colour, and how much objects cover."""
+    clip, coverage = draw_with_coverage(scene)
+    clip = np.concatenate([clip, (coverage[..., None] * 255).astype(np.uint8)], -1)
+    return torch.from_numpy(np.ascontiguousarray(clip.transpose(3, 0, 1, 2)))
+
+
 def render_pool(seed, scale=1.0):
     """(clip, whether its style is flat): clips as bytes, [4, F, H, W] each, colour and how much objects cover."""
     pool = []
     for width, height, frames, count in POOL:
         for k in range(max(1, int(count * scale))):
             scene = random_scene(seed + k, WHOLE, width, height, frames + (k % 2) * 16)
-            clip, coverage = draw_with_coverage(scene)
-            clip = np.concatenate([clip, (coverage[..., None] * 255).astype(np.uint8)], -1)
-            start = (k * 7) % (len(clip) - frames + 1)
-            clip = np.ascontiguousarray(clip[start : start + frames].transpose(3, 0, 1, 2))
-            pool.append((torch.from_numpy(clip), scene.style == "flat"))
+            clip = drawn(scene)
+            start = (k * 7) % (clip.shape[1] - frames + 1)
+            pool.append((clip[:, start : start + frames].contiguous(), scene.style == "flat"))
     return pool
+
+
+def renew(pool, seed, scale, rng):
+    """Puts newly drawn clips in place of some of their size."""
+    for one in render_pool(seed, scale):
+        same = [i for i, (clip, _) in enumerate(pool) if clip.shape == one[0].shape]
+        pool[same[rng.integers(len(same))]] = one
 
 
 def cached_pool():
@@ -129,6 +141,18 @@ def psnr(vae, clips):
     return values
 
 
+def held_out_text(vae, clips):
+    values = psnr(vae, clips)
+    return f"held-out PSNR {np.mean(values):.2f} dB [{' '.join(f'{v:.1f}' for v in values)}]"
+
+
+def new_optimiser(named_parameters):
+    edges = ("conv_in", "conv_out", "quant_conv")
+    matrices, rest = split_parameters(
+        named_parameters, lambda n: n.endswith("weight") and not any(e in n for e in edges))
+    return Muon(matrices, rest, rest_scale=0.5, weight_decay=0.0)
+
+
 def new_vae():
     vae = AutoencoderKLWan(**settings.VAE, latents_mean=[0.0] * settings.Z, latents_std=[1.0] * settings.Z)
     with torch.no_grad():
@@ -156,9 +180,7 @@ def main():
     device, together = settings.prepare(0), Together()
     path = FOLDER / f"{args.name}.pt"
     vae = fast_vae.over_whole_sequences(new_vae()).to(device)
-    edges = ("conv_in", "conv_out", "quant_conv")
-    matrices, rest = split_parameters(vae.named_parameters(), lambda n: n.endswith("weight") and not any(e in n for e in edges))
-    optimiser = Muon(matrices, rest, rest_scale=0.5, weight_decay=0.0)
+    optimiser = new_optimiser(vae.named_parameters())
     done, state = 0, settings.load(path)
     if state:
         vae.load_state_dict(state["model"])
@@ -203,10 +225,7 @@ def main():
         step, value = step + 1, float(loss.detach())
         running = value if running == 0 else 0.98 * running + 0.02 * value
         if step % 300 == 0 or step == steps:
-            fresh = render_pool(1_000_000 + 1000 * (step * together.count + together.rank), 0.03)
-            for one in fresh:
-                same = [i for i, (clip, _) in enumerate(pool) if clip.shape == one[0].shape]
-                pool[same[rng.integers(len(same))]] = one
+            renew(pool, 1_000_000 + 1000 * (step * together.count + together.rank), 0.03, rng)
         if not together.is_first:
             continue
         if step % 50 == 0:
@@ -216,9 +235,7 @@ def main():
         if step % 100 == 0 or step == steps:
             settings.save(path, {"model": vae.state_dict(), "optimiser": optimiser.state_dict(), "step": step})
         if step % 300 == 0 or step == steps:
-            values = psnr(vae, held_out)
-            print(f"vae step {step} held-out PSNR {np.mean(values):.2f} dB "
-                  f"[{' '.join(f'{v:.1f}' for v in values)}]", flush=True)
+            print(f"vae step {step} {held_out_text(vae, held_out)}", flush=True)
     together.end()
 
 

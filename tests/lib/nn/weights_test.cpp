@@ -5,6 +5,7 @@
 
 #include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
+#include "tests/lib/tensor_io/gguf_bytes.h"
 #include "tests/scratch_directory.h"
 
 namespace sora {
@@ -12,27 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-// A GGUF of one tensor in Q8_0 with these sides, the shortest way round first, and the shape that
-// it had before.
-std::string gguf_of_one(const std::string& name, const std::vector<uint64_t>& sides,
-                        const std::vector<int32_t>& shape, const std::string& data) {
-  constexpr uint32_t kArray = 9, kInt32 = 5, kQ8_0 = 8;
-  std::string out = "GGUF";
-  const auto number = [&](auto value) {
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
-  };
-  const auto text = [&](const std::string& bytes) { number(uint64_t{bytes.size()}), out += bytes; };
-  number(uint32_t{3}), number(uint64_t{1}), number(uint64_t{1});
-  text("comfy.gguf.orig_shape." + name), number(kArray), number(kInt32);
-  number(uint64_t{shape.size()});
-  for (const int32_t side : shape) number(side);
-  text(name), number(static_cast<uint32_t>(sides.size()));
-  for (const uint64_t side : sides) number(side);
-  number(kQ8_0), number(uint64_t{0});
-  out.resize((out.size() + 31) / 32 * 32);
-  return out + data + std::string((32 - data.size() % 32) % 32, '\0');
-}
 
 class WeightsTest : public ::testing::Test {
  protected:
@@ -91,7 +71,21 @@ TEST_F(WeightsTest, OfAPackedTensorThatWasReshapedTheRowsAreTheShapesOwn) {
     for (int64_t i = 0; i < 32; ++i)
       blocks += static_cast<char>(values[block * 32 + i].item<float>());
   }
-  const fs::path path = scratch_.write("w.gguf", gguf_of_one("a", {32, 3}, {2, 48}, blocks));
+  constexpr uint32_t kArray = 9, kInt32 = 5, kQ8_0 = 8;
+  const std::string file = GgufBytes()
+                               .head(1, 1)
+                               .text("comfy.gguf.orig_shape.a")
+                               .u32(kArray)
+                               .u32(kInt32)
+                               .u64(2)
+                               .u32(2)
+                               .u32(48)
+                               .tensor("a", {32, 3}, kQ8_0, 0)
+                               .data(0)
+                               .raw(blocks)
+                               .raw(std::string((32 - blocks.size() % 32) % 32, '\0'))
+                               .str();
+  const fs::path path = scratch_.write("w.gguf", file);
   const Weights weights(std::make_shared<Checkpoint>(Checkpoint::open(path)), at::kFloat);
   const at::Tensor expected = values.reshape({2, 48});
   EXPECT_TRUE(at::equal(weights.get("a", {2, 48}), expected));

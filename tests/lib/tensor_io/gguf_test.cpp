@@ -10,6 +10,7 @@
 #include "lib/tensor_io/checkpoint.h"
 #include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
+#include "tests/lib/tensor_io/gguf_bytes.h"
 #include "tests/scratch_directory.h"
 
 namespace sora {
@@ -20,41 +21,7 @@ using ::testing::HasSubstr;
 
 const fs::path kForms = fs::path(SORA_TEST_DATA) / "weights";
 
-// The bytes of a file, written field by field so that any of them can be wrong.
-class Bytes {
- public:
-  template <typename T>
-  Bytes& number(T value) {
-    text_.append(reinterpret_cast<const char*>(&value), sizeof value);
-    return *this;
-  }
-  Bytes& u32(uint32_t value) { return number(value); }
-  Bytes& u64(uint64_t value) { return number(value); }
-  Bytes& raw(std::string_view bytes) {
-    text_.append(bytes);
-    return *this;
-  }
-  Bytes& text(std::string_view bytes) { return u64(bytes.size()).raw(bytes); }
-  Bytes& head(uint64_t tensors, uint64_t values, uint32_t version = 3) {
-    return raw("GGUF").u32(version).u64(tensors).u64(values);
-  }
-  Bytes& tensor(std::string_view name, const std::vector<uint64_t>& sides, uint32_t type,
-                uint64_t offset) {
-    text(name).u32(static_cast<uint32_t>(sides.size()));
-    for (const uint64_t side : sides) u64(side);
-    return u32(type).u64(offset);
-  }
-  Bytes& data(size_t size) {
-    text_.append((32 - text_.size() % 32) % 32, '\0');
-    text_.append(size, '\1');
-    return *this;
-  }
-  const std::string& str() const { return text_; }
-
- private:
-  std::string text_;
-};
-
+using Bytes = GgufBytes;
 constexpr uint32_t kF32 = 0, kQ4_0 = 2, kString = 8, kArray = 9, kU32 = 4;
 
 TEST(Gguf, ExpandsEveryFormatAsTheGgufPackageDoes) {
