@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/processor.h"
 #include "kernels/cpu/rms_norm_silu.h"
 #include "kernels/cpu/share_tasks.h"
 
@@ -12,13 +13,9 @@ namespace {
 
 cpu::RmsNormSiluRows* rows_of_this_processor() {
 #if defined(__x86_64__)
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (avx512 && __builtin_cpu_supports("avx512bf16")) return cpu::rms_norm_silu_rows_avx512bf16;
-  if (avx512) return cpu::rms_norm_silu_rows_avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return cpu::rms_norm_silu_rows_avx2;
-  }
+  if (cpu::has(cpu::Processor::Avx512Bf16)) return cpu::rms_norm_silu_rows_avx512bf16;
+  if (cpu::has(cpu::Processor::Avx512)) return cpu::rms_norm_silu_rows_avx512;
+  if (cpu::has(cpu::Processor::Avx2)) return cpu::rms_norm_silu_rows_avx2;
 #endif
   return nullptr;
 }

@@ -55,14 +55,15 @@ template <typename To, typename From>
 template <bool kForBf16>
 [[gnu::always_inline]] inline Floats exp_of(const Floats& x) {
   constexpr float kLog2E = 1.44269504f;
-  const Floats power = x * kLog2E;
+  Floats power = x * kLog2E;
 #ifdef __AVX512F__
   const Floats whole = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
   constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: the sum has the nearest integer below
   constexpr float kLimit = 126.0f;           // beyond it the power of two is no normal number
-  const Floats below = power > kLimit ? Floats{} + kLimit : power;
-  const Floats shifted = (below < -kLimit ? Floats{} - kLimit : below) + kToInteger;
+  power = power > kLimit ? Floats{} + kLimit : power;
+  power = power < -kLimit ? Floats{} - kLimit : power;
+  const Floats shifted = power + kToInteger;
   const Floats whole = shifted - kToInteger;
 #endif
   const Floats fraction = power - whole;

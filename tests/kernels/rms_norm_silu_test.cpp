@@ -7,6 +7,10 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <vector>
+
+#include "kernels/cpu/processor.h"
+#include "kernels/cpu/rms_norm_silu.h"
 
 namespace sora::kernels {
 namespace {
@@ -70,6 +74,35 @@ TEST(RmsNormSilu, KeepsZeroAndHugeRowsFinite) {
   EXPECT_GT(y[1][0].item<double>(), 44.0);
   EXPECT_NEAR(y[2][0].item<double>(), 0.0, 1e-15);
 }
+
+#if defined(__x86_64__)
+TEST(RmsNormSilu, OfValuesOfAnySizeIsItsDefinitionInEveryForm) {
+  const struct {
+    cpu::Processor processor;
+    cpu::RmsNormSiluRows* rows;
+  } forms[] = {{cpu::Processor::Avx2, cpu::rms_norm_silu_rows_avx2},
+               {cpu::Processor::Avx512, cpu::rms_norm_silu_rows_avx512},
+               {cpu::Processor::Avx512Bf16, cpu::rms_norm_silu_rows_avx512bf16}};
+  for (const auto& [processor, rows] : forms) {
+    if (!cpu::has(processor)) continue;
+    for (const int64_t width : {5, 16}) {
+      for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+        for (const double size : {80.0, 88.0, 89.0, 90.0, 100.0, 139.0, 400.0}) {
+          const at::Tensor x = at::tensor({1.0, -1.0}).unsqueeze(1).expand({2, width}).to(dtype);
+          const at::Tensor scale =
+              at::full({width}, size * std::sqrt(static_cast<double>(width)), at::kFloat);
+          const at::Tensor from = x.contiguous(), y = at::empty_like(from);
+          rows(from.const_data_ptr(), scale.const_data_ptr<float>(), y.data_ptr(), 2, width,
+               dtype == at::kBFloat16, true);
+          const at::Tensor wanted = definition(x, scale, NormActivation::Silu);
+          EXPECT_TRUE(at::allclose(y.to(at::kDouble), wanted, tolerance(dtype), 1e-30))
+              << cpu::name_of(processor) << " " << dtype << " +-" << size << ": " << y;
+        }
+      }
+    }
+  }
+}
+#endif
 
 TEST(RmsNormSilu, LetsNotANumberThrough) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
