@@ -19,7 +19,7 @@ inline __m512 gated(__m512 z, SigmoidGate gate) {
   const __m512 slope = _mm512_fmadd_ps(_mm512_mul_ps(z, z), _mm512_set1_ps(-gate.b * kLog2E),
                                        _mm512_set1_ps(-gate.a * kLog2E));
   const __m512 u = _mm512_mul_ps(z, slope);
-  // 2^u beyond the range of power_of_two(): the sigmoid is 0.
+  // Beyond, the reciprocal is no normal number, which takes the processor long: it counts as 0.
   const __mmask16 in_range = _mm512_cmp_ps_mask(u, _mm512_set1_ps(126.0F), _CMP_NGT_UQ);
   const __m512 e = power_of_two(u);
   return _mm512_mul_ps(z, _mm512_maskz_rcp14_ps(in_range, _mm512_add_ps(_mm512_set1_ps(1.0F), e)));
