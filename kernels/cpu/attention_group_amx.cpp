@@ -61,8 +61,7 @@ class Group {
 
   void run() {
     blocks_.begin();
-    const TileConfig config;
-    _tile_loadconfig(&config);
+    begin_tiles();
     Pending pending;
     int64_t parity = 0;
     QueryBlock block[2];
@@ -182,6 +181,7 @@ class Group {
   void step(QueryBlock& block, int64_t first_row, const int32_t* tiles, int64_t count,
             uint16_t* probabilities, const Pending& pending) {
     if (pending.block != nullptr) blocks_.rescale(*pending.block, pending.first_chunk);
+    finish_stores();  // of sums, and of probabilities in the step before
     SoftmaxWork work(group_, block.softmax, first_row, tiles, scores_, probabilities);
     int64_t piece = 0;
     const int64_t pieces = pending.block == nullptr ? 0 : pieces_;
@@ -199,6 +199,7 @@ class Group {
   void finish(const Pending& pending) const {
     if (pending.block == nullptr) return;
     blocks_.rescale(*pending.block, pending.first_chunk);
+    finish_stores();
     SoftmaxState state;
     SoftmaxWork none(group_, SoftmaxRows(&state), 0, nullptr, nullptr, nullptr);
     for (int64_t piece = 0; piece < pieces_; ++piece) add_values(pending, piece, none);

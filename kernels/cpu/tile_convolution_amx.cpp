@@ -153,8 +153,7 @@ void convolve_block_amx(const TileConvolution& convolution, const ConvolutionBlo
   uint16_t* const x = reinterpret_cast<uint16_t*>(sums + kSums);
   const CopiedBlock copied(convolution, block.num_frames, block.num_rows, block.num_columns);
   copy_block(convolution, block, copied, x);
-  const TileConfig config;
-  _tile_loadconfig(&config);
+  begin_tiles();
   for (int64_t output = block.first_output; output < block.last_output; output += kOutputs) {
     const uint16_t* const tiles =
         convolution.tiles + output / kTileOutputs * convolution.numbers_of_16_outputs;

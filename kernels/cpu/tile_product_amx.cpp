@@ -16,8 +16,7 @@ void multiply(const TileProduct& product, int64_t first_block, int64_t num_block
   const char* const weight = static_cast<const char*>(product.weight);
   float* const all_sums = static_cast<float*>(scratch);
   const bool one_pass = product.pieces <= kMostPieces;
-  const TileConfig config;
-  _tile_loadconfig(&config);
+  begin_tiles();
   Finish<kInt8> finish(product, first_block, num_blocks);
   for (int64_t pass = 0; pass < product.pieces; pass += kMostPieces) {
     const int64_t pass_end =
