@@ -3,6 +3,7 @@
 // on different units. So the two are interleaved by hand: while the tile unit multiplies, the
 // vector units work through the rows of scores of the tile before. A step takes 32 queries and up
 // to 512 keys: their scores q k^T, and the product of probabilities and values of the step before.
+// The scores of 128 keys are kept at a time, so that they stay in the first-level cache.
 // After each four products, which take the tile unit 64 cycles, come 16 rows divided by the number
 // of products along the head's width, which is an even share.
 // That share is compiled into the loop over products: behind a call all takes a quarter longer, as
@@ -23,10 +24,11 @@ namespace {
 constexpr int64_t kRows = 32;          // of queries
 constexpr int64_t kTilesInChunk = 16;  // of keys
 constexpr int64_t kRowsAtOnce = 16;    // of the softmax, between two looks at what comes next
+constexpr int64_t kScoreTiles = 4;     // whose scores are kept, in the first-level cache
 constexpr int64_t kScores = kRows * kKeysInTile;
 
 // Scratch memory: scores, probabilities of the present step and the one before, and the blocks.
-constexpr int64_t kScoreBytes = kTilesInChunk * kScores * 4;
+constexpr int64_t kScoreBytes = kScoreTiles * kScores * 4;
 constexpr int64_t kProbabilityBytes = kTilesInChunk * kScores * 2;
 constexpr int64_t kSharedBytes = kScoreBytes + 2 * kProbabilityBytes;
 
@@ -39,7 +41,7 @@ struct Pending {
   bool first_chunk = false;
 };
 
-using SoftmaxWork = TileSoftmax<kRows>;
+using SoftmaxWork = TileSoftmax<kRows, kScoreTiles>;
 
 // kShare: rows of the softmax after each four products.
 template <int kShare>
@@ -186,7 +188,8 @@ class Group {
     int64_t piece = 0;
     const int64_t pieces = pending.block == nullptr ? 0 : pieces_;
     for (int64_t t = 0; t < count; ++t) {
-      score(block, tiles[t], scores_ + t * kScores, work);
+      if (t >= kScoreTiles) work.run_to((t - kScoreTiles + 1) * kRows);
+      score(block, tiles[t], scores_ + t % kScoreTiles * kScores, work);
       work.add_tile();
       // Two tiles later than an even share, so that there are rows for the softmax beside each.
       for (; piece * count < (t - 1) * pieces && piece < pieces; ++piece)

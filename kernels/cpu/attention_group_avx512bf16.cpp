@@ -62,8 +62,8 @@ struct Registers {
   }
 };
 
-// Scratch memory: scores, probabilities, and the blocks.
-constexpr int64_t kScoreBytes = kTilesInChunk * kRows * kKeysInTile * 4;
+// Scratch memory: scores of a tile, probabilities, and the blocks.
+constexpr int64_t kScoreBytes = kRows * kKeysInTile * 4;
 constexpr int64_t kProbabilityBytes = kTilesInChunk * kRows * kKeysInTile * 2;
 
 class Group {
@@ -90,14 +90,14 @@ class Group {
   void step(int64_t b, const int32_t* tiles, int64_t count, bool first_chunk) const {
     const QueryBlock block = blocks_.at(b);
     const int64_t whole = whole_;
-    TileSoftmax<kRows> softmax(group_, block.softmax, b * kRows, tiles, scores_, probabilities_);
+    TileSoftmax<kRows, 1> softmax(group_, block.softmax, b * kRows, tiles, scores_, probabilities_);
     Registers registers;
     for (int64_t t = 0; t < count; ++t) {
       const auto* keys = static_cast<const uint16_t*>(group_.keys) + tiles[t] * whole * kKeysInTile;
       for (int64_t row = 0; row < kRows; row += kRowsInRegisters) {
         registers.clear();
         registers.add(block.q + row * whole, whole, keys, whole / 2);
-        registers.store(scores_ + (t * kRows + row) * kKeysInTile);
+        registers.store(scores_ + row * kKeysInTile);
       }
       softmax.add_tile();
       softmax.run(kRows);

@@ -70,7 +70,7 @@ struct PlainRows {
 };
 
 // The first `kCount` of `rows`, which are moved on. Inlined where the tile unit multiplies: its
-// constants stay in registers. `highest`: the largest logit less m so far.
+// constants stay in registers. `highest`: the largest sum of two probabilities so far.
 template <int kCount>
 __attribute__((always_inline)) inline void soften(PlainRows& rows, __m512 scale, __m512& highest) {
 #pragma GCC unroll 4
@@ -79,10 +79,10 @@ __attribute__((always_inline)) inline void soften(PlainRows& rows, __m512 scale,
     const float* const scores = rows.scores + i * kKeysInTile;
     const __m512 x = _mm512_fmsub_ps(_mm512_load_ps(scores), scale, m);
     const __m512 y = _mm512_fmsub_ps(_mm512_load_ps(scores + kLanes), scale, m);
-    highest = _mm512_max_ps(_mm512_max_ps(x, y), highest);
-    const __m512 low = power_of_two(x), high = power_of_two(y);
-    _mm512_store_ps(rows.now + i * kLanes, _mm512_add_ps(_mm512_load_ps(rows.before + i * kLanes),
-                                                         _mm512_add_ps(low, high)));
+    const __m512 low = power_of_two(x), high = power_of_two(y), both = _mm512_add_ps(low, high);
+    highest = _mm512_max_ps(both, highest);
+    _mm512_store_ps(rows.now + i * kLanes,
+                    _mm512_add_ps(_mm512_load_ps(rows.before + i * kLanes), both));
     _mm512_store_si512(rows.probabilities + i * kKeysInTile,
                        reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
   }
@@ -94,8 +94,10 @@ __attribute__((always_inline)) inline void soften(PlainRows& rows, __m512 scale,
 }
 
 // Turns tiles of scores [rows][32] into tiles of bf16 probabilities [rows][32] and their sums, as
-// many rows at a time as it is told to, never beyond the tiles that were added.
-template <int64_t kRows>
+// many rows at a time as it is told to, never beyond the tiles that were added. There is room for
+// kScoreTiles tiles of scores: a tile takes the place of the one so many before it, whose rows are
+// to be done by then.
+template <int64_t kRows, int64_t kScoreTiles>
 class TileSoftmax {
  public:
   TileSoftmax(const AttentionGroup& group, SoftmaxRows rows, int64_t first_row,
@@ -120,8 +122,8 @@ class TileSoftmax {
     return bias_ == nullptr && !far_ && !careful_;
   }
   PlainRows plain_rows() const {
-    const int64_t row = next_ % kRows, place = next_ * kKeysInTile;
-    return {scores_ + place, probabilities_ + place, state_.m + row,
+    const int64_t row = next_ % kRows;
+    return {scores_of(row), probabilities_ + next_ * kKeysInTile, state_.m + row,
             state_.sums[state_.current][row], state_.sums[state_.current ^ 1][row]};
   }
   // After `count` of them, which were not beyond the tile, with their highest().
@@ -129,6 +131,11 @@ class TileSoftmax {
     highest_ = highest;
     next_ += count;
     if (next_ % kRows == 0) end_tile();
+  }
+
+  // Until those before `row` are done, counted from the first tile's first.
+  void run_to(int64_t row) {
+    if (next_ < row) run(row - next_);
   }
 
   __attribute__((always_inline)) void run(int64_t rows) {
@@ -146,10 +153,15 @@ class TileSoftmax {
   }
 
  private:
-  static constexpr float kMostAbove = 30.0F;
+  static constexpr float kMostAbove = 30.0F, kMostProbability = 0x1p30F;
   struct Logits {
     __m512 low, high;
   };
+
+  // Of the present tile.
+  const float* scores_of(int64_t row) const {
+    return scores_ + (tile_ % kScoreTiles * kRows + row) * kKeysInTile;
+  }
 
   void begin_tile() {
     tile_ = next_ / kRows;
@@ -161,7 +173,7 @@ class TileSoftmax {
     const int64_t below = first_row_ + kRows - 1 - first_key_;
     const int64_t above = first_key_ + kKeysInTile - 1 - first_row_;
     far_ = group_.scales_far && (below > group_.window || above > group_.window);
-    highest_ = _mm512_set1_ps(kHidden);
+    highest_ = _mm512_setzero_ps();
     choose(state_.is_settled);
   }
 
@@ -176,7 +188,8 @@ class TileSoftmax {
   }
 
   void end_tile() {
-    if (!careful_ && !(_mm512_reduce_max_ps(highest_) <= kMostAbove)) {  // a NaN is not
+    // Beyond that of a logit kMostAbove over its m, a probability or two of them together.
+    if (!careful_ && !(_mm512_reduce_max_ps(highest_) <= kMostProbability)) {
       choose(false);
       (this->*form_)(0, kRows);
     }
@@ -191,7 +204,7 @@ class TileSoftmax {
   // Logits in powers of two, before m is taken away; `minus_m` is added on the way.
   template <bool kBiased, bool kFar>
   __attribute__((always_inline)) Logits logits(int64_t row, __m512 minus_m) const {
-    const float* scores = scores_ + (tile_ * kRows + row) * kKeysInTile;
+    const float* scores = scores_of(row);
     __m512 low = _mm512_load_ps(scores), high = _mm512_load_ps(scores + 16);
     if (kFar) {
       const int64_t token = first_row_ + row;
@@ -206,13 +219,16 @@ class TileSoftmax {
     return {_mm512_fmadd_ps(low, scale_, add_low), _mm512_fmadd_ps(high, scale_, add_high)};
   }
 
-  __attribute__((always_inline)) void put(int64_t row, Logits x) {
+  // Returns the sums of two probabilities each.
+  __attribute__((always_inline)) __m512 put(int64_t row, Logits x) {
     const __m512 low = power_of_two(x.low), high = power_of_two(x.high);
     float(*now)[16] = state_.sums[state_.current ^ 1];
     float(*before)[16] = state_.sums[state_.current];
-    _mm512_store_ps(now[row], _mm512_add_ps(_mm512_load_ps(before[row]), _mm512_add_ps(low, high)));
+    const __m512 both = _mm512_add_ps(low, high);
+    _mm512_store_ps(now[row], _mm512_add_ps(_mm512_load_ps(before[row]), both));
     _mm512_store_si512(probabilities_ + (tile_ * kRows + row) * kKeysInTile,
                        reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+    return both;
   }
 
   template <bool kBiased, bool kFar>
@@ -220,8 +236,7 @@ class TileSoftmax {
     __m512 highest = highest_;
     for (; row < stop; ++row) {
       const Logits x = logits<kBiased, kFar>(row, _mm512_set1_ps(-state_.m[row]));
-      highest = _mm512_max_ps(_mm512_max_ps(x.low, x.high), highest);
-      put(row, x);
+      highest = _mm512_max_ps(put(row, x), highest);
     }
     highest_ = highest;
   }
