@@ -6,8 +6,13 @@
 namespace sora::kernels::cpu {
 namespace {
 
+constexpr int64_t kLine = 64;           // bytes that are fetched at once
 constexpr int64_t kPiecesInCache = 16;  // of a panel, in the first-level cache
-constexpr int64_t kMostPieces = 64;     // of x, in the second-level cache with kMostBlocks
+constexpr int64_t kLinesOfSums = kSums * 4 / kLine / kPiecesInCache;  // asked for beside a piece
+// Of x, in the second-level cache with kMostBlocks: in one pass, and in each where there are more,
+// whose sums of all columns pass by besides.
+constexpr int64_t kMostPieces = 64, kPiecesInPass = 48;
+static_assert(kPiecesInPass % kPiecesInCache == 0, "sums are interrupted where they are anyway");
 
 template <bool kInt8>
 void multiply(const TileProduct& product, int64_t first_block, int64_t num_blocks,
@@ -16,22 +21,25 @@ void multiply(const TileProduct& product, int64_t first_block, int64_t num_block
   const char* const weight = static_cast<const char*>(product.weight);
   float* const all_sums = static_cast<float*>(scratch);
   const bool one_pass = product.pieces <= kMostPieces;
+  const int64_t most = one_pass ? kMostPieces : kPiecesInPass;
   begin_tiles();
   Finish<kInt8> finish(product, first_block, num_blocks);
-  for (int64_t pass = 0; pass < product.pieces; pass += kMostPieces) {
-    const int64_t pass_end =
-        product.pieces - pass < kMostPieces ? product.pieces : pass + kMostPieces;
+  for (int64_t pass = 0; pass < product.pieces; pass += most) {
+    const int64_t pass_end = product.pieces - pass < most ? product.pieces : pass + most;
     for (int64_t panel = first_panel; panel < first_panel + num_panels; ++panel) {
       const int64_t place = one_pass ? (panel - first_panel) % 2 : panel - first_panel;
       float* const panel_sums = all_sums + place * kMostBlocks * kSums;
       for (int64_t begin = pass; begin < pass_end; begin += kPiecesInCache) {
         const int64_t end = pass_end - begin < kPiecesInCache ? pass_end : begin + kPiecesInCache;
         const char* const right = weight + (panel * product.pieces + begin) * kPieceSize;
-        // What comes after these columns, or what is next of them, a share at each step.
+        // What comes after these columns, or what is next of them, a share at each step: from the
+        // third-level cache to the second, as the first is full.
         const char* next = right + (end - begin) * kPieceSize;
-        const int64_t lines = (kPieceSize / 64 + num_blocks - 1) / num_blocks;
+        const int64_t lines = (kPieceSize / kLine + num_blocks - 1) / num_blocks;
         for (int64_t block = 0; block < num_blocks; ++block) {
           float* sums = panel_sums + block * kSums;
+          const auto* next_sums = reinterpret_cast<const char*>(
+              panel_sums + (block + 1 < num_blocks ? block + 1 : 0) * kSums);
           const char* a = x + ((first_block + block) * product.pieces + begin) * kPieceSize;
           const char* b = right;
           if (begin == 0) {
@@ -61,8 +69,10 @@ void multiply(const TileProduct& product, int64_t first_block, int64_t num_block
               _tile_dpbf16ps(2, 5, 6);
               _tile_dpbf16ps(3, 5, 7);
             }
-            for (int64_t line = 0; line < lines; ++line, next += 64)
-              _mm_prefetch(next, _MM_HINT_T0);
+            for (int64_t line = 0; line < kLinesOfSums; ++line, next_sums += kLine)
+              _mm_prefetch(next_sums, _MM_HINT_T0);
+            for (int64_t line = 0; line < lines; ++line, next += kLine)
+              _mm_prefetch(next, _MM_HINT_T1);
             finish.step();
             a += kPieceSize;
             b += kPieceSize;
