@@ -299,13 +299,14 @@ at::Tensor attend(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const Atte
 
 bool fits_flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                           const at::Tensor& v_BSHK) {
-  const auto fits = [](const at::Tensor& x) {
-    return x.is_cpu() && x.stride(3) == 1 &&
-           (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat);
+  const at::ScalarType dtype = q_BLHK.scalar_type();
+  const auto fits = [dtype](const at::Tensor& x) {
+    return x.is_cpu() && x.stride(3) == 1 && x.scalar_type() == dtype;
   };
   const int64_t width = q_BLHK.size(3);
-  return fits(q_BLHK) && fits(k_BSHK) && fits(v_BSHK) && width % kWidthStep == 0 &&
-         width >= kLeastWidth && width <= kMostWidth && k_BSHK.size(1) > 0;
+  return (dtype == at::kBFloat16 || dtype == at::kFloat) && fits(q_BLHK) && fits(k_BSHK) &&
+         fits(v_BSHK) && width % kWidthStep == 0 && width >= kLeastWidth && width <= kMostWidth &&
+         k_BSHK.size(1) > 0;
 }
 
 at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
