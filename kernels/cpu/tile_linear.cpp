@@ -67,12 +67,14 @@ void pack_blocks(const at::Tensor& x, int64_t first_block, int64_t num_blocks, u
   }
 }
 
-// [blocks, K/32, 1024].
-at::Tensor pack_rows(const at::Tensor& x) {
-  const int64_t pieces = ceil_div(x.size(1), kDepth), blocks = ceil_div(x.size(0), kPieceRows);
+// Those from first_block on: [blocks, K/32, 1024].
+at::Tensor pack_rows(const at::Tensor& x, int64_t first_block) {
+  const int64_t pieces = ceil_div(x.size(1), kDepth),
+                blocks = ceil_div(x.size(0), kPieceRows) - first_block;
   const at::Tensor packed = at::empty({blocks, pieces, kNumbersInPiece}, x.options());
   share_tasks(blocks, [&](int64_t begin, int64_t end) {
-    pack_blocks(x, begin, end - begin, changeable_bits(packed) + begin * pieces * kNumbersInPiece);
+    pack_blocks(x, first_block + begin, end - begin,
+                changeable_bits(packed) + begin * pieces * kNumbersInPiece);
   });
   return packed;
 }
@@ -97,46 +99,69 @@ Sharing share_out(int64_t rows, int64_t panels) {
   return {blocks, ranges, groups, ceil_div(panels, groups)};
 }
 
+void multiply_share(const TileProduct& product, int64_t panels, const Sharing& shares, int64_t task,
+                    MultiplyTiles* multiply_tiles) {
+  const int64_t first_block = task / shares.groups * kMostBlocks,
+                first_panel = task % shares.groups * shares.group_size;
+  const int64_t num_panels = std::min(shares.group_size, panels - first_panel);
+  if (num_panels <= 0) return;
+  const int64_t num_blocks = std::min(kMostBlocks, shares.blocks - first_block);
+  multiply_tiles(product, first_block, num_blocks, first_panel, num_panels,
+                 scratch_memory(tile_product_scratch(product.pieces, num_panels)));
+}
+
 void multiply(const TileProduct& product, int64_t panels, MultiplyTiles* multiply_tiles) {
   const Sharing shares = share_out(product.rows, panels);
   share_tasks(shares.ranges * shares.groups, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t first_block = task / shares.groups * kMostBlocks,
-                    first_panel = task % shares.groups * shares.group_size;
-      const int64_t num_panels = std::min(shares.group_size, panels - first_panel);
-      if (num_panels <= 0) continue;
-      const int64_t num_blocks = std::min(kMostBlocks, shares.blocks - first_block);
-      multiply_tiles(product, first_block, num_blocks, first_panel, num_panels,
-                     scratch_memory(tile_product_scratch(product.pieces, num_panels)));
-    }
+    for (int64_t task = begin; task < end; ++task)
+      multiply_share(product, panels, shares, task, multiply_tiles);
   });
 }
 
-// The same of x in rows, in bf16. Where a range of them is one task's, the task packs them itself:
-// they are in the second-level cache when it multiplies, and x is not written a second time.
-void pack_and_multiply(const at::Tensor& x, TileProduct product, int64_t panels,
+// The rows from first_block on, `x` being their blocks.
+TileProduct from_block(TileProduct product, int64_t first_block, int64_t panels, const void* x) {
+  const int64_t row = first_block * kPieceRows;
+  product.x = x;
+  product.rows -= row;
+  if (product.y != nullptr) product.y += row * product.columns;
+  if (product.packed_y != nullptr) product.packed_y += first_block * panels * kNumbersInPiece;
+  return product;
+}
+
+// The same of x in rows, in bf16. A range of them that is one task's is packed by the task itself:
+// it is in the second-level cache when it is multiplied, and x is not written a second time. So are
+// all ranges but the last ones, one for each of several threads, which are shared out in groups so
+// that all threads end at about the same time.
+void pack_and_multiply(const at::Tensor& x, const TileProduct& product, int64_t panels,
                        MultiplyTiles* multiply_tiles) {
-  const Sharing shares = share_out(product.rows, panels);
-  if (shares.groups > 1) {
-    const at::Tensor packed_x = pack_rows(x);
-    product.x = packed_x.const_data_ptr();
-    multiply(product, panels, multiply_tiles);
-    return;
-  }
+  const int64_t ranges = ceil_div(product.rows, kMostBlocks * kPieceRows);
+  const int64_t threads = at::get_num_threads();
+  const int64_t whole = threads > 1 ? std::max<int64_t>(0, ranges - threads) : ranges;
   const int64_t packed_bytes = kMostBlocks * product.pieces * kPieceSize;
-  share_tasks(shares.ranges, [&](int64_t begin, int64_t end) {
-    for (int64_t range = begin; range < end; ++range) {
-      const int64_t first_block = range * kMostBlocks, row = first_block * kPieceRows;
-      const int64_t num_blocks = std::min(kMostBlocks, shares.blocks - first_block);
-      char* const scratch =
-          scratch_memory(packed_bytes + tile_product_scratch(product.pieces, panels));
-      pack_blocks(x, first_block, num_blocks, reinterpret_cast<uint16_t*>(scratch));
-      TileProduct part = product;
-      part.x = scratch;
-      part.rows = std::min(kMostBlocks * kPieceRows, product.rows - row);
-      if (part.y != nullptr) part.y += row * product.columns;
-      if (part.packed_y != nullptr) part.packed_y += first_block * panels * kNumbersInPiece;
-      multiply_tiles(part, 0, num_blocks, 0, panels, scratch + packed_bytes);
+  const auto multiply_whole = [&](int64_t range) {
+    const int64_t first_block = range * kMostBlocks;
+    char* const scratch =
+        scratch_memory(packed_bytes + tile_product_scratch(product.pieces, panels));
+    const TileProduct part = from_block(product, first_block, panels, scratch);
+    const int64_t num_blocks = std::min(kMostBlocks, ceil_div(part.rows, kPieceRows));
+    pack_blocks(x, first_block, num_blocks, reinterpret_cast<uint16_t*>(scratch));
+    multiply_tiles(part, 0, num_blocks, 0, panels, scratch + packed_bytes);
+  };
+
+  at::Tensor packed_rest;
+  TileProduct rest = {};
+  Sharing shares = {};
+  if (whole < ranges) {
+    packed_rest = pack_rows(x, whole * kMostBlocks);
+    rest = from_block(product, whole * kMostBlocks, panels, packed_rest.const_data_ptr());
+    shares = share_out(rest.rows, panels);
+  }
+  share_tasks(whole + shares.ranges * shares.groups, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      if (task < whole)
+        multiply_whole(task);
+      else
+        multiply_share(rest, panels, shares, task - whole, multiply_tiles);
     }
   });
 }
