@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "kernels/cpu/tile_linear.h"
 
 namespace sora::kernels {
@@ -31,11 +29,10 @@ at::Tensor linear_int8(const at::Tensor& x, const Int8Weight& weight, const at::
 
 at::Tensor feed_forward_int8(const at::Tensor& x, const Int8Weight& w1, const at::Tensor& b1,
                              const Int8Weight& w2, const at::Tensor& b2, Activation activation) {
-  constexpr int64_t kInnerRows = 1024;
   const at::Tensor rows = x.reshape({-1, x.size(-1)}).contiguous();
   const at::Tensor y = at::empty({rows.size(0), w2.num_columns}, x.options());
-  for (int64_t row = 0; row < rows.size(0); row += kInnerRows) {
-    const int64_t count = std::min(kInnerRows, rows.size(0) - row);
+  for (int64_t row = 0, count; row < rows.size(0); row += count) {
+    count = cpu::inner_rows(rows.size(0) - row);
     const at::Tensor inner = linear_int8(rows.narrow(0, row, count), w1, b1, activation);
     cpu::tile_linear_int8(inner, w2, b2, Activation::None, y.narrow(0, row, count));
   }

@@ -19,7 +19,6 @@ constexpr int64_t kNumbersInPiece = kPieceSize / 2;
 constexpr int64_t kDepth = 32;  // of a piece
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kFewestPanels = 4;  // of a task
-constexpr int64_t kInnerRows = 1024;  // of a feed-forward's inner activation
 
 SigmoidGate gate_of(Activation activation) {
   constexpr float kSqrt8OverPi = 1.5957691216F;
@@ -207,6 +206,11 @@ at::Tensor pack_tiles(const at::Tensor& weight) {
   return packed;
 }
 
+int64_t inner_rows(int64_t rest) {
+  constexpr int64_t kRows = 1024;
+  return rest <= 3 * kRows / 2 ? rest : kRows;
+}
+
 bool has_tile_activation(Activation activation) { return activation != Activation::Gelu; }
 
 void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
@@ -225,8 +229,8 @@ void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
   const at::Tensor bias1 = padded_bias(weights.b1, panels),
                    bias2 = padded_bias(weights.b2, weights.packed2.size(0));
   MultiplyTiles* const multiply_tiles = linear_form(this_processor()).bf16;
-  for (int64_t row = 0; row < rows; row += kInnerRows) {
-    const int64_t count = std::min(kInnerRows, rows - row);
+  for (int64_t row = 0, count; row < rows; row += count) {
+    count = inner_rows(rows - row);
     const at::Tensor inner =
         at::empty({ceil_div(count, kPieceRows), panels, kNumbersInPiece}, x.options());
     TileProduct first = product_of(weights.packed1, bias1, activation, count, inner_width);

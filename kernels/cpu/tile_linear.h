@@ -27,6 +27,10 @@ void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor
                  Activation activation, const at::Tensor& y,
                  Processor processor = this_processor());
 
+// How many of the rows that are left have a feed-forward's inner activation next: not so few in the
+// end that reading all weights for them would take long.
+int64_t inner_rows(int64_t rest);
+
 // The inner activation exists for some rows at a time, in the order that the second product reads.
 void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
                        Activation activation, const at::Tensor& y);
