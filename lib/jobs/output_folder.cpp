@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -22,6 +23,9 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxNameBytes = 200;
 
 constexpr size_t kProbeBytes = 256 << 10;  // less than this free is a full disk
+
+constexpr const char* kLatents = "latents.safetensors";
+constexpr const char* kKey = "key";  // of the job whose latents lie beside it
 
 class Descriptor {
  public:
@@ -68,6 +72,25 @@ Descriptor open_below(const fs::path& root, const fs::path& below, bool create) 
 
 int64_t mtime_ns(const struct stat& status) {
   return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+// Empty where there is none.
+std::string read_file_in(const Descriptor& folder, const char* name) {
+  const Descriptor file(::openat(folder.get(), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  std::string text;
+  std::array<char, 4096> piece;
+  for (ssize_t size = 1; file.get() >= 0 && size > 0;) {
+    size = ::read(file.get(), piece.data(), piece.size());
+    if (size > 0) text.append(piece.data(), static_cast<size_t>(size));
+  }
+  return text;
+}
+
+bool write_file_in(const Descriptor& folder, const char* name, const std::string& text) {
+  const Descriptor file(
+      ::openat(folder.get(), name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666));
+  return file.get() >= 0 &&
+         ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
 bool is_unaltered(const fs::path& path, const JobFile& file, const Sha256OfFile& sha256) {
@@ -117,11 +140,19 @@ bool OutputFolder::exists(const std::string& name) const {
   return ::fstatat(folder.get(), path.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-fs::path OutputFolder::stage(int64_t job) const {
+fs::path OutputFolder::stage(int64_t job, const std::string& key) const {
   clear_stage(job);
   const fs::path below = fs::path(".sora") / "work" / std::to_string(job);
   open_below(root_, below, true);
-  open_below(root_, latents_beside(below).parent_path(), true);
+  const fs::path sampled = latents_beside(below).parent_path();
+  const Descriptor folder = open_below(root_, sampled, true);
+  if (read_file_in(folder, kKey) != key) {
+    ::unlinkat(folder.get(), kLatents, 0);
+    ::fsync(folder.get());  // they are gone before the folder is said to be this job's
+    if (!write_file_in(folder, kKey, key))
+      fail(ErrorKind::Io, "{} cannot be written: {}", (root_ / sampled / kKey).string(),
+           std::strerror(errno));
+  }
   return root_ / below;
 }
 
@@ -131,7 +162,7 @@ void OutputFolder::clear_stage(int64_t job) const {
 }
 
 fs::path OutputFolder::latents_beside(const fs::path& stage) {
-  return stage.parent_path() / (stage.filename().string() + ".sampled") / "latents.safetensors";
+  return stage.parent_path() / (stage.filename().string() + ".sampled") / kLatents;
 }
 
 void OutputFolder::forget_latents(int64_t job) const {

@@ -36,8 +36,10 @@ class OutputFolder {
   // Whether something has this name. Throws Error(Usage) where a part of it is a symbolic link.
   bool exists(const std::string& name) const;
 
-  // An empty folder for the files of a job, on the same file system.
-  std::filesystem::path stage(int64_t job) const;
+  // An empty folder for the files of a job, on the same file system. `key` is the job's: latents
+  // that one of another key left under this number are forgotten, as a journal that is begun anew
+  // gives the numbers out again.
+  std::filesystem::path stage(int64_t job, const std::string& key) const;
   void clear_stage(int64_t job) const;
 
   // In a folder beside a job's staging folder: its latents, once they are sampled. They stay when

@@ -177,7 +177,7 @@ class Worker {
     try {
       if (options_.force) folder_.forget_latents(job.id);
       prepare(job);
-      const std::filesystem::path stage = folder_.stage(job.id);
+      const std::filesystem::path stage = folder_.stage(job.id, job.key);
       const nlohmann::json result = maker_.make(job, stage, observer_);
       const auto sha256 = [&](const std::filesystem::path& path) { return maker_.sha256(path); };
       const std::vector<JobFile> files = folder_.staged_files(job.id, sha256);

@@ -44,7 +44,7 @@ class LentJobsTest : public ::testing::Test {
   // A task makes the first job of its store, up to the state given.
   Job make(JobStore& task, bool publishes) {
     const Job job = *task.claim({});
-    std::ofstream(folder_.stage(job.id) / job.output) << job.key;
+    std::ofstream(folder_.stage(job.id, job.key) / job.output) << job.key;
     const std::vector<JobFile> files =
         folder_.staged_files(job.id, [](const fs::path&) { return "00"; });
     task.mark_made(job.id, files, {{"x", 1}});

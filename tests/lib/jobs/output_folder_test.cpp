@@ -25,7 +25,7 @@ TEST(OutputFolder, NamesThatLeadOutsideAreRefused) {
 TEST(OutputFolder, StagedFilesGetTheirNamesOnceAndTwice) {
   const ScratchDirectory scratch;
   const OutputFolder folder(scratch / "out");
-  const fs::path stage = folder.stage(7);
+  const fs::path stage = folder.stage(7, "a");
   fs::create_directories(stage / "a");
   std::ofstream(stage / "a" / "clip.mp4") << "film";
   const std::vector<JobFile> files = folder.staged_files(7, length_as_digest);
@@ -41,7 +41,7 @@ TEST(OutputFolder, StagedFilesGetTheirNamesOnceAndTwice) {
 TEST(OutputFolder, WhatIsThereIsNotReplacedWithoutForce) {
   const ScratchDirectory scratch;
   const OutputFolder folder(scratch / "out");
-  const fs::path stage = folder.stage(1);
+  const fs::path stage = folder.stage(1, "a");
   std::ofstream(stage / "clip.mp4") << "new";
   scratch.write("out/clip.mp4", "mine");
   const std::vector<JobFile> files = folder.staged_files(1, length_as_digest);
@@ -57,7 +57,7 @@ TEST(OutputFolder, ALinkInsideLeadsNowhere) {
   const OutputFolder folder(scratch / "out");
   fs::create_directories(scratch / "elsewhere");
   fs::create_directory_symlink(scratch / "elsewhere", scratch / "out/a");
-  const fs::path stage = folder.stage(1);
+  const fs::path stage = folder.stage(1, "a");
   fs::create_directories(stage / "a");
   std::ofstream(stage / "a/clip.mp4") << "x";
   const std::vector<JobFile> files = folder.staged_files(1, length_as_digest);
@@ -66,10 +66,27 @@ TEST(OutputFolder, ALinkInsideLeadsNowhere) {
   EXPECT_EQ(error_of([&] { folder.exists("a/clip.mp4"); }).kind(), ErrorKind::Usage);
 }
 
+TEST(OutputFolder, LatentsOfAnotherJobOfThisNumberAreForgotten) {
+  const ScratchDirectory scratch;
+  const OutputFolder folder(scratch / "out");
+  const fs::path latents = OutputFolder::latents_beside(folder.stage(1, "a"));
+  std::ofstream(latents) << "of a";
+  folder.stage(1, "a");
+  EXPECT_TRUE(fs::exists(latents));
+  folder.stage(1, "b");
+  EXPECT_FALSE(fs::exists(latents));
+  std::ofstream(latents) << "of b";
+  folder.stage(1, "b");
+  EXPECT_TRUE(fs::exists(latents));
+  fs::remove(latents.parent_path() / "key");
+  folder.stage(1, "b");
+  EXPECT_FALSE(fs::exists(latents)) << "nothing says whose they are";
+}
+
 TEST(OutputFolder, TellsAlteredFilesFromMissingOnesAndRemovesNeither) {
   const ScratchDirectory scratch;
   const OutputFolder folder(scratch / "out");
-  const fs::path stage = folder.stage(1);
+  const fs::path stage = folder.stage(1, "a");
   std::ofstream(stage / "clip.gif") << "new";
   std::ofstream(stage / "clip.gif.json") << "{}";
   const std::vector<JobFile> published =
