@@ -35,6 +35,8 @@ int take_port(httplib::Server& server, const std::string& address, int port) {
   });
   const int taken = port == 0                            ? server.bind_to_any_port(address)
                     : server.bind_to_port(address, port) ? port
+  // What is left unread of a request that was refused would be taken for the next one.
+  server.set_keep_alive_max_count(1);
                                                          : -1;
   if (taken < 0)
     fail(ErrorKind::Io,

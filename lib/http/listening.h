@@ -21,13 +21,15 @@ std::string in_url(const std::string& address);
 // Whether nobody but this machine is reached under the name: 127.0.0.1, localhost or ::1.
 bool is_loopback(const std::string& name);
 
-// Has the server listen at `port` of `address`, or at any free one for 0; returns the port. Throws
-// Error(Io) where it is taken, by another server of this program too.
+// Has the server listen at `port` of `address`, or at any free one for 0; returns the port. A
+// connection brings one request. Throws Error(Io) where the port is taken, by another server of
+// this program too.
 int take_port(httplib::Server& server, const std::string& address, int port);
 
 // Answers at the port taken until the observer asks to stop. `meanwhile` is called ten times a
-// second on a thread of its own, and must not throw. Throws Error(Io) where the system ends the
-// listening.
+// second on a thread of its own, and must not throw. `stop_now` is called there when a stop was
+// asked for and a connection goes on for kStopListeningPatience; it is to end the process. Throws
+// Error(Io) where the system ends the listening.
 void answer_until_stopped(
     httplib::Server& server, const Observer& observer,
     const std::function<void()>& meanwhile = [] {});

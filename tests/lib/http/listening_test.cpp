@@ -76,6 +76,42 @@ TEST(Listening, AnswersUntilTheObserverAsksToStop) {
 }
 
 TEST(Listening, EndsWhereAStopCameBeforeIt) {
+TEST(Listening, AConnectionThatGoesOnAfterAStopIsNotWaitedForForEver) {
+  httplib::Server server;
+  std::atomic<bool> is_asked = false, is_over = false;
+  server.Get("/", [&](const httplib::Request&, httplib::Response&) {
+    is_asked = true;
+    while (!is_over) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  });
+  const int port = take_port(server, "127.0.0.1", 0);
+  Stopper observer;
+  std::thread listener([&] {
+    answer_until_stopped(
+        server, observer, [] {}, [&] { is_over = true; });
+  });
+  std::thread asker([&] { httplib::Client("127.0.0.1", port).Get("/"); });
+  while (!is_asked) std::this_thread::yield();
+  observer.stop();
+  listener.join();
+  asker.join();
+  EXPECT_TRUE(is_over);
+}
+
+TEST(Listening, AConnectionBringsOneRequest) {
+  httplib::Server server;
+  server.Get("/", [](const httplib::Request&, httplib::Response&) {});
+  const int port = take_port(server, "127.0.0.1", 0);
+  Stopper observer;
+  std::thread listener([&] { answer_until_stopped(server, observer); });
+  httplib::Client client("127.0.0.1", port);
+  client.set_keep_alive(true);
+  const httplib::Result answer = client.Get("/");
+  observer.stop();
+  listener.join();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->get_header_value("Connection"), "close");
+}
+
   Stopper observer;
   observer.stop();
   bool was_called = false;
