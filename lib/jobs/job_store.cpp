@@ -27,6 +27,14 @@ void count(JobCounts& counts, const std::string& state, int64_t number) {
   }
 }
 
+std::vector<int64_t> members_of(SQLite::Database& database, const std::string& batch) {
+  SQLite::Statement query(database, "SELECT job FROM members WHERE batch = ?");
+  query.bind(1, batch);
+  std::vector<int64_t> ids;
+  while (query.executeStep()) ids.push_back(query.getColumn(0).getInt64());
+  return ids;
+}
+
 }  // namespace
 
 JobStore::JobStore(const std::filesystem::path& path) : self_(ProcessIdentity::own()) {
@@ -42,6 +50,7 @@ std::vector<int64_t> JobStore::set_batch(const std::string& batch,
   std::vector<int64_t> ids;
   impl_->database.write([&](SQLite::Database& db) {
     SQLite::Statement clear(db, "DELETE FROM members WHERE batch = ?");
+    const std::vector<int64_t> before = members_of(db, batch);
     clear.bind(1, batch);
     clear.exec();
     SQLite::Statement member(db, "INSERT INTO members (batch, position, job) VALUES (?, ?, ?)");
@@ -53,9 +62,15 @@ std::vector<int64_t> JobStore::set_batch(const std::string& batch,
       member.bind(3, ids.back());
       member.exec();
     }
-    db.exec(
-        "DELETE FROM jobs WHERE state IN ('pending', 'failed', 'cancelled') AND NOT EXISTS (SELECT "
-        "1 FROM members m WHERE m.job = jobs.id)");
+    SQLite::Statement forget(
+        db,
+        "DELETE FROM jobs WHERE id = ? AND state IN ('pending', 'failed', 'cancelled') AND NOT "
+        "EXISTS (SELECT 1 FROM members m WHERE m.job = jobs.id)");
+    for (const int64_t id : before) {
+      forget.reset();
+      forget.bind(1, id);
+      forget.exec();
+    }
   });
   return ids;
 }

@@ -49,7 +49,8 @@ class JobStore {
 
   // Adds what is not there by key, and makes `batch` consist of exactly these jobs, in this order;
   // ids in that order. Known jobs get the places and the limits of tries that are given now. Jobs
-  // that were never made and belong to no batch any more are forgotten.
+  // that this takes out of the batch are forgotten where they were never made and belong to no
+  // other.
   std::vector<int64_t> set_batch(const std::string& batch, const std::vector<NewJob>& jobs);
   int64_t add(const NewJob& job);
 

@@ -94,6 +94,19 @@ TEST(JobStore, RelaxedJobsWaitAndJobsOfTheLoadedModelComeFirst) {
   EXPECT_EQ(store.claim({})->key, "relaxed");
 }
 
+TEST(JobStore, ABatchForgetsWhatItHadAndNothingElse) {
+  const ScratchDirectory scratch;
+  JobStore store(scratch / "s.sqlite");
+  const int64_t of_no_batch = store.add(job("a"));
+  const int64_t of_another = store.set_batch("other", {job("b")}).at(0);
+  const std::vector<int64_t> ids = store.set_batch("batch", {job("c"), job("d"), job("b")});
+  store.set_batch("batch", {job("d")});
+  EXPECT_TRUE(store.find(of_no_batch));
+  EXPECT_TRUE(store.find(of_another));
+  EXPECT_FALSE(store.find(ids[0]));
+  EXPECT_TRUE(store.find(ids[1]));
+}
+
 TEST(JobStore, AnOwnerRunsNoMoreAtATimeThanAllowed) {
   const ScratchDirectory scratch;
   JobStore store(scratch / "s.sqlite");
