@@ -73,6 +73,17 @@ bool JobStore::renew(int64_t id, const std::string& phase, double progress) {
                             });
 }
 
+bool JobStore::holds(int64_t id) {
+  bool held = false;
+  impl_->database.read([&](SQLite::Database& db) {
+    SQLite::Statement query(db, fmt::format("SELECT 1 FROM jobs WHERE {}", Impl::kMine));
+    query.bind(":id", id);
+    impl_->bind_self(query);
+    held = query.executeStep();
+  });
+  return held;
+}
+
 bool JobStore::mark_made(int64_t id, const std::vector<JobFile>& files,
                          const nlohmann::json& result) {
   // On the disk before any file has its name: after a power cut a name that is taken is known to be

@@ -64,6 +64,7 @@ class JobStore {
   bool renew(int64_t id, const std::string& phase, double progress);
   bool mark_made(int64_t id, const std::vector<JobFile>& files, const nlohmann::json& result);
   bool mark_done(int64_t id, const std::vector<JobFile>& files);
+  bool holds(int64_t id);
   // Pending again while it has tries left and `may_retry`, otherwise Failed; the state it got.
   JobState mark_failed(int64_t id, ErrorKind kind, const std::string& message, bool may_retry);
   bool release(int64_t id);         // pending again, the try not counted

@@ -25,6 +25,10 @@ class JobStore::Impl {
     statement.bind(":start", self_.start_time);
   }
 
+  static constexpr const char* kMine =
+      "id = :id AND state IN ('running', 'made') AND host = :host AND pid = :pid AND start_time = "
+      ":start";
+
   // Runs an UPDATE of one job that this process leases; `bind` adds its values.
   template <typename Bind>
   bool update_mine(int64_t id, const std::string& set, Bind bind,
@@ -32,10 +36,7 @@ class JobStore::Impl {
     bool changed = false;
     database.write(
         [&](SQLite::Database& db) {
-          SQLite::Statement statement(
-              db, fmt::format(
-                      "UPDATE jobs SET {} WHERE id = :id AND state IN ('running', 'made') AND {}",
-                      set, "host = :host AND pid = :pid AND start_time = :start"));
+          SQLite::Statement statement(db, fmt::format("UPDATE jobs SET {} WHERE {}", set, kMine));
           statement.bind(":id", id);
           bind_self(statement);
           bind(statement);

@@ -1,4 +1,4 @@
-// proc(5), namespaces(7), random(4) for boot_id.
+// proc(5), namespaces(7), random(4) for boot_id, machine-id(5).
 #include "lib/jobs/process_identity.h"
 
 #include <fmt/format.h>
@@ -44,10 +44,12 @@ std::string host_name() {
   return name.data();
 }
 
+// The machine's own number comes last, as not every machine has one.
 std::string host_identity() {
   std::error_code error;
   const std::string space = std::filesystem::read_symlink("/proc/self/ns/pid", error).string();
-  return fmt::format("{} {} {}", host_name(), first_line("/proc/sys/kernel/random/boot_id"), space);
+  return fmt::format("{} {} {} {}", host_name(), first_line("/proc/sys/kernel/random/boot_id"),
+                     space, first_line("/etc/machine-id"));
 }
 
 }  // namespace
@@ -62,15 +64,16 @@ Liveness liveness(const ProcessIdentity& process) {
   if (process.host == own_host) {
     return start_time_of(process.pid) == process.start_time ? Liveness::Alive : Liveness::Dead;
   }
-  // The same machine after another boot: nothing of before is alive.
+  // The same machine after another boot: nothing of before is alive. Its name alone would not do:
+  // machines that are set up alike often share one.
   const auto words = [](const std::string& text) {
     std::istringstream stream(text);
     return std::vector<std::string>(std::istream_iterator<std::string>(stream), {});
   };
   const auto own = words(own_host);
   const auto other = words(process.host);
-  if (own.size() == 3 && other.size() == 3 && own[0] == other[0] && own[1] != other[1] &&
-      own[2] == other[2])
+  if (own.size() == 4 && other.size() == 4 && own[0] == other[0] && own[1] != other[1] &&
+      own[2] == other[2] && own[3] == other[3])
     return Liveness::Dead;
   return Liveness::Unknown;
 }

@@ -8,7 +8,7 @@
 namespace sora {
 
 struct ProcessIdentity {
-  std::string host;  // name, boot and process number space
+  std::string host;  // name, boot, process number space and the machine's number where it has one
   int64_t pid = 0;
   int64_t start_time = 0;  // clock ticks after boot, which tells two processes of one number apart
 

@@ -39,8 +39,8 @@ bool may_heal(ErrorKind kind) {
   return kind == ErrorKind::Io || kind == ErrorKind::Memory || kind == ErrorKind::Internal;
 }
 
-// Renews the lease of the job at hand and hears of its cancellation, on a thread and connection of
-// its own.
+// Renews the lease of the job at hand and hears of its loss and of the job's cancellation, on a
+// thread and connection of its own.
 class LeaseKeeper {
  public:
   LeaseKeeper(const std::filesystem::path& store, const Observer& observer,
@@ -62,6 +62,7 @@ class LeaseKeeper {
     const std::lock_guard lock(mutex_);
     job_ = job;
     cancelled_ = false;
+    lost_ = false;
     tell(Phase::Load, 0);  // else the first renewal might tell how far the job before it was
   }
   void let_go() {
@@ -73,6 +74,7 @@ class LeaseKeeper {
     progress_ = progress;
   }
   bool cancelled() const { return cancelled_; }
+  bool lost() const { return lost_; }  // to a process that took this one for dead
 
  private:
   void run() {
@@ -87,7 +89,7 @@ class LeaseKeeper {
       try {
         // Under the lock: let_go() returns only when no renewal of that job is under way.
         if (progress != told || ++ticks >= kTicksBetweenRenewals) {
-          store_.renew(job, std::string(to_string(phase_.load())), progress);
+          if (!store_.renew(job, std::string(to_string(phase_.load())), progress)) lost_ = true;
           told = progress;
           ticks = 0;
         }
@@ -110,6 +112,7 @@ class LeaseKeeper {
   bool ending_ = false;
   int64_t job_ = 0;
   std::atomic<bool> cancelled_ = false;
+  std::atomic<bool> lost_ = false;
   std::atomic<Phase> phase_ = Phase::Load;
   std::atomic<double> progress_ = 0;
   std::thread thread_;
@@ -131,7 +134,9 @@ class JobObserver : public Observer {
     display_.advance(phase, steps_done);
   }
   void notice(std::string_view sentence) override { display_.notice(sentence); }
-  bool stop_requested() const override { return display_.stop_requested() || lease_.cancelled(); }
+  bool stop_requested() const override {
+    return display_.stop_requested() || lease_.cancelled() || lease_.lost();
+  }
 
  private:
   WorkerDisplay& display_;
@@ -165,13 +170,19 @@ class Worker {
       display_.job_started(*job);
       const JobState state = make(*job);
       lease_.let_go();
-      if (const std::optional<Job> ended = store_.find(job->id)) display_.job_ended(*ended);
+      const std::optional<Job> ended = store_.find(job->id);
+      if (ended && !is_under_way(*ended)) display_.job_ended(*ended);
       if (state == JobState::Running) return WorkerEnd::Stopped;
       if (state == JobState::Failed && !options_.keep_going) return WorkerEnd::Failed;
     }
   }
 
  private:
+  // By another process, to which this one has lost it.
+  static bool is_under_way(const Job& job) {
+    return job.state == JobState::Running || job.state == JobState::Made;
+  }
+
   // What became of it; Running: it was to stop, and is pending again.
   JobState make(const Job& job) {
     try {
@@ -182,10 +193,7 @@ class Worker {
       const auto sha256 = [&](const std::filesystem::path& path) { return maker_.sha256(path); };
       const std::vector<JobFile> files = folder_.staged_files(job.id, sha256);
       folder_.remove_unaltered(job.files, sha256);  // what is left of when it was made before
-      if (!store_.mark_made(job.id, files, result)) {
-        if (options_.credits != nullptr) options_.credits->refund(store_, job);
-        return JobState::Cancelled;  // the lease was lost: another makes it
-      }
+      if (!store_.mark_made(job.id, files, result)) return leave_to_another(job);
       if (options_.credits != nullptr) options_.credits->settle(store_, with_result(job, result));
       store_.mark_done(job.id, folder_.publish(job.id, files, options_.force));
       return JobState::Done;
@@ -205,7 +213,23 @@ class Worker {
     return job;
   }
 
+  // Whose lease was lost: stage, latents and row are those of the process that makes it now.
+  JobState leave_to_another(const Job& job) {
+    if (options_.credits != nullptr) options_.credits->refund(store_, job);
+    return JobState::Cancelled;
+  }
+
+  bool is_lost(const Job& job) {
+    if (lease_.lost()) return true;
+    try {
+      return !store_.holds(job.id);
+    } catch (const Error&) {  // what the job has met is told, not this
+      return false;
+    }
+  }
+
   JobState end_without_clip(const Job& job, const Error& error) {
+    if (is_lost(job)) return leave_to_another(job);
     const bool is_full = dynamic_cast<const DiskFull*>(&error) != nullptr ||
                          (error.kind() == ErrorKind::Io && !folder_.takes_files());
     folder_.clear_stage(job.id);
