@@ -51,7 +51,8 @@ class Turn {
 
 }  // namespace
 
-JobDatabase::JobDatabase(const std::filesystem::path& path, const char* schema, int version)
+JobDatabase::JobDatabase(const std::filesystem::path& path, const char* schema, int version,
+                         JournalMode journal)
     : path_(path) {
   std::error_code error;
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
@@ -64,12 +65,11 @@ JobDatabase::JobDatabase(const std::filesystem::path& path, const char* schema, 
         path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeout_ms);
     turn_fd_ = ::open((path.string() + "-turn").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     const Turn turn(turn_fd_);
-    has_log_ = !is_shared(folder);
-    database_->exec(has_log_ ? "PRAGMA journal_mode=WAL" : "PRAGMA journal_mode=DELETE");
+    int found = database_->execAndGet("PRAGMA user_version").getInt();
+    has_log_ = begins_log(found == 0, is_shared(folder), journal);
     database_->exec(has_log_ ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
     database_->exec(fmt::format("PRAGMA wal_autocheckpoint={}", kLogPages));
     database_->exec("PRAGMA foreign_keys=ON");
-    int found = database_->execAndGet("PRAGMA user_version").getInt();
     if (found > version) {
       fail(ErrorKind::Input,
            "{} was written by a later version of this program; use that one, or another folder",
@@ -86,6 +86,25 @@ JobDatabase::JobDatabase(const std::filesystem::path& path, const char* schema, 
   } catch (const SQLite::Exception& error) {
     fail_with(error);
   }
+}
+
+// A file that is there keeps the journal it has: a machine that reaches it over the network may be
+// at work with that.
+bool JobDatabase::begins_log(bool is_new, bool is_shared, JournalMode journal) {
+  std::string wish = "PRAGMA journal_mode";
+  if (is_shared || (is_new && journal == JournalMode::Rollback)) {
+    wish += "=DELETE";
+  } else if (is_new) {
+    wish += "=WAL";
+  }
+  const bool has_log = database_->execAndGet(wish).getString() == "wal";
+  if (has_log && is_shared) {
+    fail(ErrorKind::Io,
+         "{} lies on a network file system and has a write-ahead log, which another process holds "
+         "open; end that process first, so that the log can be closed",
+         path_.string());
+  }
+  return has_log;
 }
 
 JobDatabase::~JobDatabase() {

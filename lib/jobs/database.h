@@ -1,6 +1,6 @@
-// An SQLite file as this project opens one: with a write-ahead log, or, because that does not work
-// on the network file systems that clusters share, a rollback journal there. Writers take turns in
-// the order they came.
+// An SQLite file as this project opens one: a new one has a write-ahead log, or, because that does
+// not work on the network file systems that clusters share, a rollback journal there. Writers take
+// turns in the order they came.
 #pragma once
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -10,14 +10,18 @@
 #include <memory>
 #include <string>
 
+#include "lib/jobs/journal_mode.h"
+
 namespace sora {
 
 class JobDatabase {
  public:
   // Creates the file and its folder where they are missing and brings it to `schema`, a script of
   // CREATE ... IF NOT EXISTS; `version` is kept in the file. Throws Error(Io) where it cannot be
-  // written, Error(Input) where it is no database of this program or one of a later version.
-  JobDatabase(const std::filesystem::path& path, const char* schema, int version);
+  // written, or has a write-ahead log on a network file system that cannot be closed, Error(Input)
+  // where it is no database of this program or one of a later version.
+  JobDatabase(const std::filesystem::path& path, const char* schema, int version,
+              JournalMode journal = JournalMode::LogWherePossible);
 
   ~JobDatabase();
   JobDatabase(const JobDatabase&) = delete;
@@ -36,6 +40,7 @@ class JobDatabase {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  bool begins_log(bool is_new, bool is_shared, JournalMode journal);
   [[noreturn]] void fail_with(const SQLite::Exception& error) const;
 
   std::filesystem::path path_;

@@ -37,8 +37,9 @@ std::vector<int64_t> members_of(SQLite::Database& database, const std::string& b
 
 }  // namespace
 
-JobStore::JobStore(const std::filesystem::path& path) : self_(ProcessIdentity::own()) {
-  impl_ = std::make_unique<Impl>(path, self_);
+JobStore::JobStore(const std::filesystem::path& path, JournalMode journal)
+    : self_(ProcessIdentity::own()) {
+  impl_ = std::make_unique<Impl>(path, journal, self_);
 }
 
 JobStore::~JobStore() = default;

@@ -17,6 +17,7 @@
 
 #include "lib/core/error.h"
 #include "lib/jobs/job.h"
+#include "lib/jobs/journal_mode.h"
 #include "lib/jobs/process_identity.h"
 
 namespace sora {
@@ -42,7 +43,8 @@ struct JobFilter {
 class JobStore {
  public:
   // Throws as JobDatabase does.
-  explicit JobStore(const std::filesystem::path& path);
+  explicit JobStore(const std::filesystem::path& path,
+                    JournalMode journal = JournalMode::LogWherePossible);
   ~JobStore();
   JobStore(const JobStore&) = delete;
   JobStore& operator=(const JobStore&) = delete;

@@ -16,8 +16,8 @@ namespace sora {
 
 class JobStore::Impl {
  public:
-  Impl(const std::filesystem::path& path, const ProcessIdentity& self)
-      : database(path, kJournalSchema, kJournalVersion), self_(self) {}
+  Impl(const std::filesystem::path& path, JournalMode journal, const ProcessIdentity& self)
+      : database(path, kJournalSchema, kJournalVersion, journal), self_(self) {}
 
   void bind_self(SQLite::Statement& statement) const {
     statement.bind(":host", self_.host);

@@ -49,7 +49,7 @@ std::optional<LentJobs> LentJobs::lend(JobStore& journal, const OutputFolder& fo
     std::vector<Job> share;
     for (size_t i = static_cast<size_t>(task); i < jobs.size(); i += static_cast<size_t>(num_tasks))
       share.push_back(jobs[i]);
-    JobStore(lent.store_of(task)).adopt(share);
+    JobStore(lent.store_of(task), JournalMode::Rollback).adopt(share);
   }
   return lent;
 }

@@ -204,6 +204,29 @@ TEST(JobStore, CancelReachesWaitingAndRunningJobs) {
   EXPECT_TRUE(store.remove(running));
 }
 
+// Bytes 18 and 19 of an SQLite file: 1 with a rollback journal, 2 with a write-ahead log.
+std::string versions_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(20, '\0');
+  file.read(bytes.data(), 20);
+  return bytes.substr(18);
+}
+
+TEST(JobStore, AFileKeepsTheJournalItWasBegunWith) {
+  const ScratchDirectory scratch;
+  const std::filesystem::path plain = scratch / "plain.sqlite", logged = scratch / "logged.sqlite";
+  { JobStore begun(plain, JournalMode::Rollback); }
+  { JobStore begun(logged); }
+  for (const auto& path : {plain, logged}) {
+    const std::string before = versions_of(path);
+    JobStore store(path, path == plain ? JournalMode::LogWherePossible : JournalMode::Rollback);
+    store.add(job("a"));
+    ASSERT_TRUE(store.claim({}));
+    EXPECT_EQ(versions_of(path), before);
+  }
+  EXPECT_EQ(versions_of(plain), "\x01\x01");
+}
+
 TEST(JobStore, AFileThatIsNoDatabaseOrOfALaterVersionIsRefused) {
   const ScratchDirectory scratch;
   scratch.write("s.sqlite", std::string(5000, 'x'));

@@ -71,6 +71,13 @@ TEST_F(LentJobsTest, EveryJobIsLentOnceAndNoRecoveryFreesIt) {
   EXPECT_FALSE(LentJobs::lend(journal_, folder_, "b", 2)) << "nothing is left to lend";
 }
 
+TEST_F(LentJobsTest, StoresOfTasksHaveNoLogThatANetworkWouldBreak) {
+  const auto lent = LentJobs::lend(journal_, folder_, "b", 1);
+  JobStore store(lent->store_of(0));
+  ASSERT_TRUE(store.claim({}));
+  EXPECT_FALSE(fs::exists(lent->store_of(0).string() + "-wal"));
+}
+
 TEST_F(LentJobsTest, WhatTasksHaveDoneIsCollectedOnce) {
   auto lent = LentJobs::lend(journal_, folder_, "b", 2);
   JobStore task(lent->store_of(1));
