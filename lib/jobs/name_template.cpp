@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <vector>
 
 #include "lib/core/ascii.h"
@@ -12,6 +13,14 @@ namespace {
 
 constexpr size_t kMaxPartBytes = 48;
 
+// Digits, with a point among them or without.
+bool is_number(std::string_view value) {
+  double number = 0;
+  const char* const end = value.data() + value.size();
+  const auto [stop, error] = std::from_chars(value.data(), end, number, std::chars_format::fixed);
+  return error == std::errc() && stop == end && std::isdigit(static_cast<unsigned char>(value[0]));
+}
+
 std::string zero_padded(const std::string& value, std::string_view width, std::string_view field) {
   const bool is_width =
       width.size() >= 2 && width.size() <= 3 &&
@@ -21,6 +30,9 @@ std::string zero_padded(const std::string& value, std::string_view width, std::s
          "the form '{}' of {{{}}} in the output template is unknown; it is slug or a width such as "
          "04",
          width, field);
+  if (!is_number(value))
+    fail(ErrorKind::Usage, "{{{0}:{1}}} wants a number, and this job's {0} is '{2}'; write {{{0}}}",
+         field, width, value);
   const size_t digits = std::stoul(std::string(width));
   return std::string(value.size() < digits ? digits - value.size() : 0, '0') + value;
 }

@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <utility>
 
 #include "lib/core/error.h"
 
@@ -34,6 +36,31 @@ std::vector<std::string> listed(std::string_view inside) {
   }
 }
 
+[[noreturn]] void fail_with_too_many(std::string_view text) {
+  fail(ErrorKind::Usage, "{} has more than {} values", text, kMaxSweepValues);
+}
+
+// Exact for any number that the type holds, as seeds are. Nothing where an end is none.
+template <typename Whole>
+std::optional<std::vector<std::string>> counted(std::string_view first, std::string_view last,
+                                                std::string_view text) {
+  Whole from = 0, to = 0;
+  for (const auto& [end, value] : {std::pair(first, &from), std::pair(last, &to)}) {
+    const auto [stop, error] = std::from_chars(end.data(), end.data() + end.size(), *value);
+    if (error != std::errc() || stop != end.data() + end.size()) return std::nullopt;
+  }
+  const bool rises = from <= to;
+  const uint64_t steps = rises ? static_cast<uint64_t>(to) - static_cast<uint64_t>(from)
+                               : static_cast<uint64_t>(from) - static_cast<uint64_t>(to);
+  if (steps >= kMaxSweepValues) fail_with_too_many(text);
+  std::vector<std::string> values;
+  for (uint64_t i = 0; i <= steps; ++i) {
+    const auto step = static_cast<Whole>(i);
+    values.push_back(std::to_string(static_cast<Whole>(rises ? from + step : from - step)));
+  }
+  return values;
+}
+
 }  // namespace
 
 std::optional<std::vector<std::string>> sweep_values(std::string_view text) {
@@ -44,6 +71,11 @@ std::optional<std::vector<std::string>> sweep_values(std::string_view text) {
   const size_t dots = text.find("..");
   if (dots == std::string_view::npos) return std::nullopt;
   const size_t slash = text.find('/', dots);
+  if (slash == std::string_view::npos) {
+    const std::string_view first = text.substr(0, dots), last = text.substr(dots + 2);
+    if (auto values = counted<uint64_t>(first, last, text)) return values;
+    if (auto values = counted<int64_t>(first, last, text)) return values;
+  }
   const std::optional<double> from = number(text.substr(0, dots));
   const std::optional<double> to =
       number(text.substr(dots + 2, slash == std::string_view::npos ? slash : slash - dots - 2));
@@ -64,8 +96,7 @@ std::optional<std::vector<std::string>> sweep_values(std::string_view text) {
     }
     steps = *count - 1;
   }
-  if (steps + 1 > static_cast<double>(kMaxSweepValues))
-    fail(ErrorKind::Usage, "{} has more than {} values", text, kMaxSweepValues);
+  if (steps + 1 > static_cast<double>(kMaxSweepValues)) fail_with_too_many(text);
 
   std::vector<std::string> values;
   const auto last = static_cast<size_t>(steps);

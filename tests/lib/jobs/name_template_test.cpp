@@ -35,6 +35,18 @@ TEST(NameTemplate, UnknownFieldsAndFormsAreNamed) {
               HasSubstr("never closed"));
 }
 
+TEST(NameTemplate, AWidthIsForNumbers) {
+  EXPECT_EQ(fill_name("{seed:04}-{guidance:04}", {{"seed", "12"}, {"guidance", "2.5"}}),
+            "0012-02.5");
+  EXPECT_EQ(fill_name("{seed:03}", {{"seed", "18446744073709551615"}}), "18446744073709551615");
+  for (const char* prompt : {"a/b", "../x", "", "1/2", "-1", "inf", "1e3"}) {
+    const Error error = error_of([&] { fill_name("{prompt:03}.mp4", {{"prompt", prompt}}); });
+    EXPECT_EQ(error.kind(), ErrorKind::Usage) << prompt;
+    EXPECT_THAT(error.what(), HasSubstr("{prompt:03} wants a number")) << prompt;
+    EXPECT_THAT(error.what(), HasSubstr("write {prompt}")) << prompt;
+  }
+}
+
 // Whatever a prompt holds, its part of a name is one plain file name.
 TEST(NameTemplate, HundredThousandHostilePromptsStayInsideTheFolder) {
   std::mt19937 random(1);

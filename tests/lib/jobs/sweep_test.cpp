@@ -20,6 +20,15 @@ TEST(Sweep, ListsAndRanges) {
   EXPECT_THAT(*sweep_values("-1..1/3"), ElementsAre("-1", "0", "1"));
 }
 
+TEST(Sweep, WholeNumbersAreExact) {
+  EXPECT_THAT(*sweep_values("18446744073709551610..18446744073709551612"),
+              ElementsAre("18446744073709551610", "18446744073709551611", "18446744073709551612"));
+  EXPECT_THAT(*sweep_values("1234567890123..1234567890121"),
+              ElementsAre("1234567890123", "1234567890122", "1234567890121"));
+  EXPECT_THAT(*sweep_values("-2..1"), ElementsAre("-2", "-1", "0", "1"));
+  EXPECT_THAT(*sweep_values("1e3..1002"), ElementsAre("1000", "1001", "1002"));
+}
+
 TEST(Sweep, OtherTextIsNone) {
   for (const char* text : {"", "1", "832x480", "a..b", "../x", "1.5", "0-1", "wait...", "["})
     EXPECT_FALSE(sweep_values(text)) << text;
