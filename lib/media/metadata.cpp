@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/core/json_file.h"
+#include "lib/media/media_input.h"
 #include "lib/media/output_file.h"
 
 namespace sora {

@@ -4,9 +4,9 @@
 
 #include <string>
 
-#include "lib/media/media_input.h"
-
 namespace sora {
+
+class MediaInput;
 
 std::string sidecar_path(const std::string& path);
 

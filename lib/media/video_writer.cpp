@@ -17,6 +17,7 @@
 #include "lib/media/metadata.h"
 #include "lib/media/output_file.h"
 #include "lib/media/sound_encoder.h"
+#include "lib/media/media_input.h"
 
 namespace sora {
 namespace {

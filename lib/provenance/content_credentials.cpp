@@ -9,6 +9,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/media/video_format.h"
 #include "lib/provenance/c2pa_library.h"
 
 namespace sora {
@@ -49,7 +50,7 @@ void add_source(C2paBuilder* builder, const CredentialSource& source) {
   // Of what may hold credentials of its own, the file itself is looked at, so that they are carried
   // on.
   C2paFile file(source.path, "rb");
-  if (c2pa->builder_add_ingredient(builder, ingredient.dump().c_str(),
+  if (c2pa->builder_add_ingredient(builder, to_text(ingredient).c_str(),
                                    format.empty() ? "application/octet-stream" : format.c_str(),
                                    file.stream()) != 0) {
     fail(ErrorKind::Input, "{} could not be named as a source in the C2PA manifest: {}",
@@ -104,7 +105,7 @@ bool concerns_content(const std::string& code) {
 }  // namespace
 
 void check_can_sign(const std::string& output_path) {
-  if (c2pa_format(output_path).empty() || output_path.find('%') != output_path.npos) {
+  if (c2pa_format(output_path).empty() || names_sequence(output_path)) {
     fail(ErrorKind::Usage,
          "{} cannot hold a C2PA manifest; --sign writes .mp4, .mov, .gif, .webp, .apng and single "
          ".png",
@@ -117,7 +118,7 @@ void sign_file(const std::string& path, const CredentialOrder& order,
                const SigningIdentity& identity) {
   const C2paLibrary& c2pa = C2paLibrary::get();
   const std::string format = c2pa_format(order.output_path);
-  const Owned<C2paBuilder> builder(c2pa->builder_from_json(definition_of(order).dump().c_str()),
+  const Owned<C2paBuilder> builder(c2pa->builder_from_json(to_text(definition_of(order)).c_str()),
                                    c2pa->builder_free);
   if (!builder)
     fail(ErrorKind::Internal, "the C2PA library did not take the manifest: {}", c2pa.error());

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -17,6 +18,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/core/utf8.h"
 
 namespace sora {
 namespace {
@@ -107,6 +109,22 @@ void check_name(const std::string& name) {
     fail(ErrorKind::Usage, "'{}' cannot name an identity; use letters and digits", name);
 }
 
+// The root's name is the owner's with kRootMark, and X.509 takes at most 64 characters (RFC 5280,
+// ub-common-name).
+constexpr char kRootMark[] = " (root)";
+constexpr int64_t kMaxOwner = 57;
+
+void check_owner(const std::string& owner) {
+  const bool is_text = is_valid_utf8(owner);
+  const int64_t length = std::count_if(owner.begin(), owner.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;  // the first byte of a character
+  });
+  if (!is_text || length < 1 || length > kMaxOwner) {
+    fail(ErrorKind::Usage, "--owner '{}' {}; a certificate takes a name of 1 to {} characters",
+         owner, is_text ? fmt::format("has {} characters", length) : "is not UTF-8", kMaxOwner);
+  }
+}
+
 }  // namespace
 
 fs::path identities_folder() {
@@ -119,6 +137,7 @@ fs::path identities_folder() {
 
 fs::path new_identity(const std::string& name, const std::string& owner) {
   check_name(name);
+  check_owner(owner);
   const fs::path folder = identities_folder();
   const fs::path key_path = folder / (name + ".key"), certificate_path = folder / (name + ".pem");
   if (fs::exists(key_path) || fs::exists(certificate_path)) {
@@ -133,7 +152,7 @@ fs::path new_identity(const std::string& name, const std::string& owner) {
   const Key root_key(EVP_EC_gen("P-256")), key(EVP_EC_gen("P-256"));
   check(root_key && key, "make a key");
   const Certificate root =
-      make_certificate(root_key.get(), owner, owner + " (root)", nullptr, root_key.get());
+      make_certificate(root_key.get(), owner, owner + kRootMark, nullptr, root_key.get());
   const Certificate own = make_certificate(key.get(), owner, owner, root.get(), root_key.get());
   const Memory certificates(BIO_new(BIO_s_mem())), secret(BIO_new(BIO_s_mem()));
   check(PEM_write_bio_X509(certificates.get(), own.get()) == 1 &&

@@ -22,8 +22,8 @@ std::filesystem::path identities_folder();
 
 // A key and two certificates: one that speaks for itself alone, and the signer's, which it vouches
 // for; C2PA takes no certificate that vouches for itself as a signer's. `owner` is the name that
-// readers show. The key file's mode is 0600. Returns the key's path. Throws Error(Usage) for a name
-// that is no file name or is taken, Error(Io).
+// readers show, of 1 to 57 characters. The key file's mode is 0600. Returns the key's path. Throws
+// Error(Usage) for a name that is no file name or is taken and for another owner, Error(Io).
 std::filesystem::path new_identity(const std::string& name, const std::string& owner);
 
 // Throws Error(NotFound) with the way to make one, Error(Input) where others may read the key.

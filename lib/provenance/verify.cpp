@@ -8,6 +8,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/media/metadata.h"
 #include "lib/media/video_reader.h"
 #include "lib/provenance/content_credentials.h"
 #include "lib/provenance/manifest.h"
@@ -30,17 +31,34 @@ struct Findings {
   std::vector<std::string> lines;
 };
 
+struct ManifestText {
+  std::string json;  // empty: there is none
+  std::string place;
+};
+
+bool holds_manifest(const ManifestText& text) {
+  return !text.json.empty() && is_manifest(parse_json(text.json, text.place));
+}
+
+// Other programs write JSON into a comment, and beside a file under the side file's name, as well.
+ManifestText manifest_text_of(const FileInfo& info) {
+  ManifestText text{info.metadata_json, info.metadata_path};
+  if (!text.json.empty() && text.place == info.path && !holds_manifest(text))
+    text = {sidecar_metadata(info.path), sidecar_path(info.path)};
+  return holds_manifest(text) ? text : ManifestText();
+}
+
 void look_at_manifest(const std::string& path, Findings& found) {
   const FileInfo info = probe(path);
   found.is_webp = info.container == "webp";
-  if (info.metadata_json.empty()) {
+  const ManifestText text = manifest_text_of(info);
+  if (text.json.empty()) {
     found.lines.emplace_back("Manifest: none.");
     return;
   }
   try {
-    const Manifest manifest =
-        manifest_from_json(parse_json(info.metadata_json, info.metadata_path), info.metadata_path);
-    found.manifest_text = info.metadata_json;
+    const Manifest manifest = manifest_from_json(parse_json(text.json, text.place), text.place);
+    found.manifest_text = text.json;
     for (const ManifestSource& source : manifest.sources)
       found.source_marks.insert(found.source_marks.end(), source.watermarks.begin(),
                                 source.watermarks.end());
@@ -48,14 +66,13 @@ void look_at_manifest(const std::string& path, Findings& found) {
     const std::string id = watermark_id(watermark_payload(found.manifest_text));
     found.manifest = {{"state", "present"},
                       {"id", id},
-                      {"place", info.metadata_path},
+                      {"place", text.place},
                       {"created_by", manifest.created_by},
                       {"operation", manifest.operation},
                       {"model", manifest.model.name}};
     found.lines.push_back(fmt::format(
         "Manifest: {} by {} with {}, id {}{}.", manifest.operation, manifest.created_by,
-        manifest.model.name, id,
-        info.metadata_path == path ? "" : ", beside the file in " + info.metadata_path));
+        manifest.model.name, id, text.place == path ? "" : ", beside the file in " + text.place));
   } catch (const Error& error) {
     found.manifest = {{"state", "damaged"}, {"problem", error.what()}};
     found.lines.push_back(fmt::format("Manifest: cannot be read: {}.", error.what()));

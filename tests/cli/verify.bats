@@ -125,3 +125,42 @@ EOF
   verified 3 other.mkv
   [ "$(say '"\(.manifest.state) \(.watermark.manifest_agrees) \(.verdict)"')" = "present false contradicted" ]
 }
+
+@test "JSON of other programs in a file or beside it is no manifest, and one of a later form is a damaged one" {
+  ffmpeg -v error -f lavfi -i testsrc2=s=64x48:r=8 -frames:v 3 -c:v libx264 -metadata comment='{"program": "another"}' foreign.mp4
+  ffmpeg -v error -f lavfi -i testsrc2=s=64x48 -frames:v 1 photo.jpg
+  echo '{"camera": "another"}' >photo.jpg.json
+  local file
+  for file in foreign.mp4 photo.jpg; do
+    verified 4 "$file"
+    [ "$(say '"\(.manifest.state) \(.verdict)"')" = "absent nothing" ] || { echo "$file: $output"; return 1; }
+  done
+  make -o clip.gif
+  cp clip.gif.json foreign.mp4.json
+  verified 0 foreign.mp4
+  [ "$(say '"\(.manifest.state) \(.manifest.place)"')" = "present foreign.mp4.json" ]
+  echo '{"sora_manifest": 99}' >photo.jpg.json
+  verified 3 photo.jpg
+  [ "$(say .manifest.state)" = damaged ]
+}
+
+@test "names that are no UTF-8 or hold a percent sign are signed like others" {
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32 -frames:v 1 $'im\xe9.png'
+  local name
+  for name in $'caf\xe9.mp4' '50%.mp4'; do
+    "$SORA" generate "a red ball" -m "$ROOT/tests/data/pipelines/i2v" --image $'im\xe9.png' --size 48x32 --frames 5 --steps 1 \
+      --dtype f32 -q --sign --identity studio -o "$name"
+    verified 0 "$name"
+    [ "$(say .signature.state)" = valid ]
+  done
+}
+
+@test "an owner is named in 1 to 57 characters" {
+  local owner
+  for owner in "" "$(printf 'x%.0s' {1..58})" $'\xe9'; do
+    run "$SORA" keys new other --owner "$owner"
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"a certificate takes a name of 1 to 57 characters"* ]]
+  done
+  "$SORA" keys new other --owner "$(printf 'é%.0s' {1..57})"
+}
