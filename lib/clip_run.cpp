@@ -46,14 +46,38 @@ bool is_lack_of_memory(const c10::Error& error) {
          message.find("out of memory") != message.npos;
 }
 
+// Beside the clip, or elsewhere where the disk there is what failed. Returns where; throws
+// Error(Io) where nothing took them.
+std::string write_kept_latents(const std::string& clip_path, const at::Tensor& latents,
+                               const nlohmann::json& manifest) {
+  const fs::path beside = (clip_path == "-" ? "clip" : clip_path) + ".latents.safetensors";
+  std::error_code none;
+  const fs::path elsewhere[] = {fs::current_path(none), fs::temp_directory_path(none)};
+  std::string problem;
+  for (const fs::path& path :
+       {beside, elsewhere[0] / beside.filename(), elsewhere[1] / beside.filename()}) {
+    try {
+      write_safetensors(path, {{"latents", latents}}, {{"manifest", to_text(manifest)}});
+      return path.string();
+    } catch (const Error& error) {
+      problem = error.what();
+    }
+  }
+  throw Error(ErrorKind::Io, problem);
+}
+
 // What took hours to sample, where it was sampled at once, outlives a decoder that fails: `sora
 // decode` finishes the clip. Without a path they are kept elsewhere already.
 template <typename Finish>
 void keeping_latents(const std::string& clip_path, const at::Tensor& latents,
                      const nlohmann::json& manifest, const Finish& finish) {
   const auto keep = [&](ErrorKind kind, const std::string& reason) {
-    const std::string path = (clip_path == "-" ? "clip" : clip_path) + ".latents.safetensors";
-    write_safetensors(path, {{"latents", latents}}, {{"manifest", to_text(manifest)}});
+    std::string path;
+    try {
+      path = write_kept_latents(clip_path, latents, manifest);
+    } catch (const Error& error) {
+      fail(kind, "{}; the latents could not be kept either: {}", reason, error.what());
+    }
     fail(kind, "{}; the latents are kept, finish the clip with sora decode {}", reason, path);
   };
   try {
@@ -72,6 +96,9 @@ void keeping_latents(const std::string& clip_path, const at::Tensor& latents,
     if (!latents.defined() || clip_path.empty()) throw;
     keep(is_lack_of_memory(error) ? ErrorKind::Memory : ErrorKind::Internal,
          error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    if (!latents.defined() || clip_path.empty()) throw;
+    keep(ErrorKind::Internal, error.what());
   }
 }
 

@@ -14,10 +14,10 @@
 #include "lib/core/error.h"
 #include "lib/core/utf8.h"
 #include "lib/media/frame_sink.h"
+#include "lib/media/media_input.h"
 #include "lib/media/metadata.h"
 #include "lib/media/output_file.h"
 #include "lib/media/sound_encoder.h"
-#include "lib/media/media_input.h"
 
 namespace sora {
 namespace {

@@ -285,11 +285,23 @@ nothing_left() {
   [ "$(id -u)" -eq 0 ] || skip "mounting a small disk needs root"
   mkdir keep
   mount -t tmpfs -o size=64k tmpfs keep || skip "tmpfs cannot be mounted here"
-  run "$SORA" generate x -m "$MODEL" --size 160x96 --frames 49 --steps 1 --seed 1 -o keep/clip.mkv --codec ffv1
+  local make=("$SORA" generate x -m "$MODEL" --size 160x96 --frames 49 --steps 1 --seed 1 --dtype f32)
+  run "${make[@]}" -o keep/clip.mkv --codec ffv1
   left=$(find keep -mindepth 1)
+  local here_status=$status here_output=$output
+  cd keep
+  TMPDIR="$PWD" run "${make[@]}" -o clip.mkv --codec ffv1
+  left+=$(find . -mindepth 1)
+  cd ..
   umount keep
   [ "$status" -eq 6 ]
+  [[ "$output" == *clip.mkv*"the disk is full"*"; the latents could not be kept either: "* ]]
+  [ "$here_status" -eq 6 ]
+  [[ "$here_output" == *"the disk is full"*"finish the clip with sora decode $PWD/clip.mkv.latents.safetensors"* ]]
   [ -z "$left" ]
+  "$SORA" decode clip.mkv.latents.safetensors -o clip.mkv -q
+  "${make[@]}" -o again.mkv -q
+  cmp clip.mkv again.mkv
 }
 
 @test "interrupt before anything is shown is exit 130 and leaves nothing" {
