@@ -142,8 +142,10 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
       count_(plan.variations),
       image_policy_(Policy::in_force(), operation_name(request.operation)) {
   check_texts();
+  const auto* generate = std::get_if<GenerateRequest>(&request.operation);
   for (const std::string& path : sources_of(request.operation)) {
-    if (!Source::is_stream(path))
+    const bool is_text = generate != nullptr && path == generate->storyboard;
+    if (!is_text && !Source::is_stream(path))
       image_policy_.check_file(path);  // what comes through a pipe is seen in the clip
   }
   if (terms.admission != nullptr) terms.admission->planned(shape_of(plan));

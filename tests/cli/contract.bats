@@ -396,6 +396,22 @@ interrupted_in() {
   [ "$(jq -r .rule "$XDG_STATE_HOME/sora/audit.jsonl" | sort | uniq -c | tr -s ' ')" = " 2 no-balls" ]
 }
 
+@test "a policy's list of pictures looks at a storyboard's pictures, not at its text" {
+  mkdir keep
+  ffmpeg -v error -f lavfi -i testsrc2=size=96x64 -frames:v 1 keep/card.png
+  printf 'cards:\n - {at: 0, text: a ball, image: card.png}\n' >keep/cards.yaml
+  printf '%064d\n' 0 >keep/hashes.txt
+  export SORA_POLICY="$PWD/keep/policy.toml" XDG_STATE_HOME="$BATS_TEST_TMPDIR"
+  local make=("$SORA" generate --storyboard keep/cards.yaml -m "$ROOT/tests/data/pipelines/i2v" --size 48x32 --frames 5 --steps 1 -q)
+  printf '[images]\nhash_lists = ["hashes.txt"]\nmax_distance = 0\n' >keep/policy.toml
+  "${make[@]}" -o keep/clip.mp4
+  printf '[images]\nhash_lists = ["hashes.txt"]\nmax_distance = 256\nmin_quality = 0\n' >keep/policy.toml
+  run "${make[@]}" -o clip.mp4
+  [ "$status" -eq 8 ]
+  [[ "$output" == *"card.png at 0.0 s looks like a picture of a hash list"* ]]
+  nothing_left
+}
+
 @test "a warning of the policy is a note, and the clip is made" {
   printf '[[rule]]\nid = "balls"\naction = "warn"\nany = ["ball"]\n' >"$BATS_TEST_TMPDIR/policy.toml"
   SORA_POLICY="$BATS_TEST_TMPDIR/policy.toml" XDG_STATE_HOME="$BATS_TEST_TMPDIR" run --separate-stderr tiny -o clip.mp4
