@@ -77,8 +77,9 @@ std::vector<GalleryClip> read_index(const std::filesystem::path& gallery) {
     for (const json& clip : index.at("clips")) clips.push_back(clip_from_json(clip));
     return clips;
   } catch (const json::exception& error) {
-    fail(ErrorKind::Input, "{} is no index of a gallery ({}); remove it to make the gallery anew",
-         path.string(), error.what());
+    fail(ErrorKind::Input,
+         "{} is no index of a gallery ({}); make the gallery anew in another folder", path.string(),
+         error.what());
   }
 }
 

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -40,34 +43,55 @@ void prepare_folder(const fs::path& gallery) {
          "{} holds other files and is no gallery; give an empty or new folder with -o",
          gallery.string());
   }
-  for (const char* folder : {"clip", "media", "data"}) {
-    fs::create_directories(gallery / folder, error);
-    if (error)
-      fail(ErrorKind::Io, "{} cannot be made: {}", (gallery / folder).string(), error.message());
+  const auto make_folder = [&](const fs::path& folder) {
+    fs::create_directories(folder, error);
+    if (error) fail(ErrorKind::Io, "{} cannot be made: {}", folder.string(), error.message());
+  };
+  make_folder(gallery);
+  // First of all, so that what an interrupted run leaves is a gallery to the next one.
+  if (!fs::exists(gallery / "clips.json", error)) write_index(gallery, {});
+  for (const char* folder : {"clip", "media", "data"}) make_folder(gallery / folder);
+}
+
+bool has_size(const fs::path& path, int64_t size_bytes) {
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  return !error && static_cast<int64_t>(size) == size_bytes;
+}
+
+void copy_media(const fs::path& from, const fs::path& to) {
+  std::ifstream source(from, std::ios::binary);
+  AtomicFile copy(to);
+  std::array<char, 1 << 16> buffer;
+  while (source.read(buffer.data(), buffer.size()) || source.gcount() > 0)
+    copy.write(buffer.data(), static_cast<size_t>(source.gcount()));
+  if (!source.eof()) {
+    fail(ErrorKind::Io, "{} cannot be copied into the gallery: it cannot be read to its end",
+         from.string());
   }
+  copy.commit();
 }
 
 // The clip's own file in the gallery: another name of the same file where the disk allows it, else
 // a copy.
 void place_media(const fs::path& from, const fs::path& to) {
   std::error_code error;
-  if (fs::exists(to, error)) return;
+  const auto size = fs::file_size(from, error);
+  if (!error && has_size(to, static_cast<int64_t>(size))) return;
   fs::create_hard_link(from, to, error);
-  if (!error) return;
-  fs::copy_file(from, to, fs::copy_options::none, error);
-  if (error)
-    fail(ErrorKind::Io, "{} cannot be copied into the gallery: {}", from.string(), error.message());
+  if (error) copy_media(from, to);
 }
 
 int64_t time_of(const fs::path& path) {
-  const auto since = fs::last_write_time(path) - fs::file_time_type::clock::now() +
-                     std::chrono::system_clock::now();
+  std::error_code error;
+  const fs::file_time_type changed = fs::last_write_time(path, error);
+  if (error) return 0;
+  const auto since = changed - fs::file_time_type::clock::now() + std::chrono::system_clock::now();
   return std::chrono::duration_cast<std::chrono::seconds>(since.time_since_epoch()).count();
 }
 
 bool is_unchanged(const GalleryClip& clip, const fs::path& path) {
-  return clip.size_bytes == static_cast<int64_t>(fs::file_size(path)) &&
-         std::abs(clip.made - time_of(path)) <= 1;
+  return has_size(path, clip.size_bytes) && std::abs(clip.made - time_of(path)) <= 1;
 }
 
 // Thumbnails of sources that came with an imported clip.
@@ -88,8 +112,21 @@ std::vector<std::string> place_source_pictures(const fs::path& gallery, const fs
   return pictures;
 }
 
-GalleryClip add_clip(const fs::path& gallery, const fs::path& path, Observer& observer) {
-  GalleryClip clip = read_clip_facts(path);
+// Nothing, with a notice, of a file that cannot be read.
+std::optional<GalleryClip> read_facts(const fs::path& path, Observer& observer) {
+  try {
+    return read_clip_facts(path);
+  } catch (const Error& error) {
+    const bool is_unreadable = error.kind() == ErrorKind::Input ||
+                               error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::Io;
+    if (!is_unreadable) throw;
+    observer.notice(fmt::format("left out: {}", error.what()));
+    return std::nullopt;
+  }
+}
+
+void add_clip(const fs::path& gallery, const fs::path& path, GalleryClip& clip,
+              Observer& observer) {
   clip.media = "media/" + clip.id + path.extension().string();
   place_media(path, gallery / clip.media);
   const fs::path side = path.string() + ".json";  // the manifest of a container that keeps none
@@ -105,7 +142,6 @@ GalleryClip add_clip(const fs::path& gallery, const fs::path& path, Observer& ob
     if (error.kind() != ErrorKind::Input) throw;
     observer.notice(fmt::format("no picture of it: {}", error.what()));
   }
-  return clip;
 }
 
 // The lines of a list of IDs, file names or paths, without its comments.
@@ -180,16 +216,13 @@ GalleryReport make_gallery(const GalleryRequest& request, Observer& observer) {
     check_stop(observer);
     observer.advance(Phase::Write, ++num_done);
     const auto found = known.find(path.string());
-    try {
-      const bool is_kept = found != known.end() && is_unchanged(found->second, path) &&
-                           fs::exists(gallery / found->second.media);
-      GalleryClip clip = is_kept ? found->second : add_clip(gallery, path, observer);
-      report.num_new += !is_kept;
-      if (ids.insert(clip.id).second) clips.push_back(std::move(clip));
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::Input) throw;
-      observer.notice(fmt::format("left out: {}", error.what()));
-    }
+    const bool is_kept = found != known.end() && is_unchanged(found->second, path) &&
+                         has_size(gallery / found->second.media, found->second.size_bytes);
+    std::optional<GalleryClip> clip = is_kept ? found->second : read_facts(path, observer);
+    if (!clip) continue;
+    if (!is_kept) add_clip(gallery, path, *clip, observer);
+    report.num_new += !is_kept;
+    if (ids.insert(clip->id).second) clips.push_back(std::move(*clip));
   }
   std::stable_sort(clips.begin(), clips.end(),
                    [](const GalleryClip& a, const GalleryClip& b) { return a.made > b.made; });

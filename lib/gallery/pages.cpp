@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "lib/core/ascii.h"
 #include "lib/core/utf8.h"
 #include "lib/gallery/commands.h"
 #include "lib/gallery/html.h"
@@ -92,10 +93,13 @@ std::string descendants(const GalleryClip& clip, const Family& family, int gener
 }
 
 std::string player(const GalleryClip& clip) {
-  const std::string media = "../" + html_text(clip.media);
-  const bool is_picture = clip.media.ends_with(".gif") || clip.media.ends_with(".webp") ||
-                          clip.media.ends_with(".apng");
-  if (is_picture) return fmt::format("<img id=\"clip\" src=\"{}\" alt=\"\">", media);
+  const std::string media = "../" + html_text(clip.media), name = ascii_lower(clip.media);
+  const bool is_picture =
+      name.ends_with(".gif") || name.ends_with(".webp") || name.ends_with(".apng");
+  if (is_picture) {
+    return fmt::format("<img id=\"clip\" src=\"{}\" alt=\"{}\">", media,
+                       html_text(shortened(title_of(clip), kCardPromptBytes)));
+  }
   const std::string poster =
       clip.poster.empty() ? "" : fmt::format(" poster=\"../{}\"", html_text(clip.poster));
   return fmt::format(

@@ -139,6 +139,48 @@ def test_a_featured_list_that_is_not_there_leaves_nothing(place, tmp_path):
     assert made.returncode == 4 and "none.txt" in made.stderr and not (tmp_path / "site").exists()
 
 
+def explore(folder, *before):
+    arguments = [*before, SORA, "explore", "clips", "-o", "site"]
+    made = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+    return made.returncode, made.stdout + made.stderr
+
+
+@pytest.fixture
+def one_clip(place, tmp_path):
+    """A folder with one clip in clips/."""
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/ball.mp4").write_bytes((place[0] / "clips/ball.mp4").read_bytes())
+    return tmp_path
+
+
+def test_a_first_run_that_ends_early_leaves_a_folder_that_the_next_one_fills(one_clip):
+    # No file may be larger than 1 kB, which the thumbnails are.
+    status, said = explore(one_clip, "bash", "-c", 'ulimit -f 1; trap "" XFSZ; exec "$@"', "-")
+    assert status == 6, said
+    assert (one_clip / "site/media").is_dir()
+    status, said = explore(one_clip)
+    assert status == 0 and "1 clip" in said, said
+
+
+def test_a_clip_that_cannot_be_read_is_left_out(one_clip):
+    (one_clip / "clips/shut.mp4").write_bytes(b"closed to all")
+    (one_clip / "clips/shut.mp4").chmod(0)
+    # Root reads every file unless it gives that up.
+    status, said = explore(one_clip, *(["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []))
+    assert status == 0, said
+    assert "left out: " in said and "shut.mp4" in said and "1 clip" in said
+
+
+def test_a_copy_that_was_cut_is_made_again(one_clip):
+    assert explore(one_clip)[0] == 0
+    media = next((one_clip / "site/media").glob("*.mp4"))
+    whole = media.read_bytes()
+    media.unlink()
+    media.write_bytes(whole[:100])
+    assert explore(one_clip)[0] == 0
+    assert media.read_bytes() == whole
+
+
 def test_featured_comes_first(browser, place):
     open_index(browser, place, "")
     assert cards(browser) == ["a red ball bounces on the meadow"]

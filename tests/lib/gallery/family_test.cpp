@@ -32,6 +32,16 @@ TEST(Family, ClipsThatClaimEachOtherEndThePage) {
   EXPECT_LT(clip_page(clips[0], Family(clips), "title").size(), 20'000u);
 }
 
+TEST(Pages, APictureMayHaveItsExtensionInCapitalsAndIsDescribed) {
+  GalleryClip shown = clip("a", {});
+  shown.media = "media/a.GIF";
+  shown.prompt = "a \"red\" ball";
+  const std::vector<GalleryClip> clips = {shown};
+  EXPECT_NE(clip_page(shown, Family(clips), "title")
+                .find("<img id=\"clip\" src=\"../media/a.GIF\" alt=\"a &quot;red&quot; ball\">"),
+            std::string::npos);
+}
+
 TEST(Commands, AGenerateRequestIsSpelledOut) {
   GalleryClip made = clip("0123456789ab", {});
   made.prompt = "a red ball";
