@@ -19,7 +19,8 @@ at::Tensor feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
     cpu::tile_feed_forward(rows.contiguous(), weights, activation, y);
     return y.view(shape);
   }
-  if (weights.packed1.defined() || cpu::prefers_columns(rows.size(0))) {
+  if (weights.packed1.defined() || weights.packed2.defined() ||
+      cpu::prefers_columns(rows.size(0))) {
     const at::Tensor inner = linear(rows, weights.w1, weights.b1, activation, weights.packed1);
     return linear(inner, weights.w2, weights.b2, Activation::None, weights.packed2).view(shape);
   }

@@ -13,7 +13,7 @@ namespace sora::kernels {
 
 struct FeedForwardWeights {
   at::Tensor w1, b1, w2, b2;
-  at::Tensor packed1, packed2;  // of w1 and w2, see linear.h, or undefined
+  at::Tensor packed1, packed2;  // of w1 and w2, each as in linear.h, or undefined
 };
 
 at::Tensor feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,

@@ -36,8 +36,11 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   if (!x.is_cpu()) return reference::linear(x, weight, bias, activation);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   const at::Tensor y = at::empty({rows.size(0), weight.size(0)}, x.options());
-  if (packed.defined() && cpu::has_tile_activation(activation)) {
-    cpu::tile_linear(rows, packed, bias, activation, y);
+  if (packed.defined()) {
+    const bool in_product = cpu::has_tile_activation(activation);
+    cpu::tile_linear(rows.contiguous(), packed, bias, in_product ? activation : Activation::None,
+                     y);
+    if (!in_product) reference::activate_(y, activation);
   } else if (cpu::prefers_columns(rows.size(0))) {
     linear_by_columns(rows, weight, bias, activation, y);
   } else {

@@ -18,7 +18,7 @@ enum class Activation {
 };
 
 // `packed` is pack(weight) or undefined: a copy of the weight in the order that the processor
-// multiplies fastest.
+// multiplies fastest. Where it is given, of the weight the shape alone is read.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   Activation activation = Activation::None, const at::Tensor& packed = {});
 

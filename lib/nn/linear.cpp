@@ -21,9 +21,12 @@ kernels::Int8Weight int8_copy(const Weights& weights, const WeightMatrix& weight
                                          : weight.plain_NK.to(at::kBFloat16).contiguous());
 }
 
-at::Tensor packed_copy(const WeightMatrix& weight) {
+// The copy in the processor's own order, beside which of the weight the shape is kept.
+at::Tensor reordered(WeightMatrix& weight) {
   const bool has_values = !weight.packed && !weight.plain_NK.is_meta();
-  return has_values ? kernels::pack(weight.plain_NK) : at::Tensor();
+  at::Tensor packed = has_values ? kernels::pack(weight.plain_NK) : at::Tensor();
+  if (packed.defined()) weight.plain_NK = weight.plain_NK.to(at::kMeta);
+  return packed;
 }
 
 }  // namespace
@@ -37,7 +40,7 @@ Linear::Linear(const Weights& weights, int64_t in, int64_t out, bool bias)
     weight_.plain_NK = at::Tensor();
     weight_.packed.reset();
   } else {
-    packed_ = packed_copy(weight_);
+    packed_ = reordered(weight_);
   }
   weights.forget_pages();  // read for a copy in another order or type, or not read yet
 }
@@ -45,7 +48,7 @@ Linear::Linear(const Weights& weights, int64_t in, int64_t out, bool bias)
 Linear::Linear(at::Tensor weight_NK, at::Tensor bias_N)
     : weight_{std::move(weight_NK), nullptr, {}},
       bias_(std::move(bias_N)),
-      packed_(packed_copy(weight_)),
+      packed_(reordered(weight_)),
       dtype_(weight_.plain_NK.scalar_type()) {}
 
 at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const {

@@ -27,7 +27,7 @@ class Linear {
   at::ScalarType dtype() const { return dtype_; }  // of the products
   // Whether weight() is all there is: it is not packed, and no LoRA is added.
   bool is_plain() const { return !int8_.defined() && !weight_.packed && weight_.low_rank.empty(); }
-  const at::Tensor& weight() const { return weight_.plain_NK; }
+  const at::Tensor& weight() const { return weight_.plain_NK; }  // its shape where packed()
   const at::Tensor& bias() const { return bias_; }
   const at::Tensor& packed() const { return packed_; }  // kernels::pack(weight())
   // Whether the product with this is all there is.

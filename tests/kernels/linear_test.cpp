@@ -84,6 +84,43 @@ TEST_P(LinearCases, WorksWithoutABiasAndOnMoreThanTwoDimensions) {
             tolerance(GetParam().dtype, GetParam().in, largest(wanted)));
 }
 
+TEST_P(LinearCases, TakesRowsThatLieApart) {
+  const at::Tensor apart =
+      at::full({x_.size(0), x_.size(1) + 3}, 7.0, x_.options()).narrow(1, 2, x_.size(1)).copy_(x_);
+  for (const at::Tensor& packed : {at::Tensor(), pack(weight_)}) {
+    EXPECT_TRUE(at::equal(kernels::linear(apart, weight_, bias_, Activation::None, packed),
+                          kernels::linear(x_, weight_, bias_, Activation::None, packed)));
+  }
+}
+
+// Whichever of the two weights there was no memory for.
+TEST_P(LinearCases, ReadsOnlyTheShapeOfAPackedWeight) {
+  const at::Tensor second = at::randn({5, GetParam().out}).to(GetParam().dtype);
+  const at::Tensor packed = pack(weight_), packed_second = pack(second);
+  if (!packed.defined() || !packed_second.defined()) return;
+  const auto shape = [](const at::Tensor& x) { return x.to(at::kMeta); };
+  for (const Activation activation : kActivations) {
+    const at::Tensor inner = kernels::linear(x_, weight_, bias_, activation, packed);
+    EXPECT_TRUE(at::equal(kernels::linear(x_, shape(weight_), bias_, activation, packed), inner));
+    const at::Tensor wanted = at::matmul(inner.to(at::kDouble), second.to(at::kDouble).t());
+    for (const auto& [first_is_packed, second_is_packed] :
+         {std::pair{true, true}, std::pair{true, false}, std::pair{false, true}}) {
+      const FeedForwardWeights weights = {first_is_packed ? shape(weight_) : weight_,
+                                          bias_,
+                                          second_is_packed ? shape(second) : second,
+                                          {},
+                                          first_is_packed ? packed : at::Tensor(),
+                                          second_is_packed ? packed_second : at::Tensor()};
+      EXPECT_LE(largest_difference(feed_forward(x_, weights, activation), wanted),
+                2 * tolerance(GetParam().dtype, GetParam().out, largest(wanted)) +
+                    2 * eps_of(GetParam().dtype) * largest(inner) *
+                        std::sqrt(static_cast<double>(GetParam().out)))
+          << "activation " << static_cast<int>(activation) << ", packed " << first_is_packed
+          << second_is_packed;
+    }
+  }
+}
+
 TEST_P(LinearCases, GivesTheSameBytesAtAnyNumberOfThreads) {
   for (const at::Tensor& packed : {at::Tensor(), pack(weight_)}) {
     EXPECT_TRUE(same_at_any_number_of_threads(
