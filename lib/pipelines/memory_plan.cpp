@@ -126,8 +126,9 @@ int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
 }
 
 // Hidden state in f32, its norm in both types, and the widest of what follows: q, k, v and the
-// attention's output, or the feed-forward's inner rows; the keys and values of the text in every
-// layer; the latents of the sampler and of guidance.
+// attention's output, on the CPU keys and values once more in its order, or the feed-forward's
+// inner rows; the keys and values of the text in every layer; the latents of the sampler and of
+// guidance.
 int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const WanTransformerConfig& config = model.transformer;
   const int64_t element = element_size(plan), width = config.inner_dim();
@@ -137,7 +138,7 @@ int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const bool batched = guided && tokens <= kMaxBatchedTokens && !config.image_dim;
   const int64_t rows = tokens * (batched ? 2 : 1);
   // The control branch has a hidden state of its own, and its hint.
-  const int64_t inner = std::max(3 * width, config.ffn_dim);
+  const int64_t inner = std::max((plan.device.is_cpu() ? 6 : 3) * width, config.ffn_dim);
   // On a GPU norms and rotation are made of ATen's operators, with five copies of a hidden state in
   // f32 between them.
   const int64_t copies = plan.device.is_cpu() ? 0 : 5 * 4;
