@@ -148,7 +148,7 @@ void run_action(const UseModels& use, const Display& display) {
   ProgressDisplay progress(display);
   const nlohmann::json result = engine->models(use.task, progress);
   progress.clear();
-  if (display.json) return write_result(result.dump() + "\n");
+  if (display.json) return write_json(result);
   if (std::holds_alternative<ListModels>(use.task)) return print_list(result["models"]);
   if (std::holds_alternative<ConvertModel>(use.task) || std::holds_alternative<PullModel>(use.task))
     return write_result(result["path"].get<std::string>() + "\n");

@@ -17,6 +17,7 @@
 #include "cli/terminal/preview.h"
 #include "cli/terminal/terminal.h"
 #include "lib/core/error.h"
+#include "lib/core/utf8.h"
 #include "lib/jobs/account.h"
 #include "lib/jobs/name_template.h"
 
@@ -33,6 +34,13 @@ Job find(JobStore& store, int64_t id) {
   const std::optional<Job> job = store.find(id);
   if (!job) fail(ErrorKind::NotFound, "there is no job {} in this queue; see sora queue list", id);
   return *job;
+}
+
+void check_is_text(const std::string& text) {
+  if (!is_valid_utf8(text)) {
+    fail(ErrorKind::Usage,
+         "{} is not UTF-8; a queued command is kept as text, give the file another name", text);
+  }
 }
 
 // What jobs that wait for their turn have been promised.
@@ -60,6 +68,9 @@ void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const
   if (use.command.empty())
     fail(ErrorKind::Usage,
          "queue add needs a command; write sora queue add generate \"a red ball\"");
+  const std::string directory = fs::current_path().string();
+  for (const std::string& text : use.command) check_is_text(text);
+  check_is_text(directory);
   const MakeClips make = parse_job(use.command);
   NewJob job;
   job.command = use.command;
@@ -85,8 +96,7 @@ void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const
   job.place = "queue";
   job.lane = use.relaxed ? Lane::Relaxed : Lane::Priority;
   job.max_tries = use.retries + 1;
-  job.details = {
-      {"directory", fs::current_path().string()}};  // where the command's relative paths begin
+  job.details = {{"directory", directory}};  // where the command's relative paths begin
   agree_on_plan(make, store, job);
   const Job added = find(store, store.add(job));
   if (display.json) return write_json({{"job", to_json(added, folder.root())}});

@@ -10,6 +10,7 @@
 
 #include "cli/terminal/progress_text.h"
 #include "cli/terminal/terminal.h"
+#include "lib/core/json_file.h"
 
 namespace sora::cli {
 namespace {
@@ -74,12 +75,10 @@ void JobBars::show_plain(const std::vector<Job>& running, const WholeProgress& w
 
 void JobBars::show_json(const std::vector<Job>& running) {
   for (const Job& job : running) {
-    std::string line = nlohmann::json{
-        {"job", job.id},
-        {"output", job.output},
-        {"phase", phase_of(job)},
-        {"progress",
-         job.progress}}.dump();
+    std::string line = to_text({{"job", job.id},
+                                {"output", job.output},
+                                {"phase", phase_of(job)},
+                                {"progress", job.progress}});
     std::string& told = told_[job.id];
     if (told == line) continue;
     tell("{}\n", line);

@@ -10,6 +10,7 @@
 #include "cli/signals.h"
 #include "cli/terminal/progress_text.h"
 #include "cli/terminal/terminal.h"
+#include "lib/core/json_file.h"
 
 namespace sora::cli {
 namespace {
@@ -52,7 +53,7 @@ void ProgressDisplay::notice(std::string_view sentence) {
   if (style_ == ProgressStyle::None) return;
   clear();
   if (style_ == ProgressStyle::Json) {
-    tell("{}\n", nlohmann::json{{"notice", std::string(sentence)}}.dump());
+    tell("{}\n", to_text({{"notice", std::string(sentence)}}));
   } else {
     tell("note: {}\n", printable(sentence));
   }
@@ -106,7 +107,7 @@ void ProgressDisplay::show_line(Phase phase, double share, double elapsed_s) {
     nlohmann::json line = {
         {"phase", to_string(phase)}, {"done", done_}, {"total", total_}, {"elapsed_s", elapsed_s}};
     if (share > 0) line["left_s"] = elapsed_s / share - elapsed_s;
-    tell("{}\n", line.dump());
+    tell("{}\n", to_text(line));
     return;
   }
   if (done_ == 0) return;

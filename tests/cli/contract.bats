@@ -143,6 +143,20 @@ nothing_left() {
   jq -e .frames <<<"$output" || jq -e . <<<"$output"
 }
 
+@test "a name that is no UTF-8 is told in JSON, and a queued command that holds one is refused" {
+  cp -r "$MODEL" $'mod\xe9l'
+  mkdir clips
+  echo "no clip" >$'clips/caf\xe9.mp4'
+  export XDG_DATA_HOME="$PWD/data" SORA_QUEUE="$PWD/queue"
+  told() {  # told STATUS WORDS COMMAND...
+    run "$SORA" "${@:3}"
+    [ "$status" -eq "$1" ] && [[ "$output" == *"$2"* ]] || { echo "status $status: $output"; return 1; }
+  }
+  told 0 $'mod\xef\xbf\xbdl' models show $'mod\xe9l' --json
+  told 0 $'caf\xef\xbf\xbd.mp4' explore clips -o site --progress json
+  told 2 "is not UTF-8; a queued command is kept as text" queue add generate "a cat" -m $'mod\xe9l'
+}
+
 @test "a terminal that closes leaves no half file" {
   "$SORA" generate "a red ball" -m "$MODEL" --size 48x32 --frames 81 --steps 1000 --dtype f32 -o frames/%05d.png -q &
   pid=$!
