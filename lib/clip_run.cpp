@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <new>
@@ -19,6 +20,7 @@
 #include "lib/provenance/content_credentials.h"
 #include "lib/provenance/output_marks.h"
 #include "lib/provenance/policy.h"
+#include "lib/provenance/watermark_pattern.h"
 #include "lib/run_manifest.h"
 #include "lib/tensor_io/safetensors.h"
 #include "sora/build_config.h"
@@ -159,6 +161,20 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
       check_is_no_clip("--preview-file", terms.preview_path, index);
     }
   }
+  if (terms.writes && !request.output.latents_path.empty() && plan.windows.size() > 1) {
+    observer.notice(
+        fmt::format("--save-latents: the clip is drawn in {} windows, whose latents sora decode "
+                    "does not join",
+                    plan.windows.size()));
+  }
+  const Size& size = plan.output_size;
+  if (terms.writes && has_invisible(request.output.watermark) &&
+      std::min(size.width, size.height) < kWatermarkTile) {
+    observer.notice(fmt::format(
+        "--watermark: pictures of {} hold less than one whole mark, which is {} pixels to a side; "
+        "sora verify may not find it",
+        to_string(size), kWatermarkTile));
+  }
   observer.begin(Phase::Load, 1);
   manifest_ = describe_making(request, terms.preset, plan, model, observer);
   observer.advance(Phase::Load, 1);
@@ -273,7 +289,8 @@ void ClipRun::draw(int index, const ClipResult& result, const std::string& path,
     if (has_one_window) finished = tensor;
     if (keeps_latents) write_safetensors(terms_.latents_at, {{"latents", tensor}}, metadata);
     if (!request_.output.latents_path.empty()) {
-      latents.emplace_back(has_one_window ? "latents" : fmt::format("latents.{}", window), tensor);
+      latents.emplace_back(has_one_window ? "latents" : fmt::format("{}{}", kWindowLatents, window),
+                           tensor);
     }
   };
   OutputMarks marks(request_.output.watermark, plan_.output_size, metadata.at("manifest"));

@@ -19,6 +19,10 @@
 
 namespace sora {
 
+// How the tensors of --save-latents are called: "latents", or, where a clip has several windows,
+// this and the window's number.
+inline constexpr char kWindowLatents[] = "latents.";
+
 ClipShape shape_of(const Plan& plan);
 // Who signs. Throws Error where the output cannot hold a signature, or there is no such identity.
 SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output);

@@ -259,6 +259,20 @@ void LocalEngine::prepare(const std::vector<Request>& asked, Observer& observer)
   }
 }
 
+// Throws Error(Input) for the latents of several windows, each of which ends in its neighbour's
+// frames.
+void check_is_joined(const SafetensorsFile& file) {
+  const auto& tensors = file.tensors();
+  const auto num_windows = std::count_if(
+      tensors.begin(), tensors.end(),
+      [](const TensorInfo& tensor) { return tensor.name.starts_with(kWindowLatents); });
+  if (num_windows == 0) return;
+  fail(ErrorKind::Input,
+       "{} holds the latents of {} windows, which decode does not join; make the clip again with "
+       "sora generate --recipe",
+       file.path().string(), num_windows);
+}
+
 std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path,
                                             const OutputSpec& output, const Runtime& runtime,
                                             Observer& observer) {
@@ -274,6 +288,7 @@ std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path,
   request.output = output;
   request.runtime.threads = runtime.threads;
   request.runtime.memory_bytes = runtime.memory_bytes;
+  check_is_joined(*file);
   return make_clips(request, Checkpoint({file}).get("latents"), observer);
 }
 

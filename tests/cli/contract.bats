@@ -104,6 +104,17 @@ nothing_left() {
   [ -s clip-2.safetensors ]
 }
 
+@test "latents of several windows are told of, and decode says that it does not join them" {
+  run --separate-stderr "$SORA" generate "a red ball" -m "$MODEL" --size 48x32 --frames 161 --steps 1 --dtype f32 \
+    --save-latents clip.safetensors -o clip.mp4
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"windows, whose latents sora decode does not join"* ]]
+  run "$SORA" decode clip.safetensors -o again.mp4
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"clip.safetensors holds the latents of "*" windows, which decode does not join"* ]]
+  [ ! -e again.mp4 ]
+}
+
 @test "a frame of a sequence that is in the way is told before the work" {
   mkdir frames
   touch frames/00003.png

@@ -103,6 +103,13 @@ EOF
   SORA_WATERMARK_KEY=another verified 4 again.mp4
 }
 
+@test "pictures smaller than the invisible mark are told of" {
+  run --separate-stderr "$SORA" recut "$S/plain.mkv" --keep 0-0.5 --size 160x96 --watermark invisible -o small.mp4
+  [[ "$stderr" == *"hold less than one whole mark"*"sora verify may not find it"* ]]
+  run --separate-stderr "$SORA" recut "$S/plain.mkv" --keep 0-0.5 --watermark invisible -o large.mp4
+  [[ "$stderr" != *"one whole mark"* ]]
+}
+
 @test "a mark that came with a source's frames is the source's" {
   "$SORA" recut "$S/marked.mp4" --keep 0-1.4 -o again.mp4 -q
   verified 0 again.mp4
