@@ -80,7 +80,11 @@ void run_action(const MakeClips& make, const Display& wanted) {
   Account account(load_plan(make.plan));
   const std::unique_ptr<Engine> engine = load_engine();
   const Request request = request_under_plan(make, account, *engine);
-  if (make.dry_run) return print_plan(engine->plan(request), account, display);
+  if (make.dry_run) {
+    PlanReport plan = engine->plan(request);
+    engine->check_output(request.output, plan.shape);
+    return print_plan(std::move(plan), account, display);
+  }
   ClipPayment payment(account, std::string(operation_name(request.operation)));
   if (tells && account.plan().has_limits())
     engine->set_admission(&payment);  // of several ranks one pays

@@ -129,6 +129,23 @@ ClipShape shape_of(const Plan& plan) {
   return {plan.output_size, plan.output_frames, plan.output_fps, plan.variations};
 }
 
+void check_output(const OutputSpec& output, const ClipShape& shape) {
+  const std::string base = output.path.empty() ? free_output_path("", 0) : output.path;
+  for (int index = 0; index < shape.variations; ++index) {
+    check_writable({.path = variation_path(base, index, shape.variations),
+                    .codec = output.codec,
+                    .width = shape.size.width,
+                    .height = shape.size.height,
+                    .fps = shape.fps,
+                    .quality = output.quality,
+                    .force = output.force,
+                    .metadata_json = "{}",
+                    .expected_frames = shape.num_frames});
+    if (!output.latents_path.empty())
+      OutputFile::check(variation_path(output.latents_path, index, shape.variations), output.force);
+  }
+}
+
 SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output) {
   check_can_sign(output_path);
   return read_identity(output.identity);

@@ -27,6 +27,10 @@ ClipShape shape_of(const Plan& plan);
 // Who signs. Throws Error where the output cannot hold a signature, or there is no such identity.
 SigningIdentity identity_for(const std::string& output_path, const OutputSpec& output);
 
+// Whether the clips of a request, and their latents, can be written where they are to be, without
+// making anything. Throws as VideoWriter and OutputFile do.
+void check_output(const OutputSpec& output, const ClipShape& shape);
+
 // The policy on all texts of a plan, those of a storyboard or of a source's manifest too, which are
 // no part of the request as it was asked. Throws Error(Refused).
 void enforce_policy_on_plan(const Request& request, const Plan& plan, Observer& observer);

@@ -108,6 +108,9 @@ class LocalEngine : public Engine {
   std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output,
                                  const Runtime& runtime, Observer& observer) override;
   PlanReport plan(const Request& request) override;
+  void check_output(const OutputSpec& output, const ClipShape& shape) override {
+    sora::check_output(output, shape);
+  }
   nlohmann::json info(const std::string& path) override {
     return to_json(probe(resolve_gallery_id(path)));
   }

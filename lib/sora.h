@@ -55,6 +55,9 @@ class SORA_EXPORT Engine {
                                          const Runtime& runtime, Observer& observer) = 0;
   // Checks everything that can be checked without computing.
   virtual PlanReport plan(const Request& request) = 0;
+  // Whether run() could write the clips of such a plan; nothing is made. Throws Error(Usage |
+  // NotFound | Io).
+  virtual void check_output(const OutputSpec& output, const ClipShape& shape) = 0;
   // Streams, colour tags and manifest of a media file, as JSON. Throws Error(NotFound | Input).
   virtual nlohmann::json info(const std::string& path) = 0;
   // The manifest inside a clip or its side file, or a recipe file. Throws Error(Input) where there

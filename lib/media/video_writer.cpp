@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <filesystem>
@@ -73,7 +76,7 @@ bool needs_sidecar(const WriterOptions& options, const VideoFormat& format) {
   return !options.metadata_json.empty() && !format.is_stdout && !is_inside(format);
 }
 
-// Nothing where the folder is still to be made; a missing parent is told when it is.
+// Nothing where the folder is still to be made.
 void check_sequence(const WriterOptions& options, const VideoFormat& format) {
   std::error_code none;
   if (!std::filesystem::is_directory(folder_of(options.path), none)) return;
@@ -83,6 +86,21 @@ void check_sequence(const WriterOptions& options, const VideoFormat& format) {
   }
   for (int64_t i = 0; i < options.expected_frames; ++i)
     OutputFile::check(sequence_path(options.path, kFirstSequenceNumber + i), options.force);
+}
+
+// A sequence's own folder is made, below one that is there.
+void check_folder(const WriterOptions& options, const VideoFormat& format) {
+  if (format.is_stdout) return;
+  std::string folder = folder_of(options.path);
+  std::error_code none;
+  if (format.is_sequence && !std::filesystem::exists(folder, none)) {
+    OutputFile::check(folder, options.force);
+    folder = folder_of(folder);
+  }
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    fail(ErrorKind::Io, "the folder {} cannot be written: {}; choose another for {}", folder,
+         std::strerror(errno), options.path);
+  }
 }
 
 }  // namespace
@@ -103,6 +121,7 @@ void check_writable(const WriterOptions& options) {
            options.path, options.expected_frames);
     }
   }
+  check_folder(options, format);
   check_free_space(options, format);
 }
 

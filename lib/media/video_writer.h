@@ -37,8 +37,8 @@ struct WriterOptions {
   std::function<void(const std::string& path)> seal = {};
 };
 
-// Whether there is a format of that name and a place for the file, without making anything. Throws
-// as VideoWriter does.
+// Whether there is a format of that name and a place for the file in a folder that can be written,
+// without making anything. Throws as VideoWriter does.
 void check_writable(const WriterOptions& options);
 
 class VideoWriter {

@@ -255,6 +255,25 @@ nothing_left() {
   nothing_left
 }
 
+@test "a dry run refuses an output that the run refuses, with the same status" {
+  mkdir keep
+  touch keep/there.mp4 keep/there-2.mkv keep/there.gif.json
+  mkdir -m 555 keep/shut
+  local as=()
+  [ "$(id -u)" -ne 0 ] || as=(setpriv --bounding-set=-all --inh-caps=-all)  # root could write everywhere
+  local case dry
+  for case in "2 keep/there.mp4" "2 keep/there.gif" "2 keep/there.mkv --variations 2" "2 clip.xyz" "4 no/such/clip.mp4" \
+    "4 no/such/%05d.png" "6 keep/shut/clip.mp4" "6 keep/shut/frames/%05d.png" "2 clip.mp4 --save-latents keep/there.mp4"; do
+    for dry in "" --dry-run; do
+      run "${as[@]}" "$SORA" generate "a red ball" -m "$MODEL" --size 48x32 --frames 5 --steps 2 --dtype f32 -o ${case#* } $dry
+      [ "$status" -eq "${case%% *}" ] || { echo "$case $dry: status $status: $output"; return 1; }
+      nothing_left
+    done
+  done
+  tiny -o keep/there.mp4 --force --dry-run
+  [ ! -s keep/there.mp4 ]
+}
+
 @test "a missing model, folder or picture is exit 4" {
   run "$SORA" generate x -m no-such-model -o clip.mp4
   [ "$status" -eq 4 ]
