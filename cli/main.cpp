@@ -60,7 +60,8 @@ int main(int argc, char** argv) {
     if (error.kind() == sora::ErrorKind::Cancelled) sora::cli::end_by_signal();
     if (error.kind() == sora::ErrorKind::Stopped && sora::cli::is_worker())
       return sora::exit_code(error.kind());
-    return report(error, as_json);
+    const bool is_told = dynamic_cast<const sora::cli::ToldError*>(&error) != nullptr;
+    return report(error, as_json && !is_told);
   } catch (const std::bad_alloc&) {
     return report({sora::ErrorKind::Memory,
                    "the machine ran out of memory; try a smaller size or fewer frames"},

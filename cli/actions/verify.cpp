@@ -21,10 +21,10 @@ void run_action(const VerifyFile& verify, const Display& display) {
   }
   const std::string verdict = report["verdict"];
   if (verdict == "contradicted")
-    fail(ErrorKind::Input, "{} is not what it says it is, or was changed since it was made",
-         verify.path);
+    throw ToldError(ErrorKind::Input,
+                    verify.path + " is not what it says it is, or was changed since it was made");
   if (verdict == "nothing")
-    fail(ErrorKind::NotFound, "{} carries no trace of where it came from", verify.path);
+    throw ToldError(ErrorKind::NotFound, verify.path + " carries no trace of where it came from");
 }
 
 void run_action(const NewIdentity& identity, const Display& display) {
