@@ -12,6 +12,7 @@
 #include "cli/engine_library.h"
 #include "cli/rank_processes.h"
 #include "cli/results.h"
+#include "cli/signals.h"
 #include "cli/terminal/preview.h"
 #include "cli/terminal/progress.h"
 #include "cli/terminal/terminal.h"
@@ -26,7 +27,8 @@ void report(const ClipResult& clip, const Display& display, bool to_stdout) {
   } else if (to_stdout) {
     write_result(clip.paths.front() + "\n");
   }
-  if (!display.quiet && !display.json) {
+  const bool tells = progress_style(display) != ProgressStyle::Json && !display.quiet;
+  if (tells && !display.json) {
     tell("{} frames of {} at {} a second, seed {}, in {:.1f} s\n", clip.num_frames,
          to_string(clip.size), to_string(clip.fps), clip.seed, clip.seconds);
   }
@@ -182,6 +184,7 @@ Request with_recipe(const MakeClips& make, Engine& engine) {
 }
 
 void run(const Command& command) {
+  if (command.display.quiet) stop_without_a_word();
   std::visit([&](const auto& action) { run_action(action, command.display); }, command.action);
 }
 

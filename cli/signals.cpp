@@ -16,6 +16,7 @@ namespace {
 
 volatile std::sig_atomic_t g_signal = 0;
 volatile std::sig_atomic_t g_is_worker = 0;
+volatile std::sig_atomic_t g_is_quiet = 0;
 volatile std::sig_atomic_t g_input_exit_code = 0;
 std::atomic<void (*)()> g_clean_up = nullptr;
 
@@ -27,7 +28,7 @@ std::atomic<void (*)()> g_clean_up = nullptr;
 void on_signal(int signal) {
   if (g_signal != 0) end_at_once(128 + signal);
   g_signal = signal;
-  if (g_is_worker != 0) return;
+  if (g_is_worker != 0 || g_is_quiet != 0) return;
   constexpr char kMessage[] = "\nstopping after this step; once more to stop at once\n";
   const ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
   static_cast<void>(written);
@@ -64,6 +65,7 @@ void install_signal_handlers() {
   signal(SIGPIPE, SIG_IGN);
 }
 
+void stop_without_a_word() { g_is_quiet = 1; }
 void clean_up_with(void (*clean_up)()) { g_clean_up = clean_up; }
 bool stop_signalled() { return g_signal != 0; }
 bool is_worker() { return g_is_worker != 0; }

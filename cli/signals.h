@@ -7,6 +7,8 @@ namespace sora::cli {
 // Also makes a closed pipe an error of write(2) instead of a signal, and a mapped file that was cut
 // short (SIGBUS) the exit code of a damaged input.
 void install_signal_handlers();
+// From now on nothing is said of the first signal.
+void stop_without_a_word();
 // What the handlers call before they end the program at once; async-signal-safe, may be null.
 void clean_up_with(void (*clean_up)());
 bool stop_signalled();  // safe from any thread

@@ -25,7 +25,7 @@ void run_action(const ExploreGallery& explore, const Display& display) {
   ProgressDisplay progress(display);
   const GalleryReport report = engine->explore(explore.request, progress);
   progress.clear();
-  if (!display.quiet) {
+  if (!display.quiet && progress_style(display) != ProgressStyle::Json) {
     tell("{} clips, {} new, {} gone\n", report.num_clips, report.num_new, report.num_gone);
   }
   if (!explore.serve && display.json) return write_json(report_json(report));

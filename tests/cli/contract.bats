@@ -70,6 +70,20 @@ nothing_left() {
   [ -z "$stderr" ]
 }
 
+@test "with --progress json every line on stderr is JSON" {
+  tiny -o clip.mp4 --progress json 2>stderr
+  jq -es 'length > 0' <stderr
+}
+
+@test "quiet says nothing of a stop" {
+  "$SORA" generate x -m "$MODEL" --size 160x96 --frames 49 --steps 400 --seed 1 -o clip.mp4 --quiet 2>stderr &
+  pid=$!
+  sleep 0.8
+  kill -TERM "$pid"
+  wait "$pid" || true
+  [ ! -s stderr ]
+}
+
 @test "a closed or broken stderr costs neither the clip nor the exit code" {
   tiny -o closed.mp4 2>&-
   [ -e closed.mp4 ]
