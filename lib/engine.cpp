@@ -94,6 +94,15 @@ std::string preset_of(const Operation& operation) {
       operation);
 }
 
+// The file that a name stands for. Throws Error(Usage) for what is not there a second time.
+std::string lasting_file(const std::string& name, const char* tool) {
+  if (Source::is_stream(name)) {
+    fail(ErrorKind::Usage,
+         "{} comes through a pipe, and {} reads a file more than once; save it first", name, tool);
+  }
+  return resolve_gallery_id(name);
+}
+
 class LocalEngine : public Engine {
  public:
   std::vector<ClipResult> run(const Request& request, Observer& observer) override {
@@ -112,7 +121,7 @@ class LocalEngine : public Engine {
     sora::check_output(output, shape);
   }
   nlohmann::json info(const std::string& path) override {
-    return to_json(probe(resolve_gallery_id(path)));
+    return to_json(probe(lasting_file(path, "info")));
   }
   Request recipe(const std::string& path) override;
   nlohmann::json models(const ModelTask& task, Observer& observer) override {
@@ -163,7 +172,7 @@ class LocalEngine : public Engine {
   void keep_latents_at(const std::string& path) override { latents_at_ = path; }
   nlohmann::json verify(const std::string& path, Observer& observer) override {
     const c10::InferenceMode inference;
-    return verify_file(resolve_gallery_id(path), observer);
+    return verify_file(lasting_file(path, "verify"), observer);
   }
   std::string new_identity(const std::string& name, const std::string& owner) override {
     return sora::new_identity(name, owner).string();
@@ -223,7 +232,7 @@ double LocalEngine::matrix_rate(const Plan& plan) {
 Pictures LocalEngine::sheet(const SheetRequest& request, Observer& observer) {
   const c10::InferenceMode inference;
   SheetRequest found = request;
-  for (std::string& path : found.paths) path = resolve_gallery_id(path);
+  for (std::string& path : found.paths) path = lasting_file(path, "show");
   return make_sheet(found, observer);
 }
 

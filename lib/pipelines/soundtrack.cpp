@@ -39,8 +39,10 @@ class Soundtrack {
     const double from_s = (static_cast<double>(heard.first) * samples_per_frame_ +
                            static_cast<double>(start - border_start)) /
                           static_cast<double>(kSoundRate);
-    const at::Tensor piece_NC =
-        read_sound(heard.source->path(), from_s, stop - start, samples_NC_.size(1));
+    const std::string& path = heard.source->path();
+    const at::Tensor piece_NC = under_name(path, heard.source->name(), [&] {
+      return read_sound(path, from_s, stop - start, samples_NC_.size(1));
+    });
     const Stretch sounding = sounding_samples(piece_NC);
     const at::Tensor gain_N = at::ones({stop - start}, at::kFloat);
     float* gain = gain_N.mutable_data_ptr<float>();
@@ -97,8 +99,11 @@ class Soundtrack {
 
 at::Tensor make_soundtrack(const Layout& layout, Observer& observer) {
   int64_t channels = 0;
-  for (const Heard& heard : layout.heard)
-    channels = std::max(channels, sound_channels(heard.source->path()));
+  for (const Heard& heard : layout.heard) {
+    const std::string& path = heard.source->path();
+    channels = std::max(
+        channels, under_name(path, heard.source->name(), [&] { return sound_channels(path); }));
+  }
   if (channels == 0) return {};
   Soundtrack track(layout, channels);
   std::set<std::string> left_out;

@@ -49,7 +49,7 @@ Source::Source(const std::string& name) : name_(name), path_(name) {
          "16 -i {} clip.mkv",
          name, name);
   }
-  info_ = probe(path_);
+  info_ = under_name(path_, name_, [&] { return probe(path_); });
   if (info_.duration_s > kMaxDuration_s + 1) {
     fail(ErrorKind::Input,
          "{} lasts {:.0f} s; clips up to {:.0f} s are taken, cut the part you want out of it with "
@@ -111,16 +111,18 @@ std::string Source::prompt() const {
 int64_t Source::count_frames(Rational fps, std::string_view tool) const {
   ReadOptions options;
   options.fps = fps;
-  VideoReader reader(path_, options);
-  int64_t count = 0;
-  for (int64_t got = 1; got > 0; count += got) {
-    got = reader.read(kChunk).size(0);
-    if (count + got > kMaxFrames) {
-      fail(ErrorKind::Input,
-           "{} has more than {} frames at {} a second; cut the part you want out of it, or lower "
-           "--fps",
-           name_, kMaxFrames, to_string(fps));
-    }
+  const int64_t count = under_name(path_, name_, [&] {
+    VideoReader reader(path_, options);
+    int64_t frames = 0;
+    for (int64_t got = 1; got > 0 && frames <= kMaxFrames; frames += got)
+      got = reader.read(kChunk).size(0);
+    return frames;
+  });
+  if (count > kMaxFrames) {
+    fail(ErrorKind::Input,
+         "{} has more than {} frames at {} a second; cut the part you want out of it, or lower "
+         "--fps",
+         name_, kMaxFrames, to_string(fps));
   }
   if (count < 2) {
     fail(ErrorKind::Input,
@@ -132,14 +134,17 @@ int64_t Source::count_frames(Rational fps, std::string_view tool) const {
 }
 
 SourceFrames::SourceFrames(const Source& source, const SourceView& view, int64_t first)
-    : reader_(source.path(), options_from(view, first)),
-      resizer_(reader_.width(), reader_.height(), view.size.width, view.size.height, view.fit),
-      name_(source.name()) {}
+    : path_(source.path()),
+      name_(source.name()),
+      reader_(
+          under_name(path_, name_, [&] { return VideoReader(path_, options_from(view, first)); })),
+      resizer_(reader_.width(), reader_.height(), view.size.width, view.size.height, view.fit) {}
 
 at::Tensor SourceFrames::read(int64_t count) {
   std::vector<at::Tensor> parts;
   for (int64_t left = count; left > 0;) {
-    at::Tensor frames_FHWC = reader_.read(std::min(left, kChunk));
+    at::Tensor frames_FHWC =
+        under_name(path_, name_, [&] { return reader_.read(std::min(left, kChunk)); });
     if (frames_FHWC.size(0) == 0) {
       if (!last_.defined())
         fail(ErrorKind::Input, "{} is shorter than it was when it was first read", name_);

@@ -6,12 +6,26 @@
 #include <memory>
 #include <string>
 
+#include "lib/core/error.h"
 #include "lib/core/rational.h"
 #include "lib/media/resample.h"
 #include "lib/media/video_reader.h"
 #include "lib/pipelines/request.h"
 
 namespace sora {
+
+// What `work` throws about the file at `path` names it as the user wrote it.
+template <typename Work>
+auto under_name(const std::string& path, const std::string& name, const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    std::string message = error.what();
+    const size_t place = message.find(path);
+    if (place == std::string::npos || path == name) throw;
+    throw Error(error.kind(), message.replace(place, path.size(), name));
+  }
+}
 
 class Source {
  public:
@@ -60,9 +74,10 @@ class SourceFrames {
   at::Tensor read(int64_t count);
 
  private:
+  std::string path_;
+  std::string name_;
   VideoReader reader_;
   Resizer resizer_;
-  std::string name_;
   at::Tensor last_;
 };
 

@@ -88,6 +88,23 @@ refused() {  # refused STATUS WORDS COMMAND...
   [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.mkv)" -eq 20 ]
 }
 
+@test "stdin may hold a video of any kind, and its faults name no file of this process" {
+  tool extend - --by 250ms -o out.mkv -q <"$S/b.mp4"
+  [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -select_streams v -of csv=p=0 out.mkv)" -gt 30 ]
+  rm out.mkv
+  refused 3 "- cannot be read" tool extend - --by 250ms -o out.mp4 <"$S/broken.mp4"
+  [[ "$output" != */proc/self* ]]
+  refused 3 "is empty" tool extend <(true) --by 250ms -o out.mp4
+  [[ "$output" != */proc/self* ]]
+}
+
+@test "what reads a file more than once takes none from a pipe" {
+  local command
+  for command in "verify -" "info /dev/stdin" "show /dev/stdin -o out.png" "show - -o out.png"; do
+    refused 2 "reads a file more than once; save it first" bash -c "cat '$S/b.mp4' | '$SORA' $command"
+  done
+}
+
 @test "numbered pictures are no source, and verify looks at the first" {
   mkdir frames
   ffmpeg -v error -i "$S/a.mkv" frames/%05d.png
