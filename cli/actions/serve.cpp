@@ -1,5 +1,6 @@
 // The server takes orders; processes of its own, which it starts again when they die, make them.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -83,7 +84,9 @@ void run_action(const ServeVideos& serve, const Display& display) {
   ProgressDisplay progress(display);
   std::optional<Makers> makers;  // once the address is ours
   videos.engine().serve_videos(
-      serve.options, videos,
+      options, videos,
+  ServeOptions options = serve.options;
+  options.stop_now = [] { ::_exit(0); };  // the makers end with this process
       [&](const std::string& base_url) {
         makers.emplace(serve.processes, queue, progress);
         if (display.json) {

@@ -2,8 +2,10 @@
 
 #include <sys/socket.h>
 
-#include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "lib/core/ascii.h"
@@ -33,10 +35,10 @@ int take_port(httplib::Server& server, const std::string& address, int port) {
     const int yes = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
   });
-  const int taken = port == 0                            ? server.bind_to_any_port(address)
-                    : server.bind_to_port(address, port) ? port
   // What is left unread of a request that was refused would be taken for the next one.
   server.set_keep_alive_max_count(1);
+  const int taken = port == 0                            ? server.bind_to_any_port(address)
+                    : server.bind_to_port(address, port) ? port
                                                          : -1;
   if (taken < 0)
     fail(ErrorKind::Io,
@@ -46,21 +48,36 @@ int take_port(httplib::Server& server, const std::string& address, int port) {
 }
 
 void answer_until_stopped(httplib::Server& server, const Observer& observer,
-                          const std::function<void()>& meanwhile) {
+                          const std::function<void()>& meanwhile,
+                          const std::function<void()>& stop_now) {
+  using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kPoll(100);
-  std::atomic<bool> has_ended = false;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool has_ended = false;
+  const auto ends_meanwhile = [&] {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, kPoll, [&] { return has_ended; });
+  };
   std::thread beside([&] {
-    while (!has_ended) {
+    std::optional<Clock::time_point> stopped_at;
+    do {
       if (!observer.stop_requested()) {
         meanwhile();
-      } else if (server.is_running()) {  // stop() before that would be lost
-        return server.stop();
+      } else if (stopped_at && Clock::now() - *stopped_at > kStopListeningPatience) {
+        return stop_now();
+      } else if (!stopped_at && server.is_running()) {  // stop() before that would be lost
+        server.stop();
+        stopped_at = Clock::now();
       }
-      std::this_thread::sleep_for(kPoll);
-    }
+    } while (!ends_meanwhile());
   });
   const bool was_stopped = server.listen_after_bind();
-  has_ended = true;
+  {
+    const std::lock_guard lock(mutex);
+    has_ended = true;
+  }
+  changed.notify_all();
   beside.join();
   if (!was_stopped) fail(ErrorKind::Io, "the system took the server's port away; start it again");
 }

@@ -4,6 +4,7 @@
 
 #include <httplib.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -26,12 +27,15 @@ bool is_loopback(const std::string& name);
 // this program too.
 int take_port(httplib::Server& server, const std::string& address, int port);
 
+// From a stop to stop_now: what a client is being sent has this long to arrive.
+inline constexpr std::chrono::seconds kStopListeningPatience(5);
+
 // Answers at the port taken until the observer asks to stop. `meanwhile` is called ten times a
 // second on a thread of its own, and must not throw. `stop_now` is called there when a stop was
 // asked for and a connection goes on for kStopListeningPatience; it is to end the process. Throws
 // Error(Io) where the system ends the listening.
 void answer_until_stopped(
     httplib::Server& server, const Observer& observer,
-    const std::function<void()>& meanwhile = [] {});
+    const std::function<void()>& meanwhile = [] {}, const std::function<void()>& stop_now = [] {});
 
 }  // namespace sora

@@ -9,7 +9,10 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "lib/core/ascii.h"
 #include "lib/core/error.h"
@@ -25,8 +28,10 @@ namespace {
 using httplib::Request;
 using httplib::Response;
 
-constexpr size_t kThreads = 8;
-constexpr int kReadTimeout_s = 30;
+// One for each connection at a time: many of them wait for a client that is slow, or means to be.
+constexpr size_t kThreads = 64;
+constexpr int kReadTimeout_s = 5;
+constexpr size_t kMaxRanges = 16;
 constexpr const char* kPollAfter_ms = "1000";
 constexpr int64_t kMaxListed = 100;
 constexpr int64_t kListed = 20;
@@ -76,13 +81,56 @@ bool is_ascending(const Request& request) {
   return order == "asc";
 }
 
+// Whether the library would read a body until its sender ends it, however long it gets.
+bool has_endless_body(const Request& request) {
+  constexpr std::string_view kWithBody[] = {"POST", "PUT", "PATCH", "PRI"};
+  const bool has_body =
+      std::find(std::begin(kWithBody), std::end(kWithBody), request.method) != std::end(kWithBody);
+  return request.has_header("Transfer-Encoding") ||
+         (has_body && !request.has_header("Content-Length"));
+}
+
+// The library sends whatever ranges it finds in the request once an action has answered, and hands
+// the request to actions as const, though it is its own variable and not.
+httplib::Ranges& ranges_to_send(const Request& request) {
+  return const_cast<Request&>(request).ranges;
+}
+
+// One as it was asked for, {-1, n} being the last n bytes and {n, -1} all from byte n on, as first
+// and last byte of what there is; nothing where it has none of it.
+std::optional<httplib::Range> within(const httplib::Range& asked, ssize_t size) {
+  const auto [first, last] = asked;
+  if (first < 0 && last < 0) return std::nullopt;
+  const ssize_t begin = first >= 0 ? first : std::max<ssize_t>(0, size - last);
+  const ssize_t end = first < 0 || last < 0 ? size - 1 : std::min(last, size - 1);
+  if (begin > end) return std::nullopt;
+  return httplib::Range(begin, end);
+}
+
+void clamp_ranges(const Request& request, size_t size, Response& response) {
+  httplib::Ranges& asked = ranges_to_send(request);
+  if (asked.empty()) return;
+  httplib::Ranges held;
+  for (const httplib::Range& range : asked) {
+    if (const auto bytes = within(range, static_cast<ssize_t>(size))) held.push_back(*bytes);
+  }
+  if (held.empty() || held.size() > kMaxRanges) {
+    response.set_header("Content-Range", fmt::format("bytes */{}", size));
+    throw ApiError(416, "invalid_request_error", "range_not_satisfiable",
+                   held.empty() ? fmt::format("The file has {} bytes, and none of the range.", size)
+                                : fmt::format("At most {} ranges are sent at once.", kMaxRanges));
+  }
+  asked = std::move(held);
+}
+
 // The file in pieces, so that ranges of it can be asked for.
-void send_file(const std::string& path, Response& response) {
+void send_file(const Request& request, const std::string& path, Response& response) {
   const auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   if (!*file || error)
     throw ApiError(404, "invalid_request_error", "not_found", "The file of this video is gone.");
+  clamp_ranges(request, size, response);
   response.set_content_provider(
       size, "video/mp4", [file](size_t offset, size_t length, httplib::DataSink& sink) {
         constexpr size_t kPiece = 1 << 16;
@@ -97,7 +145,7 @@ void send_file(const std::string& path, Response& response) {
 void send_content(const Request& request, const std::string& path, Response& response) {
   const std::string variant =
       request.has_param("variant") ? request.get_param_value("variant") : "video";
-  if (variant == "video") return send_file(path, response);
+  if (variant == "video") return send_file(request, path, response);
   if (variant == "thumbnail") return response.set_content(thumbnail_of(path), "image/webp");
   if (variant == "spritesheet") return response.set_content(spritesheet_of(path), "image/webp");
   throw ApiError(400, "invalid_request_error", "invalid_value",
@@ -135,7 +183,10 @@ class VideoServer {
                        take_port(server_, options_.address, options_.port));
   }
 
-  void listen(const Observer& observer) { answer_until_stopped(server_, observer); }
+  void listen(const Observer& observer) {
+    answer_until_stopped(
+        server_, observer, [] {}, options_.stop_now);
+  }
 
  private:
   using Action = void (VideoServer::*)(const Request&, const ApiCaller&, Response&);
@@ -154,6 +205,12 @@ class VideoServer {
                               "This server does not answer to that host or origin."));
     return httplib::Server::HandlerResponse::Handled;
   }
+    if (has_endless_body(request)) {
+      ranges_to_send(request).clear();
+      answer(response, ApiError(411, "invalid_request_error", "length_required",
+                                "A body needs a Content-Length and no Transfer-Encoding."));
+      return httplib::Server::HandlerResponse::Handled;
+    }
 
   ApiCaller caller_of(const Request& request) const {
     if (!tokens_) return {};
@@ -163,6 +220,7 @@ class VideoServer {
       throw ApiError(401, "invalid_request_error", "invalid_api_key",
                      "A token is needed: Authorization: Bearer TOKEN.");
     const std::optional<ApiCaller> caller = tokens_->caller_of(header.substr(kBearer.size()));
+    ranges_to_send(request).clear();
     if (!caller)
       throw ApiError(401, "invalid_request_error", "invalid_api_key",
                      "Incorrect API key provided.");
@@ -192,6 +250,8 @@ class VideoServer {
     server_.Delete(id, guarded(&VideoServer::remove));
     server_.Get("/v1/models", guarded(&VideoServer::models));
     // Any other id is one that does not exist; the token comes first all the same.
+      // What is no file is sent whole: a part of it would say nothing.
+      if (!response.body.empty()) ranges_to_send(request).clear();
     server_.Get(R"(/v1/videos/[^/]+(/content)?)", guarded(&VideoServer::no_video));
     server_.Post(R"(/v1/videos/[^/]+/remix)", guarded(&VideoServer::no_video));
     server_.Delete(R"(/v1/videos/[^/]+)", guarded(&VideoServer::no_video));

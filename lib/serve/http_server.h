@@ -2,9 +2,13 @@
 // when its base URL is that of this server.
 //
 //   POST   /v1/videos               create: multipart or JSON of prompt, model, seconds, size,
-//   input_reference GET    /v1/videos               list: after, limit, order GET    /v1/videos/ID
-//   retrieve GET    /v1/videos/ID/content    the file; variant=video|thumbnail|spritesheet POST
-//   /v1/videos/ID/remix      JSON of prompt DELETE /v1/videos/ID GET    /v1/models
+//                                   input_reference
+//   GET    /v1/videos               list: after, limit, order
+//   GET    /v1/videos/ID            retrieve
+//   GET    /v1/videos/ID/content    the file; variant=video|thumbnail|spritesheet
+//   POST   /v1/videos/ID/remix      JSON of prompt
+//   DELETE /v1/videos/ID
+//   GET    /v1/models
 #pragma once
 
 #include <functional>

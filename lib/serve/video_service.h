@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -92,4 +93,7 @@ struct ServeOptions {
   int64_t max_body_bytes = 32 << 20;
 };
 
+  // Called on a thread of its own when a stop was asked for and a connection goes on for seconds;
+  // it is to end the process.
+  std::function<void()> stop_now = [] {};
 }  // namespace sora

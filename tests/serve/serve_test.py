@@ -12,7 +12,9 @@ import pathlib
 import shutil
 import signal
 import site
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -66,7 +68,19 @@ class Server:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         response = connection.getresponse()
+        self.headers = response.headers
         return response.status, response.read()
+
+    def ask_all(self, *arguments, **more):
+        """Status, headers and body."""
+        status, body = self.ask(*arguments, **more)
+        return status, self.headers, body
+
+    def send(self, request):
+        """A socket on which these bytes were sent."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+        connection.sendall(request)
+        return connection
 
     def run(self, *arguments):
         return subprocess.run([str(SORA), *map(str, arguments)], env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE_S)
@@ -147,6 +161,29 @@ def test_a_range_of_the_file(server, video):
 
 
 def test_remix_names_its_source(server, video):
+def test_ranges_past_the_end(server, video):
+    path = f"/v1/videos/{video.id}/content"
+    whole = server.ask("GET", path)[1]
+    size = len(whole)
+    for asked, first, last in [(f"0-{size + 100_000}", 0, size - 1), (f"{size - 5}-", size - 5, size - 1), ("-7", size - 7, size - 1),
+                               (f"-{size + 1}", 0, size - 1), (f"{size + 5}-,3-4", 3, 4)]:
+        status, headers, body = server.ask_all("GET", path, headers={"Range": f"bytes={asked}"})
+        assert (status, body) == (206, whole[first:last + 1])
+        assert headers["Content-Range"] == f"bytes {first}-{last}/{size}" and headers["Content-Length"] == str(len(body))
+    for asked in [f"{size}-", f"{size + 5}-{size + 9}", "-0", ",".join(f"{first}-{first}" for first in range(17))]:
+        status, headers, body = server.ask_all("GET", path, headers={"Range": f"bytes={asked}"})
+        assert (status, json.loads(body)["error"]["code"]) == (416, "range_not_satisfiable")
+        assert headers["Content-Range"] == f"bytes */{size}"
+
+
+def test_only_the_video_has_ranges(server, video):
+    for path in [f"/v1/videos/video_{'0' * 32}/content", "/v1/videos/video_x", "/v1/models", f"/v1/videos/{video.id}",
+                 f"/v1/videos/{video.id}/content?variant=thumbnail"]:
+        assert server.ask("GET", path, headers={"Range": "bytes=0-9"}) == server.ask("GET", path)
+    status, body = server.ask("GET", "/v1/models", headers={"Range": "bytes=0-9", "Host": "evil.example"})
+    assert status == 403 and json.loads(body)
+
+
     client = server.client()
     remix = client.videos.remix(video.id, prompt="a blue ball")
     assert remix.remixed_from_video_id == video.id and remix.status == "queued" and remix.prompt == "a blue ball"
@@ -249,6 +286,71 @@ def test_web_pages_do_not_get_in(waiting, headers):
 
 
 def test_bodies_are_bounded(tmp_path):
+def answer_on(connection):
+    """All that comes until the server closes."""
+    answer = b""
+    with connection:
+        try:
+            while piece := connection.recv(65536):
+                answer += piece
+        except ConnectionResetError:  # it closed before it had read all
+            pass
+    return answer
+
+
+@pytest.mark.parametrize("method,headers", [("POST", b"Origin: http://evil.example\r\n"), ("GET", b"")])
+def test_a_body_is_not_the_next_request(waiting, method, headers):
+    order = b'{"prompt": "smuggled", "size": "64x48"}'
+    inner = b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(order), order)
+    head = b"%s /v1/videos HTTP/1.1\r\nHost: localhost\r\n%sContent-Type: text/plain\r\n" % (method.encode(), headers)
+    filler = b" " * (4096 - len(head) - len(b"Content-Length: 9999\r\n\r\n"))
+    body = filler + inner
+    answer = answer_on(waiting.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body))
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert json.loads(waiting.ask("GET", "/v1/videos")[1])["data"] == []
+
+
+@pytest.mark.parametrize("method,header", [("POST", b"Transfer-Encoding: chunked\r\n"), ("GET", b"Transfer-Encoding: chunked\r\n"), ("POST", b""),
+                                           ("PATCH", b"")])
+def test_a_body_without_a_length_is_not_read(waiting, method, header):
+    answer = answer_on(waiting.send(b"%s /v1/videos HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (method.encode(), header)))
+    assert answer.startswith(b"HTTP/1.1 411 ") and b'"length_required"' in answer
+
+
+def test_requests_that_never_end_hold_nobody_up(waiting):
+    stuck = [waiting.send(b"GET /v1/models HTTP/1.1\r\nHost:") for _ in range(8)]
+    begin = time.monotonic()
+    assert waiting.ask("GET", "/v1/models")[0] == 200
+    assert time.monotonic() - begin < 3
+    for connection in stuck:
+        connection.close()
+
+
+def test_a_client_that_dribbles_does_not_keep_the_server_from_ending(tmp_path):
+    server = Server(tmp_path, jobs=0)
+    connection = server.send(b"GET /v1/models HTTP/1.1\r\nHost: ")
+    has_ended = threading.Event()
+
+    def dribble():
+        while not has_ended.wait(0.5):
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                return
+
+    thread = threading.Thread(target=dribble)
+    thread.start()
+    begin = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    try:
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - begin < 8
+    finally:
+        has_ended.set()
+        thread.join()
+        server.process.kill()
+
+
     server = Server(tmp_path, "--max-body", "64K", jobs=0)
     try:
         status, body = server.ask("POST", "/v1/videos", b"x" * 100_000, {"Content-Type": "application/json"})

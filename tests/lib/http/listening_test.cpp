@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "tests/error_of.h"
@@ -75,7 +76,6 @@ TEST(Listening, AnswersUntilTheObserverAsksToStop) {
   EXPECT_FALSE(client.Get("/"));
 }
 
-TEST(Listening, EndsWhereAStopCameBeforeIt) {
 TEST(Listening, AConnectionThatGoesOnAfterAStopIsNotWaitedForForEver) {
   httplib::Server server;
   std::atomic<bool> is_asked = false, is_over = false;
@@ -112,6 +112,7 @@ TEST(Listening, AConnectionBringsOneRequest) {
   EXPECT_EQ(answer->get_header_value("Connection"), "close");
 }
 
+TEST(Listening, EndsWhereAStopCameBeforeIt) {
   Stopper observer;
   observer.stop();
   bool was_called = false;
