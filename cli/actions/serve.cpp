@@ -67,9 +67,9 @@ class Makers {
 
 void run_action(const ServeVideos& serve, const Display& display) {
   if (!serve.new_token.empty()) {
-    if (!serve.plan.empty()) load_plan(serve.plan);
+    const std::string plan = serve.plan.empty() ? "" : load_plan(serve.plan).reference();
     const std::string token =
-        load_engine()->add_token(serve.options.token_file, serve.new_token, serve.plan);
+        load_engine()->add_token(serve.options.token_file, serve.new_token, plan);
     if (display.json)
       return write_json({{"schema", 1}, {"name", serve.new_token}, {"token", token}});
     return write_result(token + "\n");

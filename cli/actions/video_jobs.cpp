@@ -121,6 +121,15 @@ VideoJobs::VideoJobs(const fs::path& queue, std::vector<std::string> models,
   forget_cancelled();
 }
 
+Account& VideoJobs::account_of(const ApiCaller& caller) {
+  return maker_.account_of(caller.plan.empty() ? plan_ : caller.plan, caller.name);
+}
+
+void VideoJobs::check_caller(const ApiCaller& caller) {
+  const std::lock_guard lock(mutex_);
+  account_of(caller);
+}
+
 VideoRecord VideoJobs::create(const ApiCaller& caller, const VideoOrder& order) {
   Upload upload(order.image);
   const bool stands_in =
@@ -184,7 +193,7 @@ VideoRecord VideoJobs::add(const ApiCaller& caller, const Wish& wish) {
     job.command.insert(job.command.begin() + 1, fmt::format("--seed={}", std::random_device()()));
     const MakeClips make = parse_job(job.command);
     const ClipShape shape = engine().plan(make.request).shape;
-    Account& account = maker_.account_of(caller.plan.empty() ? plan_ : caller.plan, caller.name);
+    Account& account = account_of(caller);
     int64_t promised = 0;
     for (const Job& waiting : store_.list({.owner = caller.name, .state = JobState::Pending}))
       promised += waiting.details.value("credits", int64_t{0});

@@ -23,6 +23,7 @@ class VideoJobs : public VideoService {
   VideoJobs(const std::filesystem::path& queue, std::vector<std::string> models,
             std::vector<std::string> options, std::string plan, int64_t max_waiting);
 
+  void check_caller(const ApiCaller& caller) override;
   VideoRecord create(const ApiCaller& caller, const VideoOrder& order) override;
   VideoRecord remix(const ApiCaller& caller, const std::string& id,
                     const std::string& prompt) override;
@@ -46,6 +47,7 @@ class VideoJobs : public VideoService {
     std::string remixed_from;
   };
   VideoRecord add(const ApiCaller& caller, const Wish& wish);
+  Account& account_of(const ApiCaller& caller);
   Job job_of(const ApiCaller& caller, const std::string& id);
   bool belongs_to(const Job& job, const ApiCaller& caller) const;
   void remove_files(const Job& job);

@@ -152,11 +152,24 @@ void send_content(const Request& request, const std::string& path, Response& res
                  "'variant' is video, thumbnail or spritesheet.", "variant");
 }
 
+// A plan that cannot be used is told when the server starts, not to the caller who has it.
+std::unique_ptr<TokenFile> open_tokens(const std::string& path, VideoService& service) {
+  auto tokens = std::make_unique<TokenFile>(path);
+  for (const ApiCaller& caller : tokens->callers()) {
+    try {
+      service.check_caller(caller);
+    } catch (const Error& error) {
+      fail(error.kind(), "{}: the plan of '{}': {}", path, caller.name, error.what());
+    }
+  }
+  return tokens;
+}
+
 class VideoServer {
  public:
   VideoServer(const ServeOptions& options, VideoService& service)
       : options_(options), service_(service) {
-    if (!options.token_file.empty()) tokens_ = std::make_unique<TokenFile>(options.token_file);
+    if (!options.token_file.empty()) tokens_ = open_tokens(options.token_file, service);
     server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     server_.set_payload_max_length(static_cast<size_t>(options.max_body_bytes));
     server_.set_read_timeout(kReadTimeout_s, 0);
@@ -192,6 +205,12 @@ class VideoServer {
   using Action = void (VideoServer::*)(const Request&, const ApiCaller&, Response&);
 
   httplib::Server::HandlerResponse admit(const Request& request, Response& response) {
+    if (has_endless_body(request)) {
+      ranges_to_send(request).clear();
+      answer(response, ApiError(411, "invalid_request_error", "length_required",
+                                "A body needs a Content-Length and no Transfer-Encoding."));
+      return httplib::Server::HandlerResponse::Handled;
+    }
     const auto is_ours = [&](const std::string& name) {
       return is_loopback(name) || name == ascii_lower(options_.address) ||
              std::any_of(options_.host_names.begin(), options_.host_names.end(),
@@ -201,16 +220,11 @@ class VideoServer {
     if (is_ours(name_of_host(request.get_header_value("Host"))) &&
         (!has_origin || is_ours(name_of_origin(request.get_header_value("Origin")))))
       return httplib::Server::HandlerResponse::Unhandled;
+    ranges_to_send(request).clear();
     answer(response, ApiError(403, "invalid_request_error", "forbidden_host",
                               "This server does not answer to that host or origin."));
     return httplib::Server::HandlerResponse::Handled;
   }
-    if (has_endless_body(request)) {
-      ranges_to_send(request).clear();
-      answer(response, ApiError(411, "invalid_request_error", "length_required",
-                                "A body needs a Content-Length and no Transfer-Encoding."));
-      return httplib::Server::HandlerResponse::Handled;
-    }
 
   ApiCaller caller_of(const Request& request) const {
     if (!tokens_) return {};
@@ -220,7 +234,6 @@ class VideoServer {
       throw ApiError(401, "invalid_request_error", "invalid_api_key",
                      "A token is needed: Authorization: Bearer TOKEN.");
     const std::optional<ApiCaller> caller = tokens_->caller_of(header.substr(kBearer.size()));
-    ranges_to_send(request).clear();
     if (!caller)
       throw ApiError(401, "invalid_request_error", "invalid_api_key",
                      "Incorrect API key provided.");
@@ -237,6 +250,8 @@ class VideoServer {
       } catch (const std::exception& error) {
         answer(response, ApiError(500, "server_error", "internal_error", error.what()));
       }
+      // What is no file is sent whole: a part of it would say nothing.
+      if (!response.body.empty()) ranges_to_send(request).clear();
     };
   }
 
@@ -250,8 +265,6 @@ class VideoServer {
     server_.Delete(id, guarded(&VideoServer::remove));
     server_.Get("/v1/models", guarded(&VideoServer::models));
     // Any other id is one that does not exist; the token comes first all the same.
-      // What is no file is sent whole: a part of it would say nothing.
-      if (!response.body.empty()) ranges_to_send(request).clear();
     server_.Get(R"(/v1/videos/[^/]+(/content)?)", guarded(&VideoServer::no_video));
     server_.Post(R"(/v1/videos/[^/]+/remix)", guarded(&VideoServer::no_video));
     server_.Delete(R"(/v1/videos/[^/]+)", guarded(&VideoServer::no_video));

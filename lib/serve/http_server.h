@@ -21,7 +21,7 @@ namespace sora {
 
 // Until the observer asks to stop. `on_ready` is told the base URL. Throws Error(Usage) for an
 // address other than the loopback's without a token file, Error(Io) where the port is taken, and as
-// TokenFile.
+// TokenFile and VideoService::check_caller.
 void serve_videos(const ServeOptions& options, VideoService& service,
                   const std::function<void(const std::string& base_url)>& on_ready,
                   Observer& observer);

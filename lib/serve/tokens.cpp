@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -46,6 +47,13 @@ std::string random_token() {
   return token;
 }
 
+// As an editor may leave it.
+bool ends_inside_a_line(int file) {
+  const off_t size = ::lseek(file, 0, SEEK_END);
+  char last = '\n';
+  return size > 0 && ::pread(file, &last, 1, size - 1) == 1 && last != '\n';
+}
+
 }  // namespace
 
 TokenFile::TokenFile(const std::string& path) {
@@ -77,6 +85,12 @@ TokenFile::TokenFile(const std::string& path) {
   }
 }
 
+std::vector<ApiCaller> TokenFile::callers() const {
+  std::vector<ApiCaller> callers;
+  for (const Row& row : rows_) callers.push_back(row.caller);
+  return callers;
+}
+
 std::optional<ApiCaller> TokenFile::caller_of(const std::string& token) const {
   const std::string digest = sha256_of_bytes(token);
   std::optional<ApiCaller> caller;
@@ -90,6 +104,13 @@ std::string add_token(const std::string& path, const std::string& name, const st
   if (!is_name(name))
     fail(ErrorKind::Usage,
          "'{}' is no name for a token; use letters, digits, dot, dash and underscore", name);
+  if (std::any_of(plan.begin(), plan.end(),
+                  [](unsigned char letter) { return std::isspace(letter) != 0; })) {
+    fail(
+        ErrorKind::Usage,
+        "the plan '{}' has a blank in its path, and blanks part the words of a token file; move it",
+        plan);
+  }
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (file < 0)
     fail(ErrorKind::Io, "the token file {} cannot be written: {}", path, std::strerror(errno));
@@ -104,8 +125,8 @@ std::string add_token(const std::string& path, const std::string& name, const st
          name);
   }
   const std::string token = random_token();
-  const std::string row =
-      fmt::format("{} {} {}\n", name, plan.empty() ? kPlanInForce : plan, sha256_of_bytes(token));
+  const std::string row = fmt::format("{}{} {} {}\n", ends_inside_a_line(file) ? "\n" : "", name,
+                                      plan.empty() ? kPlanInForce : plan, sha256_of_bytes(token));
   const bool written = ::write(file, row.data(), row.size()) == static_cast<ssize_t>(row.size());
   ::close(file);
   if (!written)

@@ -18,6 +18,8 @@ class TokenFile {
   // Takes the same time whichever token it is that differs, and where.
   std::optional<ApiCaller> caller_of(const std::string& token) const;
 
+  std::vector<ApiCaller> callers() const;  // in the file's order
+
  private:
   struct Row {
     std::string sha256;
@@ -28,7 +30,8 @@ class TokenFile {
 
 // Adds a line for a new random token and returns the token; the file is made where it is missing,
 // for its owner alone. `plan` is empty for the one in force. Throws Error(Usage) for a name that is
-// taken or holds more than letters, digits, dot, dash and underscore, Error(Io).
+// taken or holds more than letters, digits, dot, dash and underscore, and for a plan with a blank
+// in it, Error(Io).
 std::string add_token(const std::string& path, const std::string& name, const std::string& plan);
 
 }  // namespace sora

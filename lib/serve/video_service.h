@@ -64,11 +64,13 @@ class SORA_EXPORT ApiError {
   std::string param;  // the field that is wrong; empty: none
 };
 
-// Called from several threads at once. Every call throws ApiError; an id of another caller is one
-// that does not exist.
+// Called from several threads at once. Every call but the first throws ApiError; an id of another
+// caller is one that does not exist.
 class VideoService {
  public:
   virtual ~VideoService() = default;
+  // Before anybody asks. Throws Error where this caller could not be served: the plan is no plan.
+  virtual void check_caller(const ApiCaller& caller) = 0;
   virtual VideoRecord create(const ApiCaller& caller, const VideoOrder& order) = 0;
   virtual VideoRecord remix(const ApiCaller& caller, const std::string& id,
                             const std::string& prompt) = 0;
@@ -91,9 +93,9 @@ struct ServeOptions {
   std::vector<std::string> host_names;  // besides those of the loopback address
   std::string token_file;               // empty: whoever reaches the port may ask
   int64_t max_body_bytes = 32 << 20;
-};
-
   // Called on a thread of its own when a stop was asked for and a connection goes on for seconds;
   // it is to end the process.
   std::function<void()> stop_now = [] {};
+};
+
 }  // namespace sora

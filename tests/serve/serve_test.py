@@ -413,6 +413,33 @@ def test_tokens_have_their_own_videos_and_plans(tmp_path):
 
 
 def test_a_failed_video_says_so(server):
+def test_a_token_file_takes_what_the_server_reads(tmp_path):
+    tokens = tmp_path / "tokens"
+
+    def add(name, *options):
+        return subprocess.run([SORA, "serve", "--token-file", tokens, "--add-token", name, *options], cwd=tmp_path, capture_output=True, text=True)
+
+    (tmp_path / "small.toml").write_text('name = "small"\ncredits_per_month = 50\n')
+    assert add("ann", "--plan", "./small.toml").returncode == 0
+    assert tokens.read_text().split()[1] == str(tmp_path / "small.toml")
+    tokens.write_text(tokens.read_text().rstrip("\n"))  # as an editor may leave it
+    assert add("bob").returncode == 0
+    assert [line.split()[0] for line in tokens.read_text().splitlines()] == ["ann", "bob"]
+    (tmp_path / "a small.toml").write_text('name = "small"\n')
+    out = add("eve", "--plan", "a small.toml")
+    assert out.returncode == 2 and "has a blank in its path" in out.stderr and "eve" not in tokens.read_text()
+    (tmp_path / "small.toml").unlink()
+    out = subprocess.run([SORA, "serve", "--port", "0", "--queue", "queue", "--jobs", "0", "--token-file", tokens], cwd=tmp_path, capture_output=True,
+                         text=True, timeout=PATIENCE_S)
+    assert out.returncode == 4 and "the plan of 'ann'" in out.stderr and "small.toml" in out.stderr
+
+
+def test_a_model_that_is_not_there_ends_the_server_before_its_address(tmp_path):
+    out = subprocess.run([SORA, "serve", "--port", "0", "--queue", "queue", "--jobs", "0", "--model", "nonesuch"], cwd=tmp_path, capture_output=True,
+                         text=True, timeout=PATIENCE_S)
+    assert out.returncode == 4 and "nonesuch" in out.stderr and out.stdout == ""
+
+
     """Its model is gone when its turn comes."""
     client = server.client()
     model = server.folder / "model"
