@@ -180,7 +180,7 @@ void run_action(const UseQueue& use, const Display& display) {
         fail(ErrorKind::Usage, "job {} is done: {} is there; move it away to make it again",
              use.job, (folder.root() / job.output).string());
       }
-      if (!store.retry(use.job)) fail(ErrorKind::Usage, "job {} has not ended", use.job);
+      if (store.retry({use.job}) == 0) fail(ErrorKind::Usage, "job {} has not ended", use.job);
       return;
     }
     case UseQueue::Action::Run:

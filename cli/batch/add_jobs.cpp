@@ -6,7 +6,6 @@
 #include <optional>
 #include <set>
 
-#include "cli/batch/plan.h"
 #include "cli/batch/read_jobs.h"
 #include "lib/core/error.h"
 
@@ -40,14 +39,19 @@ bool is_done(const Job& known, const NewJob& said, Place at, const OutputFolder&
 // The fault that the job's name is another batch's, or that of a file which stays. `known`: what
 // the journal has of the job; files that it left itself do not stay.
 std::optional<Fault> name_fault(const PlannedJob& planned, const std::optional<Job>& known,
-                                const RunBatch& batch, const std::string& name, JobStore& store,
-                                const OutputFolder& folder, EngineMaker& maker) {
+                                const RunBatch& batch, const BatchPlace& place,
+                                EngineMaker& maker) {
+  if (place.folder == nullptr) return std::nullopt;
   const auto fault = [&](ErrorKind kind, std::string message) {
     return Fault{file_of(planned.job), planned.at, kind, std::move(message)};
   };
   const std::string& output = planned.job.output;
+  const OutputFolder& folder = *place.folder;
   try {
-    if (const std::optional<Job> other = store.other_maker_of(output, planned.job.key, name)) {
+    std::optional<Job> other;
+    if (place.store != nullptr)
+      other = place.store->other_maker_of(output, planned.job.key, place.name);
+    if (other) {
       return fault(ErrorKind::Usage,
                    fmt::format("the output {} is that of another batch in this folder ({})", output,
                                other->place));
@@ -68,38 +72,46 @@ std::optional<Fault> name_fault(const PlannedJob& planned, const std::optional<J
 
 }  // namespace
 
+BatchLook look_at(const RunBatch& batch, const BatchPlace& place, std::vector<PlannedJob> jobs,
+                  EngineMaker& maker, KnownJobs known_jobs) {
+  BatchLook look{PlanCheck(batch, maker, shown_file(batch)), {}, {}, 0, {}};
+  PlanCheck& check = look.check;
+  for (PlannedJob& planned : jobs) {
+    std::optional<Job> known;
+    if (place.store != nullptr) known = place.store->find_by_key(planned.job.key);
+    if (known) planned.job.output = known->output;
+    if (known && known_jobs == KnownJobs::LeftAsTheyAre) {
+      ++look.num_skipped;
+    } else if (known && known->state == JobState::Done && !batch.force &&
+               is_done(*known, planned.job, planned.at, *place.folder, maker, check.faults)) {
+      ++look.num_skipped;
+    } else if (!known || (known->state != JobState::Running && known->state != JobState::Made)) {
+      if (known && known->state != JobState::Pending) look.again.push_back(known->id);
+      if (!known || known->state != JobState::Done) {
+        if (auto fault = name_fault(planned, known, batch, place, maker))
+          check.faults.push_back(std::move(*fault));
+      }
+      check.check(planned);
+    }
+    look.jobs.push_back(std::move(planned.job));
+  }
+  look.quote = check.check_credits();
+  return look;
+}
+
 AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
                    const OutputFolder& folder, EngineMaker& maker, KnownJobs known_jobs) {
   AddedJobs added;
   added.faults = list.faults;
   if (!added.faults.empty()) return added;
-  PlanCheck check(batch, maker, shown_file(batch));
-  std::vector<int64_t> again;
-  std::vector<NewJob> jobs;
-  for (PlannedJob& planned : list.jobs) {
-    const std::optional<Job> known = store.find_by_key(planned.job.key);
-    if (known) planned.job.output = known->output;
-    if (known && known_jobs == KnownJobs::LeftAsTheyAre) {
-      ++added.num_skipped;
-    } else if (known && known->state == JobState::Done && !batch.force &&
-               is_done(*known, planned.job, planned.at, folder, maker, check.faults)) {
-      ++added.num_skipped;
-    } else if (!known || (known->state != JobState::Running && known->state != JobState::Made)) {
-      if (known && known->state != JobState::Pending) again.push_back(known->id);
-      if (!known || known->state != JobState::Done) {
-        if (auto fault = name_fault(planned, known, batch, name, store, folder, maker))
-          check.faults.push_back(std::move(*fault));
-      }
-      check.check(planned);
-    }
-    jobs.push_back(planned.job);
-  }
-  check.check_credits();
-  added.faults = check.faults;
+  const BatchLook look =
+      look_at(batch, {name, &store, &folder}, std::move(list.jobs), maker, known_jobs);
+  added.faults = look.check.faults;
+  added.num_skipped = look.num_skipped;
   if (!added.faults.empty()) return added;
-  added.notices = check.notices;
-  store.set_batch(name, jobs);
-  for (const int64_t id : again) store.retry(id);
+  added.notices = look.check.notices;
+  store.set_batch(name, look.jobs);
+  store.retry(look.again);
   return added;
 }
 
@@ -119,7 +131,7 @@ AddedJobs retry_jobs(const RunBatch& batch, JobStore& store, const OutputFolder&
   }
   added.num_skipped = static_cast<int64_t>(skipped.size());
   if (!added.faults.empty()) return added;
-  for (const int64_t id : again) store.retry(id);
+  store.retry({again.begin(), again.end()});
   return added;
 }
 

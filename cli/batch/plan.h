@@ -13,6 +13,8 @@ namespace sora::cli {
 
 // Where the batch's clips and its journal lie.
 std::filesystem::path folder_of(const RunBatch& batch);
+// What the journal calls the batch.
+std::string name_of(const RunBatch& batch);
 // The journal of a folder that a batch ran in; throws Error(NotFound) where none did.
 std::filesystem::path journal_in(const std::filesystem::path& folder);
 
@@ -28,9 +30,9 @@ class PlanCheck {
   // All must outlive it.
   PlanCheck(const RunBatch& batch, EngineMaker& maker, std::string file);
 
-  // Plans one job as the engine does; what is wrong with it, and for `strict` what the plan would
-  // change, becomes a fault. A job that is done already costs nothing.
-  void check(const PlannedJob& planned, bool is_done = false);
+  // Plans one job that is to be made as the engine does; what is wrong with it, and for `strict`
+  // what the plan would change, becomes a fault.
+  void check(const PlannedJob& planned);
 
   // What the whole costs, and what there is. Too few credits are a fault.
   Quote check_credits();
@@ -51,10 +53,8 @@ class PlanCheck {
 
 void show_faults(const std::vector<Fault>& faults, const Display& display);
 [[noreturn]] void fail_with_faults(const std::vector<Fault>& faults, const Display& display);
-
-// Prints what would be made, or fails with all faults. A journal that is there is looked at; none
-// is made.
-void plan_only(const RunBatch& batch, const JobList& list, EngineMaker& maker,
-               const Display& display);
+// Faults of the plan are told together with those of the file, by place.
+[[noreturn]] void fail_with_faults(const JobList& list, const PlanCheck& check,
+                                   const Display& display);
 
 }  // namespace sora::cli

@@ -11,6 +11,7 @@
 #include "cli/batch/actions.h"
 #include "cli/batch/add_jobs.h"
 #include "cli/batch/display.h"
+#include "cli/batch/dry_run.h"
 #include "cli/batch/on_slurm.h"
 #include "cli/batch/plan.h"
 #include "cli/batch/read_jobs.h"
@@ -32,13 +33,6 @@ namespace fs = std::filesystem;
 
 constexpr auto kBatchPoll = std::chrono::milliseconds(200);
 constexpr auto kWatchInterval = std::chrono::seconds(1);
-
-// What the journal calls this batch.
-std::string name_of(const RunBatch& batch) {
-  std::string name = batch.file == "-" ? "stdin" : fs::weakly_canonical(batch.file).string();
-  if (batch.num_shards > 1) name += fmt::format(" {}/{}", batch.shard, batch.num_shards);
-  return name;
-}
 
 // A batch whose jobs are in the journal.
 class BatchRun {
@@ -245,17 +239,12 @@ void run_action(const RunBatch& batch, const Display& display) {
   if (!batch.dry_run && !list.faults.empty() && list.jobs.empty())
     fail_with_faults(list.faults, display);
   EngineMaker maker(OutputFolder::journal_of(folder_of(batch)), batch.plan);
-  if (batch.dry_run) return plan_only(batch, list, maker, display);
+  if (batch.dry_run) return plan_only(batch, std::move(list), maker, display);
 
-  // Faults of the plan are told together with those of the file.
   if (!list.faults.empty()) {
     PlanCheck check(batch, maker, list.faults.front().file);
     for (const PlannedJob& planned : list.jobs) check.check(planned);
-    std::vector<Fault> faults = list.faults;
-    faults.insert(faults.end(), check.faults.begin(), check.faults.end());
-    std::stable_sort(faults.begin(), faults.end(),
-                     [](const Fault& a, const Fault& b) { return a.at < b.at; });
-    fail_with_faults(faults, display);
+    fail_with_faults(list, check, display);
   }
   if (batch.file.empty()) journal_in(folder_of(batch));  // a typing error makes no folder
   BatchRun run(batch, display, maker);

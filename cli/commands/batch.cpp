@@ -67,6 +67,8 @@ void check_options(const RunBatch& batch) {
     fail(ErrorKind::Usage,
          "--preview shows the clip that this process draws; leave out --jobs and --on, or the "
          "preview");
+  if (batch.file.empty() && batch.dry_run)
+    fail(ErrorKind::Usage, "--dry-run plans the jobs of a prompt file; name it beside --resume");
   if (batch.watch && batch.dry_run)
     fail(ErrorKind::Usage, "--dry-run prints a plan and stops; leave out --watch");
 }

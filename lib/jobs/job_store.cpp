@@ -50,8 +50,8 @@ std::vector<int64_t> JobStore::set_batch(const std::string& batch,
                                          const std::vector<NewJob>& jobs) {
   std::vector<int64_t> ids;
   impl_->database.write([&](SQLite::Database& db) {
-    SQLite::Statement clear(db, "DELETE FROM members WHERE batch = ?");
     const std::vector<int64_t> before = members_of(db, batch);
+    SQLite::Statement clear(db, "DELETE FROM members WHERE batch = ?");
     clear.bind(1, batch);
     clear.exec();
     SQLite::Statement member(db, "INSERT INTO members (batch, position, job) VALUES (?, ?, ?)");
@@ -110,16 +110,19 @@ bool JobStore::cancel_wanted(int64_t id) {
   return wanted;
 }
 
-bool JobStore::retry(int64_t id) {
-  bool changed = false;
+int64_t JobStore::retry(const std::vector<int64_t>& ids) {
+  int64_t changed = 0;
   impl_->database.write([&](SQLite::Database& db) {
     SQLite::Statement statement(db,
                                 "UPDATE jobs SET state = 'pending', tries = 0, not_before_s = 0, "
                                 "cancel_wanted = 0, "
                                 "result = 'null', finished_s = 0 WHERE id = ? "
                                 "AND state IN ('failed', 'cancelled', 'done')");
-    statement.bind(1, id);
-    changed = statement.exec() > 0;
+    for (const int64_t id : ids) {
+      statement.reset();
+      statement.bind(1, id);
+      changed += statement.exec();
+    }
   });
   return changed;
 }

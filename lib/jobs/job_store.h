@@ -64,9 +64,9 @@ class JobStore {
   // Of a job that this process runs. Each does nothing where the lease was lost, and says so with
   // false.
   bool renew(int64_t id, const std::string& phase, double progress);
+  bool holds(int64_t id);
   bool mark_made(int64_t id, const std::vector<JobFile>& files, const nlohmann::json& result);
   bool mark_done(int64_t id, const std::vector<JobFile>& files);
-  bool holds(int64_t id);
   // Pending again while it has tries left and `may_retry`, otherwise Failed; the state it got.
   JobState mark_failed(int64_t id, ErrorKind kind, const std::string& message, bool may_retry);
   bool release(int64_t id);         // pending again, the try not counted
@@ -99,7 +99,8 @@ class JobStore {
   // it had ended already.
   bool cancel(int64_t id);
   bool cancel_wanted(int64_t id);
-  bool retry(int64_t id);   // Failed, Cancelled or Done is Pending again
+  // Failed, Cancelled or Done ones are Pending again; how many of these were.
+  int64_t retry(const std::vector<int64_t>& ids);
   bool remove(int64_t id);  // any that is not running
   void set_details(int64_t id, const nlohmann::json& details);
 

@@ -75,6 +75,33 @@ END
   [ ! -e clips ]
 }
 
+@test "a dry run sees the folder as the run does" {
+  prompts 2
+  echo "a blue ball -- --frames 6 --seed 3 --output six.mkv" >>prompts.txt
+  dry() { run --separate-stderr "$SORA" batch prompts.txt -o "$1" --dry-run --json "${@:2}"; }
+  counts() { jq -c '[(.jobs | length), .done, .frames, (.notices | length)]' <<<"$output"; }
+  dry clips
+  [ "$(jq -c '[.notices[].line]' <<<"$output")" = '[4]' ]
+  "$SORA" batch prompts.txt -o clips --quiet
+  dry clips
+  [ "$(counts)" = '[3,3,0,0]' ]
+  dry clips --force
+  [ "$(jq .done <<<"$output")" -eq 0 ]
+  rm clips/clip-1.mkv
+  dry clips
+  [ "$(counts)" = '[3,2,5,0]' ]
+  echo mine >clips/clip-2.mkv
+  dry clips
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"clip-2.mkv has changed since it was made"* ]]
+  mkdir other
+  touch other/clip-1.mkv
+  dry other
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"clip-1.mkv exists already"* ]]
+  [ "$(ls -A other)" = clip-1.mkv ]
+}
+
 @test "sweeps, yaml, csv and stdin" {
   cat >p.yaml <<END
 defaults: {model: "$MODEL", size: 48x32, frames: 5, steps: 2}

@@ -74,7 +74,7 @@ TEST(JobStore, FailedJobsAreTriedAgainAsOftenAsTheyMay) {
   usleep(1'100'000);
   ASSERT_TRUE(store.claim({}));
   EXPECT_EQ(store.mark_failed(id, ErrorKind::Io, "no", true), JobState::Failed);
-  EXPECT_TRUE(store.retry(id));
+  EXPECT_EQ(store.retry({id}), 1);
   store.claim({});
   EXPECT_EQ(store.mark_failed(id, ErrorKind::Input, "never", false), JobState::Failed);
 }
