@@ -15,11 +15,15 @@ Place TextPlaces::at(size_t offset) const {
   offset = std::min(offset, text_.size());
   const auto next = std::upper_bound(starts_.begin(), starts_.end(), offset);
   const size_t line = static_cast<size_t>(next - starts_.begin()) - 1;
-  int column = 1;
-  for (const char c : text_.substr(starts_[line], offset - starts_[line])) {
-    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++column;  // not the inside of a character
+  if (counted_to_ < starts_[line] || counted_to_ > offset) {
+    counted_to_ = starts_[line];
+    column_ = 1;
   }
-  return {static_cast<int>(line) + 1, column};
+  for (const char c : text_.substr(counted_to_, offset - counted_to_)) {
+    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++column_;  // not the inside of a character
+  }
+  counted_to_ = offset;
+  return {static_cast<int>(line) + 1, column_};
 }
 
 std::string_view TextPlaces::line(size_t index) const {

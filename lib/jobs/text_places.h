@@ -11,6 +11,7 @@ namespace sora {
 class TextPlaces {
  public:
   explicit TextPlaces(std::string_view text);  // the text must outlive this
+  // From one thread at a time.
   Place at(size_t offset) const;
 
   size_t num_lines() const { return starts_.size(); }
@@ -20,6 +21,9 @@ class TextPlaces {
  private:
   std::string_view text_;
   std::vector<size_t> starts_;
+  // Where the last column was counted to: readers ask from left to right, and lines may be long.
+  mutable size_t counted_to_ = 0;
+  mutable int column_ = 1;
 };
 
 }  // namespace sora

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <initializer_list>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <sstream>
 
 #include "kernels/linear.h"
@@ -32,9 +34,14 @@ int64_t element_size(const Plan& plan) { return plan.dtype == "f32" ? 4 : 2; }
 
 at::ScalarType scalar_type(const Plan& plan) { return sora::scalar_type(plan.dtype); }
 
-// Whether this processor wants a weight in an order of its own.
+// Whether this processor wants a weight in an order of its own; asked of every tensor.
 bool is_reordered(at::ScalarType dtype) {
-  return kernels::pack(at::zeros({64, 64}, dtype)).defined();
+  static std::mutex mutex;
+  static std::map<at::ScalarType, bool> known;
+  const std::lock_guard lock(mutex);
+  const auto [answer, is_new] = known.try_emplace(dtype);
+  if (is_new) answer->second = kernels::pack(at::zeros({64, 64}, dtype)).defined();
+  return answer->second;
 }
 
 // Of a tensor in a layer: what is read of the file, and the copy that another type, or another
@@ -110,6 +117,44 @@ PartBytes measure(const Checkpoint& checkpoint, const Plan& plan) {
     bytes.largest = std::max(bytes.largest, size + largest_let_go);
   bytes.num_layers = static_cast<int64_t>(layers.size());
   return bytes;
+}
+
+// The larger one of the experts.
+PartBytes measure_experts(const ModelInfo& model, const Plan& plan) {
+  PartBytes larger;
+  for (const bool low_noise : {false, true}) {
+    if (low_noise && !model.has_two_experts()) break;
+    const auto checkpoint = open_transformer(model.parts.expert(low_noise));
+    const PartBytes expert = measure(*checkpoint, plan);
+    if (expert.layers > larger.layers) larger = expert;
+  }
+  return larger;
+}
+
+struct VaeBytes {
+  int64_t encoder = 0;
+  int64_t decoder = 0;
+};
+
+VaeBytes measure_vae(const ModelInfo& model, const Plan& plan) {
+  VaeBytes bytes;
+  const auto vae = open_weights(WanPart::Vae, model.parts.vae);
+  for (const std::string& name : vae->names()) {
+    if (name.starts_with("decoder.")) bytes.decoder += bytes_of(*vae, name, plan).held();
+    if (name.starts_with("encoder.")) bytes.encoder += bytes_of(*vae, name, plan).held();
+  }
+  return bytes;
+}
+
+// The same for all clips of a model in these numbers, and read from its files once where parts of
+// it are kept.
+template <typename Bytes>
+Bytes measured_once(const char* what, Bytes (*measured)(const ModelInfo&, const Plan&),
+                    const ModelInfo& model, const Plan& plan) {
+  const std::string name = fmt::format("bytes of {} {} {} {}", what, plan.dtype, plan.device.str(),
+                                       arithmetic_of(plan).int8_products);
+  return *model.part<Bytes>(name,
+                            [&] { return std::make_shared<const Bytes>(measured(model, plan)); });
 }
 
 // The encoder goes through its layers one by one; of the table some rows are read.
@@ -300,24 +345,15 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   MemoryPlan memory;
   memory.limit = limit ? *limit : free_memory(plan.device);
   PartBytes transformer;
-  for (const bool low_noise : {false, true}) {
-    if (only_decodes || (low_noise && !model.has_two_experts())) break;
-    const auto checkpoint = open_transformer(model.parts.expert(low_noise));
-    const PartBytes expert = measure(*checkpoint, plan);
-    if (expert.layers > transformer.layers) transformer = expert;
-  }
-  const auto vae = open_weights(WanPart::Vae, model.parts.vae);
+  if (!only_decodes) transformer = measured_once("transformer", measure_experts, model, plan);
   const bool encodes = !only_decodes && has_encoded_frames(plan.layout);
-  int64_t decoder = 0, encoder = 0;
-  for (const std::string& name : vae->names()) {
-    if (name.starts_with("decoder.")) decoder += bytes_of(*vae, name, plan).held();
-    if (name.starts_with("encoder.") && encodes) encoder += bytes_of(*vae, name, plan).held();
-  }
+  const VaeBytes vae = measured_once("vae", measure_vae, model, plan);
+  const int64_t decoder = vae.decoder, encoder = encodes ? vae.encoder : 0;
 
   const int64_t activations =
       program_bytes(plan) + transformer.rest + sample_activations(model, plan);
   if (!only_decodes) {
-    memory.text = text_bytes(model, plan);
+    memory.text = measured_once("text", text_bytes, model, plan);
     memory.sample = activations + transformer.layers;
   }
   const auto decode_bytes = [&](bool tiled) {

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdlib>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <set>
 
 #include "lib/core/error.h"
@@ -211,11 +213,31 @@ Policy Policy::from_toml(std::string_view toml, const std::string& name) {
   return policy;
 }
 
-Policy Policy::built_in() { return from_toml(kDefaultPolicy, "the built-in policy"); }
+// A batch asks for the policy with every job: both are compiled once, a file again when its text
+// has changed.
+Policy Policy::built_in() {
+  static const Policy policy = from_toml(kDefaultPolicy, "the built-in policy");
+  return policy;
+}
+
+Policy Policy::from_file(const std::string& path) {
+  struct Known {
+    std::string path;
+    std::string text;
+    Policy policy;
+  };
+  static std::mutex mutex;
+  static std::optional<Known> last;
+  const std::string text = read_file(path);
+  const std::lock_guard lock(mutex);
+  if (!last || last->path != path || last->text != text)
+    last = Known{path, text, from_toml(text, path)};
+  return last->policy;
+}
 
 Policy Policy::in_force() {
   const std::string chosen = environment("SORA_POLICY");
-  if (!chosen.empty()) return from_toml(read_file(chosen), chosen);
+  if (!chosen.empty()) return from_file(chosen);
   const std::string config = environment("XDG_CONFIG_HOME");
   const std::string home = environment("HOME");
   const std::array<std::string, 2> places = {!config.empty() ? config + "/sora/policy.toml"
@@ -223,7 +245,7 @@ Policy Policy::in_force() {
                                                              : "",
                                              "/etc/sora/policy.toml"};
   for (const std::string& place : places) {
-    if (!place.empty() && std::filesystem::exists(place)) return from_toml(read_file(place), place);
+    if (!place.empty() && std::filesystem::exists(place)) return from_file(place);
   }
   return built_in();
 }

@@ -56,6 +56,8 @@ class Policy {
   const std::string& audit_path() const;  // empty: the default one
 
  private:
+  static Policy from_file(const std::string& path);
+
   struct Rules;
   std::shared_ptr<const Rules> rules_;
 };

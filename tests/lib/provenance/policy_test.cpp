@@ -166,6 +166,14 @@ TEST_F(PolicyInForce, ARefusalNamesRuleAndFieldAndLeavesALine) {
   EXPECT_THAT(line.dump(), testing::Not(HasSubstr("red ball")));
 }
 
+TEST_F(PolicyInForce, AFileThatIsChangedIsReadAgain) {
+  write_policy("[[rule]]\nid = 'r'\nany = ['cat']");
+  EXPECT_NO_THROW(enforce_policy(request_, observer_));
+  EXPECT_NO_THROW(enforce_policy(request_, observer_));
+  write_policy("[[rule]]\nid = 'r'\nany = ['red']");
+  EXPECT_THROW(enforce_policy(request_, observer_), Error);
+}
+
 TEST_F(PolicyInForce, ReferencesAreReadAsTheTextEncoderReadsThem) {
   write_policy("[[rule]]\nid = 'r'\nany = ['ball']");
   request_.operation = prompt_only("a red &#98;&#97;ll");
