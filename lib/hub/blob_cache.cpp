@@ -73,6 +73,14 @@ BlobCache::BlobCache(const fs::path& model, const fs::path& locks, Observer& obs
   observer_.begin(Phase::Load, total_);
 }
 
+int64_t BlobCache::num_bytes_missing(const HubFile& file) const {
+  if (fs::exists(path(file))) return 0;
+  std::error_code none;
+  const uintmax_t begun = fs::file_size(incomplete_path(file), none);
+  return none || static_cast<int64_t>(begun) > file.size ? file.size
+                                                         : file.size - static_cast<int64_t>(begun);
+}
+
 void BlobCache::load(HttpClient& client, const HubFile& file) {
   const Descriptor lock(locks_ / (file.etag + ".lock"), O_RDWR | O_CREAT);
   while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {  // another process loads the same
@@ -80,7 +88,7 @@ void BlobCache::load(HttpClient& client, const HubFile& file) {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
   if (fs::exists(path(file))) return advance(file.size);
-  const fs::path incomplete = directory_ / (file.etag + ".incomplete");
+  const fs::path incomplete = incomplete_path(file);
   for (int round = 1;; ++round) {
     fetch(client, file, incomplete);
     if (is_right(incomplete, file, observer_)) break;

@@ -22,6 +22,8 @@ class BlobCache {
 
   std::filesystem::path path(const HubFile& file) const { return directory_ / file.etag; }
   int64_t num_bytes_loaded() const { return loaded_; }
+  // Of what is not there of the file; the part that load() takes up is.
+  int64_t num_bytes_missing(const HubFile& file) const;
 
   // Returns when the file is there and right: it waits for a process that loads the same, takes up
   // a part that is there, and checks the whole against the digest. Throws Error(Io) where the hub
@@ -30,6 +32,9 @@ class BlobCache {
   void load(HttpClient& client, const HubFile& file);
 
  private:
+  std::filesystem::path incomplete_path(const HubFile& file) const {
+    return directory_ / (file.etag + ".incomplete");
+  }
   void fetch(HttpClient& client, const HubFile& file, const std::filesystem::path& incomplete);
   void fetch_from(HttpClient& client, const HubFile& file, const std::filesystem::path& incomplete,
                   int64_t from);

@@ -2,12 +2,14 @@
 
 #include <fmt/ranges.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "lib/core/error.h"
@@ -40,8 +42,22 @@ void enter(const fs::path& snapshot, const HubFile& file, const fs::path& blob) 
   const fs::path target = blob.lexically_relative(link.parent_path());
   std::error_code error;
   if (fs::is_symlink(link) && fs::read_symlink(link, error) == target) return;
-  fs::remove(link, error);
-  fs::create_symlink(target, link);
+  // Whoever looks meanwhile finds the old one or the new one.
+  fs::path temporary = link;
+  temporary += fmt::format(".{}.new", ::getpid());
+  fs::remove(temporary, error);
+  fs::create_symlink(target, temporary);
+  fs::rename(temporary, link);
+}
+
+// Of files that are the same there is one blob.
+int64_t num_bytes_missing(const std::vector<HubFile>& files, const BlobCache& blobs) {
+  int64_t missing = 0;
+  std::set<std::string> counted;
+  for (const HubFile& file : files) {
+    if (counted.insert(file.etag).second) missing += blobs.num_bytes_missing(file);
+  }
+  return missing;
 }
 
 void load_all(const std::vector<HubFile>& files, const PullOptions& options, BlobCache& blobs) {
@@ -109,15 +125,13 @@ PullResult pull_model(const HubName& name, const PullOptions& options, Observer&
   check_not_empty(listing, name, options);
   std::vector<HubFile> files;
   PullResult result;
-  int64_t missing = 0;
   for (const std::string& path : listing.paths) {
     check_stop(observer);
     files.push_back(describe_hub_file(client, name, listing.commit, path, observer));
     result.num_bytes += files.back().size;
-    if (!fs::exists(model / "blobs" / files.back().etag)) missing += files.back().size;
   }
   BlobCache blobs(model, cache / ".locks" / folder, observer, result.num_bytes);
-  check_space(model, missing);
+  check_space(model, num_bytes_missing(files, blobs));
   load_all(files, options, blobs);
 
   result.commit = listing.commit;

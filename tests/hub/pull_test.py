@@ -232,6 +232,35 @@ def test_a_begun_file_is_finished(pull, hub, tmp_path):
     assert any(headers.get("Range") == "bytes=5000-" for _, _, headers in hub.requests)
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """The cache, on a disk of 3 MiB."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", cache]).returncode != 0:
+        pytest.skip("tmpfs cannot be mounted here")
+    yield cache
+    subprocess.run(["umount", cache], check=True)
+
+
+def test_what_is_there_of_a_file_needs_no_room(pull, small_disk):
+    blobs = small_disk / "models--org--name" / "blobs"
+    blobs.mkdir(parents=True)
+    for data in (BIG, BIG[::-1]):
+        (blobs / (hashlib.sha256(data).hexdigest() + ".incomplete")).write_bytes(data[:-50_000])
+    result = pull()
+    assert result.returncode == 0, result.stderr
+    check_cache(small_disk)
+
+
+def test_files_that_are_the_same_are_counted_once(pull, small_disk, monkeypatch):
+    for copy in range(4):
+        monkeypatch.setitem(FILES, f"copy{copy}/diffusion_pytorch_model.safetensors", BIG)
+    result = pull()
+    assert result.returncode == 0, result.stderr
+    check_cache(small_disk)
+
+
 def test_a_damaged_beginning_is_loaded_again(pull, tmp_path):
     blobs = tmp_path / "cache" / "models--org--name" / "blobs"
     blobs.mkdir(parents=True)
