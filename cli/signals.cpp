@@ -63,6 +63,7 @@ void install_signal_handlers() {
   g_input_exit_code = exit_code(ErrorKind::Input);
   signal(SIGBUS, on_bus_error);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGCHLD, SIG_DFL);  // ignored, as a caller may leave it, it takes what waitpid(2) tells
 }
 
 void stop_without_a_word() { g_is_quiet = 1; }

@@ -5,7 +5,7 @@
 namespace sora::cli {
 
 // Also makes a closed pipe an error of write(2) instead of a signal, and a mapped file that was cut
-// short (SIGBUS) the exit code of a damaged input.
+// short (SIGBUS) the exit code of a damaged input; processes that are started can be waited for.
 void install_signal_handlers();
 // From now on nothing is said of the first signal.
 void stop_without_a_word();

@@ -127,6 +127,14 @@ def test_what_every_rank_would_refuse_is_told_once(tmp_path, options, code, word
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_caller_that_ignores_its_children_hears_of_a_refusal_all_the_same(tmp_path):
+    run = subprocess.run(
+        [SORA, "generate", "a red ball", "--ranks", "2", "--model", "nothing"], cwd=tmp_path, env=environment(), capture_output=True,
+        timeout=TIMEOUT_S, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )  # fmt: skip
+    assert run.returncode == 4
+
+
 def test_a_rank_that_dies_ends_all_and_nothing_is_written(tmp_path):
     process = subprocess.Popen(
         command(tmp_path, "--ranks", "2", "--size", "48x32", "--frames", "9", steps=900),
