@@ -330,6 +330,17 @@ END
   [ -z "$(find clips/.sora/work -type f)" ]
 }
 
+@test "latents that a job of another journal left are not taken for this one's" {
+  echo "a red ball -- --seed 1 --output clip.mkv" >>prompts.txt
+  "$SORA" batch prompts.txt -o whole --quiet
+  mkdir -p clips/.sora/work/1.sampled
+  "$SORA" generate "a blue star spins in the snow" --size 48x32 --frames 5 --steps 2 --dtype f32 --model "$MODEL" --codec ffv1 --seed 7 \
+    --save-latents clips/.sora/work/1.sampled/latents.safetensors -o old.mkv --quiet
+  "$SORA" batch prompts.txt -o clips --quiet
+  cmp whole/clip.mkv clips/clip.mkv
+  run ! cmp -s old.mkv clips/clip.mkv
+}
+
 @test "a full disk is exit 6, and with space again the same command goes on" {
   [ "$(id -u)" -eq 0 ] || skip "mounting a small disk needs root"
   mkdir small
@@ -355,17 +366,6 @@ END
   prompts 1
   run "$SORA" batch prompts.txt -o /proc/clips
   [ "$status" -eq 6 ]
-}
-
-@test "latents that a job of another journal left are not taken for this one's" {
-  echo "a red ball -- --seed 1 --output clip.mkv" >>prompts.txt
-  "$SORA" batch prompts.txt -o whole --quiet
-  mkdir -p clips/.sora/work/1.sampled
-  "$SORA" generate "a blue star spins in the snow" --size 48x32 --frames 5 --steps 2 --dtype f32 --model "$MODEL" --codec ffv1 --seed 7 \
-    --save-latents clips/.sora/work/1.sampled/latents.safetensors -o old.mkv --quiet
-  "$SORA" batch prompts.txt -o clips --quiet
-  cmp whole/clip.mkv clips/clip.mkv
-  run ! cmp -s old.mkv clips/clip.mkv
 }
 
 @test "closed stdout is exit 6 and loses nothing" {
