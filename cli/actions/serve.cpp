@@ -83,10 +83,10 @@ void run_action(const ServeVideos& serve, const Display& display) {
   VideoJobs videos(queue, serve.models, serve.defaults, serve.plan, serve.max_waiting);
   ProgressDisplay progress(display);
   std::optional<Makers> makers;  // once the address is ours
-  videos.engine().serve_videos(
-      options, videos,
   ServeOptions options = serve.options;
   options.stop_now = [] { ::_exit(0); };  // the makers end with this process
+  videos.engine().serve_videos(
+      options, videos,
       [&](const std::string& base_url) {
         makers.emplace(serve.processes, queue, progress);
         if (display.json) {

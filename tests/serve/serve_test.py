@@ -160,7 +160,6 @@ def test_a_range_of_the_file(server, video):
     assert (status, part) == (206, whole[10:100])
 
 
-def test_remix_names_its_source(server, video):
 def test_ranges_past_the_end(server, video):
     path = f"/v1/videos/{video.id}/content"
     whole = server.ask("GET", path)[1]
@@ -184,6 +183,7 @@ def test_only_the_video_has_ranges(server, video):
     assert status == 403 and json.loads(body)
 
 
+def test_remix_names_its_source(server, video):
     client = server.client()
     remix = client.videos.remix(video.id, prompt="a blue ball")
     assert remix.remixed_from_video_id == video.id and remix.status == "queued" and remix.prompt == "a blue ball"
@@ -285,7 +285,6 @@ def test_web_pages_do_not_get_in(waiting, headers):
     assert waiting.client().models.list().data[0].id == str(MODEL)
 
 
-def test_bodies_are_bounded(tmp_path):
 def answer_on(connection):
     """All that comes until the server closes."""
     answer = b""
@@ -351,6 +350,7 @@ def test_a_client_that_dribbles_does_not_keep_the_server_from_ending(tmp_path):
         server.process.kill()
 
 
+def test_bodies_are_bounded(tmp_path):
     server = Server(tmp_path, "--max-body", "64K", jobs=0)
     try:
         status, body = server.ask("POST", "/v1/videos", b"x" * 100_000, {"Content-Type": "application/json"})
@@ -412,7 +412,6 @@ def test_tokens_have_their_own_videos_and_plans(tmp_path):
     assert out.returncode == 3 and "others may write" in out.stderr
 
 
-def test_a_failed_video_says_so(server):
 def test_a_token_file_takes_what_the_server_reads(tmp_path):
     tokens = tmp_path / "tokens"
 
@@ -434,12 +433,7 @@ def test_a_token_file_takes_what_the_server_reads(tmp_path):
     assert out.returncode == 4 and "the plan of 'ann'" in out.stderr and "small.toml" in out.stderr
 
 
-def test_a_model_that_is_not_there_ends_the_server_before_its_address(tmp_path):
-    out = subprocess.run([SORA, "serve", "--port", "0", "--queue", "queue", "--jobs", "0", "--model", "nonesuch"], cwd=tmp_path, capture_output=True,
-                         text=True, timeout=PATIENCE_S)
-    assert out.returncode == 4 and "nonesuch" in out.stderr and out.stdout == ""
-
-
+def test_a_failed_video_says_so(server):
     """Its model is gone when its turn comes."""
     client = server.client()
     model = server.folder / "model"
