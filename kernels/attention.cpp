@@ -52,8 +52,8 @@ at::Tensor attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const a
                      const AttentionTerms& terms, AttentionKernel kernel) {
   if (kernel != AttentionKernel::Torch && cpu::fits_flash_attention(q_BLHK, k_BSHK, v_BSHK))
     return cpu::flash_attention(q_BLHK, k_BSHK, v_BSHK, terms);
-  if (kernel == AttentionKernel::Own && q_BLHK.is_cuda() && cuda::has_own_kernels() &&
-      cuda::fits_attention(q_BLHK, k_BSHK, v_BSHK))
+  if (kernel == AttentionKernel::Own && q_BLHK.is_cuda() &&
+      cuda::fits_attention(q_BLHK, k_BSHK, v_BSHK) && cuda::has_own_kernels_for(q_BLHK.device()))
     return cuda::attention(q_BLHK, k_BSHK, v_BSHK, terms);
   if (terms.has_more_than_bias()) return reference::attention(q_BLHK, k_BSHK, v_BSHK, terms);
   return torch_attention(q_BLHK, k_BSHK, v_BSHK, terms);

@@ -47,8 +47,8 @@ struct AttentionTerms {
 };
 
 // Whose form of it is run. This project's kernel for GPUs is taken where Own asks for it, until it
-// has run on one; where it does not fit, or more is asked than libtorch's has, another form takes
-// its place.
+// has run on one; where it does not fit, is built for other GPUs, or more is asked than libtorch's
+// has, another form takes its place.
 enum class AttentionKernel {
   Auto,   // on the CPU this project's, on a GPU libtorch's
   Torch,  // libtorch's scaled_dot_product_attention

@@ -42,6 +42,8 @@ void launch_with(const AttentionProblem& problem, cudaStream_t stream) {
 
 bool built_with_cuda() { return true; }
 
+bool attention_runs_here() { return has_code_of(attention_kernel<AttentionTile<64>, false>); }
+
 Instructions best_instructions(const AttentionProblem& problem) {
   return hopper::takes(problem) && hopper::runs_here() ? Instructions::Hopper
                                                        : Instructions::Ampere;

@@ -35,6 +35,9 @@ struct AttentionProblem {
 // Whether this build holds the kernels; without them `launch_attention` throws std::runtime_error.
 bool built_with_cuda();
 
+// Whether it holds code of them that the current device can run.
+bool attention_runs_here();
+
 // Which instructions a kernel is made of: those of sm_80 and later (mma.sync, cp.async), for heads
 // of 16 to 256 numbers in steps of 8, or those of sm_90a (wgmma, TMA), for 64 and 128.
 enum class Instructions { Ampere, Hopper };

@@ -7,6 +7,8 @@ namespace sora::kernels::cuda {
 
 bool built_with_cuda() { return false; }
 
+bool attention_runs_here() { return false; }
+
 Instructions best_instructions(const AttentionProblem&) { return Instructions::Ampere; }
 
 void launch_attention(const AttentionProblem&, Instructions, void*) {

@@ -1,9 +1,14 @@
 #include "kernels/cuda/gpu.h"
 
 #include <ATen/Context.h>
+#include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>
 
+#include <map>
+#include <mutex>
+
 #include "kernels/cuda/attention_problem.h"
+#include "kernels/cuda/row_problem.h"
 
 namespace sora::kernels::cuda {
 namespace {
@@ -39,5 +44,15 @@ std::string why_no_gpu() {
 }
 
 bool has_own_kernels() { return built_with_cuda(); }
+
+bool has_own_kernels_for(at::Device gpu) {
+  if (!has_own_kernels()) return false;
+  static std::mutex mutex;
+  static std::map<c10::DeviceIndex, bool> known;
+  const std::lock_guard lock(mutex);
+  if (const auto found = known.find(gpu.index()); found != known.end()) return found->second;
+  const c10::DeviceGuard guard(gpu);
+  return known[gpu.index()] = attention_runs_here() && rows_run_here();
+}
 
 }  // namespace sora::kernels::cuda

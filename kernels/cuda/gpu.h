@@ -1,6 +1,8 @@
 // Whether there is a GPU to use, found out on the first call.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <string>
 
 namespace sora::kernels::cuda {
@@ -17,5 +19,8 @@ std::string why_no_gpu();
 
 // Whether this build holds this project's own kernels (-DSORA_CUDA=ON).
 bool has_own_kernels();
+
+// Whether it holds code of them that this GPU can run, asked once for each GPU.
+bool has_own_kernels_for(at::Device gpu);
 
 }  // namespace sora::kernels::cuda

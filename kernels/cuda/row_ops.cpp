@@ -57,7 +57,7 @@ bool fits_beside_rows(const at::Tensor& weight) {
 }
 
 bool takes_rows(const at::Tensor& x) {
-  return own_row_ops && x.is_cuda() && has_own_kernels() && fits_rows(x);
+  return own_row_ops && x.is_cuda() && fits_rows(x) && has_own_kernels_for(x.device());
 }
 
 RowProblem rms_norm_problem(const at::Tensor& x, const at::Tensor& weight, double eps,

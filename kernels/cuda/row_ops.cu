@@ -17,6 +17,8 @@ __global__ void __launch_bounds__(RowKernel<BlockCore>::kThreads)
 
 }  // namespace
 
+bool rows_run_here() { return has_code_of(row_kernel); }
+
 void launch_rows(const RowProblem& problem, void* stream) {
   row_kernel<<<static_cast<unsigned>(problem.rows), RowKernel<BlockCore>::kThreads, 0,
                static_cast<cudaStream_t>(stream)>>>(problem);

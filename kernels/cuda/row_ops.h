@@ -19,7 +19,8 @@ bool fits_rows(const at::Tensor& x);
 // bytes too. What is undefined is not read, and fits.
 bool fits_beside_rows(const at::Tensor& weight);
 
-// Whether x is to be worked on by these kernels: asked for, built, on a GPU, and it fits.
+// Whether x is to be worked on by these kernels: asked for, built for the GPU that it is on, and it
+// fits.
 bool takes_rows(const at::Tensor& x);
 
 // Each points into the tensors given, whose contracts are those of the headers of kernels/.

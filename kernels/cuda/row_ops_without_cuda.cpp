@@ -5,6 +5,8 @@
 
 namespace sora::kernels::cuda {
 
+bool rows_run_here() { return false; }
+
 void launch_rows(const RowProblem&, void*) {
   throw std::runtime_error("this build holds no CUDA kernels; build it with -DSORA_CUDA=ON");
 }

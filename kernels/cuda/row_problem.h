@@ -25,6 +25,9 @@ struct RowProblem {
   int32_t length, pairs;
 };
 
+// Whether this build holds code of the kernel that the current device can run.
+bool rows_run_here();
+
 // Runs the kernel on a cudaStream_t. Throws std::runtime_error with CUDA's own words where it
 // cannot be launched, or in a build without the kernels.
 void launch_rows(const RowProblem& problem, void* stream);

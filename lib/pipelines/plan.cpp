@@ -173,6 +173,13 @@ std::string resolve_attention(const std::string& wish, at::Device device) {
          "--attention sora: this build holds no kernels for GPUs; build it with -DSORA_CUDA=ON, or "
          "take torch");
   }
+  if (wish == "sora" && device.is_cuda() && !kernels::cuda::has_own_kernels_for(device)) {
+    fail(ErrorKind::Usage,
+         "--attention sora: this build holds kernels for other GPUs than {}; they are for compute "
+         "capability 8.0 and later, so build it again with scripts/build on this machine, or take "
+         "torch",
+         device.str());
+  }
   return wish;
 }
 

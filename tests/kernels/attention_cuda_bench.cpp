@@ -43,7 +43,7 @@ void register_on_gpu(const std::string& whose, int64_t tokens, Attend attend) {
 }
 
 const bool registered = [] {
-  if (!cuda::gpu_is_available() || !cuda::has_own_kernels()) return false;
+  if (!cuda::gpu_is_available() || !cuda::has_own_kernels_for({at::kCUDA, 0})) return false;
   for (const int64_t tokens : {4096, 16384, 32760, 75600}) {
     register_on_gpu("ours", tokens, [](const auto& q, const auto& k, const auto& v) {
       return cuda::attention(q, k, v, {});

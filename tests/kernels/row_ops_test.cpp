@@ -139,7 +139,9 @@ TEST_P(RowOps, OnAGpuAreTheirDefinitions) {
 
 // The same kernels themselves, where there is a GPU.
 TEST_P(RowOps, RunOnAGpu) {
-  if (!cuda::gpu_is_available() || !cuda::has_own_kernels() || !cuda::fits_rows(x_)) return;
+  if (!cuda::gpu_is_available() || !cuda::has_own_kernels_for({at::kCUDA, 0}) ||
+      !cuda::fits_rows(x_))
+    return;
   const at::Tensor weight = at::randn({x_.size(-1)});
   const at::Tensor x = x_.cuda(), table = table_.cuda(), row = row_.cuda();
   cuda::use_own_row_ops(true);

@@ -15,8 +15,10 @@ decltype(&cuTensorMapEncodeTiled) encoder() {
   cudaDriverEntryPointQueryResult status;
   if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, kSinceCuda,
                                        cudaEnableDefault, &status) != cudaSuccess ||
-      status != cudaDriverEntryPointSuccess)
-    throw std::runtime_error("attention on CUDA: the driver has no tensor maps (CUDA 12 wanted)");
+      status != cudaDriverEntryPointSuccess) {
+    cudaGetLastError();  // Note [An error is told once] in check.h
+    throw std::runtime_error("CUDA kernels: the driver has no tensor maps (CUDA 12 wanted)");
+  }
   return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
 }
 
@@ -39,7 +41,7 @@ CUtensorMap tensor_map(const TileSource& source) {
       CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS)
-    throw std::runtime_error("attention on CUDA: the driver refuses these strides");
+    throw std::runtime_error("CUDA kernels: the driver refuses these strides");
   return map;
 }
 

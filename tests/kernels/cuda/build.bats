@@ -13,6 +13,8 @@
   nm -DC "$library" | grep "cuda::launch_attention(sora::kernels::cuda::AttentionProblem const&"
   nm -DC "$library" | grep "cuda::launch_attention_int8(sora::kernels::cuda::Int8AttentionProblem const&"
   nm -DC "$library" | grep "cuda::launch_rows(sora::kernels::cuda::RowProblem const&"
+  nm -DC "$library" | grep "cuda::attention_runs_here()"
+  nm -DC "$library" | grep "cuda::rows_run_here()"
   # Products that the assembler would let run one after the other, for fear of a register, are an error too, and so is a fence that it has to add.
   [[ $output != *"wgmma.mma_async instructions are serialized"* && $output != *"is injected"* ]]
 }
@@ -31,6 +33,35 @@
              /DEPBAR.LE gsb0, 0x0/ { if (between && found >= 48) ++overlapping; between = 0 } END { print overlapping + 0 }' <(nvdisasm -c "$cubin")
     [ "$output" -eq 4 ]  # heads of 64 and 128, with and without terms
   done
+}
+
+# Without a driver the runtime has no other error than that.
+@test "errors of CUDA's runtime are told once, and a kernel without code for the GPU is none that runs there" {
+  export PATH=$PATH:/usr/local/cuda/bin
+  command -v nvcc >/dev/null || skip "no nvcc on this machine"
+  root=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
+  cat >"$BATS_TEST_TMPDIR/errors.cu" <<'END'
+#include <cstdio>
+#include "kernels/cuda/check.h"
+__global__ void kernel() {}
+int main() {
+  using namespace sora::kernels::cuda;
+  try {
+    check(cudaSetDevice(1 << 20));
+  } catch (const std::runtime_error& error) {
+    std::puts(error.what());
+  }
+  std::puts(cudaGetErrorName(cudaPeekAtLastError()));
+  std::puts(has_code_of(kernel) ? "runs" : "does not run");
+  std::puts(cudaGetErrorName(cudaPeekAtLastError()));
+}
+END
+  nvcc -std=c++20 -I"$root" -gencode arch=compute_75,code=sm_75 -o "$BATS_TEST_TMPDIR/errors" "$BATS_TEST_TMPDIR/errors.cu"
+  run "$BATS_TEST_TMPDIR/errors"
+  [ "$status" -eq 0 ]
+  [[ ${lines[0]} == "CUDA kernels: "* ]]
+  [ "${lines[2]}" = "does not run" ]
+  ! nvidia-smi -L >/dev/null 2>&1 || [ "${lines[1]} ${lines[3]}" = "cudaSuccess cudaSuccess" ]
 }
 
 @test "CUDA kernels compile for one GPU that is no Hopper, without Hopper's" {
