@@ -30,4 +30,10 @@ inline std::vector<AttentionCase> attention_cases() {
   return cases;
 }
 
+// More tiles than a GPU has multiprocessors, so that a kernel that stays on each of them takes
+// several; for GPUs alone.
+inline std::vector<AttentionCase> large_attention_cases() {
+  return {{2, 2100, 700, 12, 128, at::kBFloat16}, {1, 5000, 260, 12, 64, at::kBFloat16}};
+}
+
 }  // namespace sora::kernels

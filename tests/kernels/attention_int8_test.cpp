@@ -30,8 +30,10 @@ constexpr double kErrorOnProcessors = 0.03, kErrorOnGpus = 0.05;
 
 at::Tensor on_gpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const AttentionTerms& terms) {
-  return cuda::attention_int8(q.cuda(), k.cuda(), v.cuda(), terms).cpu();
+  return cuda::attention_int8(strided_on_gpu(q), strided_on_gpu(k), strided_on_gpu(v), terms).cpu();
 }
+
+bool runs_on_gpu() { return cuda::gpu_is_available() && cuda::int8_attention_runs_here(); }
 
 std::vector<Form> forms(const at::Tensor& q) {
   constexpr int64_t kEmulatedRows = 600;
@@ -42,8 +44,7 @@ std::vector<Form> forms(const at::Tensor& q) {
   if (q.size(0) * q.size(1) * q.size(2) <= kEmulatedRows)
     all.push_back(
         {"CUDA for Hopper, emulated", cuda::hopper::emulated_attention_int8, kErrorOnGpus});
-  if (cuda::gpu_is_available() && cuda::int8_attention_runs_here())
-    all.push_back({"CUDA for Hopper", on_gpu, kErrorOnGpus});
+  if (runs_on_gpu()) all.push_back({"CUDA for Hopper", on_gpu, kErrorOnGpus});
   return all;
 }
 
@@ -180,6 +181,22 @@ TEST_P(AttentionInt8Cases, PointsWhereTheExactResultPoints) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, AttentionInt8Cases, testing::ValuesIn(int8_cases()));
+
+class LargeAttentionInt8Cases : public AttentionInt8Cases {
+ protected:
+  void SetUp() override {
+    if (!runs_on_gpu()) GTEST_SKIP() << "no GPU of compute capability 9.0";
+    AttentionInt8Cases::SetUp();
+  }
+};
+
+TEST_P(LargeAttentionInt8Cases, AreNearTheEquation) {
+  expect_near({});
+  expect_near({.bias_BS = bias_});
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, LargeAttentionInt8Cases,
+                         testing::ValuesIn(large_attention_cases()));
 
 TEST(AttentionInt8, AQueryThatSeesNoKeyGetsNan) {
   const at::Tensor x = at::randn({1, 40, 1, 64}).to(at::kBFloat16);

@@ -26,8 +26,12 @@ struct Form {
 template <cuda::Instructions kInstructions>
 at::Tensor on_gpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const AttentionTerms& terms) {
-  return cuda::attention(q.cuda(), k.cuda(), v.cuda(), terms, kInstructions).cpu();
+  return cuda::attention(strided_on_gpu(q), strided_on_gpu(k), strided_on_gpu(v), terms,
+                         kInstructions)
+      .cpu();
 }
+
+bool runs_on_gpu() { return cuda::gpu_is_available() && cuda::has_own_kernels_for({at::kCUDA, 0}); }
 
 bool runs_for_hopper(const at::Tensor& q) {
   const auto problem = cuda::prepare_attention(q.cuda(), q.cuda(), q.cuda(), {}).problem;
@@ -54,7 +58,7 @@ std::vector<Form> forms(const at::Tensor& q) {
   if (is_emulated(q)) all.push_back({"CUDA, emulated", cuda::emulated_attention});
   if (is_emulated_for_hopper(q))
     all.push_back({"CUDA for Hopper, emulated", cuda::hopper::emulated_attention});
-  if (cuda::gpu_is_available() && cuda::has_own_kernels() && cuda::fits_attention(q, q, q)) {
+  if (runs_on_gpu() && cuda::fits_attention(q, q, q)) {
     all.push_back({"CUDA", on_gpu<cuda::Instructions::Ampere>});
     if (runs_for_hopper(q)) all.push_back({"CUDA for Hopper", on_gpu<cuda::Instructions::Hopper>});
   }
@@ -226,6 +230,27 @@ TEST_P(AttentionCases, GivesTheSameBytesAtAnyNumberOfThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, AttentionCases, testing::ValuesIn(attention_cases()));
 
+class LargeAttentionCases : public AttentionCases {
+ protected:
+  void SetUp() override {
+    if (!runs_on_gpu()) GTEST_SKIP() << "no GPU that this build has kernels for";
+    AttentionCases::SetUp();
+    if (!runs_for_hopper(q_)) GTEST_SKIP() << "no GPU of compute capability 9.0";
+  }
+};
+
+TEST_P(LargeAttentionCases, AreTheSameByBothKindsOfInstructions) {
+  for (const AttentionTerms& terms : {AttentionTerms{}, AttentionTerms{.bias_BS = bias_}}) {
+    const at::Tensor hopper = on_gpu<cuda::Instructions::Hopper>(q_, k_, v_, terms),
+                     ampere = on_gpu<cuda::Instructions::Ampere>(q_, k_, v_, terms);
+    // Each is as near to the equation as AttentionCases holds it to.
+    EXPECT_LE(largest_difference(hopper, ampere),
+              4 * tolerance(at::kBFloat16, GetParam().keys, largest(v_)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, LargeAttentionCases, testing::ValuesIn(large_attention_cases()));
+
 TEST(AttentionEdges, AQueryThatSeesNoKeyGetsNan) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const at::Tensor x = at::randn({1, 40, 1, 32}).to(dtype);
@@ -233,6 +258,20 @@ TEST(AttentionEdges, AQueryThatSeesNoKeyGetsNan) {
       const at::Tensor out = form.attend(x, x, x, {.bias_BS = at::full({1, 40}, -kInfinity)});
       EXPECT_TRUE(at::isnan(out).all().item<bool>()) << form.name;
     }
+  }
+}
+
+// The first and the last batch are done by the same block of the kernel for Hopper.
+TEST(AttentionEdges, ANegativeNumberOfKeysHidesAllOfThem) {
+  const at::Tensor x = at::randn({4, 40, 1, 64}).to(at::kBFloat16);
+  const AttentionTerms terms = {.num_keys_B =
+                                    at::tensor(std::vector<int64_t>{-400, 7, 40, 30}, at::kLong)};
+  const at::Tensor wanted = reference::attention(x, x, x, terms);
+  for (const auto attend : {cuda::emulated_attention, cuda::hopper::emulated_attention}) {
+    const at::Tensor out = attend(x, x, x, terms);
+    EXPECT_TRUE(at::isnan(out[0]).all().item<bool>());
+    EXPECT_LE(largest_difference(out.slice(0, 1), wanted.slice(0, 1)),
+              4 * tolerance(at::kBFloat16, 40, largest(x)));
   }
 }
 

@@ -79,6 +79,11 @@ inline double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   return largest(a.to(at::kDouble) - b.to(at::kDouble));
 }
 
+// x on the GPU with the strides that it has; .cuda() makes gaps between rows go.
+inline at::Tensor strided_on_gpu(const at::Tensor& x) {
+  return at::empty_strided(x.sizes(), x.strides(), x.options().device(at::kCUDA)).copy_(x);
+}
+
 // The result of `work` with each number of threads is the same, byte for byte.
 template <typename Work>
 bool same_at_any_number_of_threads(Work work) {

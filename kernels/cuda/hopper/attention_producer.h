@@ -17,7 +17,7 @@ class AttentionProducer {
     const int count = num_works<Tile>(p_);
     for (int i = machine_.block(); i < count; i += machine_.blocks()) {
       const AttentionWork work = work_at<Tile>(p_, i);
-      if (work.blocks == 0) continue;
+      if (work.blocks <= 0) continue;
       load_queries(work);
       // Values are wanted one block later than their keys.
       for (int block = 0; block <= work.blocks; ++block) {
