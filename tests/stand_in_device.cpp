@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cuda/gpu.h"
 #include "tests/stand_in_guard.h"
 #include "tests/stand_in_memory.h"
 #include "tests/stand_in_recording.h"
@@ -279,6 +280,13 @@ at::Device stand_in_device() {
   return {kType, 0};
 }
 
+std::vector<at::Device> gpu_devices() {
+  const bool has_gpu = kernels::cuda::gpu_is_available();  // before anything else asks for CUDA
+  std::vector<at::Device> devices = {stand_in_device()};
+  if (has_gpu) devices.emplace_back(at::kCUDA, 0);
+  return devices;
+}
+
 at::Device test_device() {
   const char* name = std::getenv("SORA_TEST_DEVICE");
   return name != nullptr && std::string_view(name) == "stand-in" ? stand_in_device()
@@ -288,6 +296,7 @@ at::Device test_device() {
 int64_t stand_in_bytes() { return alive_bytes(); }
 int64_t most_stand_in_bytes() { return most_alive_bytes(); }
 void reset_most_stand_in_bytes() { reset_most_alive_bytes(); }
+int64_t stand_in_pinned_bytes() { return pinned_bytes(); }
 int64_t stand_in_replays() { return num_replays(); }
 
 }  // namespace sora

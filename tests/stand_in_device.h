@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace sora {
 
@@ -37,6 +38,9 @@ namespace sora {
 // memory.
 at::Device stand_in_device();
 
+// This device, and a GPU where there is one: what both do is tested on both.
+std::vector<at::Device> gpu_devices();
+
 // The device that tests of whole networks run on: the CPU, or this one where SORA_TEST_DEVICE is
 // "stand-in" (CTest runs them once each way).
 at::Device test_device();
@@ -45,6 +49,10 @@ at::Device test_device();
 int64_t stand_in_bytes();
 int64_t most_stand_in_bytes();
 void reset_most_stand_in_bytes();
+
+// Bytes of pinned memory of the CPU. What is let go counts until the host's allocator is told to
+// give it back (HostAllocator::empty_cache), as with CUDA.
+int64_t stand_in_pinned_bytes();
 
 // Graphs replayed since the program began.
 int64_t stand_in_replays();

@@ -2,6 +2,7 @@
 #include "tests/stand_in_device.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/CachingHostAllocator.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
@@ -90,6 +91,18 @@ TEST_F(StandIn, RefusesATensorOfAnotherStreamThatWasNotWaitedFor) {
   EXPECT_THROW(copies.run([&] { later.sum(); }), c10::Error);
   copies.mark();
   copies.run([&] { later.sum(); });
+}
+
+TEST_F(StandIn, KeepsPinnedMemoryThatWasLetGoUntilItIsAskedForIt) {
+  at::HostAllocator* const allocator = at::getHostAllocator(stand_in_device().type());
+  allocator->empty_cache();
+  at::Tensor pinned = numbers().pin_memory();
+  EXPECT_TRUE(pinned.is_pinned());
+  EXPECT_EQ(stand_in_pinned_bytes(), numbers().nbytes());
+  pinned = at::Tensor();
+  EXPECT_EQ(stand_in_pinned_bytes(), numbers().nbytes());
+  allocator->empty_cache();
+  EXPECT_EQ(stand_in_pinned_bytes(), 0);
 }
 
 // What FrameRing (lib/pipelines/frame_ring.h) does, and without each of its waits.

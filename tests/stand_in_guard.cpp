@@ -1,5 +1,6 @@
 #include "tests/stand_in_guard.h"
 
+#include <ATen/core/CachingHostAllocator.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/DeviceType.h>
@@ -7,7 +8,7 @@
 #include <c10/core/impl/alloc_cpu.h>
 
 #include <cstring>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "tests/stand_in_memory.h"
@@ -69,41 +70,61 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   }
 };
 
-// The CPU's memory, of which it is known where it begins.
-class PinnedMemory final : public c10::Allocator {
+// The CPU's memory, of which it is known where it begins. What is let go is kept, as CUDA's is,
+// until the cache is emptied; none of it is given out again.
+class PinnedMemory final : public at::HostAllocator {
  public:
+  static PinnedMemory& instance() {
+    static PinnedMemory one;
+    return one;
+  }
+
   c10::DataPtr allocate(size_t bytes) override {
     void* const block = c10::alloc_cpu(bytes);
-    blocks().insert(block);
+    blocks_[block] = {bytes, /*in_use=*/true};
     return {block, block, &let_go, c10::Device(at::kCPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &let_go; }
   void copy_data(void* dest, const void* src, size_t bytes) const override {
     std::memcpy(dest, src, bytes);
   }
-  static std::set<const void*>& blocks() {
-    static std::set<const void*> all;
-    return all;
+  void empty_cache() override {
+    std::erase_if(blocks_, [](const auto& entry) {
+      if (!entry.second.in_use) c10::free_cpu(entry.first);
+      return !entry.second.in_use;
+    });
+  }
+  bool record_event(void*, void*, c10::Stream) override { return true; }
+  at::HostStats get_stats() override { return {}; }
+  void reset_accumulated_stats() override {}
+  void reset_peak_stats() override {}
+
+  bool has(const void* address) const {
+    const auto found = blocks_.find(const_cast<void*>(address));
+    return found != blocks_.end() && found->second.in_use;
+  }
+  int64_t bytes() const {
+    size_t sum = 0;
+    for (const auto& [address, block] : blocks_) sum += block.bytes;
+    return static_cast<int64_t>(sum);
   }
 
  private:
-  static void let_go(void* block) {
-    blocks().erase(block);
-    c10::free_cpu(block);
-  }
+  struct Block {
+    size_t bytes = 0;
+    bool in_use = false;
+  };
+  static void let_go(void* block) { instance().blocks_[block].in_use = false; }
+
+  std::map<void*, Block> blocks_;
 };
 
 struct Hooks final : at::PrivateUse1HooksInterface {
   bool isBuilt() const override { return true; }
   bool isAvailable() const override { return true; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
-  bool isPinnedPtr(const void* data) const override {
-    return PinnedMemory::blocks().contains(data);
-  }
-  at::Allocator* getPinnedMemoryAllocator() const override {
-    static PinnedMemory one;
-    return &one;
-  }
+  bool isPinnedPtr(const void* data) const override { return PinnedMemory::instance().has(data); }
+  at::Allocator* getPinnedMemoryAllocator() const override { return &PinnedMemory::instance(); }
 };
 
 }  // namespace
@@ -112,11 +133,14 @@ void register_guard() {
   static Hooks hooks;
   static const c10::impl::DeviceGuardImplRegistrar registrar(kType, new Guard);
   at::RegisterPrivateUse1HooksInterface(&hooks);
+  at::setHostAllocator(kType, &PinnedMemory::instance());
   c10::register_privateuse1_backend("stand_in");  // else it is not asked for pinned memory
 }
 
 bool is_pinned(const at::Tensor& tensor) {
-  return PinnedMemory::blocks().contains(tensor.storage().data());
+  return PinnedMemory::instance().has(tensor.storage().data());
 }
+
+int64_t pinned_bytes() { return PinnedMemory::instance().bytes(); }
 
 }  // namespace sora::stand_in

@@ -76,7 +76,7 @@ std::string Weights::take(const std::string& name, at::IntArrayRef shape) const 
 
 Weights Weights::with_host_copies() const {
   Weights scope = *this;
-  scope.host_copies_ = std::make_shared<std::map<std::string, at::Tensor>>();
+  scope.host_copies_ = std::make_shared<HostCopies>(device_);
   return scope;
 }
 
@@ -89,15 +89,11 @@ at::Tensor Weights::placed(const std::string& key, at::ScalarType dtype,
     if (!device_.is_cpu()) checkpoint_->forget_pages(key);
     return placed;
   }
-  at::Tensor& copy = (*host_copies_)[key];
-  if (!copy.defined()) {
-    copy = read().to(dtype);
-    if (device_.is_cuda()) {
-      copy = copy.pin_memory();
-      checkpoint_->forget_pages(key);
-    }
+  if (!host_copies_->has(key)) {
+    host_copies_->add(key, read().to(dtype));
+    checkpoint_->forget_pages(key);
   }
-  return copy.to(device_, dtype, /*non_blocking=*/true);
+  return host_copies_->get(key).to(device_, dtype, /*non_blocking=*/true);
 }
 
 const TensorChange* Weights::change_of(const std::string& key) const {

@@ -7,12 +7,12 @@
 
 #include <functional>
 #include <initializer_list>
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "lib/nn/arithmetic.h"
+#include "lib/nn/host_copies.h"
 #include "lib/tensor_io/checkpoint.h"
 #include "lib/tensor_io/low_rank.h"
 
@@ -56,8 +56,8 @@ class Weights {
   const Arithmetic& arithmetic() const { return arithmetic_; }
   at::Device device() const { return device_; }
 
-  // The same with a copy of each tensor kept on the host in the type wanted, in memory that a GPU
-  // copies from by itself, for layers that are made on the device again and again.
+  // The same with a copy of each tensor kept on the host in the type wanted, as long as it or a
+  // scope of it lives: for layers that are made on a device other than the CPU again and again.
   Weights with_host_copies() const;
 
   // Throws Error(Input) naming up to three tensors under this prefix that no get() asked for.
@@ -77,7 +77,7 @@ class Weights {
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<const TensorChanges> changes_;
   std::shared_ptr<std::set<std::string>> used_;
-  std::shared_ptr<std::map<std::string, at::Tensor>> host_copies_;  // by key; null: none are kept
+  std::shared_ptr<HostCopies> host_copies_;  // by key; null: none are kept
   std::string prefix_;
   at::ScalarType dtype_;
   Arithmetic arithmetic_;

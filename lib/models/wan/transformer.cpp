@@ -38,18 +38,19 @@ Block make_block(const WanTransformerConfig& config, const Weights& weights, int
 
 template <typename Block>
 WanBlocks<Block>::WanBlocks(const WanTransformerConfig& config, const Weights& weights,
-                            int64_t count, int64_t num_resident)
+                            int64_t count, const Residency& resident)
     : config_(config), weights_(weights), count_(count) {
-  const int64_t resident = std::clamp<int64_t>(num_resident, 0, count);
-  for (int64_t i = 0; i < resident; ++i) {
+  const int64_t num_resident = std::clamp<int64_t>(resident.num_layers, 0, count);
+  for (int64_t i = 0; i < num_resident; ++i) {
     blocks_.push_back(load(i));
     weights[i].forget_pages();  // read for a copy in another order or type, or not read yet
   }
-  for (int64_t i = resident; i < count; ++i) {
+  for (int64_t i = num_resident; i < count; ++i) {
     make_block<Block>(config, weights.without_values()[i], i);  // checks names and shapes
   }
-  if (resident < count && !weights.device().is_cpu())
-    ahead_ = std::make_unique<Ahead>(weights.device());
+  if (num_resident == count) return;
+  if (resident.host_copies) weights_ = weights.with_host_copies();
+  if (!weights.device().is_cpu()) ahead_ = std::make_unique<Ahead>(weights.device());
 }
 
 template <typename Block>
@@ -92,14 +93,14 @@ void WanBlocks<Block>::load_ahead(int64_t index) const {
 }
 
 WanTransformer::WanTransformer(const WanTransformerConfig& config, const Weights& weights,
-                               const Arithmetic& arithmetic, int64_t num_resident)
+                               const Arithmetic& arithmetic, const Residency& resident)
     : config_(config),
       patch_embedding_(patch_embedding(config, weights["patch_embedding"], config.in_channels)),
       condition_embedder_(config, weights["condition_embedder"]),
-      blocks_(config, weights["blocks"].computed_in(arithmetic), config.num_layers, num_resident),
+      blocks_(config, weights["blocks"].computed_in(arithmetic), config.num_layers, resident),
       vace_blocks_(config, weights["vace_blocks"].computed_in(arithmetic),
                    static_cast<int64_t>(config.vace_layers.size()),
-                   num_resident - config.num_layers),
+                   {resident.num_layers - config.num_layers, resident.host_copies}),
       proj_out_(weights["proj_out"], config.inner_dim(),
                 config.out_channels * config.patch_volume()),
       scale_shift_table_12D_(weights.get_f32("scale_shift_table", {1, 2, config.inner_dim()})) {

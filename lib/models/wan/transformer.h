@@ -33,13 +33,21 @@ struct WanTextContext {
   bool is_timed = false;
 };
 
-// A list of layers. The first `num_resident` are loaded; each of the others is loaded when its turn
-// comes and let go after it, on a device other than the CPU one ahead (Note [One layer ahead]).
+// Of a list of layers those that stay in memory, the first ones. The others are read when they are
+// used, or copied from the host's memory (Weights::with_host_copies), where they stay after the
+// first time.
+struct Residency {
+  int64_t num_layers = INT64_MAX;
+  bool host_copies = false;  // of the others' weights; on a device other than the CPU
+};
+
+// A list of layers. Those that are not resident are loaded when their turn comes and let go after
+// it, on a device other than the CPU one ahead (Note [One layer ahead]).
 template <typename Block>
 class WanBlocks {
  public:
   WanBlocks(const WanTransformerConfig& config, const Weights& weights, int64_t count,
-            int64_t num_resident);
+            const Residency& resident);
 
   size_t size() const { return static_cast<size_t>(count_); }
   void use(size_t index, const std::function<void(const Block&)>& with) const;
@@ -81,11 +89,10 @@ class WanTransformer {
  public:
   // Takes every tensor by its name in the checkpoint. Throws Error(Input) for one missing or of
   // another shape.
-  // `arithmetic` is that of the layers; its type is that of the weights. Of the layers, the control
-  // branch's after the others, the first `num_resident` stay in memory; the others are read at each
-  // call.
+  // `arithmetic` is that of the layers; its type is that of the weights. `resident` counts the
+  // layers of the control branch after the others.
   WanTransformer(const WanTransformerConfig& config, const Weights& weights,
-                 const Arithmetic& arithmetic = {}, int64_t num_resident = INT64_MAX);
+                 const Arithmetic& arithmetic = {}, const Residency& resident = {});
 
   const WanTransformerConfig& config() const { return config_; }
 

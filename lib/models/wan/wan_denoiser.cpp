@@ -104,10 +104,10 @@ void WanDenoiser::use_expert(bool low_noise) {
     const auto checkpoint = open_transformer(files);
     const WanLoras loras =
         read_wan_loras(model_.loras, low_noise, model_.has_two_experts(), *checkpoint);
-    Weights weights(checkpoint, dtype_, device_, loras.changes);
-    if (model_.placement.host_copies) weights = weights.with_host_copies();
+    const Weights weights(checkpoint, dtype_, device_, loras.changes);
     auto transformer = std::make_shared<const WanTransformer>(
-        model_.transformer, weights, arithmetic_, model_.placement.resident_blocks);
+        model_.transformer, weights, arithmetic_,
+        Residency{model_.placement.resident_blocks, model_.placement.host_copies});
     weights.check_all_used();
     return transformer;
   });

@@ -126,23 +126,26 @@ TEST_F(DeviceRun, PartsThatStayLoadedAreKeptForEachDevice) {
 
 // Of nano's layers those that a small --memory has room for stay on the device.
 TEST_F(DeviceRun, LayersThatDoNotFitAreCopiedAsTheyAreUsed) {
-  ModelInfo model = read_model_info("nano", kNano, {});
-  const Request wish = request(kNano);
-  Plan plan = make_plan(wish, model);
-  plan.device = stand_in_device();
-  const MemoryPlan whole = plan_memory(model, plan, INT64_MAX);
-  EXPECT_FALSE(whole.placement.streams_blocks());
-  const MemoryPlan tight = plan_memory(model, plan, whole.sample - 1);
-  EXPECT_LE(tight.sample, whole.sample - 1);
-  EXPECT_LT(tight.placement.resident_blocks, model.transformer.num_layers);
-  EXPECT_GT(tight.placement.resident_blocks, 0);
-  EXPECT_EQ(tight.placement.kept_bytes, 0);
-  const at::Tensor wanted = make(wish, model, stand_in_device()).latents;
-  for (const int64_t resident : {tight.placement.resident_blocks, int64_t{0}}) {
-    for (const bool host_copies : {false, true}) {
-      model.placement.resident_blocks = resident;
-      model.placement.host_copies = host_copies;
-      EXPECT_TRUE(at::equal(make(wish, model, stand_in_device()).latents, wanted));
+  for (const at::Device device : gpu_devices()) {
+    SCOPED_TRACE(device.str());
+    ModelInfo model = read_model_info("nano", kNano, {});
+    const Request wish = request(kNano);
+    Plan plan = make_plan(wish, model);
+    plan.device = device;
+    const MemoryPlan whole = plan_memory(model, plan, INT64_MAX);
+    EXPECT_FALSE(whole.placement.streams_blocks());
+    const MemoryPlan tight = plan_memory(model, plan, whole.sample - 1);
+    EXPECT_LE(tight.sample, whole.sample - 1);
+    EXPECT_LT(tight.placement.resident_blocks, model.transformer.num_layers);
+    EXPECT_GT(tight.placement.resident_blocks, 0);
+    EXPECT_EQ(tight.placement.kept_bytes, 0);
+    const at::Tensor wanted = make(wish, model, device).latents;
+    for (const int64_t resident : {tight.placement.resident_blocks, int64_t{0}}) {
+      for (const bool host_copies : {false, true}) {
+        model.placement.resident_blocks = resident;
+        model.placement.host_copies = host_copies;
+        EXPECT_TRUE(at::equal(make(wish, model, device).latents, wanted));
+      }
     }
   }
 }
@@ -156,10 +159,34 @@ TEST_F(DeviceRun, FewerResidentLayersTakeLessOfTheDevice) {
        {Placement::kAllBlocks, model.transformer.num_layers / 2, int64_t{0}}) {
     const int64_t before = stand_in_bytes();
     const Weights weights(checkpoint, at::kFloat, stand_in_device());
-    const WanTransformer transformer(model.transformer, weights, {}, resident);
+    const WanTransformer transformer(model.transformer, weights, {}, {.num_layers = resident});
     EXPECT_LT(stand_in_bytes() - before, last);
     last = stand_in_bytes() - before;
   }
+}
+
+TEST_F(DeviceRun, HostCopiesAreOfTheLayersThatAreNotResident) {
+  const ModelInfo model = read_model_info("nano", kNano, {});
+  const auto checkpoint =
+      std::make_shared<const Checkpoint>(Checkpoint::open(kNano / "transformer"));
+  const int64_t resident = model.transformer.num_layers / 2;
+  int64_t wanted = 0;
+  for (const std::string& name : checkpoint->names()) {
+    for (int64_t layer = resident; layer < model.transformer.num_layers; ++layer) {
+      if (name.starts_with("blocks." + std::to_string(layer) + "."))
+        wanted += checkpoint->info(name).num_values() * static_cast<int64_t>(sizeof(float));
+    }
+  }
+  const int64_t before = stand_in_pinned_bytes();
+  {
+    const WanTransformer transformer(model.transformer,
+                                     Weights(checkpoint, at::kFloat, stand_in_device()), {},
+                                     {.num_layers = resident, .host_copies = true});
+    const at::Tensor text = at::ones({1, 4, model.transformer.text_dim}).to(stand_in_device());
+    for (int pass = 0; pass < 2; ++pass) transformer.prepare_text(text, {4});  // of every layer
+    EXPECT_EQ(stand_in_pinned_bytes() - before, wanted);
+  }
+  EXPECT_LE(stand_in_pinned_bytes(), before);
 }
 
 TEST_F(DeviceRun, LeavesNothingOnTheDevice) {

@@ -257,10 +257,12 @@ TEST_P(WanTransformerStreamed, GivesTheSameBytes) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const WanTransformer whole(config, Weights(checkpoint, dtype, test_device()));
     const Weights weights(checkpoint, dtype, test_device());
-    const WanTransformer streamed(config, weights, {}, /*num_resident=*/0);
+    const WanTransformer streamed(config, weights, {}, {.num_layers = 0});
     weights.check_all_used();
     EXPECT_TRUE(at::equal(each.run(whole), each.run(streamed)));
-    const WanTransformer half(config, weights.with_host_copies(), {}, config.num_layers / 2);
+    const WanTransformer half(
+        config, weights, {},
+        {.num_layers = config.num_layers / 2, .host_copies = !test_device().is_cpu()});
     for (int pass = 0; pass < 2; ++pass) EXPECT_TRUE(at::equal(each.run(whole), each.run(half)));
   }
 }
@@ -279,7 +281,7 @@ TEST(WanTransformerStreaming, FindsAMissingWeightBeforeTheFirstStep) {
   const WanTransformerConfig config =
       WanTransformerConfig::from_config(ConfigReader::open(model / "config.json"));
   const Error error = error_of(
-      [&] { WanTransformer(config, Weights(checkpoint, at::kFloat), {}, /*num_resident=*/0); });
+      [&] { WanTransformer(config, Weights(checkpoint, at::kFloat), {}, {.num_layers = 0}); });
   EXPECT_EQ(error.kind(), ErrorKind::Input);
   EXPECT_NE(std::string(error.what()).find("blocks.2.ffn.net.2.weight"), std::string::npos);
 }
