@@ -389,12 +389,13 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   if (memory.decode > memory.limit)
     refuse("decoding", memory.decode,
            "make the clip smaller or shorter, or allow more with --memory");
-  const int64_t sampler =
-      only_decodes ? 0 : memory.sample - program_bytes(plan) - sample_activations(model, plan);
+  // Recorded passes hold what they compute in as long as they stay.
+  memory.placement.record_passes = plan.cuda_graph && !memory.placement.streams_blocks();
+  const int64_t let_go = memory.placement.record_passes ? 0 : sample_activations(model, plan);
+  const int64_t sampler = only_decodes ? 0 : memory.sample - program_bytes(plan) - let_go;
   memory.placement.keeps_networks =
       std::max({memory.sample + decoder + encoder, memory.decode + sampler + encoder,
                 memory.encode + sampler + decoder}) <= memory.limit;
-  memory.placement.record_passes = plan.cuda_graph && !memory.placement.streams_blocks();
   // Without a limit an eighth of what is free; of a limit what the plan leaves, as far as the plan
   // still tells the truth.
   memory.placement.kept_bytes =

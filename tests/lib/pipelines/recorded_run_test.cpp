@@ -124,6 +124,25 @@ TEST_F(RecordedRun, RecordsNothingWhereLayersAreCopiedAsTheyAreUsed) {
   EXPECT_FALSE(tight.placement.record_passes);
 }
 
+// A graph's memory is not given back while frames are decoded.
+TEST_F(RecordedRun, CountsTheMemoryOfGraphsAmongTheNetworksThatStay) {
+  const ModelInfo model = read_model_info("nano", kNano, {});
+  Plan plan = make_plan(request(kNano, false), model);
+  plan.device = stand_in_device();
+  const auto least_that_keeps_networks = [&](bool recorded) {
+    plan.cuda_graph = recorded;
+    const MemoryPlan whole = plan_memory(model, plan, INT64_MAX);
+    int64_t too_little = whole.peak() - 1, enough = whole.sample + whole.decode;
+    EXPECT_TRUE(plan_memory(model, plan, enough).placement.keeps_networks);
+    while (enough - too_little > 1) {
+      const int64_t limit = too_little + (enough - too_little) / 2;
+      (plan_memory(model, plan, limit).placement.keeps_networks ? enough : too_little) = limit;
+    }
+    return enough;
+  };
+  EXPECT_GT(least_that_keeps_networks(true), least_that_keeps_networks(false));
+}
+
 TEST_F(RecordedRun, OnACpuIsRefused) {
   Request wish = request(kNano, false);
   wish.runtime.device = "cpu";
