@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "lib/core/ascii.h"
 #include "lib/core/error.h"
 #include "lib/media/image.h"
 #include "lib/media/resample.h"
@@ -31,14 +32,22 @@ Cell cell_of(const FileInfo& info, int64_t width) {
                                      4 * width)};
 }
 
-// The frame that is shown at a time, or the last one before the end.
+at::Tensor last_frame(const std::string& path) {
+  VideoReader reader(path);
+  at::Tensor last_FHWC;
+  for (at::Tensor frames_FHWC = reader.read(1); frames_FHWC.size(0) > 0;
+       frames_FHWC = reader.read(1))
+    last_FHWC = frames_FHWC;
+  if (!last_FHWC.defined()) fail(ErrorKind::Input, "{} holds no frame", path);
+  return last_FHWC;
+}
+
+// The frame that is shown at a time, or the last one where the file ends before that.
 at::Tensor frame_at(const FileInfo& info, double time_s, const Cell& cell) {
-  for (double start : {time_s, 0.0}) {
-    VideoReader reader(info.path, {.start_s = start});
-    const at::Tensor frames_FHWC = reader.read(1);
-    if (frames_FHWC.size(0) > 0) return resize(frames_FHWC, cell.width, cell.height, Fit::Pad)[0];
-  }
-  fail(ErrorKind::Input, "{} holds no frame", info.path);
+  VideoReader reader(info.path, {.start_s = time_s});
+  at::Tensor frame_FHWC = reader.read(1);
+  if (frame_FHWC.size(0) == 0) frame_FHWC = last_frame(info.path);
+  return resize(frame_FHWC, cell.width, cell.height, Fit::Pad)[0];
 }
 
 at::Tensor beside(const std::vector<at::Tensor>& pictures_HWC, int64_t dimension) {
@@ -116,7 +125,7 @@ Pictures make_sheet(const SheetRequest& request, const Observer& observer) {
 }
 
 void write_sheet(const Pictures& sheet, const std::string& path, bool force) {
-  if (std::filesystem::path(path).extension() != ".png") {
+  if (ascii_lower(std::filesystem::path(path).extension().string()) != ".png") {
     fail(ErrorKind::Usage, "{}: a contact sheet is written as .png", path);
   }
   std::error_code ignored;

@@ -1,6 +1,7 @@
 // What a file says of itself.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -24,12 +25,15 @@ void describe_stream(MediaInput& input, AVStream& stream, FileInfo& info) {
   info.container = input.context().iformat->name;
   info.codec = avcodec_get_name(parameters.codec_id);
   info.pixel_format = text(av_get_pix_fmt_name(static_cast<AVPixelFormat>(parameters.format)));
+  info.is_interlaced =
+      parameters.field_order == AV_FIELD_TT || parameters.field_order == AV_FIELD_BB ||
+      parameters.field_order == AV_FIELD_TB || parameters.field_order == AV_FIELD_BT;
   info.color_range = text(av_color_range_name(parameters.color_range));
   info.color_space = text(av_color_space_name(parameters.color_space));
   info.color_transfer = text(av_color_transfer_name(parameters.color_trc));
   info.color_primaries = text(av_color_primaries_name(parameters.color_primaries));
 
-  const Orientation orientation = orientation_of(stream);
+  const Orientation orientation = orientation_of(input, stream);
   info.rotation = degrees(orientation);
   info.width = square_pixel_width(parameters.width,
                                   av_guess_sample_aspect_ratio(&input.context(), &stream, nullptr));
@@ -37,22 +41,36 @@ void describe_stream(MediaInput& input, AVStream& stream, FileInfo& info) {
   if (orientation.transposed) std::swap(info.width, info.height);
 }
 
-// Packets of the video stream, without decoding them. A damaged end counts as the end here.
-int64_t count_packets(MediaInput& input, const AVStream& stream) {
+struct Packets {
+  int64_t count = 0;
+  double duration_s = 0;  // from the first picture's beginning to the last one's end; 0: not known
+};
+
+// Those of the video stream, without decoding them. A damaged end counts as the end here.
+Packets read_packets(MediaInput& input, const AVStream& stream) {
   const av::LogCapture log;
   const av::Packet packet = av::make_packet();
-  int64_t count = 0;
-  while (av_read_frame(&input.context(), packet.get()) >= 0) {
-    count += packet->stream_index == stream.index;
-    av_packet_unref(packet.get());
+  Packets packets;
+  double begin = INFINITY, end = -INFINITY;
+  for (; av_read_frame(&input.context(), packet.get()) >= 0; av_packet_unref(packet.get())) {
+    if (packet->stream_index != stream.index) continue;
+    ++packets.count;
+    if (packet->pts == AV_NOPTS_VALUE) continue;
+    begin = std::min(begin, double(packet->pts));
+    end = std::max(end, double(packet->pts) + double(packet->duration));
   }
-  return count;
+  if (end > begin) packets.duration_s = (end - begin) * av_q2d(stream.time_base);
+  return packets;
 }
 
 void describe_time(MediaInput& input, AVStream& stream, FileInfo& info) {
   info.fps = frame_rate_of(input, stream);
-  info.num_frames = stream.nb_frames > 0 ? stream.nb_frames : count_packets(input, stream);
-  if (stream.duration > 0) {
+  Packets packets{stream.nb_frames, 0};
+  if (packets.count < 1) packets = read_packets(input, stream);
+  info.num_frames = packets.count;
+  if (packets.duration_s > 0) {  // libav may give the stream the length of a longer sound
+    info.duration_s = packets.duration_s;
+  } else if (stream.duration > 0) {
     info.duration_s = double(stream.duration) * av_q2d(stream.time_base);
   } else if (input.context().duration > 0) {
     info.duration_s = double(input.context().duration) / AV_TIME_BASE;
@@ -109,6 +127,7 @@ nlohmann::json to_json(const FileInfo& info) {
                          {"fps", to_string(info.fps)},
                          {"num_frames", info.num_frames},
                          {"duration_s", info.duration_s},
+                         {"interlaced", info.is_interlaced},
                          {"color_range", info.color_range},
                          {"color_space", info.color_space},
                          {"color_transfer", info.color_transfer},

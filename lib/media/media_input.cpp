@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "lib/media/file_end.h"
+
 namespace sora {
 namespace {
 
@@ -133,8 +135,8 @@ void MediaInput::find_streams() {
   check_whole();
 }
 
-// An index that points past the end means a download that stopped; players would show the first
-// part without a word.
+// An index that points past the end, or an end that is not there, means a download that stopped;
+// players would show the first part without a word.
 void MediaInput::check_whole() const {
   if (!seekable_) return;
   for (unsigned i = 0; i < context_->nb_streams; ++i) {
@@ -144,6 +146,11 @@ void MediaInput::check_whole() const {
            "{} is cut off: it has {} bytes and its index points to byte {}; copy it again", path_,
            size_, end);
     }
+  }
+  if (const std::string missing = missing_end(context_->iformat->name, fd_, size_);
+      !missing.empty()) {
+    fail(ErrorKind::Input, "{} is cut off: it has {} bytes and {}; copy it again", path_, size_,
+         missing);
   }
 }
 

@@ -2,7 +2,11 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <string_view>
 #include <vector>
+
+#include "lib/core/json_file.h"
+#include "lib/media/jpeg_header.h"
 
 namespace sora {
 namespace {
@@ -12,17 +16,26 @@ namespace {
 // pixels so nearly square.
 constexpr double kRoundedAspect = 0.01;
 
-}  // namespace
+constexpr std::string_view kJpegFormat = "jpeg_pipe";
+constexpr int64_t kMaxJpegBytes = 512 << 20;
 
 // The matrix takes (x, y) to (a x + c y, b x + d y), in 16.16 fixed point: a at 0, b at 1, c at 3,
 // d at 4.
-Orientation orientation_of(const AVStream& stream) {
+Orientation orientation_of_matrix(const AVStream& stream) {
   const int32_t* matrix = av::display_matrix(stream);
   if (!matrix) return {};
   const int64_t a = matrix[0], b = matrix[1], c = matrix[3], d = matrix[4];
   if (b == 0 && c == 0) return {.transposed = false, .mirrored_x = a < 0, .mirrored_y = d < 0};
   if (a == 0 && d == 0) return {.transposed = true, .mirrored_x = c < 0, .mirrored_y = b < 0};
   return {};
+}
+
+}  // namespace
+
+Orientation orientation_of(MediaInput& input, const AVStream& stream) {
+  if (input.context().iformat->name != kJpegFormat) return orientation_of_matrix(stream);
+  const std::string bytes = read_file(input.path(), kMaxJpegBytes);
+  return orientation_of_exif(read_jpeg_header(input.path(), bytes).orientation);
 }
 
 Orientation orientation_of_exif(int value) {

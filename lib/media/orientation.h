@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "lib/media/ffmpeg.h"
+#include "lib/media/media_input.h"
 
 namespace sora {
 
@@ -16,8 +16,9 @@ struct Orientation {
   bool mirrored_y = false;
 };
 
-// From the stream's display matrix; angles off the four right ones count as upright.
-Orientation orientation_of(const AVStream& stream);
+// From the stream's display matrix, where angles off the four right ones count as upright, or from
+// the Exif tag of a JPEG. Throws Error(Input) for a JPEG with broken markers or without an end.
+Orientation orientation_of(MediaInput& input, const AVStream& stream);
 
 // Of Exif's tag, 1 to 8; anything else is upright.
 Orientation orientation_of_exif(int value);

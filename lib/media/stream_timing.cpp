@@ -1,5 +1,6 @@
 #include "lib/media/stream_timing.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace sora {
@@ -10,6 +11,10 @@ constexpr double kMaxShownFps = 60;
 // of television.
 constexpr double kFields = 2, kTelecine = 1.25;
 constexpr double kNear = 0.05;
+
+// Time stamps of whole milliseconds let the average of a remuxed stream be off by this much, and a
+// last frame without a length by 1.5 frames.
+constexpr double kRounding = 0.01, kOpenFrames = 1.5;
 
 bool known(AVRational rate) { return rate.num > 0 && rate.den > 0; }
 
@@ -22,11 +27,21 @@ bool has_pauses(const AVStream& stream) {
   return ratio > 1 + kNear && !is_near(kFields) && !is_near(kTelecine);
 }
 
+// Whether the rate of the time stamps is the one that the average is meant to be.
+bool is_rounded(const AVStream& stream) {
+  if (!known(stream.r_frame_rate) || av_q2d(stream.r_frame_rate) > kMaxShownFps) return false;
+  const double off = av_q2d(stream.avg_frame_rate) / av_q2d(stream.r_frame_rate) - 1;
+  const double open = stream.nb_frames > 0 ? kOpenFrames / double(stream.nb_frames) : 0;
+  return std::abs(off) < std::max(kRounding, open);
+}
+
 }  // namespace
 
 Rational frame_rate_of(MediaInput& input, AVStream& stream) {
-  if (known(stream.avg_frame_rate))
-    return av::from_av(has_pauses(stream) ? stream.r_frame_rate : stream.avg_frame_rate);
+  if (known(stream.avg_frame_rate)) {
+    const bool is_nominal = has_pauses(stream) || is_rounded(stream);
+    return av::from_av(is_nominal ? stream.r_frame_rate : stream.avg_frame_rate);
+  }
   const AVRational guess = av_guess_frame_rate(&input.context(), &stream, nullptr);
   return known(guess) ? av::from_av(guess) : Rational(25);
 }

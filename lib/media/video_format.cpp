@@ -76,7 +76,8 @@ const VideoCodec* find_codec(std::string_view name) {
   return row == std::end(kCodecs) ? nullptr : row;
 }
 
-// The text before and after the one number field, and its zero-padded width.
+// The text before and after the one number field, and its zero-padded width. The folder is a part
+// of `before` as it stands.
 struct NumberField {
   std::string before, after;
   int digits = 0;
@@ -85,7 +86,9 @@ struct NumberField {
 std::optional<NumberField> find_number_field(const std::string& pattern) {
   NumberField field;
   bool found = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
+  const size_t name = pattern.rfind('/') + 1;  // 0 where there is no folder
+  field.before = pattern.substr(0, name);
+  for (size_t i = name; i < pattern.size(); ++i) {
     std::string& text = found ? field.after : field.before;
     if (pattern[i] != '%') {
       text += pattern[i];
@@ -106,7 +109,7 @@ std::optional<NumberField> find_number_field(const std::string& pattern) {
     field.digits = width.empty() ? 0 : std::min(std::stoi(width), 20);
     i = end;
   }
-  if (!found || field.after.find('/') != std::string::npos) return std::nullopt;
+  if (!found) return std::nullopt;
   return field;
 }
 
@@ -147,7 +150,8 @@ VideoFormat format_for(const std::string& path, const std::string& codec) {
   }
   if (extension == "png") {
     format.is_sequence = names_sequence(path);
-    if (!format.is_sequence && path.find('%') != std::string::npos) {
+    if (!format.is_sequence &&
+        std::filesystem::path(path).filename().string().find('%') != std::string::npos) {
       fail(ErrorKind::Usage,
            "{}: a sequence is named with one number field in the file's name, such as "
            "frames/%05d.png",

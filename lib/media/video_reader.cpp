@@ -34,7 +34,7 @@ class VideoReader::Impl {
   Impl(const std::string& path, const ReadOptions& options)
       : options_(options),
         decoder_(path, options.max_pixels),
-        orientation_(orientation_of(decoder_.stream())) {
+        orientation_(orientation_of(decoder_.input(), decoder_.stream())) {
     check_range(path, options);
     current_ = decoder_.next();
     if (!current_) fail_without_frames();

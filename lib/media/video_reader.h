@@ -69,7 +69,8 @@ struct FileInfo {
   Rational fps;
   int64_t num_frames = 0;
   double duration_s = 0;
-  std::string color_range;  // "tv" | "pc" | "unknown"; the next three in FFmpeg's words
+  bool is_interlaced = false;  // frames are two fields, of two times
+  std::string color_range;     // "tv" | "pc" | "unknown"; the next three in FFmpeg's words
   std::string color_space;
   std::string color_transfer;
   std::string color_primaries;

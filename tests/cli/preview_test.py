@@ -209,6 +209,8 @@ def test_a_contact_sheet_as_a_file(tmp_path):
     for x in (24, 76, 128):
         assert pixel(x, 16)[0] > 200 and pixel(x, 52)[2] > 200
     assert pixel(50, 16) == (0, 0, 0)
+    done = subprocess.run([SORA, "show", "a.mp4", "-o", "SHEET.PNG"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and (tmp_path / "SHEET.PNG").exists()
     done = subprocess.run([SORA, "show", "a.mp4", "-o", "sheet.png"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and "--force" in done.stderr
     done = subprocess.run([SORA, "show", "nowhere.mp4", "-o", "no.png"], cwd=tmp_path, capture_output=True, text=True)

@@ -55,6 +55,30 @@ TEST(FileInfo, SaysWhatFfprobeSays) {
   }
 }
 
+TEST(FileInfo, TimeStampsInMillisecondsKeepTheRate) {
+  const TemporaryFolder folder;
+  for (const char* rate : {"60", "30000/1001", "24000/1001", "24", "48"}) {
+    SCOPED_TRACE(rate);
+    const std::string first = folder / "clip.mkv", copy = folder / "clip.mp4";
+    judge::ffmpeg(fmt::format(
+        "-y -f lavfi -i testsrc2=size=64x48:rate={} -frames:v 48 -c:v libx264 {}", rate, first));
+    judge::ffmpeg(fmt::format("-y -i {} -c copy {}", first, copy));
+    EXPECT_EQ(to_string(probe(first).fps), to_string(parse_rational(rate)));
+    EXPECT_EQ(to_string(probe(copy).fps), to_string(parse_rational(rate)));
+  }
+}
+
+TEST(FileInfo, LengthIsThatOfThePicturesWhereSoundIsLonger) {
+  const TemporaryFolder folder;
+  judge::ffmpeg(
+      "-f lavfi -i testsrc2=size=64x48:rate=16:duration=1 -f lavfi -i sine=duration=70 "
+      "-c:v libx264 -c:a aac " +
+      (folder / "long.mkv"));
+  const FileInfo info = probe(folder / "long.mkv");
+  EXPECT_EQ(info.num_frames, 16);
+  EXPECT_NEAR(info.duration_s, 1, 0.01);
+}
+
 TEST(FileInfo, KnowsAnimatedWebp) {
   const TemporaryFolder folder;
   write(folder / "clip.webp", "", 12, Rational(20));

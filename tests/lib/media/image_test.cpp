@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "lib/core/error.h"
+#include "lib/media/video_reader.h"
 #include "tests/lib/media/expect_error.h"
 #include "tests/lib/media/ffmpeg_judge.h"
 
@@ -101,6 +102,10 @@ TEST(Image, TurnsAJpegUprightAsExifSays) {
       };
       EXPECT_GT(at_corner(corners.red_bottom, corners.red_right, 0), 200);
       EXPECT_GT(at_corner(corners.green_bottom, corners.green_right, 1), 200);
+      EXPECT_LE(judge::max_difference(read_clip(folder / "turned.jpg").frames_FHWC[0], picture), 8);
+      const FileInfo info = probe(folder / "turned.jpg");
+      EXPECT_EQ(info.width, picture.size(1));
+      EXPECT_EQ(info.height, picture.size(0));
     }
   }
 }

@@ -340,6 +340,25 @@ TEST_F(HostileFiles, CutFilesAreErrors) {
                 (folder_ / "fast.mp4"));
   const std::string fast = judge::file_bytes(folder_ / "fast.mp4");
   expect_refused(put("cut.mp4", fast.substr(0, fast.size() - 1000)), "is cut off");
+  for (const auto& [extension, codec] : {std::pair{"mkv", "libx264"},
+                                         {"webm", "libvpx-vp9"},
+                                         {"gif", "gif"},
+                                         {"ogv", "libtheora"}}) {
+    SCOPED_TRACE(extension);
+    const std::string name = folder_ / fmt::format("whole.{}", extension);
+    judge::ffmpeg(fmt::format("-i {} -c:v {} {}", folder_ / "good.mp4", codec, name));
+    EXPECT_EQ(read_clip(name).num_frames(), 8);
+    const std::string whole = judge::file_bytes(name);
+    const std::string cut = fmt::format("cut.{}", extension);
+    expect_refused(put(cut, whole.substr(0, whole.size() - 1)), "is cut off");
+    expect_refused(put(cut, whole.substr(0, whole.size() * 3 / 4)));
+    expect_refused(put(cut, whole.substr(0, whole.size() / 2)));
+  }
+  // Zero bytes fill a block up, and a segment whose length nobody knew ends with the file.
+  const std::string gif = judge::file_bytes(folder_ / "whole.gif");
+  EXPECT_EQ(read_clip(put("filled.gif", gif + std::string(9000, '\0'))).num_frames(), 8);
+  judge::ffmpeg("-i " + (folder_ / "good.mp4") + " -c copy -live 1 " + (folder_ / "live.mkv"));
+  EXPECT_EQ(read_clip(folder_ / "live.mkv").num_frames(), 8);
   expect_refused(put("text.mp4", std::string(5000, 'x')));
   expect_refused(folder_.path(), "is a folder");
   expect_error(ErrorKind::NotFound, "No such file", [&] { read_clip(folder_ / "none.mp4"); });
