@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "lib/core/error.h"
 #include "lib/pipelines/storyboard.h"
@@ -41,13 +42,17 @@ Shot Layout::place(std::shared_ptr<const Source> source, const std::string& fit_
   return {{start, start + count}, std::move(source), first, parse_fit(fit_name)};
 }
 
-std::string Layout::readable(const std::string& name) const {
+std::vector<const Source*> Layout::sources() const {
   std::vector<const Source*> sources;
   for (const Shot& shot : kept) sources.push_back(shot.source.get());
   for (const Guide& guide : guides) sources.push_back(guide.placement.source.get());
   for (const Heard& each : heard) sources.push_back(each.source.get());
   if (control) sources.push_back(control->source.get());
-  for (const Source* source : sources) {
+  return sources;
+}
+
+std::string Layout::readable(const std::string& name) const {
+  for (const Source* source : sources()) {
     if (source->name() == name) return source->path();
   }
   return name;
@@ -80,6 +85,17 @@ std::string prompt_or_own(const std::string& asked, const Source& source, Layout
         "{} does not say what it shows; drawn without a text, --prompt would help", source.name()));
   }
   return own;
+}
+
+void tell_of_fields(Layout& layout) {
+  std::set<std::string> told;
+  for (const Source* source : layout.sources()) {
+    if (!source->info().is_interlaced || !told.insert(source->name()).second) continue;
+    layout.notices.push_back(fmt::format(
+        "{} is interlaced: each of its frames shows two times at once; ffmpeg -vf bwdif "
+        "makes frames of its fields",
+        source->name()));
+  }
 }
 
 void hear_sources(Layout& layout) {

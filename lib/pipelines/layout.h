@@ -80,6 +80,8 @@ struct Layout {
   const std::string& prompt() const { return prompts.front().text; }
   // What can be opened of a source of this name: itself, or what was kept of a pipe.
   std::string readable(const std::string& name) const;
+  // Of kept, followed and heard frames and of the control; one may come more than once.
+  std::vector<const Source*> sources() const;
   Shot place(std::shared_ptr<const Source> source, const std::string& fit, int64_t start,
              int64_t first, int64_t count) const;
   void say_everywhere(const std::string& text) { prompts = {{{0, num_frames + num_hidden}, text}}; }
@@ -100,6 +102,9 @@ Layout layout_for(const VideoSpec& video, const Source& source);
 // Lets the sources be heard where their frames are kept or followed, unless the operation has said
 // who is heard.
 void hear_sources(Layout& layout);
+
+// A notice of each source whose frames are two fields.
+void tell_of_fields(Layout& layout);
 
 // `seconds` as frames of the layout, rounded to nearest.
 int64_t frames_in(const Layout& layout, double seconds);

@@ -233,6 +233,7 @@ Layout make_layout(const Request& request, const ModelInfo& model) {
       std::visit([&](const auto& operation) { return lay_out(operation, request.video, model); },
                  request.operation);
   hear_sources(layout);
+  tell_of_fields(layout);
   return layout;
 }
 

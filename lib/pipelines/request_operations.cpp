@@ -64,6 +64,20 @@ void check_tool(const Tool& request) {
   }
 }
 
+// "3", "2.5s" or "250ms"; false for anything else.
+bool read_seconds(std::string_view text, double& seconds) {
+  double factor = 1;
+  if (text.ends_with("ms")) {
+    factor = 1e-3;
+    text.remove_suffix(2);
+  } else if (text.ends_with("s")) {
+    text.remove_suffix(1);
+  }
+  if (!parse_number(text, seconds)) return false;
+  seconds *= factor;
+  return true;
+}
+
 void check_seconds(std::string_view option, double value) {
   if (!(value >= 0 && std::isfinite(value)))
     fail(ErrorKind::Usage, "{} is {} s; times begin at 0", option, value);
@@ -84,8 +98,8 @@ TimeRange parse_time_range(std::string_view text) {
   const size_t dash = text.find('-', 1);
   TimeRange range;
   if (dash == std::string_view::npos ||
-      !parse_number(trimmed(text.substr(0, dash)), range.start_s) ||
-      !parse_number(trimmed(text.substr(dash + 1)), range.stop_s)) {
+      !read_seconds(trimmed(text.substr(0, dash)), range.start_s) ||
+      !read_seconds(trimmed(text.substr(dash + 1)), range.stop_s)) {
     fail(ErrorKind::Usage, "'{}' is not a range; write its ends in seconds, such as 1.5-4", text);
   }
   if (range.start_s < 0 || !(range.start_s < range.stop_s)) {
@@ -99,19 +113,11 @@ std::string to_string(const TimeRange& range) {
 }
 
 double parse_seconds(std::string_view text) {
-  double factor = 1;
-  std::string_view number = text;
-  if (number.ends_with("ms")) {
-    factor = 1e-3;
-    number.remove_suffix(2);
-  } else if (number.ends_with("s")) {
-    number.remove_suffix(1);
-  }
-  double value = 0;
-  if (!parse_number(number, value) || value < 0) {
+  double seconds = 0;
+  if (!read_seconds(text, seconds) || seconds < 0) {
     fail(ErrorKind::Usage, "'{}' is not a length of time; write seconds, such as 3 or 2.5s", text);
   }
-  return value * factor;
+  return seconds;
 }
 
 double Curve::operator()(double position) const {

@@ -198,6 +198,16 @@ psnr() {
   [ "$(frames_of even.mkv 0 22)" = "$(ffmpeg -v error -i vfr.mkv -vf fps=16:round=near -frames:v 23 -pix_fmt rgb24 -f framemd5 - | grep -v '^#' | cut -d, -f6)" ]
 }
 
+@test "a source of fields is told of once, and frames are not" {
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=25 -frames:v 25 -c:v mpeg2video -flags +ildct+ilme -field_order tt fields.mkv
+  run tool recut fields.mkv --drop 0.2-0.5s -n
+  [ "$status" -eq 0 ]
+  [ "$(grep -c "fields.mkv is interlaced" <<<"$output")" -eq 1 ]
+  [[ "$output" == *"ffmpeg -vf bwdif makes frames of its fields"* ]]
+  run tool recut "$S/b.mp4" --drop 0.2-0.5 -n
+  [[ "$output" != *interlaced* ]]
+}
+
 @test "a format without sound says so" {
   run --separate-stderr tool extend "$S/b.mp4" --by 0.5 -o out.gif
   [ "$status" -eq 0 ]

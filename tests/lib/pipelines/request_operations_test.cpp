@@ -20,6 +20,8 @@ std::string usage_error(Call&& call) {
 
 TEST(TimeRange, IsTwoTimesInOrder) {
   EXPECT_EQ(parse_time_range("0.5-2"), (TimeRange{0.5, 2}));
+  EXPECT_EQ(parse_time_range("0.5-1s"), (TimeRange{0.5, 1}));
+  EXPECT_EQ(parse_time_range("500ms - 1s"), (TimeRange{0.5, 1}));
   EXPECT_EQ(to_string(TimeRange{1.5, 2.25}), "1.5-2.25");
   for (const char* text : {"", "1", "-", "a-b", "1-2-3", "1-x", "nan-2", "1-inf"}) {
     EXPECT_THAT(usage_error([&] { parse_time_range(text); }), HasSubstr("is not a range")) << text;
