@@ -238,12 +238,13 @@ void add_output_options(CLI::App& app, OutputSpec& output) {
          "Mark the pictures: visible, invisible, both, or none, which is the default")
       ->type_name("KIND")
       ->group(group);
-  app.add_flag("--sign", output.sign,
-               "Sign the clip with a C2PA manifest that says how it was made")
-      ->group(group);
+  CLI::Option* sign = app.add_flag("--sign", output.sign,
+                                   "Sign the clip with a C2PA manifest that says how it was made")
+                          ->group(group);
   app.add_option("--identity", output.identity, "Who signs; made with sora keys new")
       ->type_name("NAME")
       ->capture_default_str()
+      ->needs(sign)
       ->group(group);
   app.add_flag("-f,--force", output.force, "Overwrite the output if it exists")->group(group);
   app.add_option("--save-latents", output.latents_path,

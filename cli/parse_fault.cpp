@@ -126,6 +126,11 @@ void fail_to_parse(const CLI::ParseError& error, const CLI::App& called) {
     fail(ErrorKind::Usage, "{} and {} cannot be given together", option->get_name(),
          sentence.substr(option->get_name().size() + std::string_view(" excludes ").size()));
   }
+  constexpr std::string_view kRequires = " requires ";
+  if (const CLI::Option* option = option_of(sentence, called, "", kRequires)) {
+    fail(ErrorKind::Usage, "{0} needs {1}; give both, or leave out {0}", option->get_name(),
+         sentence.substr(option->get_name().size() + kRequires.size()));
+  }
   throw Error(ErrorKind::Usage, sentence);
 }
 

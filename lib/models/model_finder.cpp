@@ -199,13 +199,13 @@ fs::path find_tokenizer(const ModelFiles& files, const fs::path& text_encoder,
 }
 
 fs::path find_model(const std::string& name, const fs::path& built_in, const ModelFiles& files) {
+  if (!files.models_dir.empty() && !fs::is_directory(files.models_dir)) {
+    fail(ErrorKind::NotFound, "--models-dir {}: there is no such directory", files.models_dir);
+  }
   if (name.find('/') == std::string::npos && fs::exists(built_in / name / "model_index.json")) {
     return built_in / name;
   }
   if (!files.models_dir.empty()) {
-    if (!fs::is_directory(files.models_dir)) {
-      fail(ErrorKind::NotFound, "--models-dir {}: there is no such directory", files.models_dir);
-    }
     if (const auto file = find_transformer_file(name, files.models_dir)) return *file;
     if (fs::exists(fs::path(files.models_dir) / name)) return fs::path(files.models_dir) / name;
   }

@@ -182,6 +182,12 @@ void read_part_configs(ModelInfo& model) {
 
 ModelInfo read_directory(const std::string& name, const std::filesystem::path& path,
                          const ModelFiles& files) {
+  if (!files.transformer_2.empty()) {
+    fail(ErrorKind::Usage,
+         "--low-noise goes with a transformer in a single file; {} is a directory, which holds its "
+         "experts itself",
+         path.string());
+  }
   const ModelDirectory directory = ModelDirectory::open(path);
   check_pipeline(directory);
   ModelInfo model;

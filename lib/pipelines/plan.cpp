@@ -210,6 +210,22 @@ int steps_skipped(const Request& request, const ModelInfo& model, const Plan& pl
                        *std::max_element(levels.begin(), levels.end()));
 }
 
+// What was asked of the guidance and has no effect.
+void check_guidance(const Sampling& sampling, const ModelInfo& model, Plan& plan) {
+  if (sampling.guidance_scale_2 && !model.has_two_experts()) {
+    fail(ErrorKind::Usage,
+         "--guidance-2 needs a model of two experts, such as Wan 2.2 A14B; {} has one (see sora "
+         "models show)",
+         model.name);
+  }
+  const bool is_guided = plan.guidance_scale > 1.0 || plan.guidance_scale_2 > 1.0 ||
+                         plan.layout.edit != EditMethod::None;
+  if (!is_guided && plan.negative_prompt != model.defaults.negative_prompt) {
+    plan.notices.push_back(
+        "the negative prompt is not looked at where the guidance is 1; give --guidance above it");
+  }
+}
+
 uint64_t random_seed() { return std::random_device()(); }
 
 }  // namespace
@@ -292,6 +308,7 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   plan.cache_threshold = sampling.cache_threshold.value_or(0);
   if (model.has_two_experts()) plan.boundary_timestep = model.boundary_timestep;
   plan.negative_prompt = sampling.negative_prompt.value_or(model.defaults.negative_prompt);
+  check_guidance(sampling, model, plan);
   plan.dtype = resolve_dtype(request.runtime.dtype, plan.device);
   plan.attention = resolve_attention(request.runtime.attention, plan.device);
   plan.cuda_graph = resolve_cuda_graph(request.runtime.cuda_graph, plan.device);

@@ -477,6 +477,25 @@ interrupted_in() {
   [[ "$stderr" == *"note: the policy's rule 'balls' warns"* ]]
 }
 
+@test "options that would have no effect are refused, or told of" {
+  refused() {  # refused STATUS WORDS OPTION...
+    run --separate-stderr tiny -o clip.mp4 "${@:3}"
+    [ "$status" -eq "$1" ] && [[ "$stderr" == *"$2"* ]] || { echo "status $status: $stderr"; return 1; }
+    nothing_left
+  }
+  refused 2 "--guidance-2 needs a model of two experts" --guidance-2 3
+  refused 2 "--low-noise goes with a transformer in a single file" --low-noise low.safetensors
+  refused 2 "--identity needs --sign" --identity studio
+  run "$SORA" generate "a red ball" --models-dir nowhere -o clip.mp4
+  [ "$status" -eq 4 ]
+  [[ "$output" == *"--models-dir nowhere: there is no such directory"* ]]
+  run --separate-stderr tiny -o clip.mp4 --guidance 1 --negative blur --dry-run
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"the negative prompt is not looked at where the guidance is 1"* ]]
+  run tiny -o clip.mp4 --guidance 2 --negative blur --dry-run
+  [[ "$output" != *"is not looked at"* ]]
+}
+
 @test "what the finished clip could not be is said before any work" {
   run --separate-stderr tiny --preview-file x.webp -o x.webp
   [ "$status" -eq 2 ]
