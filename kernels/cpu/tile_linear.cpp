@@ -129,13 +129,14 @@ TileProduct from_block(TileProduct product, int64_t first_block, int64_t panels,
 
 // The same of x in rows, in bf16. A range of them that is one task's is packed by the task itself:
 // it is in the second-level cache when it is multiplied, and x is not written a second time. So are
-// all ranges but the last ones, one for each of several threads, which are shared out in groups so
-// that all threads end at about the same time.
+// all ranges, or where they are few for several threads all but the last ones, one for each, which
+// are shared out in groups so that all threads end at about the same time.
 void pack_and_multiply(const at::Tensor& x, const TileProduct& product, int64_t panels,
                        MultiplyTiles* multiply_tiles) {
   const int64_t ranges = ceil_div(product.rows, kMostBlocks * kPieceRows);
   const int64_t threads = at::get_num_threads();
-  const int64_t whole = threads > 1 ? std::max<int64_t>(0, ranges - threads) : ranges;
+  const bool suffice = threads == 1 || ranges >= kTasksPerThread * threads;
+  const int64_t whole = suffice ? ranges : std::max<int64_t>(0, ranges - threads);
   const int64_t packed_bytes = kMostBlocks * product.pieces * kPieceSize;
   const auto multiply_whole = [&](int64_t range) {
     const int64_t first_block = range * kMostBlocks;
