@@ -1,9 +1,13 @@
 #include "cli/parse.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "cli/commands/subcommands.h"
 #include "cli/description/app_walk.h"
 #include "cli/description/self_description.h"
 #include "cli/parse_fault.h"
+#include "lib/core/error.h"
 #include "sora/build_config.h"
 
 namespace sora::cli {
@@ -24,6 +28,23 @@ std::string names_before(const CLI::App& subcommand) {
   const CLI::App* parent = subcommand.get_parent();
   return parent->get_parent() == nullptr ? parent->get_name()
                                          : names_before(*parent) + " " + parent->get_name();
+}
+
+// Values that name something, none of which has an empty name; a text may be empty.
+constexpr std::string_view kNamedTypes[] = {"FILE",  "DIR",  "FOLDER", "PATH",
+                                            "MODEL", "NAME", "PLAN"};
+
+void check_no_name_is_empty(const CLI::App& subcommand) {
+  for (const CLI::Option* option : subcommand.get_options()) {
+    const std::string type = option->get_type_name();
+    const std::vector<std::string>& values = option->results();
+    const bool is_name =
+        std::find(std::begin(kNamedTypes), std::end(kNamedTypes), type) != std::end(kNamedTypes);
+    if (is_name && std::find(values.begin(), values.end(), "") != values.end()) {
+      fail(ErrorKind::Usage, "{} is empty; write {} {}, or leave it out", option->get_name(),
+           flags_of(*option).empty() ? "a" : option->get_name(), type);
+    }
+  }
 }
 
 }  // namespace
@@ -60,6 +81,7 @@ Command parse(const std::vector<std::string>& arguments) {
     const CLI::App* subcommand = called_subcommand(*app);
     fail_to_parse(error, subcommand != nullptr ? *subcommand : *app);
   }
+  if (const CLI::App* subcommand = called_subcommand(*app)) check_no_name_is_empty(*subcommand);
   if (arguments.empty()) return {PrintText{app->help()}, {}};
   return chosen;
 }

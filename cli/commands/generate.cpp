@@ -11,8 +11,11 @@
 namespace sora::cli {
 namespace {
 
+// Without the end of its last line.
 std::string read_stdin() {
-  return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  std::string text(std::istreambuf_iterator<char>(std::cin), {});
+  text.erase(text.find_last_not_of("\r\n") + 1);
+  return text;
 }
 
 double parse_scale(const std::string& text) {
@@ -64,15 +67,17 @@ bool goes_with_recipe(const CLI::Option& option) {
                      [&](const char* name) { return option.check_name(name); });
 }
 
-void check_words(const CLI::App& cmd, const GenerateOptions& options) {
-  const bool has_prompt = cmd.count("prompt") > 0;
-  const bool has_recipe = !options.make.recipe.empty();
-  if (!has_prompt && !has_recipe && options.generate.storyboard.empty()) {
-    fail(ErrorKind::Usage,
-         "generate needs a prompt; write sora generate \"a red ball bounces on the meadow\"");
-  }
-  if (!has_recipe) return;
-  if (has_prompt)
+// A text of nothing but spaces says something only beside what else is shown.
+bool says_what_is_shown(const CLI::App& cmd, const GenerateRequest& generate) {
+  if (!generate.storyboard.empty()) return true;
+  if (cmd.count("prompt") == 0) return false;
+  const bool is_blank = generate.prompt.find_first_not_of(" \t\r\n") == std::string::npos;
+  return !is_blank || !generate.image.empty() || !generate.preset.empty() ||
+         !generate.references.empty() || !generate.control.empty();
+}
+
+void check_recipe(const CLI::App& cmd) {
+  if (cmd.count("prompt") > 0)
     fail(ErrorKind::Usage, "--recipe brings its own prompt; leave out the one on the command line");
   for (const CLI::Option* option : cmd.get_options()) {
     if (option->count() > 0 && !goes_with_recipe(*option))
@@ -107,10 +112,15 @@ void add_generate(CLI::App& app, Command& chosen) {
   add_preview_options(*cmd, make.preview);
 
   cmd->final_callback([options, cmd, &chosen] {
-    check_words(*cmd, *options);
+    const bool has_recipe = !options->make.recipe.empty();
+    if (has_recipe) check_recipe(*cmd);
     if (options->generate.prompt == "-") options->generate.prompt = read_stdin();
+    if (!has_recipe && !says_what_is_shown(*cmd, options->generate)) {
+      fail(ErrorKind::Usage,
+           "generate needs a prompt; write sora generate \"a red ball bounces on the meadow\"");
+    }
     options->make.request.operation = options->generate;
-    if (options->make.recipe.empty()) check(options->make.request);
+    if (!has_recipe) check(options->make.request);
     chosen.action = options->make;
     chosen.display = options->display;
   });

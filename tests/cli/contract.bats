@@ -224,6 +224,16 @@ nothing_left() {
   [ "$(jq -r '.width' <<<"$output")" = 48 ]
 }
 
+@test "a prompt from stdin ends before its line does, and a blank one is missing" {
+  local prompt
+  printf 'a red\nball\r\n\n' | "$SORA" generate - -m "$MODEL" --size 48x32 --frames 5 --steps 1 -o clip.mp4 -q
+  prompt=$("$SORA" info clip.mp4 --json | jq .metadata.request.arguments.prompt)
+  [ "$prompt" = '"a red\nball"' ]
+  run "$SORA" generate - -m "$MODEL" <<<""
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"generate needs a prompt"* ]]
+}
+
 @test "y4m on stdout is what ffmpeg reads" {
   tiny -o - --quiet | ffprobe -v error -count_frames -of csv=p=0 -show_entries stream=width,height,nb_read_frames - >out
   [ "$(cat out)" = "48,32,5" ]

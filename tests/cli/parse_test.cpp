@@ -154,6 +154,32 @@ TEST(Parse, GenerateWithoutPromptShowsHowToGiveOne) {
   EXPECT_THAT(usage_error({"generate"}), HasSubstr("generate needs a prompt"));
 }
 
+TEST(Parse, ABlankPromptSaysSomethingOnlyBesideAPictureOrAStyle) {
+  EXPECT_THAT(usage_error({"generate", " \t"}), HasSubstr("generate needs a prompt"));
+  EXPECT_THAT(usage_error({"generate", ""}), HasSubstr("generate needs a prompt"));
+  EXPECT_EQ(usage_error({"generate", "", "--image", "a.png"}), "no error");
+  EXPECT_EQ(usage_error({"generate", "", "--preset", "film-noir"}), "no error");
+}
+
+TEST(Parse, NamesAreNotEmptyAndTextsMayBe) {
+  EXPECT_EQ(usage_error({"generate", "x", "--image", ""}),
+            "--image is empty; write --image FILE, or leave it out");
+  EXPECT_EQ(usage_error({"generate", "x", "-o", ""}),
+            "--output is empty; write --output FILE, or leave it out");
+  EXPECT_EQ(usage_error({"info", ""}), "file is empty; write a FILE, or leave it out");
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"generate", "x", "--models-dir", ""},
+                                             {"generate", "x", "--tokenizer", ""},
+                                             {"generate", "x", "-m", ""},
+                                             {"generate", "x", "--codec", ""},
+                                             {"generate", "x", "--plan", ""},
+                                             {"queue", "list", "--queue", ""},
+                                             {"explore", "clips", "-o", ""}}) {
+    EXPECT_THAT(usage_error(arguments), HasSubstr(" is empty; ")) << arguments[2];
+  }
+  EXPECT_EQ(usage_error({"extend", "a.mp4", "--by", "1", "--prompt", ""}), "no error");
+}
+
 TEST(Parse, RecipeTakesNoPromptAndNoSampling) {
   EXPECT_THAT(usage_error({"generate", "x", "--recipe", "a.mp4"}),
               HasSubstr("--recipe brings its own prompt"));
