@@ -2,107 +2,121 @@
 // from where it comes.
 #include "cli/commands/subcommands.h"
 #include "cli/options.h"
-#include "lib/core/error.h"
 
 namespace sora::cli {
 namespace {
 
-struct ModelsOptions {
-  std::string action;
-  std::vector<std::string> names;
-  ModelFiles files;
-  ConvertModel convert;
-  PullModel pull;
-  std::string size;
-  int64_t num_frames = 0;
-  Display display;
-};
-
-struct ActionRow {
-  std::string_view name;
-  size_t num_names;
-  std::string_view usage;
-};
-
-constexpr ActionRow kActions[] = {{"list", 0, "sora models list"},
-                                  {"show", 1, "sora models show MODEL"},
-                                  {"verify", 1, "sora models verify MODEL"},
-                                  {"convert", 2, "sora models convert INPUT OUTPUT"},
-                                  {"pull", 1, "sora models pull ORG/NAME[/FILE]"}};
-
-const ActionRow& find_action(const std::string& name) {
-  for (const ActionRow& row : kActions) {
-    if (row.name == name) return row;
-  }
-  fail(ErrorKind::Usage, "models {}: is none of list, show, verify, convert and pull",
-       name.empty() ? "(nothing)" : name);
+// A subcommand of models: its task is bound by the caller, what all of them share here.
+template <typename Task>
+CLI::App* add_action(CLI::App& models, Command& chosen, const std::shared_ptr<Task>& task,
+                     const std::string& name, const std::string& description,
+                     const std::string& examples) {
+  auto display = std::make_shared<Display>();
+  CLI::App* cmd = models.add_subcommand(name, description);
+  cmd->footer("Examples:\n" + examples);
+  add_display_options(*cmd, *display);
+  cmd->final_callback([task, display, &chosen] {
+    chosen.action = UseModels{*task};
+    chosen.display = *display;
+  });
+  return cmd;
 }
 
-ModelTask task_of(const ModelsOptions& options) {
-  const ActionRow& action = find_action(options.action);
-  if (options.names.size() != action.num_names) {
-    fail(ErrorKind::Usage, "models {} takes {} names, not {}; write {}", action.name,
-         action.num_names, options.names.size(), action.usage);
-  }
-  if (action.name == "list") return ListModels{options.files.models_dir};
-  if (action.name == "show")
-    return ShowModel{options.names[0], options.files, options.size, options.num_frames};
-  if (action.name == "verify") return VerifyModel{options.names[0], options.files.models_dir};
-  if (action.name == "convert") {
-    ConvertModel convert = options.convert;
-    convert.input = options.names[0];
-    convert.output = options.names[1];
-    convert.tokenizer = options.files.tokenizer;
-    return convert;
-  }
-  PullModel pull = options.pull;
-  pull.model = options.names[0];
-  return pull;
+void add_models_dir(CLI::App& cmd, std::string& folder) {
+  cmd.add_option("--models-dir", folder,
+                 "Folder with diffusion_models, vae, text_encoders and clip_vision, as ComfyUI "
+                 "has them")
+      ->type_name("DIR");
+}
+
+void add_list_action(CLI::App& models, Command& chosen) {
+  auto list = std::make_shared<ListModels>();
+  CLI::App* cmd =
+      add_action(models, chosen, list, "list",
+                 "List the models built in, in the Hugging Face cache and in a folder",
+                 "  sora models list\n  sora models list --models-dir ~/ComfyUI/models");
+  add_models_dir(*cmd, list->models_dir);
+}
+
+void add_show_action(CLI::App& models, Command& chosen) {
+  auto show = std::make_shared<ShowModel>();
+  CLI::App* cmd = add_action(
+      models, chosen, show, "show", "Show what a model is, and the memory that a clip takes",
+      "  sora models show nano\n"
+      "  sora models show wan2.1_t2v_1.3B_bf16.safetensors --size 832x480 --frames 81\n"
+      "  sora models show wan2.1_t2v_14B_bf16.safetensors --vace "
+      "Wan2_1-VACE_module_14B_bf16.safetensors");
+  cmd->add_option("model", show->model, "As for --model")->type_name("MODEL")->required();
+  add_model_file_options(*cmd, show->files);
+  cmd->add_option("--size", show->size, "Size of the clip whose memory is told, such as 832x480")
+      ->type_name("WxH");
+  cmd->add_option("--frames", show->num_frames, "Its number of frames")->type_name("N");
+}
+
+void add_verify_action(CLI::App& models, Command& chosen) {
+  auto verify = std::make_shared<VerifyModel>();
+  CLI::App* cmd = add_action(models, chosen, verify, "verify",
+                             "Compare a model's files with the digests that their hub gave",
+                             "  sora models verify Wan-AI/Wan2.1-T2V-1.3B-Diffusers");
+  cmd->add_option("model", verify->model, "As for --model")->type_name("MODEL")->required();
+  add_models_dir(*cmd, verify->models_dir);
+}
+
+void add_convert_action(CLI::App& models, Command& chosen) {
+  auto convert = std::make_shared<ConvertModel>();
+  CLI::App* cmd = add_action(
+      models, chosen, convert, "convert", "Write a model in another form or in fewer bits",
+      "  sora models convert wan2.1_t2v_14B_fp16.safetensors wan14b-q4.gguf --type q4_k");
+  cmd->add_option("input", convert->input, "Model, component or file")
+      ->type_name("PATH")
+      ->required();
+  cmd->add_option("output", convert->output,
+                  "A .safetensors or .gguf, or, of a single file, a new directory")
+      ->type_name("PATH")
+      ->required();
+  cmd->add_option("--type", convert->type, "Type of the weights: f32, f16, bf16, q8_0 or q4_k")
+      ->type_name("TYPE");
+  cmd->add_flag("-f,--force", convert->force, "Overwrite the output if it exists");
+  cmd->add_option("--tokenizer", convert->tokenizer,
+                  "Tokenizer that goes with a text encoder: spiece.model, or its directory; found "
+                  "beside it where not given")
+      ->type_name("PATH");
+}
+
+void add_pull_action(CLI::App& models, Command& chosen) {
+  auto pull = std::make_shared<PullModel>();
+  CLI::App* cmd = add_action(
+      models, chosen, pull, "pull", "Load a model from the Hugging Face hub into its cache",
+      "  sora models pull Wan-AI/Wan2.1-T2V-1.3B-Diffusers\n"
+      "  sora models pull city96/Wan2.1-T2V-14B-gguf/wan2.1-t2v-14b-Q4_K_M.gguf");
+  cmd->add_option("model", pull->model, "org/name[@revision], or org/name/FILE")
+      ->type_name("NAME")
+      ->required();
+  cmd->add_option("--include", pull->include,
+                  "Only files of such names, as '*.safetensors'; may be given several times")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  cmd->add_option("--connections", pull->connections, "Files that are loaded at a time")
+      ->type_name("N")
+      ->capture_default_str();
+  cmd->add_flag("--offline", pull->offline, "Never use the network, as HF_HUB_OFFLINE=1");
 }
 
 }  // namespace
 
 void add_models(CLI::App& app, Command& chosen) {
-  auto options = std::make_shared<ModelsOptions>();
-  CLI::App* cmd = app.add_subcommand("models", "List, show, verify, convert and pull models");
-  cmd->footer(
+  CLI::App* models = app.add_subcommand("models", "List, show, verify, convert and pull models");
+  models->footer(
       "Examples:\n"
-      "  sora models list --models-dir ~/ComfyUI/models\n"
-      "  sora models show wan2.1_t2v_1.3B_bf16.safetensors --size 832x480 --frames 81\n"
-      "  sora models show wan2.1_t2v_14B_bf16.safetensors --vace "
-      "Wan2_1-VACE_module_14B_bf16.safetensors\n"
-      "  sora models verify Wan-AI/Wan2.1-T2V-1.3B-Diffusers\n"
-      "  sora models convert wan2.1_t2v_14B_fp16.safetensors wan14b-q4.gguf --type q4_k\n"
-      "  sora models pull Wan-AI/Wan2.1-T2V-1.3B-Diffusers\n"
-      "  sora models pull city96/Wan2.1-T2V-14B-gguf/wan2.1-t2v-14b-Q4_K_M.gguf");
-  cmd->add_option("action", options->action, "list, show, verify, convert or pull")
-      ->type_name("ACTION");
-  cmd->add_option(
-         "names", options->names,
-         "The model; input and output of convert; org/name[@revision] or org/name/FILE of pull")
-      ->type_name("NAME");
-  add_model_file_options(*cmd, options->files);
-  cmd->add_option("--size", options->size,
-                  "Size of the clip whose memory show tells, such as 832x480")
-      ->type_name("WxH");
-  cmd->add_option("--frames", options->num_frames, "Its number of frames")->type_name("N");
-  cmd->add_option("--type", options->convert.type,
-                  "Type convert writes: f32, f16, bf16, q8_0 or q4_k")
-      ->type_name("TYPE");
-  cmd->add_flag("-f,--force", options->convert.force, "Let convert overwrite its output");
-  cmd->add_option("--include", options->pull.include,
-                  "Files that pull loads, such as '*.safetensors'; may be given several times")
-      ->type_name("GLOB")
-      ->allow_extra_args(false);
-  cmd->add_option("--connections", options->pull.connections, "Files that pull loads at a time")
-      ->type_name("N")
-      ->capture_default_str();
-  cmd->add_flag("--offline", options->pull.offline, "Never use the network, as HF_HUB_OFFLINE=1");
-  add_display_options(*cmd, options->display);
-  cmd->final_callback([options, &chosen] {
-    chosen.action = UseModels{task_of(*options)};
-    chosen.display = options->display;
-  });
+      "  sora models list\n"
+      "  sora models show nano --json\n"
+      "  sora models pull Wan-AI/Wan2.1-T2V-1.3B-Diffusers");
+  models->require_subcommand(1);
+  add_list_action(*models, chosen);
+  add_show_action(*models, chosen);
+  add_verify_action(*models, chosen);
+  add_convert_action(*models, chosen);
+  add_pull_action(*models, chosen);
 }
 
 }  // namespace sora::cli

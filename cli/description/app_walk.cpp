@@ -39,6 +39,16 @@ std::vector<const CLI::Option*> options_of(const CLI::App& app) {
 bool takes_value(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
 bool takes_file(const CLI::Option& option) { return option.get_type_name() == "FILE"; }
 
+bool completes_file(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  return takes_file(option) || type == "PATH" || type == "MODEL";
+}
+
+bool completes_folder(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  return type == "DIR" || type == "FOLDER";
+}
+
 std::vector<std::string> flags_of(const CLI::Option& option) {
   std::vector<std::string> flags;
   for (const std::string& name : option.get_snames()) flags.push_back("-" + name);

@@ -14,7 +14,9 @@ std::vector<const CLI::App*> all_subcommands_of(const CLI::App& app);
 std::string full_name(const CLI::App& subcommand);                // "queue add"
 std::vector<const CLI::Option*> options_of(const CLI::App& app);  // likewise
 bool takes_value(const CLI::Option& option);
-bool takes_file(const CLI::Option& option);
+bool takes_file(const CLI::Option& option);      // a media, text or weights file
+bool completes_file(const CLI::Option& option);  // or what else may be one, as a model
+bool completes_folder(const CLI::Option& option);
 std::vector<std::string> flags_of(
     const CLI::Option& option);  // {"-o", "--output"}; empty for a positional
 

@@ -39,9 +39,9 @@ std::string bash_script(const CLI::App& app) {
          "  local current=\"${COMP_WORDS[COMP_CWORD]}\" command=\"${COMP_WORDS[1]}\" words=\"\" "
          "actions=\"\"\n"
          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-         "    COMPREPLY=($(compgen -W \"" +
+         "    mapfile -t COMPREPLY < <(compgen -W \"" +
          join(names_of(subcommands_of(app)), " ") +
-         " --help --version\" -- \"$current\"))\n"
+         " --help --version\" -- \"$current\")\n"
          "    return\n"
          "  fi\n"
          "  if [ \"$COMP_CWORD\" -gt 2 ]; then\n"
@@ -56,9 +56,9 @@ std::string bash_script(const CLI::App& app) {
          "  esac\n"
          "  [ \"$COMP_CWORD\" -eq 2 ] || actions=\"\"\n"
          "  case \"$current\" in\n"
-         "    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n"
-         "    *) COMPREPLY=($(compgen -W \"$actions\" -- \"$current\") $(compgen -f -- "
-         "\"$current\")) ;;\n"
+         "    -*) mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\") ;;\n"
+         "    *) mapfile -t COMPREPLY < <(compgen -W \"$actions\" -- \"$current\"\n"
+         "      compgen -f -- \"$current\") ;;\n"
          "  esac\n"
          "}\n"
          "complete -o filenames -F _sora sora\n";
@@ -72,6 +72,12 @@ std::string zsh_descriptions(const std::vector<const CLI::App*>& commands) {
   return lines;
 }
 
+// What completes an option's value.
+std::string zsh_values(const CLI::Option& option) {
+  if (completes_file(option)) return "_files";
+  return completes_folder(option) ? "_files -/" : "";
+}
+
 std::string zsh_arguments(const CLI::App& command) {
   std::string specs;
   for (const CLI::Option* option : options_of(command)) {
@@ -83,7 +89,7 @@ std::string zsh_arguments(const CLI::App& command) {
       }
       std::string spec = flag + "[" + text + "]";
       if (takes_value(*option)) {
-        spec += ":" + option->get_type_name() + ":" + (takes_file(*option) ? "_files" : "");
+        spec += ":" + option->get_type_name() + ":" + zsh_values(*option);
       }
       specs += " \\\n        " + single_quoted(spec);
     }
@@ -142,7 +148,8 @@ std::string fish_options(const CLI::App& command, const std::string& condition) 
     lines += "complete -c sora -n '" + condition + "'";
     for (const std::string& name : option->get_snames()) lines += " -s " + name;
     for (const std::string& name : option->get_lnames()) lines += " -l " + name;
-    if (takes_value(*option)) lines += takes_file(*option) ? " -r -F" : " -x";
+    if (takes_value(*option)) lines += completes_file(*option) ? " -r -F" : " -x";
+    if (completes_folder(*option)) lines += " -a \"(__fish_complete_directories)\"";
     lines += " -d " + single_quoted(option->get_description()) + "\n";
   }
   return lines;

@@ -448,6 +448,9 @@ interrupted_in() {
 @test "completion scripts are accepted by their shells" {
   "$SORA" --generate-completion bash >sora.bash
   bash -n sora.bash
+  touch "a b.mp4"
+  [ "$(bash -c 'source ./sora.bash; COMP_WORDS=(sora info a) COMP_CWORD=2; _sora; printf "%s|" "${COMPREPLY[@]}"')" = "a b.mp4|" ]
+  [ "$(bash -c 'source ./sora.bash; COMP_WORDS=(sora models ver) COMP_CWORD=2; _sora; echo "${COMPREPLY[@]}"')" = verify ]
   if command -v zsh >/dev/null; then "$SORA" --generate-completion zsh >_sora && zsh -n _sora; fi
   if command -v fish >/dev/null; then "$SORA" --generate-completion fish >sora.fish && fish -n sora.fish; fi
 }

@@ -79,7 +79,13 @@ def test_show_of_a_transformer_alone_says_what_it_is_and_what_is_missing(sora, t
 
 
 def test_help_says_that_pull_takes_one_file_too(sora):
-    assert "org/name/FILE" in sora("models", "--help").stdout
+    assert "org/name/FILE" in sora("models", "pull", "--help").stdout
+    assert "--size" not in sora("models", "pull", "--help").stdout
+
+
+def test_an_action_that_is_none_is_named(sora):
+    assert "did you mean verify?" in sora("models", "verfy", "nano", status=2).stderr
+    assert "models needs a command" in sora("models", status=2).stderr
 
 
 @pytest.mark.parametrize(

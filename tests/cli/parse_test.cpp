@@ -236,6 +236,11 @@ TEST(SelfDescription, EveryOptionOfGenerateIsInAllThreeCompletionsAndTheManPage)
     }
   }
   EXPECT_THAT(man_page(*app), HasSubstr("\\-\\-guidance"));
+  const std::string zsh = completion_script(*app, "zsh"), fish = completion_script(*app, "fish");
+  EXPECT_THAT(zsh, HasSubstr(":DIR:_files -/'"));
+  EXPECT_THAT(zsh, HasSubstr(":MODEL:_files'"));
+  EXPECT_THAT(fish, HasSubstr(" -l models-dir -x -a \"(__fish_complete_directories)\""));
+  EXPECT_THAT(fish, HasSubstr(" -l tokenizer -r -F"));
 }
 
 TEST(SelfDescription, ReferencePageInDocsIsTheOneTheProgramWrites) {
