@@ -78,10 +78,12 @@ void run_action(const ServeVideos& serve, const Display& display) {
   std::vector<std::string> probe = {"generate"};
   probe.insert(probe.end(), serve.defaults.begin(), serve.defaults.end());
   probe.insert(probe.end(), {"--", "a red ball"});
-  parse_job(probe);  // options that no job could have are told now
+  const MakeClips any = parse_job(probe);  // options that no job could have are told now
   if (!serve.plan.empty()) load_plan(serve.plan);
   VideoJobs videos(queue, serve.models, serve.defaults, serve.plan, serve.max_waiting);
   ProgressDisplay progress(display);
+  for (const std::string& model : serve.models)  // likewise models that are not there
+    videos.engine().models(ShowModel{model, any.request.runtime.files, "", 0}, progress);
   std::optional<Makers> makers;  // once the address is ours
   ServeOptions options = serve.options;
   options.stop_now = [] { ::_exit(0); };  // the makers end with this process

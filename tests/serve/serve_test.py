@@ -89,6 +89,7 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("serve")
+    shutil.copytree(MODEL, folder / "model")
     server = Server(folder, "--model", folder / "model")
     yield server
     server.stop()
@@ -433,12 +434,17 @@ def test_a_token_file_takes_what_the_server_reads(tmp_path):
     assert out.returncode == 4 and "the plan of 'ann'" in out.stderr and "small.toml" in out.stderr
 
 
+def test_a_model_that_is_not_there_ends_the_server_before_its_address(tmp_path):
+    out = subprocess.run([SORA, "serve", "--port", "0", "--queue", "queue", "--jobs", "0", "--model", "nonesuch"], cwd=tmp_path, capture_output=True,
+                         text=True, timeout=PATIENCE_S)
+    assert out.returncode == 4 and "nonesuch" in out.stderr and out.stdout == ""
+
+
 def test_a_failed_video_says_so(server):
     """Its model is gone when its turn comes."""
     client = server.client()
     model = server.folder / "model"
     assert server.run("queue", "pause", "--queue", "queue").returncode == 0
-    shutil.copytree(MODEL, model)
     order = client.videos.create(prompt="a ball", model=str(model), size="64x48")
     shutil.rmtree(model)
     assert server.run("queue", "unpause", "--queue", "queue").returncode == 0
