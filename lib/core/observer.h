@@ -19,8 +19,9 @@ SORA_EXPORT std::string_view to_string(
 class SORA_EXPORT Observer {
  public:
   virtual ~Observer();
-  virtual void begin(Phase phase,
-                     int64_t total_steps);  // phases may overlap; each begins once a clip
+  // Phases may overlap. Each begins once a clip; Load does again where the transformer's weights
+  // are read, after the texts are encoded.
+  virtual void begin(Phase phase, int64_t total_steps);
   virtual void advance(Phase phase, int64_t steps_done);
   virtual void notice(std::string_view sentence);  // something the user should read, not an error
   virtual bool stop_requested() const;

@@ -64,6 +64,8 @@ class Denoiser {
   virtual ~Denoiser();
   // What the velocities after this are conditioned on. Copies it.
   virtual void set_conditioning(const Conditioning&, const LatentGrid&) {}
+  // Loads the weights that the velocity at this step needs, where that has not been done.
+  virtual void load(const NoiseStep&) {}
   // latents_1CFHW f32; returns the guided velocity, same shape, f32.
   virtual at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) = 0;
   // The velocity that one text alone gives.
@@ -75,9 +77,9 @@ class Denoiser {
   virtual at::Tensor pin(const at::Tensor& latents_1CFHW) const { return latents_1CFHW; }
 };
 
-// Weights are loaded when the first velocity is asked for. `arithmetic` is that of the transformer,
-// `device` where it and the latents are; a conditioning may come from any. Loading throws
-// Error(Input) where the weights do not fit the configs.
+// Weights are loaded by load(), or when the first velocity is asked for. `arithmetic` is that of
+// the transformer, `device` where it and the latents are; a conditioning may come from any. Loading
+// throws Error(Input) where the weights do not fit the configs.
 std::unique_ptr<Denoiser> make_denoiser(const ModelInfo& model, const Arithmetic& arithmetic,
                                         at::Device device = at::kCPU);
 

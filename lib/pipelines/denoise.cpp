@@ -22,6 +22,10 @@ void check_finite(const at::Tensor& latents, int step) {
 
 }  // namespace
 
+NoiseStep noise_step(const Schedule& schedule, int step) {
+  return {schedule.timesteps[step], schedule.sigmas[step], schedule.sigmas[step + 1]};
+}
+
 at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_1CFHW,
                    int first_step, Observer& observer, const WatchStep& watch) {
   const Schedule& schedule = scheduler.schedule();
@@ -29,7 +33,7 @@ at::Tensor denoise(Denoiser& denoiser, Scheduler& scheduler, at::Tensor latents_
   observer.begin(Phase::Denoise, num_steps - first_step);
   for (int step = first_step; step < num_steps; ++step) {
     check_stop(observer);
-    const NoiseStep at{schedule.timesteps[step], schedule.sigmas[step], schedule.sigmas[step + 1]};
+    const NoiseStep at = noise_step(schedule, step);
     const at::Tensor velocity = denoiser.velocity(latents_1CFHW, at);
     if (watch) watch(latents_1CFHW, velocity, at);
     latents_1CFHW = scheduler.step(velocity, step, latents_1CFHW);

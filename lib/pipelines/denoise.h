@@ -15,6 +15,8 @@ namespace sora {
 using WatchStep = std::function<void(const at::Tensor& latents_1CFHW,
                                      const at::Tensor& velocity_1CFHW, const NoiseStep& step)>;
 
+NoiseStep noise_step(const Schedule& schedule, int step);
+
 // Walks `latents_1CFHW` (noise, or a noised source) from step `first_step` of the scheduler's
 // schedule to its end. Throws Error(Cancelled) when asked to stop, Error(Numerical) on NaN or
 // infinity.

@@ -130,9 +130,18 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
                                 schedule.num_steps() - guided, schedule.num_steps(),
                                 to_string(plan.guidance_interval)));
   }
+  const bool follows = !plan.layout.cyclic && conditioning.followed_latents_1CFHW.defined();
+  const int first =
+      follows ? first_step_at(schedule.sigmas, conditioning.follow_levels_F.max().item<double>())
+              : 0;
+  if (first == schedule.num_steps()) return conditioning.followed_latents_1CFHW;
+  observer.begin(Phase::Load, 1);
+  denoiser.load(noise_step(schedule, first));
+  observer.advance(Phase::Load, 1);
+
   // Runs the loop from a step on, with the cache around `course`, as seen from which the latents
   // move steadily.
-  const auto denoise_cached = [&](Denoiser& course, const auto& run, int first) {
+  const auto denoise_cached = [&](Denoiser& course, const auto& run) {
     StepCache cache(course,
                     {plan.cache_threshold, schedule.num_steps() - first, plan.boundary_timestep});
     at::Tensor latents = run(cache);
@@ -143,27 +152,15 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
     }
     return latents;
   };
+  const auto from_noise = [&](Denoiser& cached) {
+    return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch);
+  };
   if (plan.layout.cyclic) {
     TurningDenoiser turning(denoiser, noise_1CFHW.size(2));
-    return denoise_cached(
-        turning,
-        [&](Denoiser& cached) {
-          return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch);
-        },
-        0);
+    return denoise_cached(turning, from_noise);
   }
-  if (!conditioning.followed_latents_1CFHW.defined()) {
-    return denoise_cached(
-        denoiser,
-        [&](Denoiser& cached) {
-          return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch);
-        },
-        0);
-  }
+  if (!follows) return denoise_cached(denoiser, from_noise);
 
-  const int first =
-      first_step_at(schedule.sigmas, conditioning.follow_levels_F.max().item<double>());
-  if (first == schedule.num_steps()) return conditioning.followed_latents_1CFHW;
   scheduler.start_at(first);
   if (plan.layout.edit != EditMethod::None) {
     EditDenoiser edit(denoiser, conditioning.followed_latents_1CFHW, noise_1CFHW, more_noise, plan);
@@ -175,7 +172,7 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
                    scheduler.add_noise(conditioning.followed_latents_1CFHW, noise_1CFHW, first),
                    first, observer, watch);
   };
-  return denoise_cached(denoiser, held_to_source, first);
+  return denoise_cached(denoiser, held_to_source);
 }
 
 }  // namespace sora

@@ -24,6 +24,8 @@ class Phase:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     cpu_at_begin_s: float = 0.0
+    before_wall_s: float = 0.0  # of the times that it ran earlier
+    before_cpu_s: float = 0.0
     first_step_s: float | None = None
 
 
@@ -134,12 +136,12 @@ class Watcher:
 
     def _note(self, told):
         cpu_s = cpu_seconds(self.process.pid)
-        if told["phase"] not in self.phases:
-            self.phases[told["phase"]] = Phase(cpu_at_begin_s=cpu_s or 0.0)
-        phase = self.phases[told["phase"]]
-        phase.steps, phase.wall_s = told["done"], told["elapsed_s"]
+        phase = self.phases.setdefault(told["phase"], Phase())
+        if told["done"] == 0:  # some phases begin more than once
+            phase.before_wall_s, phase.before_cpu_s, phase.cpu_at_begin_s = phase.wall_s, phase.cpu_s, cpu_s or 0.0
+        phase.steps, phase.wall_s = told["done"], phase.before_wall_s + told["elapsed_s"]
         if cpu_s is not None:
-            phase.cpu_s = cpu_s - phase.cpu_at_begin_s
+            phase.cpu_s = phase.before_cpu_s + cpu_s - phase.cpu_at_begin_s
         if told["done"] == 1:
             phase.first_step_s = told["elapsed_s"]
         if told["phase"] == "denoise" and told["done"] == max(1, told["total"] - 1):

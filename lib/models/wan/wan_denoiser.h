@@ -18,6 +18,7 @@ class WanDenoiser : public Denoiser {
       : model_(model), arithmetic_(arithmetic), dtype_(arithmetic.dtype), device_(device) {}
 
   void set_conditioning(const Conditioning& conditioning, const LatentGrid& grid) override;
+  void load(const NoiseStep& step) override { use_expert(is_low_noise(step.timestep)); }
   at::Tensor velocity(const at::Tensor& latents_1CFHW, const NoiseStep& step) override;
   at::Tensor velocity_of(const at::Tensor& latents_1CFHW, const NoiseStep& step,
                          Text text) override;

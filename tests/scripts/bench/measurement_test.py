@@ -30,6 +30,11 @@ if changed:
 heap = bytearray(heap_bytes)
 heap[::4096] = b"x" * len(heap[::4096])
 print("a message that is no progress", file=sys.stderr)
+tell("load", 0, 1, 0)
+tell("load", 1, 1, 0.5)
+tell("text", 0, 1, 0)
+tell("load", 0, 1, 0)
+tell("load", 1, 1, 0.25)
 tell("denoise", 0, 2, 0)
 tell("denoise", 1, 2, 0.25)
 while time.process_time() < 0.5:
@@ -72,6 +77,11 @@ def test_reads_phases_and_their_processor_time(weights_file):
     assert result.cpu_s >= 0.5
     assert result.wall_s >= 0.8
     assert result.cores == pytest.approx(result.cpu_s / result.wall_s)
+
+
+def test_adds_up_a_phase_that_begins_twice(weights_file):
+    phase = run(weights_file, "read").phases["load"]
+    assert (phase.steps, phase.wall_s) == (1, 0.75)
 
 
 def test_a_command_that_fails_ends_the_bench_with_its_message(capsys):
