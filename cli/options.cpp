@@ -80,8 +80,8 @@ void add_size_options(CLI::App& app, VideoSpec& video) {
 
 void add_video_options(CLI::App& app, VideoSpec& video) {
   const std::string group = "Video";
-  app.add_option("-d,--duration", video.duration_s, "Length in seconds")
-      ->type_name("SECONDS")
+  add_parsed(app, "-d,--duration", video.duration_s, "Length in seconds, such as 3 or 2.5s",
+             "SECONDS", parse_seconds)
       ->group(group);
   app.add_option("--frames", video.num_frames, "Length in frames")->type_name("N")->group(group);
   add_size_options(app, video);
@@ -247,8 +247,10 @@ void add_output_options(CLI::App& app, OutputSpec& output) {
       ->needs(sign)
       ->group(group);
   app.add_flag("-f,--force", output.force, "Overwrite the output if it exists")->group(group);
-  app.add_option("--save-latents", output.latents_path,
-                 "Also write the final latents, as safetensors")
+  app.add_option(
+         "--save-latents", output.latents_path,
+         "Also write the final latents, as safetensors; of a clip of several windows, which "
+         "sora decode does not join, those of each")
       ->type_name("FILE")
       ->group(group);
 }

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cctype>
 #include <string>
 #include <vector>
 
@@ -10,13 +11,28 @@
 
 namespace sora::cli {
 
+// CLI11 takes the next option for the value of one that lacks its own. `name` as it is declared,
+// "-d,--duration".
+inline void check_is_value(const std::string& name, const std::string& text) {
+  const size_t letter = text.starts_with("--") ? 2 : 1;
+  const bool is_option = text.starts_with("-") && text.size() > letter &&
+                         std::isalpha(static_cast<unsigned char>(text[letter]));
+  if (is_option)
+    throw CLI::ConversionError(name.substr(name.rfind(',') + 1), std::vector<std::string>{text});
+}
+
 // Binds an option through the library's own parser, whose message is the one the user sees.
 template <typename T, typename Parse>
 CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& value, const std::string& help,
                         const std::string& type, Parse parse) {
   return app
       .add_option_function<std::string>(
-          name, [&value, parse](const std::string& text) { value = parse(text); }, help)
+          name,
+          [&value, parse, name](const std::string& text) {
+            check_is_value(name, text);
+            value = parse(text);
+          },
+          help)
       ->type_name(type);
 }
 

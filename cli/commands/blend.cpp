@@ -3,6 +3,7 @@
 
 #include "cli/commands/subcommands.h"
 #include "cli/commands/tool.h"
+#include "lib/core/error.h"
 #include "lib/core/json_file.h"
 
 namespace sora::cli {
@@ -10,7 +11,12 @@ namespace {
 
 // A curve on the command line, or a file that holds one.
 Curve read_curve(const std::string& text) {
-  return parse_curve(std::filesystem::is_regular_file(text) ? read_file(text) : text);
+  if (std::filesystem::is_regular_file(text)) return parse_curve(read_file(text));
+  if (text.find(':') == std::string::npos) {
+    fail(ErrorKind::NotFound, "--curve {}: there is no such file; a curve is written 0:0,0.5:1,1:0",
+         text);
+  }
+  return parse_curve(text);
 }
 
 }  // namespace

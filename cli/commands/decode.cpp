@@ -21,7 +21,8 @@ void add_decode(CLI::App& app, Command& chosen) {
       "  sora decode clip.mp4.latents.safetensors -o clip.mp4\n"
       "  sora decode clip.mp4.latents.safetensors -o clip.mp4 --memory 6G");
   cmd->add_option("latents", options->decode.path,
-                  "Latents of --save-latents, or of a clip whose decoding failed")
+                  "Latents of --save-latents, or of a clip whose decoding failed; those of several "
+                  "windows are not joined")
       ->type_name("FILE");
   Runtime& runtime = options->decode.runtime;
   cmd->add_option_function<std::string>(

@@ -12,7 +12,7 @@ void add_recut(CLI::App& app, Command& chosen) {
                  "  sora recut clip.mp4 --keep 0-1.5 --keep 2.5-4\n"
                  "  sora recut clip.mp4 --keep 0-1.5 --at 0 --keep 2.5-4 --at 3 --duration 6");
   add_parsed_list(*cmd, "--keep", options->tool.keep,
-                  "Range that is kept, in seconds; may be given again", "FROM-TO",
+                  "Range that is kept, in seconds, such as 0-1.5; may be given again", "FROM-TO",
                   parse_time_range);
   add_parsed_list(*cmd, "--at", options->tool.at_s,
                   "Where on the new timeline the kept range begins; one for each --keep", "SECONDS",

@@ -25,7 +25,7 @@ CLI::App* begin_tool(CLI::App& app, const std::shared_ptr<ToolOptions<Tool>>& op
                      const std::string& description, const std::string& examples) {
   CLI::App* cmd = app.add_subcommand(std::string(Tool::kName), description);
   cmd->footer("Examples:\n" + examples);
-  cmd->add_option("input", options->tool.source, "Video of any kind; - reads y4m from stdin")
+  cmd->add_option("input", options->tool.source, "Video of any kind; - reads it from stdin")
       ->type_name("FILE");
   return cmd;
 }

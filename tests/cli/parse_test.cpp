@@ -198,7 +198,11 @@ TEST(Parse, ImpossibleRequestsAreRefusedInOneSentence) {
               HasSubstr("100000 frames cannot be made"));
   EXPECT_THAT(usage_error({"generate", "x", "--duration", "0"}),
               HasSubstr("a duration of 0 s cannot be made"));
-  EXPECT_THAT(usage_error({"generate", "x", "--duration", "nan"}), HasSubstr("cannot be made"));
+  EXPECT_THAT(usage_error({"generate", "x", "--duration", "nan"}),
+              HasSubstr("is not a length of time"));
+  EXPECT_EQ(parse_generate({"x", "-d", "2.5s"}).request.video.duration_s, 2.5);
+  EXPECT_EQ(usage_error({"extend", "a.mp4", "--by", "0s"}),
+            "--by 0s adds nothing; write such as --by 3s");
   EXPECT_THAT(usage_error({"generate", "x", "--frames", "5", "--duration", "1"}),
               HasSubstr("both say how long"));
   EXPECT_THAT(usage_error({"generate", "x", "--size", "64x64", "--aspect", "1:1"}),

@@ -290,6 +290,7 @@ psnr() {
   refused 2 "does not come after" tool blend "$S/a.mkv" "$S/b.mp4" --curve 0:0,0.6:1,0.5:0 -o out.mp4
   refused 2 "is none of" tool remix "$S/a.mkv" "a cat" --strength much -o out.mp4
   refused 2 "is not a length" tool extend "$S/a.mkv" --by 2h -o out.mp4
+  refused 4 "--curve nofile.txt: there is no such file; a curve is written 0:0,0.5:1,1:0" tool blend "$S/a.mkv" "$S/b.mp4" --curve nofile.txt -o out.mp4
   refused 2 "60 s can be made" tool extend "$S/a.mkv" --by 80 -o out.mp4
 }
 
