@@ -17,10 +17,10 @@ constexpr int kTicksBetweenRenewals = 15;
 constexpr auto kIdlePause = std::chrono::milliseconds(200);
 
 // A share of the whole job, for one number to show: what comes before and after denoising is short.
+// Loading, which happens at several points, has none of its own.
 double whole_progress(Phase phase, double share) {
   switch (phase) {
     case Phase::Load:
-      return 0;
     case Phase::EncodeText:
       return 0.02;
     case Phase::EncodeSource:
@@ -73,6 +73,7 @@ class LeaseKeeper {
     phase_ = phase;
     progress_ = progress;
   }
+  double progress() const { return progress_; }
   bool cancelled() const { return cancelled_; }
   bool lost() const { return lost_; }  // to a process that took this one for dead
 
@@ -124,13 +125,11 @@ class JobObserver : public Observer {
 
   void begin(Phase phase, int64_t total_steps) override {
     total_ = total_steps;
-    lease_.tell(phase, whole_progress(phase, 0));
+    tell(phase, 0);
     display_.begin(phase, total_steps);
   }
   void advance(Phase phase, int64_t steps_done) override {
-    lease_.tell(phase, whole_progress(phase, total_ > 0 ? static_cast<double>(steps_done) /
-                                                              static_cast<double>(total_)
-                                                        : 0));
+    tell(phase, total_ > 0 ? static_cast<double>(steps_done) / static_cast<double>(total_) : 0);
     display_.advance(phase, steps_done);
   }
   void notice(std::string_view sentence) override { display_.notice(sentence); }
@@ -139,6 +138,10 @@ class JobObserver : public Observer {
   }
 
  private:
+  void tell(Phase phase, double share) {
+    lease_.tell(phase, phase == Phase::Load ? lease_.progress() : whole_progress(phase, share));
+  }
+
   WorkerDisplay& display_;
   LeaseKeeper& lease_;
   int64_t total_ = 0;
