@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -58,6 +59,14 @@ void add_weight_options(CLI::App& app, ModelFiles& files) {
 }
 
 }  // namespace
+
+void check_is_value(const std::string& name, const std::string& text) {
+  const size_t letter = text.starts_with("--") ? 2 : 1;
+  const bool is_option = text.starts_with("-") && text.size() > letter &&
+                         std::isalpha(static_cast<unsigned char>(text[letter]));
+  if (is_option)
+    throw CLI::ConversionError(name.substr(name.rfind(',') + 1), std::vector<std::string>{text});
+}
 
 void add_size_options(CLI::App& app, VideoSpec& video) {
   const std::string group = "Video";

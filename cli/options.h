@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <cctype>
 #include <string>
 #include <vector>
 
@@ -13,13 +12,7 @@ namespace sora::cli {
 
 // CLI11 takes the next option for the value of one that lacks its own. `name` as it is declared,
 // "-d,--duration".
-inline void check_is_value(const std::string& name, const std::string& text) {
-  const size_t letter = text.starts_with("--") ? 2 : 1;
-  const bool is_option = text.starts_with("-") && text.size() > letter &&
-                         std::isalpha(static_cast<unsigned char>(text[letter]));
-  if (is_option)
-    throw CLI::ConversionError(name.substr(name.rfind(',') + 1), std::vector<std::string>{text});
-}
+void check_is_value(const std::string& name, const std::string& text);
 
 // Binds an option through the library's own parser, whose message is the one the user sees.
 template <typename T, typename Parse>

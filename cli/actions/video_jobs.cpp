@@ -296,8 +296,7 @@ void VideoJobs::remove(const ApiCaller& caller, const std::string& id) {
 void VideoJobs::forget_cancelled() {
   for (auto id = unwanted_.begin(); id != unwanted_.end();) {
     const std::optional<Job> job = store_.find(*id);
-    const bool has_ended = job && job->state != JobState::Running && job->state != JobState::Made;
-    const bool is_gone = !job || (has_ended && store_.remove(*id));
+    const bool is_gone = !job || (!is_under_way(job->state) && store_.remove(*id));
     if (is_gone && job) remove_files(*job);
     id = is_gone ? unwanted_.erase(id) : std::next(id);
   }

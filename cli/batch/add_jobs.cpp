@@ -85,7 +85,7 @@ BatchLook look_at(const RunBatch& batch, const BatchPlace& place, std::vector<Pl
     } else if (known && known->state == JobState::Done && !batch.force &&
                is_done(*known, planned.job, planned.at, *place.folder, maker, check.faults)) {
       ++look.num_skipped;
-    } else if (!known || (known->state != JobState::Running && known->state != JobState::Made)) {
+    } else if (!known || !is_under_way(known->state)) {
       if (known && known->state != JobState::Pending) look.again.push_back(known->id);
       if (!known || known->state != JobState::Done) {
         if (auto fault = name_fault(planned, known, batch, place, maker))

@@ -103,7 +103,7 @@ void BatchDisplay::under_way(const std::vector<Job>& jobs) {
   auto ended = static_cast<double>(num_ended_);
   auto counted = std::exchange(ended_, {});
   for (const Job& job : jobs) {
-    if (job.state != JobState::Running && job.state != JobState::Made) continue;
+    if (!is_under_way(job.state)) continue;
     if (!counted.emplace(job.id, job.tries).second) continue;
     ended += job.progress;
     running.push_back(job);

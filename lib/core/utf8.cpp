@@ -6,8 +6,6 @@
 namespace sora {
 namespace {
 
-bool is_continuation(uint8_t byte) { return (byte & 0xC0) == 0x80; }
-
 // The length of the sequence that `lead` begins and the bounds of its second byte; length 0 where
 // it begins none.
 struct Sequence {
@@ -40,7 +38,7 @@ bool is_valid_utf8(std::string_view text) {
       if (byte_at(i + 1) < sequence.second_min || byte_at(i + 1) > sequence.second_max)
         return false;
       for (int k = 2; k < sequence.length; ++k) {
-        if (!is_continuation(byte_at(i + k))) return false;
+        if (!is_utf8_continuation(text[i + k])) return false;
       }
     }
     i += sequence.length;
@@ -51,7 +49,7 @@ bool is_valid_utf8(std::string_view text) {
 std::string_view utf8_prefix(std::string_view text, size_t max_bytes) {
   if (text.size() <= max_bytes) return text;
   size_t end = max_bytes;
-  while (end > 0 && is_continuation(static_cast<uint8_t>(text[end]))) --end;
+  while (end > 0 && is_utf8_continuation(text[end])) --end;
   return text.substr(0, end);
 }
 

@@ -10,6 +10,11 @@ namespace sora {
 // (RFC 3629).
 bool is_valid_utf8(std::string_view text);
 
+// Whether a byte of well-formed text is inside a character, not the first one of it.
+constexpr bool is_utf8_continuation(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
+
 // The longest beginning of well-formed `text` that has at most `max_bytes` and cuts no character in
 // two.
 std::string_view utf8_prefix(std::string_view text, size_t max_bytes);

@@ -19,6 +19,11 @@ enum class JobState {
 
 std::string_view to_string(JobState state);  // "pending", "running", ...
 
+// Whether a process has it in hand.
+constexpr bool is_under_way(JobState state) {
+  return state == JobState::Running || state == JobState::Made;
+}
+
 enum class Lane { Priority, Relaxed };  // relaxed jobs run when no priority job waits
 
 std::string_view to_string(Lane lane);

@@ -105,9 +105,8 @@ std::map<int64_t, Job> LentJobs::under_way() const {
   std::map<int64_t, Job> jobs;
   for (int task = 0; fs::exists(store_of(task)); ++task) {
     for (Job& job : JobStore(store_of(task)).list({})) {
-      const bool is_under_way = job.state == JobState::Pending || job.state == JobState::Running ||
-                                job.state == JobState::Made;
-      if (is_under_way) jobs.emplace(job.id, std::move(job));
+      if (job.state == JobState::Pending || is_under_way(job.state))
+        jobs.emplace(job.id, std::move(job));
     }
   }
   return jobs;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/core/utf8.h"
+
 namespace sora {
 
 TextPlaces::TextPlaces(std::string_view text) : text_(text), starts_{0} {
@@ -20,7 +22,7 @@ Place TextPlaces::at(size_t offset) const {
     column_ = 1;
   }
   for (const char c : text_.substr(counted_to_, offset - counted_to_)) {
-    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++column_;  // not the inside of a character
+    if (!is_utf8_continuation(c)) ++column_;
   }
   counted_to_ = offset;
   return {static_cast<int>(line) + 1, column_};

@@ -174,18 +174,14 @@ class Worker {
       const JobState state = make(*job);
       lease_.let_go();
       const std::optional<Job> ended = store_.find(job->id);
-      if (ended && !is_under_way(*ended)) display_.job_ended(*ended);
+      // Where the lease was lost another process has it in hand now.
+      if (ended && !is_under_way(ended->state)) display_.job_ended(*ended);
       if (state == JobState::Running) return WorkerEnd::Stopped;
       if (state == JobState::Failed && !options_.keep_going) return WorkerEnd::Failed;
     }
   }
 
  private:
-  // By another process, to which this one has lost it.
-  static bool is_under_way(const Job& job) {
-    return job.state == JobState::Running || job.state == JobState::Made;
-  }
-
   // What became of it; Running: it was to stop, and is pending again.
   JobState make(const Job& job) {
     try {

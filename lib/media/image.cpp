@@ -27,7 +27,6 @@
 namespace sora {
 namespace {
 
-constexpr int64_t kMaxFileBytes = 512 << 20;
 constexpr std::string_view kPngSignature("\x89PNG\r\n\x1a\n", 8);
 constexpr std::string_view kJpegSignature("\xff\xd8\xff", 3);
 
@@ -66,7 +65,7 @@ at::Tensor read_image(const std::string& path) {
   if (std::filesystem::is_directory(path, error)) {
     fail(ErrorKind::Input, "{} is a folder, expected an image", path);
   }
-  const std::string bytes = read_file(path, kMaxFileBytes);
+  const std::string bytes = read_file(path, kMaxImageFileBytes);
   if (bytes.starts_with(kPngSignature)) return decode_by_stb(path, bytes);
   if (bytes.starts_with(kJpegSignature)) {
     const JpegHeader header = read_jpeg_header(path, bytes);

@@ -9,6 +9,7 @@ namespace sora {
 
 inline constexpr int64_t kMaxImageSide = 16'384;
 inline constexpr int64_t kMaxImagePixels = 8192LL * 8192;
+inline constexpr int64_t kMaxImageFileBytes = 512 << 20;
 
 // uint8 [H,W,3]; transparent pixels over black, turned upright by a JPEG's Exif orientation.
 // Throws Error(NotFound), Error(Input) for what is no image or is larger than the limits,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lib/core/json_file.h"
+#include "lib/media/image.h"
 #include "lib/media/jpeg_header.h"
 
 namespace sora {
@@ -17,7 +18,6 @@ namespace {
 constexpr double kRoundedAspect = 0.01;
 
 constexpr std::string_view kJpegFormat = "jpeg_pipe";
-constexpr int64_t kMaxJpegBytes = 512 << 20;
 
 // The matrix takes (x, y) to (a x + c y, b x + d y), in 16.16 fixed point: a at 0, b at 1, c at 3,
 // d at 4.
@@ -34,7 +34,7 @@ Orientation orientation_of_matrix(const AVStream& stream) {
 
 Orientation orientation_of(MediaInput& input, const AVStream& stream) {
   if (input.context().iformat->name != kJpegFormat) return orientation_of_matrix(stream);
-  const std::string bytes = read_file(input.path(), kMaxJpegBytes);
+  const std::string bytes = read_file(input.path(), kMaxImageFileBytes);
   return orientation_of_exif(read_jpeg_header(input.path(), bytes).orientation);
 }
 

@@ -7,12 +7,12 @@
 #include <utility>
 
 #include "lib/core/ascii.h"
+#include "lib/core/utf8.h"
 
 namespace sora {
 namespace {
 
 bool is_ascii_word(unsigned char c) { return c < 0x80 && (std::isalpha(c) || c == '\''); }
-bool is_continuation(unsigned char c) { return (c & 0xC0) == 0x80; }
 
 // CJK and fullwidth punctuation: U+3000-303F and U+FF00-FF20, which separate like spaces.
 bool is_wide_punctuation(std::string_view character) {
@@ -24,9 +24,7 @@ bool is_wide_punctuation(std::string_view character) {
 
 size_t character_length(std::string_view text, size_t at) {
   size_t length = 1;
-  while (at + length < text.size() &&
-         is_continuation(static_cast<unsigned char>(text[at + length])))
-    ++length;
+  while (at + length < text.size() && is_utf8_continuation(text[at + length])) ++length;
   return length;
 }
 

@@ -116,9 +116,8 @@ constexpr int64_t kMaxOwner = 57;
 
 void check_owner(const std::string& owner) {
   const bool is_text = is_valid_utf8(owner);
-  const int64_t length = std::count_if(owner.begin(), owner.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;  // the first byte of a character
-  });
+  const int64_t length = std::count_if(owner.begin(), owner.end(),
+                                       [](char byte) { return !is_utf8_continuation(byte); });
   if (!is_text || length < 1 || length > kMaxOwner) {
     fail(ErrorKind::Usage, "--owner '{}' {}; a certificate takes a name of 1 to {} characters",
          owner, is_text ? fmt::format("has {} characters", length) : "is not UTF-8", kMaxOwner);

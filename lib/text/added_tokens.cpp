@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/core/utf8.h"
 #include "lib/text/unicode.h"
 
 namespace sora {
@@ -19,7 +20,7 @@ bool is_word_character(char32_t character) {
 
 size_t start_of_last_character(std::string_view text) {
   size_t start = text.size() - 1;
-  while (start > 0 && (static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) --start;
+  while (start > 0 && is_utf8_continuation(text[start])) --start;
   return start;
 }
 

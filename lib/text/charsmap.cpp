@@ -82,7 +82,7 @@ std::optional<std::string_view> Charsmap::replacement(std::string_view chunk) co
     if (!unit.has_leaf()) continue;
     const size_t start = unit_at(position).value();
     const bool inside = start < replacements_.size();
-    if (!inside || (static_cast<unsigned char>(replacements_[start]) & 0xC0) == 0x80) {
+    if (!inside || is_utf8_continuation(replacements_[start])) {
       fail(ErrorKind::Input, "{}: precompiled_charsmap is damaged", description_);
     }
     const std::string_view rest = std::string_view(replacements_).substr(start);

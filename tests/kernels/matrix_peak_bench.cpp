@@ -37,30 +37,40 @@ bool amx_is_granted() {
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
+#define SORA_AMX __attribute__((target("amx-tile,amx-bf16")))
+
 // Four accumulators hide the latency of the unit; 2 * 16 * 16 * 32 operations an instruction.
-__attribute__((target("amx-tile,amx-bf16"))) double amx_products() {
-  begin_tiles();
+constexpr double kFlopOfFour = 4.0 * 2 * 16 * 16 * 32;
+
+SORA_AMX inline void clear_sums() {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
+}
+
+SORA_AMX inline void four_products() {
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_dpbf16ps(3, 5, 7);
+}
+
+SORA_AMX double amx_products() {
+  begin_tiles();
+  clear_sums();
   _tile_zero(4);
   _tile_zero(5);
   _tile_zero(6);
   _tile_zero(7);
-  for (int loop = 0; loop < kLoops; ++loop) {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
+  for (int loop = 0; loop < kLoops; ++loop) four_products();
   _tile_release();
-  return 4.0 * kLoops * 2 * 16 * 16 * 32;
+  return kLoops * kFlopOfFour;
 }
 
 // Pieces of 32 rows by 64 bytes, as many of either operand, which lie as the unit reads them: Note
 // [Tile products] in kernels/cpu/tile_product.h. Sums begin anew after some depth.
-__attribute__((target("amx-tile,amx-bf16"))) double amx_products_from_cache() {
+SORA_AMX double amx_products_from_cache() {
   constexpr int kPieces = 8, kPieceNumbers = 1024, kPiecesInSum = 16;
   static const at::Tensor numbers = random_bf16({2, kPieces, kPieceNumbers});
   const auto* const left = static_cast<const uint16_t*>(numbers.const_data_ptr());
@@ -69,23 +79,15 @@ __attribute__((target("amx-tile,amx-bf16"))) double amx_products_from_cache() {
   for (int loop = 0; loop < kLoops; ++loop) {
     const uint16_t* const a = left + loop % kPieces * kPieceNumbers;
     const uint16_t* const b = right + loop % kPieces * kPieceNumbers;
-    if (loop % kPiecesInSum == 0) {
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-    }
+    if (loop % kPiecesInSum == 0) clear_sums();
     _tile_loadd(4, a, 64);
     _tile_loadd(6, b, 128);
     _tile_loadd(7, b + 32, 128);
     _tile_loadd(5, a + kPieceNumbers / 2, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    four_products();
   }
   _tile_release();
-  return 4.0 * kLoops * 2 * 16 * 16 * 32;
+  return kLoops * kFlopOfFour;
 }
 
 // Sixteen accumulators, 2 * 32 operations an instruction.
