@@ -35,8 +35,9 @@ class ToCanvas {
   bool scaled_;
 };
 
-// Frames of a placement at the canvas' times. Where the canvas has fewer frames a second, the
-// nearest are taken; where it has more, those in between are mixed from their two neighbours.
+// Frames of a placement at the canvas' times, its last one past its end. Where the canvas has fewer
+// frames a second, the nearest are taken; where it has more, those in between are mixed from their
+// two neighbours.
 at::Tensor read_placement(const Plan& plan, const Shot& placement, Stretch frames) {
   const ToCanvas to_canvas(plan);
   const bool is_denser = plan.canvas_fps.value() > plan.output_fps.value() * (1 + 1e-9);
@@ -77,14 +78,6 @@ at::Tensor read_placement(const Plan& plan, const Shot& placement, Stretch frame
   return at::cat(read);
 }
 
-// The canvas frames that show a placement.
-Stretch on_canvas(const Plan& plan, const Shot& placement) {
-  const int64_t start = canvas_frame_of(plan, placement.frames.start);
-  int64_t stop = start;
-  while (stop < plan.canvas_frames && shows(placement, output_position(plan, stop))) ++stop;
-  return {start, stop};
-}
-
 // A number of each output frame at the canvas' times.
 at::Tensor at_canvas_times(const Plan& plan, const std::vector<double>& values,
                            int64_t values_start, Stretch frames) {
@@ -115,7 +108,7 @@ Canvas make_canvas(const Plan& plan) {
   // The placements read through pointers into the plan, which outlives the canvas.
   Canvas canvas(plan.canvas_size, plan.canvas_frames, std::move(prompts));
   for (const Shot& placement : layout.kept) {
-    const Stretch frames = on_canvas(plan, placement);
+    const Stretch frames = on_canvas(plan, placement, plan.canvas_frames);
     if (frames.size() <= 0) continue;
     canvas.keep(
         frames,
@@ -123,7 +116,7 @@ Canvas make_canvas(const Plan& plan) {
         true);
   }
   for (const Guide& guide : layout.guides) {
-    const Stretch frames = on_canvas(plan, guide.placement);
+    const Stretch frames = on_canvas(plan, guide.placement, plan.canvas_frames);
     if (frames.size() <= 0) continue;
     canvas.follow(
         {frames,
@@ -143,7 +136,7 @@ Canvas make_canvas(const Plan& plan) {
   }
   for (const std::string& path : layout.references) canvas.refer(read_image(path));
   if (layout.control) {
-    const Stretch frames = on_canvas(plan, *layout.control);
+    const Stretch frames = on_canvas(plan, *layout.control, plan.canvas_frames);
     canvas.control(frames, [&plan](Stretch wanted) {
       return read_placement(plan, *plan.layout.control, wanted);
     });

@@ -61,22 +61,16 @@ constexpr double kOnFrame = 1e-6;
 // Stretches of the canvas whose frames are known.
 std::vector<Stretch> known_stretches(const Plan& plan, int64_t num_frames) {
   std::vector<Stretch> known;
-  for (int64_t frame = 0; frame < num_frames; ++frame) {
-    const double position = output_position(plan, frame);
-    const auto covers = [&](const Shot& placement) { return shows(placement, position); };
-    const auto is_picture = [&](const Picture& picture) {
-      return canvas_frame_of(plan, picture.frame) == frame;
-    };
-    if (!std::any_of(plan.layout.kept.begin(), plan.layout.kept.end(), covers) &&
-        !std::any_of(plan.layout.pictures.begin(), plan.layout.pictures.end(), is_picture)) {
-      continue;
-    }
-    if (!known.empty() && known.back().stop == frame) {
-      ++known.back().stop;
-    } else {
-      known.push_back({frame, frame + 1});
-    }
+  for (const Shot& placement : plan.layout.kept) {
+    const Stretch frames = on_canvas(plan, placement, num_frames);
+    if (frames.size() > 0) known.push_back(frames);
   }
+  for (const Picture& picture : plan.layout.pictures) {
+    const int64_t frame = canvas_frame_of(plan, picture.frame);
+    known.push_back({frame, frame + 1});
+  }
+  std::sort(known.begin(), known.end(),
+            [](const Stretch& a, const Stretch& b) { return a.start < b.start; });
   return known;
 }
 
@@ -266,9 +260,21 @@ int64_t canvas_frame_of(const Plan& plan, int64_t output_frame) {
   return frame_at_rate(output_frame, plan.output_fps, plan.canvas_fps);
 }
 
-bool shows(const Shot& placement, double output_position) {
-  return output_position > static_cast<double>(placement.frames.start) - kOnFrame &&
-         output_position < static_cast<double>(placement.frames.stop - 1) + kOnFrame;
+Stretch on_canvas(const Plan& plan, const Shot& placement, int64_t num_frames) {
+  const Layout& layout = plan.layout;
+  const int64_t start = canvas_frame_of(plan, placement.frames.start);
+  const int64_t stop = placement.frames.stop;
+  if (stop >= layout.num_frames + layout.num_hidden) return {start, num_frames};
+  const bool is_joined =
+      std::any_of(layout.kept.begin(), layout.kept.end(),
+                  [&](const Shot& other) { return other.frames.start == stop; }) ||
+      std::any_of(layout.pictures.begin(), layout.pictures.end(),
+                  [&](const Picture& picture) { return picture.frame == stop; }) ||
+      std::find(layout.cuts.begin(), layout.cuts.end(), stop) != layout.cuts.end();
+  if (is_joined) return {start, canvas_frame_of(plan, stop)};
+  const double last =
+      static_cast<double>(stop - 1) * plan.canvas_fps.value() / plan.output_fps.value();
+  return {start, static_cast<int64_t>(std::floor(last + kOnFrame)) + 1};
 }
 
 Plan make_plan(const Request& request, const ModelInfo& model) {

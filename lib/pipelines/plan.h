@@ -62,13 +62,16 @@ Arithmetic arithmetic_of(const Plan& plan);
 // The operation's page for this request.
 Layout make_layout(const Request& request, const ModelInfo& model);
 
-// The time of a canvas frame, in output frames, and whether a placement is shown at that time.
+// The time of a canvas frame, in output frames.
 double output_position(const Plan& plan, int64_t canvas_frame);
-bool shows(const Shot& placement, double output_position);
 // The first frame at rate `to` that is not before a frame at rate `from`.
 int64_t frame_at_rate(int64_t frame, Rational from, Rational to);
 // The first canvas frame that is not before an output frame.
 int64_t canvas_frame_of(const Plan& plan, int64_t output_frame);
+// The canvas frames, of `num_frames`, that show a placement. One between its last output frame and
+// the next is among them only where nobody has to draw that one: it is known too, lies past the end
+// or beyond a cut.
+Stretch on_canvas(const Plan& plan, const Shot& placement, int64_t num_frames);
 
 // The latents of a window of so many frames, those of reference pictures in front included.
 LatentGrid drawn_grid(const Plan& plan, int64_t num_frames);

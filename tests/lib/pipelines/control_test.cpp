@@ -31,12 +31,13 @@ at::Tensor drawn(int64_t num_frames, int shade) {
 
 class OnVace : public ::testing::Test {
  protected:
-  std::string write(const std::string& name, const at::Tensor& frames_FHWC) {
+  std::string write(const std::string& name, const at::Tensor& frames_FHWC,
+                    Rational fps = Rational(16)) {
     WriterOptions options;
     options.path = (folder_ / name).string();
     options.width = kWidth;
     options.height = kHeight;
-    options.fps = Rational(16);
+    options.fps = fps;
     VideoWriter writer(options);
     writer.write(frames_FHWC);
     writer.finish();
@@ -157,6 +158,18 @@ TEST_F(OnVace, TheReferenceAndTheControlChangeTheClip) {
   const at::Tensor unheard = latents_of();
   generate.control.clear();
   EXPECT_TRUE(at::equal(unheard, latents_of())) << "at weight 0 nothing of the control is left";
+}
+
+TEST_F(OnVace, AControlVideoOfAnotherRateStandsToTheEnd) {
+  GenerateRequest generate;
+  generate.control = write("control.mkv", drawn(8, 40), Rational(24));
+  const Request wish = request(generate);
+  const Plan plan = make_plan(wish, read_model_info("model", wish.runtime.model));
+  const Canvas canvas = make_canvas(plan);
+  const Canvas::Known& control = canvas.controlling();
+  ASSERT_EQ(control.frames, (Stretch{0, 9}));
+  const at::Tensor source = read(generate.control);
+  EXPECT_TRUE(at::equal(control.read({5, 6})[0], source[7]));
 }
 
 TEST_F(OnVace, AControlVideoGivesSizeAndLength) {

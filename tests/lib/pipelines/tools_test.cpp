@@ -20,6 +20,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 const std::filesystem::path kModels = std::filesystem::path(SORA_TEST_DATA) / "pipelines";
 constexpr int64_t kWidth = 48, kHeight = 32;
@@ -234,6 +235,53 @@ TEST_F(ToolRun, RemixFollowsTheSourceByStrength) {
   EXPECT_LT(distances[1], distances[2]);
 }
 
+// At 16 frames a second of 24 the last canvas frame lies half a frame after the source's last one.
+TEST_F(ToolRun, ASourceIsFollowedToItsEndAtAnotherRate) {
+  const at::Tensor source = drawn(8, 20);
+  const at::Tensor shown = source.index_select(0, at::tensor({0, 1, 3, 4, 6, 7}));
+  RemixRequest remix;
+  remix.strength = "0";
+  remix.source = write("a.mkv", source, Rational(24));
+  const at::Tensor followed = make(request(remix)).latents[0];
+  remix.source = write("shown.mkv", shown);
+  const at::Tensor wanted = make(request(remix)).latents[0];
+  EXPECT_GT(wanted.select(2, 2).abs().mean().item<double>(), 0.1);
+  EXPECT_LT((followed - wanted).abs().max().item<double>(), 1e-4);
+}
+
+TEST_F(ToolRun, WhatIsKeptToItsEndLeavesNoFrameToDrawAtAnotherRate) {
+  const auto free_of = [&](const auto& tool) {
+    const Request wish = request(tool);
+    const Plan plan = make_plan(wish, read_model_info("model", wish.runtime.model));
+    std::vector<Stretch> known;
+    const Canvas canvas = make_canvas(plan);
+    for (const Canvas::Known& each : canvas.known()) known.push_back(each.frames);
+    const std::vector<Stretch> free = free_stretches(known, plan.canvas_frames);
+    EXPECT_EQ(plan.windows.empty(), free.empty());
+    return free;
+  };
+  const std::string path = write("a.mkv", drawn(60, 20), Rational(30));
+  RecutRequest recut;
+  recut.source = path;
+  recut.keep = {{0, 1.5}};
+  EXPECT_THAT(free_of(recut), IsEmpty());
+  recut.keep = {{0, 0.5}, {1, 1.5}};
+  recut.at_s = {0, 0.5};
+  EXPECT_THAT(free_of(recut), IsEmpty());
+  recut.keep.clear();
+  recut.at_s.clear();
+  recut.drop = {{0.5, 1}};
+  EXPECT_THAT(free_of(recut), ElementsAre(Stretch{8, 16}));
+  LoopRequest loop;
+  loop.source = path;
+  EXPECT_THAT(free_of(loop), ElementsAre(Stretch{32, 64}));
+  ExtendRequest extend;
+  extend.source = path;
+  extend.by_s = 1;
+  extend.backward = true;
+  EXPECT_THAT(free_of(extend), ElementsAre(Stretch{0, 16}));
+}
+
 TEST_F(ToolRun, EditMethodsKeepASourceThatIsToStayAsItIs) {
   const std::string path = write("a.y4m", drawn(9, 20));
   RemixRequest remix;
@@ -414,10 +462,13 @@ TEST_F(ToolRun, PicturesAreTheirFramesAtAnotherRate) {
 }
 
 TEST_F(ToolRun, AnEvenClipThatIsOnlyKeptIsNoFaultOfTheModel) {
-  RecutRequest recut;
-  recut.source = write("black.mkv", at::zeros({16, kHeight, kWidth, 3}, at::kByte));
-  recut.keep = {{0, 0.5}};
-  EXPECT_EQ(make(request(recut)).frames.max().item<int>(), 0);
+  for (const int fps : {16, 30}) {
+    RecutRequest recut;
+    recut.source = write(fmt::format("black-{}.mkv", fps),
+                         at::zeros({fps, kHeight, kWidth, 3}, at::kByte), Rational(fps));
+    recut.keep = {{0, 0.5}};
+    EXPECT_EQ(make(request(recut)).frames.max().item<int>(), 0);
+  }
 }
 
 TEST_F(ToolRun, RangesThatTouchInTimeTouchInFrames) {
