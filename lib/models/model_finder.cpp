@@ -32,6 +32,12 @@ constexpr const char* kTokenizerModels[] = {
     "Wan-AI/Wan2.2-TI2V-5B-Diffusers",  "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
     "Wan-AI/Wan2.2-I2V-A14B-Diffusers", "google/umt5-xxl"};
 
+// What a part's file is called where shapes do not tell it from those of other models.
+struct PartNames {
+  std::string_view own;      // in names that come before others; empty: none do
+  std::string_view foreign;  // in names of files that are passed over; empty: none are
+};
+
 // Where a part may lie, in the order in which it is looked for: files first, folders after them.
 class Search {
  public:
@@ -41,12 +47,12 @@ class Search {
   using Fits = std::function<bool(const Checkpoint&)>;
 
   // The first file that holds the part and whose shapes fit.
-  std::optional<fs::path> find(const std::vector<const char*>& folders, const Fits& fits) const {
+  std::optional<fs::path> find(const std::vector<const char*>& folders, const PartNames& names,
+                               const Fits& fits) const {
     if (fs::is_regular_file(transformer_) && fits(Checkpoint::open(transformer_)))
       return transformer_;
     for (const fs::path& folder : places(folders)) {
-      const bool beside = folder == beside_() || folder == transformer_;
-      for (const fs::path& file : weight_files(folder, !beside)) {
+      for (const fs::path& file : files_in_(folder, names)) {
         if (does_fit(file, fits)) return file;
       }
     }
@@ -64,6 +70,19 @@ class Search {
   }
 
  private:
+  std::vector<fs::path> files_in_(const fs::path& folder, const PartNames& names) const {
+    const bool beside = folder == beside_() || folder == transformer_;
+    std::vector<fs::path> files = weight_files(folder, !beside);
+    const auto says = [&](const fs::path& file, std::string_view word) {
+      return ascii_lower(file.lexically_relative(folder).string()).find(word) != std::string::npos;
+    };
+    if (!names.foreign.empty())
+      std::erase_if(files, [&](const fs::path& file) { return says(file, names.foreign); });
+    std::stable_partition(files.begin(), files.end(),
+                          [&](const fs::path& file) { return says(file, names.own); });
+    return files;
+  }
+
   fs::path beside_() const { return fs::absolute(transformer_).parent_path(); }
 
   // A file that cannot be read is no candidate; named by the user it would be an error.
@@ -92,6 +111,7 @@ struct PartQuery {
   const ModelPart& part;
   const std::vector<const char*>& folders;
   std::string named;  // by the user
+  PartNames names{};
 };
 
 fs::path find_part_file(const PartQuery& query, const Search& search, const Search::Fits& fits,
@@ -102,7 +122,7 @@ fs::path find_part_file(const PartQuery& query, const Search& search, const Sear
     }
     return query.named;
   }
-  const auto found = search.find(query.folders, [&](const Checkpoint& checkpoint) {
+  const auto found = search.find(query.folders, query.names, [&](const Checkpoint& checkpoint) {
     return find_part(checkpoint, query.part).has_value() && fits(checkpoint);
   });
   if (!found) {
@@ -113,6 +133,17 @@ fs::path find_part_file(const PartQuery& query, const Search& search, const Sear
   }
   if (*found != transformer) notices.push_back(fmt::format("{}: {}", query.title, found->string()));
   return *found;
+}
+
+// Of the model's latent channels, and with as many channels of frames behind the decoder as before
+// the encoder: one that enlarges has more.
+bool is_vae_of(const WanTransformerConfig& wan, const Checkpoint& vae) {
+  const auto side = [&](const char* name, size_t axis) {
+    const std::vector<int64_t>& shape = vae.info(name).shape;
+    return axis < shape.size() ? shape[axis] : -1;
+  };
+  return side("post_quant_conv.weight", 0) == wan.out_channels &&
+         side("decoder.conv_out.weight", 0) == side("encoder.conv_in.weight", 1);
 }
 
 void find_experts(const fs::path& transformer, const ModelFiles& files, ModelPaths& parts,
@@ -157,6 +188,11 @@ std::optional<fs::path> find_hub_file(const std::string& name) {
   if (fs::exists(file)) return file;
   fail(ErrorKind::NotFound, "{}: is not in the snapshot of {} in the Hugging Face cache",
        inside.string(), hub_file->repository.repository);
+}
+
+// A completed name of a directory ends in a slash, behind which filename() is empty.
+fs::path without_slash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
 }
 
 }  // namespace
@@ -207,11 +243,12 @@ fs::path find_model(const std::string& name, const fs::path& built_in, const Mod
   }
   if (!files.models_dir.empty()) {
     if (const auto file = find_transformer_file(name, files.models_dir)) return *file;
-    if (fs::exists(fs::path(files.models_dir) / name)) return fs::path(files.models_dir) / name;
+    if (fs::exists(fs::path(files.models_dir) / name))
+      return without_slash(fs::path(files.models_dir) / name);
   }
-  if (fs::exists(name)) return name;
+  if (fs::exists(name)) return without_slash(name);
   if (const auto hub_name = parse_hub_name(name)) return find_in_hub_cache(*hub_name);
-  if (const auto file = find_hub_file(name)) return *file;
+  if (const auto file = find_hub_file(name)) return without_slash(*file);
   fail(
       ErrorKind::NotFound,
       "there is no model '{}': neither built in (looked in {}) nor a directory or file{}; see sora "
@@ -230,15 +267,16 @@ ModelPaths find_companions(const fs::path& transformer, const ModelFiles& files,
       WanTransformerConfig::from_config(read_config(WanPart::Transformer, parts.transformer));
   find_control(files, parts.transformer, parts, notices);
   parts.vae = find_part_file(
-      {"VAE", "--vae", kWanVaePart, kVaeFolders, files.vae}, search,
-      [&](const Checkpoint& checkpoint) {
-        const auto& shape = with_vae_names(checkpoint).info("post_quant_conv.weight").shape;
-        return !shape.empty() && shape[0] == wan.out_channels;
-      },
+      {"VAE", "--vae", kWanVaePart, kVaeFolders, files.vae, {.own = "wan", .foreign = "qwen"}},
+      search,
+      [&](const Checkpoint& checkpoint) { return is_vae_of(wan, with_vae_names(checkpoint)); },
       transformer, notices);
   parts.text_encoder = find_part_file(
       {"text encoder", "--text-encoder", kUmt5Part, kTextEncoderFolders, files.text_encoder},
-      search, [&](const Checkpoint& checkpoint) { return umt5_width(checkpoint) == wan.text_dim; },
+      search,
+      [&](const Checkpoint& checkpoint) {
+        return !is_plain_t5(checkpoint) && umt5_width(checkpoint) == wan.text_dim;
+      },
       transformer, notices);
   parts.tokenizer = find_tokenizer(files, parts.text_encoder, notices);
   if (wan.image_dim) {

@@ -1,5 +1,8 @@
 #include "lib/tensor_io/model_part.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "lib/core/error.h"
 #include "lib/tensor_io/gguf.h"
 
@@ -54,6 +57,23 @@ Checkpoint take_part(const Checkpoint& checkpoint, const ModelPart& part,
   });
 }
 
+bool is_plain_t5(const Checkpoint& checkpoint) {
+  struct SecondBlock {
+    std::string_view queries, positions;
+  };
+  static constexpr SecondBlock kSecondBlocks[] = {
+      {"encoder.block.1.layer.0.SelfAttention.q.weight",
+       "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"},
+      {"blocks.1.attn.q.weight", "blocks.1.pos_embedding.embedding.weight"},
+      {"enc.blk.1.attn_q.weight", "enc.blk.1.attn_rel_b.weight"}};
+  const std::string prefix(find_part(checkpoint, kUmt5Part).value_or(""));
+  return std::any_of(std::begin(kSecondBlocks), std::end(kSecondBlocks),
+                     [&](const SecondBlock& block) {
+                       return checkpoint.has(prefix + std::string(block.queries)) &&
+                              !checkpoint.has(prefix + std::string(block.positions));
+                     });
+}
+
 int64_t umt5_width(const Checkpoint& checkpoint) {
   const std::string prefix(find_part(checkpoint, kUmt5Part).value_or(""));
   for (const char* norm :
@@ -64,10 +84,21 @@ int64_t umt5_width(const Checkpoint& checkpoint) {
   return 0;
 }
 
+std::optional<std::string> find_tokenizer_tensor(const Checkpoint& checkpoint) {
+  constexpr std::string_view kTensor = "spiece_model", kModule = "umt5xxl.transformer.";
+  auto prefix = find_part(checkpoint, kUmt5Part);
+  if (!prefix) return std::nullopt;
+  std::string name = std::string(*prefix).append(kTensor);
+  if (checkpoint.has(name)) return name;
+  // All-in-one checkpoints have it beside the encoder's module.
+  if (prefix->ends_with(kModule)) prefix->remove_suffix(kModule.size());
+  name = std::string(*prefix).append(kTensor);
+  return checkpoint.has(name) ? std::optional(name) : std::nullopt;
+}
+
 bool holds_tokenizer(const Checkpoint& checkpoint) {
-  const auto prefix = find_part(checkpoint, kUmt5Part);
-  if (!prefix) return false;
-  if (checkpoint.has(std::string(*prefix) + kTokenizerTensor)) return true;
+  if (!find_part(checkpoint, kUmt5Part)) return false;
+  if (find_tokenizer_tensor(checkpoint)) return true;
   const auto gguf = std::dynamic_pointer_cast<const GgufFile>(checkpoint.files().front());
   return gguf && gguf->values().contains("tokenizer.ggml.tokens");
 }

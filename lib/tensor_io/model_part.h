@@ -27,11 +27,14 @@ extern const ModelPart kUmt5Part;
 // The prefix under which the checkpoint holds the part; empty where it does not.
 std::optional<std::string_view> find_part(const Checkpoint& checkpoint, const ModelPart& part);
 
-// Of a checkpoint that holds a UMT5 encoder: the width of its embeddings, and whether a tokenizer
-// lies beside it (ComfyUI's tensor of bytes).
+// Of a checkpoint with the signs of a UMT5 encoder: whether it is none but a T5 encoder, which has
+// a table of positions in its first block alone; the width of its embeddings; the name of ComfyUI's
+// tensor with the bytes of a tokenizer, empty where there is none; and whether the file holds a
+// tokenizer in any form.
+bool is_plain_t5(const Checkpoint& checkpoint);
 int64_t umt5_width(const Checkpoint& checkpoint);
+std::optional<std::string> find_tokenizer_tensor(const Checkpoint& checkpoint);
 bool holds_tokenizer(const Checkpoint& checkpoint);
-inline constexpr const char* kTokenizerTensor = "spiece_model";
 
 // The part's tensors without their prefix, each renamed once more (to "": left out). Throws
 // Error(Input) where the checkpoint does not hold it.

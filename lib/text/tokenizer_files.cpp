@@ -100,14 +100,12 @@ Vocabulary read_sentencepiece(const fs::path& path, int64_t num_extra_ids) {
 
 // ComfyUI puts the bytes of spiece.model into the encoder's file, as a tensor of bytes.
 std::optional<std::string> model_tensor(const Checkpoint& checkpoint) {
-  const auto prefix = find_part(checkpoint, kUmt5Part);
-  if (!prefix) return std::nullopt;
-  const std::string name = std::string(*prefix) + kTokenizerTensor;
-  if (!checkpoint.has(name)) return std::nullopt;
-  const at::Tensor bytes = checkpoint.get(name);
+  const auto name = find_tokenizer_tensor(checkpoint);
+  if (!name) return std::nullopt;
+  const at::Tensor bytes = checkpoint.get(*name);
   if (bytes.scalar_type() != at::kByte || bytes.numel() > kMaxSentencePieceBytes) {
     fail(ErrorKind::Input, "{}: {} is no tokenizer: expected at most {} bytes in U8",
-         checkpoint.description(), name, kMaxSentencePieceBytes);
+         checkpoint.description(), *name, kMaxSentencePieceBytes);
   }
   const at::Tensor flat = bytes.contiguous();
   return std::string(static_cast<const char*>(flat.const_data_ptr()),

@@ -119,6 +119,16 @@ class PublishedFiles : public testing::Test {
     return path;
   }
 
+  // The same with the model's rows as `change` leaves them.
+  template <typename Change>
+  fs::path write_changed(const std::string& place, const std::string& model, const Change& change) {
+    auto& shapes = const_cast<nlohmann::json&>(shapes_);
+    nlohmann::json rows = shapes_.at(model);
+    for (nlohmann::json& row : rows) change(row);
+    shapes["changed"] = rows;
+    return write_sparse(place, "changed");
+  }
+
   // A models folder with all that a transformer needs.
   void write_companions() {
     write_sparse("vae/wan_2.1_vae.safetensors", "vae-2.1");
@@ -294,6 +304,9 @@ TEST_F(PublishedFiles, RepositoriesOfWansAuthorsAreRead) {
   EXPECT_EQ(two.parts.transformer.filename(), "high_noise_model");
   EXPECT_EQ(two.parts.transformer_2.filename(), "low_noise_model");
   EXPECT_DOUBLE_EQ(*two.boundary_timestep, 875);
+  const ModelInfo completed = find("Wan2.2-T2V-A14B/high_noise_model/");
+  EXPECT_EQ(completed.parts.transformer_2.filename(), "low_noise_model");
+  EXPECT_EQ(completed.path.filename(), "high_noise_model");
   EXPECT_EQ(find("Wan2.1-T2V-1.3B").family, "wan2.1-t2v-1.3b");
 }
 
@@ -310,6 +323,31 @@ TEST_F(PublishedFiles, AHighInANameThatSaysNothingOfNoiseIsNoExpert) {
   const fs::path file = write_sparse("diffusion_models/wan-highres.safetensors", "t2v-1.3b");
   EXPECT_EQ(find("wan-highres").path, file);
   EXPECT_FALSE(find("wan-highres").has_two_experts());
+}
+
+TEST_F(PublishedFiles, OfOtherModelsThatShapesDoNotTellApartArePassedOver) {
+  write_companions();
+  write_sparse("diffusion_models/wan.safetensors", "t2v-1.3b");
+  // The text encoder of Flux and SD3 is as wide.
+  write_changed("text_encoders/t5xxl_fp16.safetensors", "umt5-xxl", [](nlohmann::json& row) {
+    std::string name = row[0];
+    if (name.find("relative_attention_bias") == std::string::npos) return;
+    row[0] = name.replace(name.find("{}"), 2, "0");
+    row[2] = 0;
+  });
+  EXPECT_EQ(find("wan").parts.text_encoder.filename(), "umt5_xxl.safetensors");
+
+  for (const char* name : {"a_vae", "qwen_image_vae"})
+    write_sparse(std::string("vae/") + name + ".safetensors", "vae-2.1");
+  EXPECT_EQ(find("wan").parts.vae.filename(), "wan_2.1_vae.safetensors");
+  write_changed("vae/Wan2.1_VAE_upscale2x.safetensors", "vae-2.1", [](nlohmann::json& row) {
+    if (row[0].get<std::string>().starts_with("decoder.head.2.")) row[1][0] = 12;
+  });
+  EXPECT_EQ(find("wan").parts.vae.filename(), "wan_2.1_vae.safetensors");
+  fs::remove(scratch_ / "vae/wan_2.1_vae.safetensors");
+  EXPECT_EQ(find("wan").parts.vae.filename(), "a_vae.safetensors");
+  fs::remove(scratch_ / "vae/a_vae.safetensors");
+  EXPECT_THAT(error_of([&] { find("wan"); }).what(), HasSubstr("--vae FILE"));
 }
 
 TEST_F(PublishedFiles, AMissingPartIsNamedWithItsOption) {

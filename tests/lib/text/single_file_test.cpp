@@ -8,6 +8,8 @@
 #include <filesystem>
 
 #include "lib/core/observer.h"
+#include "lib/tensor_io/model_part.h"
+#include "lib/tensor_io/safetensors.h"
 #include "lib/text/tokenizer.h"
 #include "lib/text/umt5.h"
 #include "tests/error_of.h"
@@ -32,6 +34,35 @@ TEST(SingleFileUmt5, GivesTheDirectorysOutputExactly) {
   const at::Tensor expected = encode(kData / "umt5" / "encoder" / "model");
   for (const char* name : {"comfy.safetensors", "wan.safetensors", "encoder.gguf"})
     EXPECT_TRUE(at::equal(encode(kForms / name), expected)) << name;
+}
+
+TEST(SingleFileUmt5, IsToldFromT5ByTheTableOfItsSecondBlock) {
+  const std::pair<const char*, const char*> kTables[] = {
+      {"comfy.safetensors", "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"},
+      {"wan.safetensors", "blocks.1.pos_embedding.embedding.weight"},
+      {"encoder.gguf", "enc.blk.1.attn_rel_b.weight"}};
+  for (const auto& [file, table] : kTables) {
+    const Checkpoint encoder = Checkpoint::open(kForms / file);
+    EXPECT_FALSE(is_plain_t5(encoder)) << file;
+    ASSERT_TRUE(encoder.has(table)) << file;
+    EXPECT_TRUE(is_plain_t5(encoder.renamed([&](const std::string& name) {
+      return name == table ? std::string() : name;
+    }))) << file;
+  }
+}
+
+TEST(SingleFileTokenizer, IsFoundInAnAllInOneCheckpoint) {
+  const Checkpoint encoder = Checkpoint::open(kForms / "comfy.safetensors");
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const std::string& name : encoder.names()) {
+    const char* module = name == "spiece_model" ? "" : "umt5xxl.transformer.";
+    tensors.emplace_back(std::string("text_encoders.") + module + name, encoder.get(name));
+  }
+  const ScratchDirectory scratch;
+  write_safetensors(scratch / "all.safetensors", tensors);
+  EXPECT_TRUE(holds_tokenizer(Checkpoint::open(scratch / "all.safetensors")));
+  EXPECT_EQ(Tokenizer::open(scratch / "all.safetensors").encode("A small white cat", 64).ids,
+            Tokenizer::open(kForms / "comfy.safetensors").encode("A small white cat", 64).ids);
 }
 
 TEST(SingleFileTokenizer, GivesTheDirectorysIds) {
