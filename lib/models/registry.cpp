@@ -133,6 +133,17 @@ void check_channels(const ModelInfo& model) {
   }
 }
 
+void check_experts_of_loras(const ModelInfo& model) {
+  for (const LoraChoice& lora : model.loras) {
+    if (lora.expert.empty() || model.has_two_experts()) continue;
+    fail(ErrorKind::Usage,
+         "--lora {}: \":{}\" needs a model of two experts, such as Wan 2.2 A14B; {} has one (see "
+         "sora "
+         "models show)",
+         lora.path, lora.expert, model.name);
+  }
+}
+
 // Before anything is computed: what does not fit fails now, and how much fits is told.
 void check_loras(ModelInfo& model) {
   if (model.loras.empty()) return;
@@ -293,6 +304,7 @@ ModelInfo read_model_info(const std::string& name, const std::filesystem::path& 
                                                     : read_single_file(name, path, files);
   check_channels(model);
   model.loras = files.loras;
+  check_experts_of_loras(model);
   if (files.turbo.value_or(false)) apply_turbo(files, model);
   choose_tiny_vae(files, model);
   check_loras(model);

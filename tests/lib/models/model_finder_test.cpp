@@ -442,6 +442,15 @@ TEST_F(PublishedFiles, TurboFindsTheLoraInTheModelsOwnDirectory) {
   EXPECT_EQ(model.scheduler["shift"], 8.0);
 }
 
+TEST_F(PublishedFiles, ALoraForAnExpertNeedsAModelOfTwo) {
+  ModelFiles files;
+  files.loras = {{(kData / "weights" / "lora" / "comfy.safetensors").string(), 1.0, "low"}};
+  const Error error =
+      error_of([&] { read_model_info("tiny", kData / "pipelines" / "t2v_unipc", files); });
+  EXPECT_EQ(error.kind(), ErrorKind::Usage);
+  EXPECT_THAT(error.what(), HasSubstr("two experts"));
+}
+
 TEST_F(PublishedFiles, TurboIsPreferredByAModelThatSaysSoAndHasTheLora) {
   const fs::path path = scratch_ / "tiny";
   fs::copy(kData / "pipelines" / "t2v_unipc", path, fs::copy_options::recursive);
