@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <string>
 #include <string_view>
@@ -84,13 +85,17 @@ Shelf look_around(const fs::path& model, const ModelFiles& files) {
   return shelf;
 }
 
-// Why the LoRA is not for this model, empty where it is.
-std::string misfit(const fs::path& lora, bool low_noise, const Checkpoint& model) {
+struct Fit {
+  std::string misfit;        // why the LoRA is not for this model, empty where it is
+  bool is_complete = false;  // each of its tensors has a place
+};
+
+Fit fit(const fs::path& lora, bool low_noise, const Checkpoint& model) {
   try {
-    read_wan_loras({{lora.string(), 1.0, ""}}, low_noise, false, model);
-    return "";
+    const WanLoras read = read_wan_loras({{lora.string(), 1.0, ""}}, low_noise, false, model);
+    return {.is_complete = read.num_unmatched == 0};
   } catch (const Error& error) {
-    return error.what();
+    return {.misfit = error.what()};
   }
 }
 
@@ -116,19 +121,44 @@ std::string misfit(const fs::path& lora, bool low_noise, const Checkpoint& model
       model.name, found, fmt::join(places, ", "), kKnownNames);
 }
 
-// Of two experts, one made for this expert comes before one that says nothing.
+// How far the name is from saying that the LoRA is for this model, which shapes do not tell; the
+// least is the best. Most counts the other form's name (image or text to video), then that it does
+// not name the expert, or does where there is but one, then that it names no form.
+std::array<bool, 3> strangeness(const Candidate& candidate, bool low_noise,
+                                const ModelInfo& model) {
+  const bool takes_images = model.wants_image_embeds ||
+                            model.known_frames == KnownFrames::MaskChannels ||
+                            model.known_frames == KnownFrames::TokenTimesteps;
+  const bool says_own_form = candidate.says(takes_images ? "i2v" : "t2v");
+  const bool says_other_form = candidate.says(takes_images ? "t2v" : "i2v");
+  const bool is_for_expert = model.has_two_experts()
+                                 ? candidate.says(low_noise ? "low" : "high")
+                                 : !candidate.says("low") && !candidate.says("high");
+  return {says_other_form && !says_own_form, !is_for_expert, !says_own_form};
+}
+
+// The first of the least strange that fit, one of which every tensor has a place before others.
 const Candidate& choose(const Shelf& shelf, bool low_noise, const ModelInfo& model) {
   const auto weights = open_transformer(model.parts.expert(low_noise));
   const char* own = low_noise ? "low" : "high";
   const char* other = low_noise ? "high" : "low";
+  std::vector<const Candidate*> candidates;
+  for (const Candidate& candidate : shelf.known) {
+    if (!model.has_two_experts() || !candidate.says(other) || candidate.says(own))
+      candidates.push_back(&candidate);
+  }
+  const auto strangeness_of = [&](const Candidate* candidate) {
+    return strangeness(*candidate, low_noise, model);
+  };
+  std::ranges::stable_sort(candidates, {}, strangeness_of);
   const Candidate* best = nullptr;
   std::string reason;
-  for (const Candidate& candidate : shelf.known) {
-    if (model.has_two_experts() && candidate.says(other) && !candidate.says(own)) continue;
-    if (best && !(candidate.says(own) && !best->says(own))) continue;
-    const std::string why = misfit(candidate.file, low_noise, *weights);
-    if (why.empty()) best = &candidate;
-    if (reason.empty()) reason = why;
+  for (const Candidate* candidate : candidates) {
+    if (best && strangeness_of(candidate) != strangeness_of(best)) break;
+    const Fit found = fit(candidate->file, low_noise, *weights);
+    if (found.is_complete) return *candidate;
+    if (found.misfit.empty() && !best) best = candidate;
+    if (reason.empty()) reason = found.misfit;
   }
   if (!best) fail_without(shelf, model, reason);
   return *best;

@@ -45,6 +45,7 @@ WanLoras read_wan_loras(const std::vector<LoraChoice>& choices, bool low_noise,
     if (!choice.expert.empty() && (choice.expert == "low") != low_noise) continue;
     const LoraMatch match =
         read_lora(choice.path, choice.weight, low_noise, model, find_module, *changes);
+    loras.num_unmatched += match.num_unmatched;
     const std::string name = std::filesystem::path(choice.path).filename().string();
     const int64_t total = match.num_matched + match.num_unmatched;
     if (total == 0 && match.num_of_other_expert > 0 && has_two_experts) continue;

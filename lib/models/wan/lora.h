@@ -1,6 +1,7 @@
 // LoRA files applied to Wan's transformer.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ namespace sora {
 struct WanLoras {
   std::shared_ptr<const TensorChanges> changes;  // null where no file is for this expert
   std::vector<std::string> report;
+  int64_t num_unmatched = 0;  // tensors of the files that have no place
 };
 WanLoras read_wan_loras(const std::vector<LoraChoice>& choices, bool low_noise,
                         bool has_two_experts, const Checkpoint& model);

@@ -6,6 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "lib/models/registry.h"
 #include "lib/tensor_io/safetensors.h"
 #include "tests/error_of.h"
@@ -26,13 +30,17 @@ class Turbo : public testing::Test {
     fs::copy(fs::path(SORA_TEST_DATA) / "pipelines" / name, model_, fs::copy_options::recursive);
   }
 
-  // A LoRA of rank 2 for the first block, of a model `width` wide; the fixtures' are 24.
-  fs::path write_lora(const std::string& name, int64_t width = 24) {
+  // A LoRA of rank 2 for the first block, of a model `width` wide; the fixtures' are 24. With
+  // `strange` it has a tensor that no model has.
+  fs::path write_lora(const std::string& name, int64_t width = 24, bool strange = false) {
     const fs::path path = model_ / "loras" / name;
     fs::create_directories(path.parent_path());
     const std::string module = "diffusion_model.blocks.0.self_attn.q.";
-    write_safetensors(path, {{module + "lora_down.weight", at::randn({2, width})},
-                             {module + "lora_up.weight", at::randn({width, 2})}});
+    std::vector<std::pair<std::string, at::Tensor>> tensors = {
+        {module + "lora_down.weight", at::randn({2, width})},
+        {module + "lora_up.weight", at::randn({width, 2})}};
+    if (strange) tensors.emplace_back("diffusion_model.blocks.99.norm3.diff", at::ones({width}));
+    write_safetensors(path, tensors);
     return path;
   }
 
@@ -99,6 +107,45 @@ TEST_F(Turbo, GivesEachExpertTheLoraThatIsNamedAfterIt) {
   EXPECT_THAT(model.loras[1].path, HasSubstr("low_noise_model"));
   EXPECT_EQ(model.loras[1].expert, "low");
   EXPECT_EQ(model.defaults.guidance_scale_2, 1.0);
+}
+
+TEST_F(Turbo, TakesTheLoraThatIsNamedAfterTheModelsForm) {
+  take_model("t2v_two_experts");
+  for (const char* form : {"i2v", "t2v"}) {
+    for (const char* expert : {"high", "low"})
+      write_lora(
+          fmt::format("wan2.2_{}_lightx2v_4steps_lora_v1_{}_noise.safetensors", form, expert));
+  }
+  const ModelInfo two = read();
+  ASSERT_EQ(two.loras.size(), 2u);
+  EXPECT_THAT(two.loras[0].path, HasSubstr("t2v_lightx2v_4steps_lora_v1_high_noise"));
+  EXPECT_THAT(two.loras[1].path, HasSubstr("t2v_lightx2v_4steps_lora_v1_low_noise"));
+
+  const std::pair<const char*, const char*> kModels[] = {{"t2v_unipc", "T2V"}, {"i2v", "I2V"}};
+  for (const auto& [model, form] : kModels) {
+    take_model(model);
+    for (const char* other : {"I2V", "T2V"})
+      write_lora(std::string("lightx2v_") + other + "_14B.safetensors");
+    EXPECT_THAT(read().loras.at(0).path, HasSubstr(std::string("lightx2v_") + form)) << model;
+  }
+}
+
+TEST_F(Turbo, OfOneExpertTakesOneForAnExpertLast) {
+  take_model("t2v_unipc");
+  write_lora("a_t2v_lightx2v_high_noise.safetensors");
+  EXPECT_THAT(read().loras.at(0).path, HasSubstr("high_noise"));
+  write_lora("lightx2v.safetensors");
+  EXPECT_THAT(read().loras.at(0).path, HasSubstr("/lightx2v"));
+  write_lora("a_i2v_lightx2v.safetensors");
+  EXPECT_THAT(read().loras.at(0).path, HasSubstr("/lightx2v"));
+}
+
+TEST_F(Turbo, TakesOneOfWhichAllFindsItsPlaceFirst) {
+  take_model("t2v_unipc");
+  write_lora("a_t2v_lightx2v.safetensors", 24, /*strange=*/true);
+  EXPECT_THAT(read().loras.at(0).path, HasSubstr("a_t2v"));
+  write_lora("b_t2v_lightx2v.safetensors");
+  EXPECT_THAT(read().loras.at(0).path, HasSubstr("b_t2v"));
 }
 
 TEST_F(Turbo, TakesTheScheduleOfALoraGivenByHandAndAddsNone) {
