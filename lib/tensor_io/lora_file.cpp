@@ -164,8 +164,12 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
         continue;
       }
     }
-    ++match.num_matched;
     Pair& pair = pairs[module];
+    if (parsed.role == LoraRole::Alpha) {  // which has no place where there is no pair
+      pair.alpha = name;
+      continue;
+    }
+    ++match.num_matched;
     pair.name = parsed;
     switch (parsed.role) {
       case LoraRole::Down:
@@ -178,7 +182,6 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
         pair.bias = name;
         break;
       case LoraRole::Alpha:
-        pair.alpha = name;
         break;
       case LoraRole::WeightDifference:
       case LoraRole::BiasDifference:
@@ -189,7 +192,10 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
   }
 
   for (const auto& [module, pair] : pairs) {
-    if (pair.down.empty() && pair.up.empty() && pair.bias.empty()) continue;
+    if (pair.down.empty() && pair.up.empty() && pair.bias.empty()) {
+      if (!pair.alpha.empty()) unmatched(pair.alpha);
+      continue;
+    }
     if (pair.down.empty() || pair.up.empty()) {
       fail(ErrorKind::Input, "{}: has only one half of the adapter of {}: {}", file.description(),
            module,
@@ -214,6 +220,7 @@ LoraMatch read_lora(const std::filesystem::path& path, double weight, bool low_n
     const double rank = static_cast<double>(down_RK.size(0));
     const double scale = pair.alpha.empty() ? config.scale(pair.name, rank).value_or(1.0)
                                             : alpha_of(file, pair.alpha) / rank;
+    if (!pair.alpha.empty()) ++match.num_matched;
     changes[module + ".weight"].low_rank.push_back({down_RK, up_NR, weight * scale});
     if (!pair.bias.empty()) add_difference(pair.bias, module + ".bias", weight * scale);
   }

@@ -23,6 +23,8 @@ constexpr SuffixRow kSuffixes[] = {
     {".lora_up.default.weight", LoraRole::Up},
     {".lora.down.weight", LoraRole::Down},
     {".lora.up.weight", LoraRole::Up},
+    {".lora_linear_layer.down.weight", LoraRole::Down},
+    {".lora_linear_layer.up.weight", LoraRole::Up},
     {".lora_A", LoraRole::Down},
     {".lora_B", LoraRole::Up},
     {".lora_B.bias", LoraRole::UpBias},
@@ -38,9 +40,11 @@ constexpr std::string_view kOtherKinds[] = {"hada_w",     "lokr_w",  "oft_",
                                             "dora_scale", "glora",   ".a1.weight",
                                             "boft",       ".lora_E", "lora_magnitude_vector"};
 
-constexpr std::string_view kPrefixes[] = {"base_model.model.", "model.diffusion_model.",
-                                          "diffusion_model.", "transformer.", "unet."};
-constexpr std::string_view kFlatPrefixes[] = {"lora_unet__", "lora_unet_", "lora_transformer_"};
+constexpr std::string_view kPrefixes[] = {"base_model.model.",      "pipe.dit.",
+                                          "model.diffusion_model.", "diffusion_model.",
+                                          "transformer.",           "unet."};
+constexpr std::string_view kFlatPrefixes[] = {"lora_unet__", "lora_unet_", "lora_transformer_",
+                                              "lycoris_"};
 constexpr std::string_view kLowNoisePrefix = "transformer_2.";
 
 bool take_prefix(std::string_view& rest, std::string_view prefix) {

@@ -11,6 +11,7 @@
 namespace sora {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(LoraNames, AreTakenApart) {
@@ -36,6 +37,13 @@ TEST(LoraNames, AreTakenApart) {
       {"diffusion_model.blocks.0.diff_m", "blocks.0", LoraRole::ModulationDifference, false, false},
       {"transformer.blocks.0.attn1.to_q.lora_B.bias", "blocks.0.attn1.to_q", LoraRole::UpBias,
        false, false},
+      {"diffusion_model.blocks.0.self_attn.q.lora_linear_layer.down.weight", "blocks.0.self_attn.q",
+       LoraRole::Down, false, false},
+      {"diffusion_model.blocks.0.self_attn.q.lora_linear_layer.up.weight", "blocks.0.self_attn.q",
+       LoraRole::Up, false, false},
+      {"pipe.dit.blocks.0.ffn.0.lora_A.default.weight", "blocks.0.ffn.0", LoraRole::Down, false,
+       false},
+      {"lycoris_blocks_0_ffn_0.lora_up.weight", "blocks_0_ffn_0", LoraRole::Up, true, false},
       {"blocks.0.norm3.weight", "", LoraRole::Down, false, false},
       {"", "", LoraRole::Down, false, false},
   };
@@ -162,6 +170,22 @@ TEST(Lora, OfAModelWithOtherInputsFitsButForItsPatches) {
   EXPECT_EQ(match.num_matched, 2);
   EXPECT_EQ(match.unmatched.size(), 2u);
   EXPECT_EQ(changes.count("a.weight") + changes.count("scale_shift_table"), 2u);
+}
+
+TEST(Lora, AnAlphaWithoutItsPairHasNoPlace) {
+  const ScratchDirectory scratch;
+  write_safetensors(scratch / "model.safetensors",
+                    {{"a.weight", at::ones({4, 6})}, {"b.weight", at::ones({4, 6})}});
+  write_safetensors(scratch / "lora.safetensors", {{"a.alpha", at::ones({})},
+                                                   {"b.alpha", at::ones({})},
+                                                   {"b.lora_A.weight", at::ones({2, 6})},
+                                                   {"b.lora_B.weight", at::ones({4, 2})}});
+  TensorChanges changes;
+  const LoraMatch match = read_lora(
+      scratch / "lora.safetensors", 1.0, false, Checkpoint::open(scratch / "model.safetensors"),
+      [](const LoraName& name) { return name.module; }, changes);
+  EXPECT_EQ(match.num_matched, 3);
+  EXPECT_THAT(match.unmatched, ElementsAre("a.alpha"));
 }
 
 TEST(LoraChoices, AreParsedFromTheRight) {

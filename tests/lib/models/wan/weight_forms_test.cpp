@@ -181,13 +181,18 @@ TEST_F(Loras, TellsHowManyTensorsFoundTheirPlace) {
 }
 
 TEST_F(Loras, OneThatChangesNothingIsAnError) {
-  const Error error = error_of([&] {
-    const auto model = open_weights(WanPart::Transformer, kTransformers / "t2v" / "model");
-    read_wan_loras({{(kForms / "scaled" / "new.safetensors").string(), 1.0, ""}},
-                   /*low_noise=*/false, /*has_two_experts=*/false, *model);
-  });
-  EXPECT_EQ(error.kind(), ErrorKind::Input);
-  EXPECT_THAT(error.what(), HasSubstr("none of its"));
+  const ScratchDirectory scratch;
+  const fs::path alphas = scratch / "alphas.safetensors";
+  write_safetensors(alphas, {{"diffusion_model.blocks.0.self_attn.q.alpha", at::ones({})}});
+  for (const fs::path& file : {kForms / "scaled" / "new.safetensors", alphas}) {
+    const Error error = error_of([&] {
+      const auto model = open_weights(WanPart::Transformer, kTransformers / "t2v" / "model");
+      read_wan_loras({{file.string(), 1.0, ""}}, /*low_noise=*/false, /*has_two_experts=*/false,
+                     *model);
+    });
+    EXPECT_EQ(error.kind(), ErrorKind::Input);
+    EXPECT_THAT(error.what(), HasSubstr("none of its"));
+  }
 }
 
 TEST_F(Loras, OneForAModelOfAnotherSizeIsAnError) {
