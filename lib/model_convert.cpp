@@ -7,11 +7,13 @@
 #include <optional>
 
 #include "lib/core/error.h"
+#include "lib/core/json_file.h"
 #include "lib/models/model_finder.h"
 #include "lib/models/wan/names.h"
 #include "lib/models/wan/parts.h"
 #include "lib/tensor_io/atomic_file.h"
 #include "lib/tensor_io/model_part.h"
+#include "lib/tensor_io/shard_index.h"
 #include "lib/tensor_io/tensor_source.h"
 #include "lib/text/gguf_tokenizer.h"
 #include "lib/text/umt5_names.h"
@@ -210,6 +212,23 @@ void write_as_safetensors(const fs::path& output, const LoadedPart& part,
   write_safetensors(output, sources, metadata);
 }
 
+// Shards that were there before the file, whose index is read before it.
+void remove_shards(const fs::path& weights) {
+  const fs::path index = weights.string() + ".index.json";
+  if (!fs::exists(index)) return;
+  ShardIndex shards;
+  try {
+    shards = parse_shard_index(read_file(index), index.string());
+  } catch (const Error&) {
+    // It names none.
+  }
+  fs::remove(index);
+  for (const auto& [tensor, name] : shards) {
+    const fs::path shard = weights.parent_path() / name;
+    if (shard.extension() == ".safetensors" && shard != weights) fs::remove(shard);
+  }
+}
+
 // Returns the file with the weights.
 fs::path write_as_directory(const fs::path& output, const LoadedPart& part,
                             const std::vector<TensorSource>& sources) {
@@ -218,6 +237,7 @@ fs::path write_as_directory(const fs::path& output, const LoadedPart& part,
   const fs::path weights =
       output / (is_diffusers ? "diffusion_pytorch_model.safetensors" : "model.safetensors");
   write_safetensors(weights, sources, {{"format", "pt"}});
+  remove_shards(weights);
   write_text(output / "config.json",
              part.config.dump(2) + "\n");  // last: without it it is no component
   return weights;

@@ -195,6 +195,20 @@ def test_convert_overwrites_nothing_unasked(sora, tmp_path):
     sora("models", "convert", MODEL, "there.safetensors", "--force")
 
 
+def test_converted_over_shards_a_directory_holds_the_new_weights_alone(sora, tmp_path):
+    place = tmp_path / "there"
+    shutil.copytree(MODEL / "transformer", place)
+    stem = "diffusion_pytorch_model"
+    (place / f"{stem}.safetensors").rename(place / f"{stem}-00001-of-00001.safetensors")
+    names = tensors(place / f"{stem}-00001-of-00001.safetensors")
+    index = {"weight_map": dict.fromkeys(names, f"{stem}-00001-of-00001.safetensors")}
+    (place / f"{stem}.safetensors.index.json").write_text(json.dumps(index))
+    other = PIPELINES / "t2v_two_experts" / "transformer_2"
+    sora("models", "convert", other, "there", "--force")
+    assert {each.name for each in place.iterdir()} == {"config.json", f"{stem}.safetensors"}
+    assert tensors(place / f"{stem}.safetensors") == tensors(other / f"{stem}.safetensors")
+
+
 def test_vace_keeps_its_control_branch_through_a_conversion(sora, tmp_path):
     model = PIPELINES / "vace"
     sora("models", "convert", model, "vace.safetensors")
