@@ -48,6 +48,17 @@ constexpr PlainType kPlainTypes[] = {{0, at::kFloat},   {1, at::kHalf},     {24,
                                      {25, at::kShort},  {26, at::kInt},     {27, at::kLong},
                                      {28, at::kDouble}, {30, at::kBFloat16}};
 
+// ggml's names of types that are not read.
+struct OtherType {
+  uint32_t type;
+  std::string_view name;
+};
+
+constexpr OtherType kOtherTypes[] = {
+    {9, "Q8_1"},     {10, "Q2_K"},  {11, "Q3_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"},
+    {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"},
+    {29, "IQ1_M"},   {34, "TQ1_0"}, {35, "TQ2_0"},  {39, "MXFP4"}};
+
 class Reader {
  public:
   Reader(std::string_view file, const std::string& description)
@@ -221,10 +232,13 @@ void set_type(Reader& reader, uint32_t type, GgufTensor& tensor) {
   const auto* plain = std::find_if(std::begin(kPlainTypes), std::end(kPlainTypes),
                                    [&](const PlainType& row) { return row.type == type; });
   if (plain == std::end(kPlainTypes)) {
+    const auto* other = std::find_if(std::begin(kOtherTypes), std::end(kOtherTypes),
+                                     [&](const OtherType& row) { return row.type == type; });
     reader.refuse(
         "has tensor \"{}\" in GGML type {}, which is not supported; supported are F32, F16, "
         "BF16, Q8_0, Q6_K, Q5_K, Q4_K, Q5_1, Q5_0, Q4_1 and Q4_0",
-        tensor.name, type);
+        tensor.name,
+        other == std::end(kOtherTypes) ? std::to_string(type) : std::string(other->name));
   }
   tensor.dtype = plain->dtype;
 }

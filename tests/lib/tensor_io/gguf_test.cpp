@@ -145,6 +145,7 @@ std::vector<BadFile> bad_files() {
       {"BytesOverflow", one(kF32, {kHuge}, 0, 4), "overflows"},
       {"StridesOfNothingOverflow", one(kF32, {kHuge, kHuge, 0}, 0, 4), "overflows"},
       {"RowNoWholeBlocks", one(kQ4_0, {33}, 0, 64), "whole blocks"},
+      {"TypeThatIsNotRead", one(10, {256}, 0, 84), "GGML type Q2_K"},
       {"UnknownType", one(200, {32}, 0, 64), "GGML type 200"},
       {"EndsPastTheFile", one(kF32, {1000}, 0, 100), "the file ends before"},
       {"BeginsPastTheFile", one(kF32, {1}, 1 << 20, 32), "expected 0"},
