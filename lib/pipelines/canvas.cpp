@@ -26,7 +26,15 @@ void Canvas::keep(const at::Tensor& frames_FHWC, int64_t start) {
   });
 }
 
-void Canvas::keep(Stretch frames, ReadFrames read, bool from_source) {
+void Canvas::keep_picture(const at::Tensor& picture_HWC, int64_t frame) {
+  const auto read = [picture_HWC](Stretch wanted) {
+    return picture_HWC.expand({wanted.size(), -1, -1, -1});
+  };
+  keep(Known{{frame, frame + 1}, read, false, /*is_picture=*/true});
+}
+
+void Canvas::keep(Known added) {
+  const Stretch frames = added.frames;
   if (frames.start < 0 || frames.stop > num_frames_) {
     fail(ErrorKind::Internal, "frames {} to {} lie outside the canvas of {}", frames.start,
          frames.stop, num_frames_);
@@ -36,7 +44,7 @@ void Canvas::keep(Stretch frames, ReadFrames read, bool from_source) {
       fail(ErrorKind::Internal, "frames {} to {} are known twice", both.start, both.stop);
     }
   }
-  known_.push_back({frames, std::move(read), from_source});
+  known_.push_back(std::move(added));
   std::sort(known_.begin(), known_.end(),
             [](const Known& a, const Known& b) { return a.frames.start < b.frames.start; });
 }
@@ -76,7 +84,12 @@ Canvas Canvas::cut(Stretch window, Stretch sees) const {
   Canvas canvas(size_, window.size(), std::move(prompts));
   for (const Known& known : known_) {
     const Stretch part = overlap(known.frames, seen);
-    if (part.size() > 0) canvas.keep(known.read(part), part.start - window.start);
+    if (part.size() <= 0) continue;
+    if (known.is_picture) {
+      canvas.keep_picture(known.read(part)[0], part.start - window.start);
+    } else {
+      canvas.keep(known.read(part), part.start - window.start);
+    }
   }
   for (const Follow& source : follows_) {
     const Stretch part = overlap(source.frames, seen);
@@ -106,6 +119,22 @@ Canvas Canvas::cut(Stretch window, Stretch sees) const {
     canvas.control({start, part.stop - window.start}, [frames_FHWC, start](Stretch wanted) {
       return frames_FHWC.slice(0, wanted.start - start, wanted.stop - start);
     });
+  }
+  return canvas;
+}
+
+Canvas Canvas::with_whole_pictures(const LatentStrides& strides) const {
+  Canvas canvas = *this;
+  for (const Known& known : known_) {
+    const int64_t frame = known.frames.start;
+    if (!known.is_picture || frame == 0) continue;  // the first latent frame is one frame
+    const int64_t start = (frame - 1) / strides.temporal * strides.temporal + 1;
+    const at::Tensor is_known = canvas.known_mask();
+    for (int64_t beside = start; beside < std::min(start + strides.temporal, num_frames_);
+         ++beside) {
+      if (is_known[beside].item<float>() == 0)
+        canvas.keep_picture(known.read(known.frames)[0], beside);
+    }
   }
   return canvas;
 }

@@ -24,6 +24,7 @@ class Canvas {
     Stretch frames;
     ReadFrames read;
     bool from_source = false;  // the output shows the source itself there
+    bool is_picture = false;   // one that stands by itself
   };
   // Free frames that follow a source.
   struct Follow {
@@ -40,7 +41,11 @@ class Canvas {
   // known frames.
   void keep(const at::Tensor& frames_FHWC, int64_t start);
   // The same, read when they are needed.
-  void keep(Stretch frames, ReadFrames read, bool from_source = false);
+  void keep(Stretch frames, ReadFrames read, bool from_source = false) {
+    keep(Known{frames, std::move(read), from_source});
+  }
+  // The same of a picture [H,W,3].
+  void keep_picture(const at::Tensor& picture_HWC, int64_t frame);
   void follow(Follow source) { follows_.push_back(std::move(source)); }
   // Noise level, per frame, down to which it follows the sources; f32 [num_frames], 1 for a frame
   // that does not.
@@ -75,10 +80,15 @@ class Canvas {
   // is there is free. What lies outside of `sees` is left out of it.
   Canvas cut(Stretch window, Stretch sees = {0, INT64_MAX}) const;
 
+  // The canvas with its pictures in the free frames of their latent frames as well, for models that
+  // are told of whole latent frames.
+  Canvas with_whole_pictures(const LatentStrides& strides) const;
+
   // One line a segment, for --dry-run: "frames 0-1 known", "frames 1-33 free: a red ball".
   std::vector<std::string> describe() const;
 
  private:
+  void keep(Known known);
   const std::string& text_at(int64_t frame) const;
 
   Size size_;

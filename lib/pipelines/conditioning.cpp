@@ -287,9 +287,12 @@ at::Tensor relay_bias(const std::vector<Said>& prompts, const LatentStrides& str
   return bias_FP - bias_FP.amax(1, true);
 }
 
-Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& canvas,
+Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& window,
                                const EncodedTexts& texts, SourceEncoder& encoder,
                                Observer& observer) {
+  const bool knows_single_frames = model.known_frames == KnownFrames::MaskChannels ||
+                                   model.known_frames == KnownFrames::ControlBranch;
+  const Canvas canvas = knows_single_frames ? window : window.with_whole_pictures(model.strides());
   Conditioning conditioning;
   conditioning.positive = encoded(texts, canvas.prompts().front().text);
   conditioning.negative = encoded(texts, plan.negative_prompt);

@@ -70,8 +70,8 @@ class SourceEncoder {
 at::Tensor relay_bias(const std::vector<Said>& prompts, const LatentStrides& strides,
                       int64_t num_latent_frames);
 
-// `canvas` is one window. Its known and followed frames go through the VAE's encoder.
-Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& canvas,
+// Known and followed frames go through the VAE's encoder.
+Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const Canvas& window,
                                const EncodedTexts& texts, SourceEncoder& encoder,
                                Observer& observer);
 

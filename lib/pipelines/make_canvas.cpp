@@ -129,9 +129,8 @@ Canvas make_canvas(const Plan& plan) {
   }
   for (const Picture& picture : layout.pictures) {
     const at::Tensor picture_HWC = read_image(picture.path);
-    canvas.keep(
-        resize(picture_HWC, canvas.size().width, canvas.size().height, Fit::Crop).unsqueeze(0),
-        canvas_frame_of(plan, picture.frame));
+    canvas.keep_picture(resize(picture_HWC, canvas.size().width, canvas.size().height, Fit::Crop),
+                        canvas_frame_of(plan, picture.frame));
     canvas.show(picture_HWC);
   }
   for (const std::string& path : layout.references) canvas.refer(read_image(path));

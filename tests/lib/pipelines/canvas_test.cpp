@@ -44,6 +44,19 @@ TEST(Canvas, FramesOutsideOrTwiceAreOurOwnBug) {
   EXPECT_THROW(canvas.keep(frames(1, 1), -1), Error);
 }
 
+TEST(Canvas, APictureFillsWhatIsFreeOfItsLatentFrame) {
+  Canvas canvas = canvas_of(17);
+  canvas.keep_picture(frames(1, 5)[0], 0);
+  canvas.keep_picture(frames(1, 7)[0], 7);
+  canvas.keep(frames(1, 9), 8);
+  canvas.keep(frames(1, 3), 10);
+  const Canvas whole = canvas.cut({0, 17}).with_whole_pictures(LatentStrides{});
+  EXPECT_THAT(whole.describe(),
+              ElementsAre("frames 0-1 known", "frames 1-5 free: ", "frames 5-9 known",
+                          "frames 9-10 free: ", "frames 10-11 known", "frames 11-17 free: "));
+  EXPECT_TRUE(at::equal(whole.read_known({5, 9}), at::cat({frames(3, 7), frames(1, 9)})));
+}
+
 TEST(Canvas, AWindowHasItsOwnTimes) {
   Canvas canvas({6, 4}, 20, {{{0, 10}, "a ball"}, {{10, 20}, "a star"}});
   canvas.keep(frames(6, 7), 4);

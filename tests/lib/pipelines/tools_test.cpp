@@ -461,6 +461,28 @@ TEST_F(ToolRun, PicturesAreTheirFramesAtAnotherRate) {
   EXPECT_EQ(frames[28].min().item<int>(), frames[28].max().item<int>());
 }
 
+// Models that know whole latent frames are told of a last picture as well.
+TEST_F(ToolRun, ALastPictureIsDrawnTowards) {
+  GenerateRequest generate;
+  generate.image = write("first.png", drawn(1, 20));
+  for (const char* model : {"ti2v", "t2v_unipc"}) {
+    std::vector<at::Tensor> latents;
+    for (const int shade : {60, 150}) {
+      generate.last_image = write(fmt::format("{}-{}.png", model, shade), drawn(1, shade));
+      Request wish = request(generate, model);
+      wish.video = {.size = Size{64, 64}, .num_frames = 9};
+      const Made made = make(wish);
+      ASSERT_EQ(made.frames.size(0), 9);
+      latents.push_back(made.latents[0]);
+    }
+    EXPECT_TRUE(at::equal(latents[0].select(2, 0), latents[1].select(2, 0))) << model;
+    for (const int64_t frame : {1, 2}) {
+      const at::Tensor one = latents[0].select(2, frame), other = latents[1].select(2, frame);
+      EXPECT_GT(mean_difference(one, other), 0) << model << " " << frame;
+    }
+  }
+}
+
 TEST_F(ToolRun, AnEvenClipThatIsOnlyKeptIsNoFaultOfTheModel) {
   for (const int fps : {16, 30}) {
     RecutRequest recut;
