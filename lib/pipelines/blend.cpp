@@ -145,7 +145,8 @@ Layout lay_out(const BlendRequest& request, const VideoSpec& video, const ModelI
                       : request.mode == "transition" ? bridge_curve(pair, layout)
                                                      : Curve{{{0.0, 0.5}}};
   if (curve.points.size() == 1 && curve.points[0].second > 0 && curve.points[0].second < 1) {
-    layout.say_everywhere(text_a + ", " + text_b);  // both, all the time
+    const char* between = text_a.empty() || text_b.empty() ? "" : ", ";
+    layout.say_everywhere(text_a + between + text_b);  // both, all the time
     return layout;
   }
   layout.prompts.clear();

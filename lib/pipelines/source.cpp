@@ -125,10 +125,12 @@ int64_t Source::count_frames(Rational fps, std::string_view tool) const {
          name_, kMaxFrames, to_string(fps));
   }
   if (count < 2) {
+    const std::string at_rate =
+        fps == info_.fps ? "" : fmt::format(" at {} a second", to_string(fps));
     fail(ErrorKind::Input,
-         "{} has one frame, which shows no motion to {}; begin from a picture with sora generate "
+         "{} has one frame{}, which shows no motion to {}; begin from a picture with sora generate "
          "--image",
-         name_, tool);
+         name_, at_rate, tool);
   }
   return count;
 }

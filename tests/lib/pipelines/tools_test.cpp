@@ -184,7 +184,11 @@ TEST_F(ToolRun, SourcesThatShowNoMotionOrNothingAreRefused) {
   extend.by_s = 1;
   const Error one = error_of([&] { make(request(extend)); });
   EXPECT_EQ(one.kind(), ErrorKind::Input);
-  EXPECT_THAT(one.what(), HasSubstr("has one frame"));
+  EXPECT_THAT(one.what(), HasSubstr("has one frame, which shows no motion to extend"));
+  extend.source = write("eight.y4m", drawn(8, 20));
+  Request slow = request(extend);
+  slow.video.fps = Rational(1);
+  EXPECT_THAT(error_of([&] { make(slow); }).what(), HasSubstr("has one frame at 1 a second"));
   extend.source = folder_.write("text.mp4", "no video").string();
   EXPECT_EQ(error_of([&] { make(request(extend)); }).kind(), ErrorKind::Input);
   extend.source = (folder_ / "none.mp4").string();
@@ -558,6 +562,28 @@ TEST_F(BlendRun, AMixIsNotLongerThanItsClips) {
   EXPECT_THAT(error_of([&] { layout_of(blend); }).what(), HasSubstr("which is 1.00 s"));
   blend.duration_s = 0.5;
   EXPECT_EQ(layout_of(blend).num_frames, 8);
+}
+
+TEST_F(BlendRun, AMixOfAClipWithoutATextSaysTheOthersAlone) {
+  WriterOptions options{.path = (folder_ / "said.mkv").string(),
+                        .width = kWidth,
+                        .height = kHeight,
+                        .fps = Rational(16)};
+  options.metadata_json = R"({"text": "a red ball"})";
+  VideoWriter writer(options);
+  writer.write(drawn(16, 20));
+  writer.finish();
+  BlendRequest blend;
+  blend.mode = "mix";
+  blend.source = write("unsaid.mkv", drawn(16, 20));
+  blend.second = options.path;
+  for (int turn = 0; turn < 2; ++turn) {
+    Request wish = request(blend);
+    std::get<BlendRequest>(wish.operation).prompt.clear();
+    EXPECT_EQ(make_layout(wish, read_model_info("model", wish.runtime.model)).prompt(),
+              "a red ball");
+    std::swap(blend.source, blend.second);
+  }
 }
 
 // Sound of constant 0.5, so that any gap, dip or doubling shows.
