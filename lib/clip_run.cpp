@@ -130,7 +130,8 @@ ClipShape shape_of(const Plan& plan) {
 }
 
 void check_output(const OutputSpec& output, const ClipShape& shape) {
-  const std::string base = output.path.empty() ? free_output_path("", 0) : output.path;
+  const std::string base =
+      output.path.empty() ? free_output_path("", 0, shape.variations) : output.path;
   for (int index = 0; index < shape.variations; ++index) {
     check_writable({.path = variation_path(base, index, shape.variations),
                     .codec = output.codec,
@@ -168,8 +169,9 @@ ClipRun::ClipRun(const Request& request, const ModelInfo& model, const Plan& pla
       image_policy_.check_file(path);  // what comes through a pipe is seen in the clip
   }
   if (terms.admission != nullptr) terms.admission->planned(shape_of(plan));
-  base_path_ = request.output.path.empty() ? free_output_path(plan.layout.prompt(), plan.seed)
-                                           : request.output.path;
+  base_path_ = request.output.path.empty()
+                   ? free_output_path(plan.layout.prompt(), plan.seed, count_)
+                   : request.output.path;
   if (request.output.sign) identity_ = identity_for(base_path_, request.output);
   if (terms.writes) {
     for (int index = 0; index < count_; ++index) {

@@ -31,11 +31,16 @@ std::string slug(std::string_view text) {
   return result.empty() ? "clip" : result;
 }
 
-std::string free_output_path(std::string_view prompt, uint64_t seed) {
+std::string free_output_path(std::string_view prompt, uint64_t seed, int count) {
+  const auto is_taken = [&](const std::string& path) {
+    for (int index = 0; index < count; ++index) {
+      if (std::filesystem::exists(variation_path(path, index, count))) return true;
+    }
+    return false;
+  };
   const std::string stem = fmt::format("{}-{}", slug(prompt), seed);
   std::string path = stem + ".mp4";
-  for (int number = 2; std::filesystem::exists(path); ++number)
-    path = fmt::format("{}-{}.mp4", stem, number);
+  for (int number = 2; is_taken(path); ++number) path = fmt::format("{}-{}.mp4", stem, number);
   return path;
 }
 

@@ -11,9 +11,9 @@ namespace sora {
 // left.
 std::string slug(std::string_view text);
 
-// "SLUG-SEED.mp4" in the current folder, with "-2", "-3", ... before the extension while such a
-// file exists.
-std::string free_output_path(std::string_view prompt, uint64_t seed);
+// "SLUG-SEED.mp4" in the current folder, with "-2", "-3", ... before the extension while a file of
+// that name, or of one of its `count` variations, exists.
+std::string free_output_path(std::string_view prompt, uint64_t seed, int count);
 
 // The path of variation `index` (from 0) of `count`: one alone keeps `path`; otherwise "clip.mp4"
 // becomes "clip-1.mp4", and "frames/%05d.png" becomes "frames-1/%05d.png". Throws Error(Usage) for

@@ -1,6 +1,7 @@
 // Strengths by name are noise levels, so that a name means the same on every model and schedule.
 #include "lib/pipelines/request_operations.h"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -109,7 +110,14 @@ TimeRange parse_time_range(std::string_view text) {
 }
 
 std::string to_string(const TimeRange& range) {
-  return fmt::format("{}-{}", range.start_s, range.stop_s);
+  // Never with an exponent, whose sign would be the range's own.
+  const auto written = [](double seconds) {
+    std::array<char, 400> digits;
+    const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), seconds,
+                                            std::chars_format::fixed);
+    return std::string(digits.data(), end);
+  };
+  return written(range.start_s) + "-" + written(range.stop_s);
 }
 
 double parse_seconds(std::string_view text) {

@@ -23,6 +23,8 @@ TEST(TimeRange, IsTwoTimesInOrder) {
   EXPECT_EQ(parse_time_range("0.5-1s"), (TimeRange{0.5, 1}));
   EXPECT_EQ(parse_time_range("500ms - 1s"), (TimeRange{0.5, 1}));
   EXPECT_EQ(to_string(TimeRange{1.5, 2.25}), "1.5-2.25");
+  EXPECT_EQ(to_string(TimeRange{5e-5, 0.2}), "0.00005-0.2");
+  EXPECT_EQ(parse_time_range(to_string(TimeRange{5e-5, 0.2})), (TimeRange{5e-5, 0.2}));
   for (const char* text : {"", "1", "-", "a-b", "1-2-3", "1-x", "nan-2", "1-inf"}) {
     EXPECT_THAT(usage_error([&] { parse_time_range(text); }), HasSubstr("is not a range")) << text;
   }
