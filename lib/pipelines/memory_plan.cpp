@@ -260,9 +260,27 @@ int64_t encode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
   return working + (tiled ? plan.grid.num_frames() * area * 3 * element : 0);
 }
 
-bool has_encoded_frames(const Layout& layout) {
-  return layout.has_sources() || !layout.pictures.empty() || !layout.references.empty() ||
-         layout.control.has_value();
+// Whether the VAE's encoder is used: for what the user gave, for what windows see of one another,
+// and for a control branch, which is told of free frames too.
+bool encodes_frames(const ModelInfo& model, const Plan& plan) {
+  const Layout& layout = plan.layout;
+  return layout.has_sources() || !layout.pictures.empty() || plan.windows.size() > 1 ||
+         model.known_frames == KnownFrames::ControlBranch;
+}
+
+// Drawn frames that wait for earlier ones: a beginning is drawn from its end on.
+int64_t waiting_frames(const Plan& plan) {
+  if (!plan.device.is_cpu()) return 0;
+  int64_t most = 0;
+  for (size_t index = 1; index < plan.windows.size(); ++index) {
+    int64_t waiting = 0;
+    for (size_t before = 0; before < index; ++before) {
+      const Stretch& drawn = plan.windows[before].draws;
+      if (drawn.start > plan.windows[index].draws.start) waiting += drawn.size();
+    }
+    most = std::max(most, waiting);
+  }
+  return most * plan.canvas_size.width * plan.canvas_size.height * 3;
 }
 
 // Mapped layers that do not fit would be read again at each step by the kernel, page by page;
@@ -346,25 +364,26 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   memory.limit = limit ? *limit : free_memory(plan.device);
   PartBytes transformer;
   if (!only_decodes) transformer = measured_once("transformer", measure_experts, model, plan);
-  const bool encodes = !only_decodes && has_encoded_frames(plan.layout);
+  const bool encodes = !only_decodes && encodes_frames(model, plan);
   const VaeBytes vae = measured_once("vae", measure_vae, model, plan);
   const int64_t decoder = vae.decoder, encoder = encodes ? vae.encoder : 0;
 
+  const int64_t waiting = waiting_frames(plan);
   const int64_t activations =
-      program_bytes(plan) + transformer.rest + sample_activations(model, plan);
+      program_bytes(plan) + transformer.rest + sample_activations(model, plan) + waiting;
   if (!only_decodes) {
     memory.text = measured_once("text", text_bytes, model, plan);
     memory.sample = activations + transformer.layers;
   }
   const auto decode_bytes = [&](bool tiled) {
     return program_bytes(plan) + decoder + decode_activations(model, plan, tiled) +
-           shown_frames(plan);
+           shown_frames(plan) + waiting;
   };
   memory.decode = decode_bytes(tiles_frames(plan));
   if (memory.sample > memory.limit) stream_layers(plan, transformer, activations, memory);
   const auto encode_bytes = [&](bool may_tile) {
     const int64_t whole = encode_activations(model, plan, false);
-    return program_bytes(plan) + encoder +
+    return program_bytes(plan) + encoder + waiting +
            (may_tile ? std::min(whole, encode_activations(model, plan, true)) : whole);
   };
   if (encodes) memory.encode = encode_bytes(tiles_frames(plan));
@@ -392,7 +411,7 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   // Recorded passes hold what they compute in as long as they stay.
   memory.placement.record_passes = plan.cuda_graph && !memory.placement.streams_blocks();
   const int64_t let_go = memory.placement.record_passes ? 0 : sample_activations(model, plan);
-  const int64_t sampler = only_decodes ? 0 : memory.sample - program_bytes(plan) - let_go;
+  const int64_t sampler = only_decodes ? 0 : memory.sample - program_bytes(plan) - let_go - waiting;
   memory.placement.keeps_networks =
       std::max({memory.sample + decoder + encoder, memory.decode + sampler + encoder,
                 memory.encode + sampler + decoder}) <= memory.limit;

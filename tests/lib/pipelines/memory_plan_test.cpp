@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "lib/models/registry.h"
 
 namespace sora {
@@ -25,6 +28,35 @@ TEST(MemoryPlan, CountsWhatSelfAttentionHoldsWhereTheFeedForwardIsNarrow) {
   const int64_t width = model.transformer.inner_dim();
   EXPECT_EQ(sampling_with(2 * width), sampling_with(6 * width));
   EXPECT_LT(sampling_with(6 * width), sampling_with(7 * width));
+}
+
+Plan plan_of(const ModelInfo& model, int64_t num_frames) {
+  Request request;
+  request.operation = GenerateRequest{.prompt = "a red ball"};
+  request.video.num_frames = num_frames;
+  request.runtime.device = "cpu";
+  return make_plan(request, model);
+}
+
+TEST(MemoryPlan, CountsTheEncoderWhereverItIsUsed) {
+  const ModelInfo nano = read_model_info("nano", kNano, {});
+  EXPECT_EQ(plan_memory(nano, plan_of(nano, 17), INT64_MAX).encode, 0);
+  EXPECT_GT(plan_memory(nano, plan_of(nano, 200), INT64_MAX).encode, 0);
+  const std::filesystem::path folder = std::filesystem::path(SORA_TEST_DATA) / "pipelines" / "vace";
+  const ModelInfo vace = read_model_info("vace", folder, {});
+  EXPECT_GT(plan_memory(vace, plan_of(vace, 17), INT64_MAX).encode, 0);
+}
+
+TEST(MemoryPlan, CountsFramesThatWaitForEarlierOnes) {
+  const ModelInfo nano = read_model_info("nano", kNano, {});
+  Plan plan = plan_of(nano, 200);
+  ASSERT_GT(plan.windows.size(), 2u);
+  const int64_t forward = plan_memory(nano, plan, INT64_MAX).decode;
+  const int64_t drawn_last = plan.windows.front().draws.size();
+  std::reverse(plan.windows.begin(), plan.windows.end());
+  EXPECT_EQ(
+      plan_memory(nano, plan, INT64_MAX).decode - forward,
+      (plan.canvas_frames - drawn_last) * plan.canvas_size.width * plan.canvas_size.height * 3);
 }
 
 }  // namespace
