@@ -14,7 +14,6 @@
 #include "lib/nn/device.h"
 #include "lib/nn/device_graph.h"
 #include "lib/nn/ranks.h"
-#include "lib/pipelines/steering.h"
 #include "lib/schedulers/scheduler.h"
 
 namespace sora {
@@ -200,8 +199,7 @@ int steps_skipped(const Request& request, const ModelInfo& model, const Plan& pl
   const std::unique_ptr<Scheduler> scheduler = make_scheduler(
       model.scheduler, {plan.scheduler, request.sampling.shift}, model.path.string());
   scheduler->set_timesteps(plan.steps);
-  return first_step_at(scheduler->schedule().sigmas,
-                       *std::max_element(levels.begin(), levels.end()));
+  return scheduler->start_below(*std::max_element(levels.begin(), levels.end()));
 }
 
 // What was asked of the guidance and has no effect.
@@ -212,9 +210,11 @@ void check_guidance(const Sampling& sampling, const ModelInfo& model, Plan& plan
          "models show)",
          model.name);
   }
-  const bool is_guided = plan.guidance_scale > 1.0 || plan.guidance_scale_2 > 1.0 ||
-                         plan.layout.edit != EditMethod::None;
-  if (!is_guided && plan.negative_prompt != model.defaults.negative_prompt) {
+  if (plan.negative_prompt == model.defaults.negative_prompt) return;
+  if (plan.layout.edit == EditMethod::FlowAlign) {
+    plan.notices.push_back("--method flowalign does not look at the negative prompt");
+  } else if (plan.layout.edit == EditMethod::None && plan.guidance_scale <= 1.0 &&
+             plan.guidance_scale_2 <= 1.0) {
     plan.notices.push_back(
         "the negative prompt is not looked at where the guidance is 1; give --guidance above it");
   }
@@ -307,9 +307,8 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
           : (sampling.guidance_scale
                  ? plan.guidance_scale
                  : model.defaults.guidance_scale_2.value_or(plan.guidance_scale));
-  plan.edit_guidance_scale =
-      plan.guidance_scale *
-      (plan.layout.edit == EditMethod::FlowAlign ? model.defaults.align_guidance : kEditGuidance);
+  plan.edit_guidance =
+      plan.layout.edit == EditMethod::FlowAlign ? model.defaults.align_guidance : kEditGuidance;
   plan.guidance_interval = sampling.guidance_interval.value_or(GuidanceInterval{});
   plan.cache_threshold = sampling.cache_threshold.value_or(0);
   if (model.has_two_experts()) plan.boundary_timestep = model.boundary_timestep;

@@ -72,6 +72,9 @@ class EditDenoiser : public Denoiser {
 
   at::Tensor velocity(const at::Tensor& edited_1CFHW, const NoiseStep& step) override {
     const double t = step.sigma;
+    const bool low_noise = plan_.boundary_timestep && step.timestep < *plan_.boundary_timestep;
+    const double scale = low_noise ? plan_.guidance_scale_2 : plan_.guidance_scale;
+    const double edit_scale = scale * plan_.edit_guidance;
     const at::Tensor on_line = (1 - t) * source_ + t * noise_;
     const at::Tensor on_target = edited_1CFHW + on_line - source_;
     const auto of_target = [&](Text text) { return inner_.velocity_of(on_target, step, text); };
@@ -81,13 +84,11 @@ class EditDenoiser : public Denoiser {
       const auto guided = [](const at::Tensor& negative, const at::Tensor& positive, double by) {
         return negative + by * (positive - negative);
       };
-      result =
-          guided(of_target(Text::Negative), of_target(Text::Prompt), plan_.edit_guidance_scale) -
-          guided(of_source(Text::Negative), of_source(Text::Source), plan_.guidance_scale);
+      result = guided(of_target(Text::Negative), of_target(Text::Prompt), edit_scale) -
+               guided(of_source(Text::Negative), of_source(Text::Source), scale);
     } else {
       const at::Tensor plain = of_target(Text::Source);
-      const at::Tensor towards =
-          plain + plan_.edit_guidance_scale * (of_target(Text::Prompt) - plain);
+      const at::Tensor towards = plain + edit_scale * (of_target(Text::Prompt) - plain);
       const at::Tensor along = of_source(Text::Source);
       const at::Tensor pull = (on_line - t * along) - (on_target - t * towards);
       result = towards - along + kAlignment * pull / (step.next_sigma - t);
@@ -105,14 +106,6 @@ class EditDenoiser : public Denoiser {
 };
 
 }  // namespace
-
-int first_step_at(const std::vector<double>& sigmas, double level) {
-  int step = 0;
-  while (step + 1 < static_cast<int>(sigmas.size()) &&
-         sigmas[static_cast<size_t>(step)] > level + 1e-6)
-    ++step;
-  return step;
-}
 
 at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
                            const Conditioning& conditioning, const at::Tensor& noise_1CFHW,
@@ -132,8 +125,7 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
   }
   const bool follows = !plan.layout.cyclic && conditioning.followed_latents_1CFHW.defined();
   const int first =
-      follows ? first_step_at(schedule.sigmas, conditioning.follow_levels_F.max().item<double>())
-              : 0;
+      follows ? scheduler.start_below(conditioning.follow_levels_F.max().item<double>()) : 0;
   if (first == schedule.num_steps()) return conditioning.followed_latents_1CFHW;
   observer.begin(Phase::Load, 1);
   denoiser.load(noise_step(schedule, first));
@@ -161,7 +153,6 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
   }
   if (!follows) return denoise_cached(denoiser, from_noise);
 
-  scheduler.start_at(first);
   if (plan.layout.edit != EditMethod::None) {
     EditDenoiser edit(denoiser, conditioning.followed_latents_1CFHW, noise_1CFHW, more_noise, plan);
     return denoise(edit, scheduler, conditioning.followed_latents_1CFHW, first, observer, watch);

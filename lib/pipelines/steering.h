@@ -19,15 +19,12 @@
 
 namespace sora {
 
-// Runs the loop over the scheduler's steps, from the first at or below the highest level that any
-// frame follows a source to. `noise_1CFHW` is standard normal; edits draw from `more_noise` for
-// each further step.
+// Runs the loop over the scheduler's steps, from the highest level on that any frame follows a
+// source to (Scheduler::start_below). `noise_1CFHW` is standard normal; edits draw from
+// `more_noise` for each further step.
 at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
                            const Conditioning& conditioning, const at::Tensor& noise_1CFHW,
                            NoiseSource& more_noise, const Plan& plan, Observer& observer,
                            const WatchStep& watch = {});
-
-// The first step whose noise level is at most `level`; as many as there are steps where none is.
-int first_step_at(const std::vector<double>& sigmas, double level);
 
 }  // namespace sora

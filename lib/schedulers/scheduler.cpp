@@ -93,6 +93,23 @@ void Scheduler::start_at(int step) {
   forget();
 }
 
+int Scheduler::start_below(double level) {
+  constexpr double kTolerance = 1e-6;
+  constexpr double kNear = 0.8;  // of the level: a whole schedule's own steps are finer
+  std::vector<double>& sigmas = schedule_.sigmas;
+  size_t step = 0;
+  while (step + 1 < sigmas.size() && sigmas[step] > level + kTolerance) ++step;
+  const double timestep = level * static_cast<double>(num_train_timesteps_);
+  if (step > 0 && sigmas[step] < kNear * level && timestep >= 1) {
+    --step;
+    sigmas[step] = static_cast<float>(level);
+    schedule_.timesteps[step] = static_cast<float>(timestep);
+  }
+  const int first = static_cast<int>(step);
+  if (first < schedule_.num_steps()) start_at(first);
+  return first;
+}
+
 at::Tensor Scheduler::step(const at::Tensor& velocity, int step, const at::Tensor& sample) {
   if (step != next_step_ || step >= schedule_.num_steps()) {
     fail(ErrorKind::Internal, "step {} of {} was taken, expected step {}", step,

@@ -36,6 +36,10 @@ class Scheduler {
   // Begins at a later step with an empty history, for a sample made by add_noise(..., step).
   void start_at(int step);
 
+  // The same at the first step whose level is at most `level`, which is returned; as many as there
+  // are steps where none is. Where that is far below, the step that passes `level` begins at it.
+  int start_below(double level);
+
   // (1 - sigma) * clean + sigma * noise at sigmas[step], in f32.
   at::Tensor add_noise(const at::Tensor& clean, const at::Tensor& noise, int step) const;
 

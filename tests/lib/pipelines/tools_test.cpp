@@ -230,13 +230,64 @@ TEST_F(ToolRun, RemixFollowsTheSourceByStrength) {
   const Made none = make(wish);
   ASSERT_EQ(none.frames.size(0), 9);
   std::vector<double> distances;
-  for (const char* strength : {"subtle", "strong", "1"}) {
+  for (const char* strength : {"0.02", "subtle", "strong", "1"}) {
     std::get<RemixRequest>(wish.operation).strength = strength;
     distances.push_back(mean_difference(make(wish).latents[0], none.latents[0]));
   }
   EXPECT_GT(distances[0], 0);
   EXPECT_LT(distances[0], distances[1]);
   EXPECT_LT(distances[1], distances[2]);
+  EXPECT_LT(distances[2], distances[3]);
+}
+
+// A model of few steps has no level of its own near most strengths.
+TEST_F(ToolRun, AStrengthIsThatOfFewStepsToo) {
+  RemixRequest remix;
+  remix.source = write("a.y4m", drawn(9, 20));
+  Request wish = request(remix);
+  wish.sampling.steps = 2;
+  std::vector<at::Tensor> latents;
+  for (const char* strength : {"0", "subtle", "mild"}) {
+    std::get<RemixRequest>(wish.operation).strength = strength;
+    const Made made = make(wish);
+    EXPECT_EQ(made.plan.steps_sampled > 0, latents.size() > 0);
+    latents.push_back(made.latents[0]);
+  }
+  EXPECT_GT(mean_difference(latents[1], latents[0]), 0);
+  EXPECT_GT(mean_difference(latents[2], latents[1]), 0);
+}
+
+class EditRun : public ToolRun {
+ protected:
+  Request edit(const std::string& method) {
+    RemixRequest remix;
+    remix.source = write(method + ".y4m", drawn(9, 20));
+    remix.source_prompt = "a dog";
+    remix.method = method;
+    remix.strength = "strong";
+    return request(remix, "t2v_two_experts");
+  }
+};
+
+TEST_F(EditRun, EachExpertHasItsOwnGuidance) {
+  for (const char* method : {"flowedit", "flowalign"}) {
+    Request wish = edit(method);
+    const at::Tensor one = make(wish).latents[0];
+    wish.sampling.guidance_scale_2 = 6.0;
+    EXPECT_FALSE(at::equal(make(wish).latents[0], one)) << method;
+  }
+}
+
+TEST_F(EditRun, ANegativePromptThatIsNotLookedAtIsToldOf) {
+  for (const char* method : {"flowedit", "flowalign"}) {
+    Request wish = edit(method);
+    wish.sampling.negative_prompt = "blurry";
+    const Plan plan = make_plan(wish, read_model_info("model", wish.runtime.model));
+    const bool is_told = std::any_of(
+        plan.notices.begin(), plan.notices.end(),
+        [](const std::string& notice) { return notice.find("negative") != notice.npos; });
+    EXPECT_EQ(is_told, std::string(method) == "flowalign");
+  }
 }
 
 // At 16 frames a second of 24 the last canvas frame lies half a frame after the source's last one.

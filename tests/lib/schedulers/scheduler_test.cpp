@@ -254,6 +254,42 @@ TEST(Step, EverySolverReachesTheCleanSampleOfAConstantPrediction) {
   }
 }
 
+// At a level that lies well between two of the schedule, or below all of them, the loop begins
+// there.
+TEST(StartBelow, BeginsAtTheLevelWhereTheNextOneIsFarBelow) {
+  for (const std::string& name : scheduler_case_names()) {
+    const SchedulerCase example(name);
+    const auto scheduler = example.scheduler();
+    const at::Tensor clean = example.tensors.get("clean");
+    for (const double level : {0.9, 0.5, 0.03}) {
+      scheduler->set_timesteps(3);
+      const std::vector<double>& sigmas = scheduler->schedule().sigmas;
+      if (sigmas.back() != 0 || level > sigmas.front()) continue;
+      const int first = scheduler->start_below(level);
+      ASSERT_LT(first, 3) << name << " " << level;
+      const auto index = static_cast<size_t>(first);
+      EXPECT_LE(sigmas[index], level + 1e-6) << name;
+      EXPECT_GE(sigmas[index], 0.8 * level) << name;
+      at::Tensor sample = scheduler->add_noise(clean, example.tensors.get("start"), first);
+      for (int i = first; i < 3; ++i) {
+        sample = scheduler->step((sample - clean) / sigmas[static_cast<size_t>(i)], i, sample);
+      }
+      EXPECT_LE(relative_error(sample, clean), 1e-5) << name << " " << level;
+    }
+  }
+}
+
+TEST(StartBelow, TakesTheSchedulesOwnLevelWhereOneIsNear) {
+  const auto scheduler = make_scheduler(config_of("euler_shift3"), {});
+  scheduler->set_timesteps(20);
+  const std::vector<double> own = scheduler->schedule().sigmas;
+  const int first = scheduler->start_below(0.85);
+  EXPECT_EQ(scheduler->schedule().sigmas, own);
+  EXPECT_LE(own[static_cast<size_t>(first)], 0.85);
+  EXPECT_GT(own[static_cast<size_t>(first - 1)], 0.85);
+  EXPECT_EQ(scheduler->start_below(0), 20);
+}
+
 TEST(Step, StaysFiniteWhereTheReferenceDividesByZero) {
   for (const char* name : {"unipc_bh1_order3", "unipc_no_lower_order_final"}) {
     const SchedulerCase example(name);
