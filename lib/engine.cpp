@@ -315,6 +315,7 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
 
   ModelInfo model = find(request);
   Plan plan = make_plan(request, model);
+  if (!known_latents.defined()) check_pictures(request, model, plan);
   const Ranks* ranks = Ranks::of_process();
   if (ranks != nullptr) {
     ranks->use_device(plan.device);
@@ -356,6 +357,7 @@ PlanReport LocalEngine::plan(const Request& asked) {
   if (request.runtime.threads > 0) at::set_num_threads(request.runtime.threads);
   const ModelInfo model = find(request);
   const Plan plan = make_plan(request, model);
+  check_pictures(request, model, plan);
   enforce_policy_on_plan(request, plan, unheard);
   const MemoryPlan memory = plan_memory(model, plan, request.runtime.memory_bytes);
   const Canvas canvas = make_canvas(plan);

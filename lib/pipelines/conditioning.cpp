@@ -237,18 +237,16 @@ at::Tensor SourceEncoder::followed(const Canvas& canvas, const Canvas::Follow& s
 // Wan 2.1's image branch sees the pictures as they were given: the first and, where the model takes
 // a pair, the last.
 at::Tensor SourceEncoder::pictures(const Canvas& canvas) const {
-  const size_t wanted = model_.transformer.pos_embed_seq_len ? 2 : 1;
+  const size_t wanted = num_pictures_seen(model_);
   std::vector<at::Tensor> pictures_HWC = canvas.pictures();
   if (pictures_HWC.empty() && !canvas.is_free()) {
     const Stretch first = canvas.known().front().frames, last = canvas.known().back().frames;
     pictures_HWC = {canvas.read_known({first.start, first.start + 1})[0],
                     canvas.read_known({last.stop - 1, last.stop})[0]};
   }
-  if (pictures_HWC.size() < wanted) {
-    fail(ErrorKind::Usage, "{} begins from {}; give {}", model_.name,
-         wanted == 2 ? "two pictures" : "a picture",
-         wanted == 2 ? "--image and --last-image" : "--image");
-  }
+  if (pictures_HWC.size() < wanted)
+    fail(ErrorKind::Usage, "{} begins from {} pictures; there are {}", model_.name, wanted,
+         pictures_HWC.size());
   const std::filesystem::path& processor = model_.parts.image_processor;
   const ClipImageConfig image_config =
       processor.empty() ? ClipImageConfig{}

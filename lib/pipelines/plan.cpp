@@ -220,6 +220,20 @@ void check_guidance(const Sampling& sampling, const ModelInfo& model, Plan& plan
   }
 }
 
+// Whether every window sees a frame that is known or was drawn before it.
+bool all_see_known_frames(const Plan& plan) {
+  std::vector<Stretch> known = known_stretches(plan, plan.canvas_frames);
+  return std::all_of(plan.windows.begin(), plan.windows.end(), [&](const Window& window) {
+    const Stretch seen{std::max(window.frames.start, window.sees.start),
+                       std::min(window.frames.stop, window.sees.stop)};
+    const bool sees = std::any_of(known.begin(), known.end(), [&](const Stretch& stretch) {
+      return stretch.start < seen.stop && seen.start < stretch.stop;
+    });
+    known.push_back(window.draws);
+    return sees;
+  });
+}
+
 uint64_t random_seed() { return std::random_device()(); }
 
 }  // namespace
@@ -285,6 +299,10 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   plan.notices = plan.layout.notices;
   plan_size(request.video, model, plan);
   plan_length(model, plan);
+  if (plan.windows.empty() && !request.output.latents_path.empty()) {
+    fail(ErrorKind::Usage,
+         "--save-latents: no frame of this clip is drawn, so that it has no latents; leave it out");
+  }
   int64_t largest = 1;
   for (const Window& window : plan.windows) largest = std::max(largest, window.frames.size());
   plan.grid =
@@ -322,6 +340,30 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
       std::visit([](const auto& operation) { return operation.variations; }, request.operation);
   plan.steps_sampled = plan.steps - steps_skipped(request, model, plan);
   return plan;
+}
+
+size_t num_pictures_seen(const ModelInfo& model) {
+  if (!model.wants_image_embeds) return 0;
+  return model.transformer.pos_embed_seq_len ? 2 : 1;
+}
+
+void check_pictures(const Request& request, const ModelInfo& model, const Plan& plan) {
+  const size_t wanted = num_pictures_seen(model), given = plan.layout.pictures.size();
+  if (given >= wanted || plan.windows.empty()) return;
+  if (given == 0 && all_see_known_frames(plan)) return;
+  const char* pictures = wanted == 2 ? "two pictures" : "a picture";
+  const auto* generate = std::get_if<GenerateRequest>(&request.operation);
+  if (generate == nullptr || generate->loop) {
+    fail(ErrorKind::Usage,
+         "{} begins from {}, of which {} has none; take a model that begins from text", model.name,
+         pictures, generate ? "--loop" : fmt::format("this {}", operation_name(request.operation)));
+  }
+  if (!generate->storyboard.empty()) {
+    fail(ErrorKind::Usage, "{} begins from {}; give the storyboard {}", model.name, pictures,
+         wanted == 2 ? "two cards with an image" : "a card with an image");
+  }
+  fail(ErrorKind::Usage, "{} begins from {}; give {}", model.name, pictures,
+       wanted == 2 ? "--image and --last-image" : "--image");
 }
 
 LatentGrid drawn_grid(const Plan& plan, int64_t num_frames) {

@@ -81,6 +81,11 @@ LatentGrid drawn_grid(const Plan& plan, int64_t num_frames);
 // one.
 Plan make_plan(const Request& request, const ModelInfo& model);
 
+// Pictures that the model's image encoder looks at: none, the first, or the first and the last.
+size_t num_pictures_seen(const ModelInfo& model);
+// Throws Error(Usage) where the clip would be drawn without them.
+void check_pictures(const Request& request, const ModelInfo& model, const Plan& plan);
+
 // FLOPs of one transformer pass: matrix products and attention scores, 2 a multiply-add.
 double transformer_flops(const ModelInfo& model, const LatentGrid& grid);
 // FLOPs of the whole loop, of all variations: passes for guidance included.

@@ -290,6 +290,61 @@ TEST_F(EditRun, ANegativePromptThatIsNotLookedAtIsToldOf) {
   }
 }
 
+TEST_F(ToolRun, LatentsOfAClipOfWhichNothingIsDrawnAreRefused) {
+  RecutRequest recut;
+  recut.source = write("a.y4m", drawn(16, 20));
+  recut.keep = {{0, 0.5}};
+  Request wish = request(recut);
+  wish.output.latents_path = "none.safetensors";
+  const Error error =
+      error_of([&] { make_plan(wish, read_model_info("model", wish.runtime.model)); });
+  EXPECT_EQ(error.kind(), ErrorKind::Usage);
+  EXPECT_THAT(error.what(), HasSubstr("--save-latents"));
+}
+
+// Of a model whose image encoder looks at pictures.
+TEST_F(ToolRun, PicturesThatAModelNeedsAreMissedBeforeTheRun) {
+  const auto missed = [&](const auto& tool, const char* name) -> std::string {
+    const Request wish = request(tool, name);
+    const ModelInfo model = read_model_info("model", wish.runtime.model);
+    const Plan plan = make_plan(wish, model);
+    try {
+      check_pictures(wish, model, plan);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::Usage);
+      return error.what();
+    }
+    return "";
+  };
+  GenerateRequest generate;
+  EXPECT_THAT(missed(generate, "i2v_clip"), HasSubstr("give --image"));
+  generate.loop = true;
+  EXPECT_THAT(missed(generate, "i2v_clip"), HasSubstr("of which --loop has none"));
+  generate.loop = false;
+  generate.image = write("first.png", drawn(1, 20));
+  EXPECT_EQ(missed(generate, "i2v_clip"), "");
+  EXPECT_THAT(missed(generate, "flf2v_clip"), HasSubstr("give --image and --last-image"));
+  generate.last_image = generate.image;
+  EXPECT_EQ(missed(generate, "flf2v_clip"), "");
+  EXPECT_EQ(missed(GenerateRequest{}, "i2v"), "");
+
+  GenerateRequest board;
+  board.storyboard =
+      folder_.write("cards.yaml", "cards:\n - {at: 0, text: a cat}\n - {at: 1, text: a dog}\n")
+          .string();
+  EXPECT_THAT(missed(board, "i2v_clip"), HasSubstr("give the storyboard a card with an image"));
+
+  RemixRequest remix;
+  remix.source = write("a.y4m", drawn(9, 20));
+  EXPECT_THAT(missed(remix, "i2v_clip"), HasSubstr("of which this remix has none"));
+  ExtendRequest extend;
+  extend.source = remix.source;
+  extend.by_s = 12;
+  EXPECT_EQ(missed(extend, "i2v_clip"), "");
+  extend.backward = true;
+  EXPECT_EQ(missed(extend, "flf2v_clip"), "");
+}
+
 // At 16 frames a second of 24 the last canvas frame lies half a frame after the source's last one.
 TEST_F(ToolRun, ASourceIsFollowedToItsEndAtAnotherRate) {
   const at::Tensor source = drawn(8, 20);
