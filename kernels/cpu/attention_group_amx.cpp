@@ -2,8 +2,9 @@
 // On a core with AMX the exponentials of a softmax take about as long as the products around them,
 // on different units. So the two are interleaved by hand: while the tile unit multiplies, the
 // vector units work through the rows of scores of the tile before. A step takes 32 queries and up
-// to 512 keys: their scores q k^T, and the product of probabilities and values of the step before.
-// The scores of 128 keys are kept at a time, so that they stay in the first-level cache.
+// to 256 keys: their scores q k^T, and the product of probabilities and values of the step before.
+// The scores of 64 keys are kept at a time. So queries, scores and probabilities find room in the
+// first-level cache: what the tile unit waits for is what it has to load from the second.
 // After each four products, which take the tile unit 64 cycles, come 16 rows divided by the number
 // of products along the head's width, which is an even share.
 // That share is compiled into the loop over products: behind a call all takes a quarter longer, as
@@ -21,10 +22,10 @@
 namespace sora::kernels::cpu {
 namespace {
 
-constexpr int64_t kRows = 32;          // of queries
-constexpr int64_t kTilesInChunk = 16;  // of keys
-constexpr int64_t kRowsAtOnce = 16;    // of the softmax, between two looks at what comes next
-constexpr int64_t kScoreTiles = 4;     // whose scores are kept, in the first-level cache
+constexpr int64_t kRows = 32;         // of queries
+constexpr int64_t kTilesInChunk = 8;  // of keys
+constexpr int64_t kRowsAtOnce = 16;   // of the softmax, between two looks at what comes next
+constexpr int64_t kScoreTiles = 2;    // whose scores are kept, in the first-level cache
 constexpr int64_t kScores = kRows * kKeysInTile;
 
 // Scratch memory: scores, probabilities of the present step and the one before, and the blocks.
