@@ -1,7 +1,8 @@
 """A command run as a whole process: wall and CPU time, memory by kind, and the phases it tells of on stderr.
 
-Phases are read from lines as `sora --progress json` writes them: {"phase", "done", "total", "elapsed_s"}. Beside the
-wall time each gets the CPU time of the process, which other work on the machine disturbs less."""
+Phases are read from lines as `sora --progress json` writes them: {"phase", "done", "total", "elapsed_s"}, or from what a
+program's own reader makes of its lines. Beside the wall time each gets the CPU time of the process, which other work on the
+machine disturbs less."""
 
 import collections
 import dataclasses
@@ -94,17 +95,26 @@ def mappings(pid):
     return dict(sizes)
 
 
-class Watcher:
-    """Reads what a running process writes and uses."""
+def read_json(line):
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and "phase" in told else None
 
-    def __init__(self, process):
-        self.process = process
+
+class Watcher:
+    """Reads what a running process writes and uses; ends it where the phase `until` is done."""
+
+    def __init__(self, process, until=None, read=read_json):
+        self.process, self.until, self.read = process, until, read
+        self.stopped = False
         self.peak = Memory()
         self.phases = {}
         self.mappings = {}
         self.messages = []
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=work) for work in (self._watch_memory, self._read_stderr)]
+        self._threads = [threading.Thread(target=work) for work in (self._watch_memory, self._read_lines)]
 
     def __enter__(self):
         for thread in self._threads:
@@ -123,16 +133,15 @@ class Watcher:
                 for kind in ("total", "anonymous", "file"):
                     setattr(self.peak, kind, max(getattr(self.peak, kind), getattr(now, kind)))
 
-    def _read_stderr(self):
-        for line in self.process.stderr:
-            try:
-                told = json.loads(line)
-            except ValueError:
-                told = None
-            if isinstance(told, dict) and "phase" in told:
+    def _read_lines(self):
+        for line in self.process.stdout or self.process.stderr:
+            told = self.read(line)
+            if told:
                 self._note(told)
             else:
                 self.messages.append(line)
+            if self.stopped:  # what was said before the end came belongs to the next phase
+                return
 
     def _note(self, told):
         cpu_s = cpu_seconds(self.process.pid)
@@ -146,10 +155,16 @@ class Watcher:
             phase.first_step_s = told["elapsed_s"]
         if told["phase"] == "denoise" and told["done"] == max(1, told["total"] - 1):
             self.mappings = mappings(self.process.pid)
+        if told["phase"] == self.until and told["done"] == told["total"]:
+            self.stopped = True
+            self.process.kill()
 
 
-def measure(command):
-    """Runs the command to its end; its stdout is dropped. A failure ends this program with its messages.
+def measure(command, until=None, read=None):
+    """Runs the command to its end, or to that of the phase `until`. A failure ends this program with its messages.
+
+    Its stdout is dropped, unless a `read` is given: a function that turns a line of either stream into a dictionary as above,
+    or None.
 
     OpenMP's threads sleep while they wait, unless the environment says otherwise: by default libtorch's spin, and where
     other work has the cores a program waits so many times longer than it computes, in wall and CPU time alike."""
@@ -157,17 +172,17 @@ def measure(command):
     begin = time.monotonic()
     process = subprocess.Popen(
         [str(part) for part in command],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE if read else subprocess.DEVNULL,
+        stderr=subprocess.STDOUT if read else subprocess.PIPE,
         text=True,
         errors="replace",
         env=environment,
     )
-    with Watcher(process) as watcher:
+    with Watcher(process, until, read or read_json) as watcher:
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.monotonic() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode and not watcher.stopped:
         sys.stderr.writelines(watcher.messages[-20:])
         sys.exit(f"exit code {process.returncode}: {' '.join(map(str, command))}")
     return Measurement(

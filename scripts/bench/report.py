@@ -50,15 +50,14 @@ def by_program(results):
     return programs
 
 
-def ratio_row(programs, medians):
-    ours, theirs = medians["sora"], medians["diffusers"]
-    cells = [number(b / a) if a and b else "-" for a, b in zip(ours, theirs, strict=True)]
+def ratio_row(peer, medians):
+    cells = [number(b / a) if a and b else "-" for a, b in zip(medians["sora"], medians[peer], strict=True)]
     cells[list(COLUMNS).index("cores had")] = "-"
-    return ["diffusers / sora", "medians", *cells]
+    return [f"{peer} / sora", "medians", *cells]
 
 
 def runs_table(results):
-    """Every run, the medians, and diffusers' medians over sora's."""
+    """Every run, the medians, and the medians of the others over sora's."""
     rows, count = [], {}
     for name, measurement in results:
         count[name] = count.get(name, 0) + 1
@@ -66,8 +65,8 @@ def runs_table(results):
     programs = by_program(results)
     medians = {name: [median(map(value, runs)) for value in COLUMNS.values()] for name, runs in programs.items()}
     rows += [[name, "median", *map(number, values)] for name, values in medians.items()]
-    if set(medians) == {"sora", "diffusers"}:
-        rows.append(ratio_row(programs, medians))
+    if "sora" in medians:
+        rows += [ratio_row(peer, medians) for peer in medians if peer != "sora"]
     return table(["program", "run", *COLUMNS], rows)
 
 
