@@ -66,13 +66,15 @@ def test_shards_are_joined_whole(tmp_path):
         ("blocks.3.attn2.norm_k.weight", "blocks.3.cross_attn.norm_k.weight"),
         ("blocks.3.norm2.weight", "blocks.3.norm3.weight"),
         ("blocks.3.ffn.net.0.proj.weight", "blocks.3.ffn.0.weight"),
+        ("blocks.0.attn2.add_k_proj.weight", "blocks.0.cross_attn.k_img.weight"),
+        ("vace_blocks.1.proj_in.weight", "vace_blocks.1.before_proj.weight"),
     ],
 )
 def test_names(theirs, original):
     assert original_names.original_name(theirs) == original
 
 
-@pytest.mark.parametrize("name", ["blocks.0.attn2.add_k_proj.weight", "blocks.0.proj_out.weight", "norm2.weight"])
+@pytest.mark.parametrize("name", ["blocks.0.attn3.to_k.weight", "blocks.0.norm1.weight", "norm2.weight"])
 def test_a_tensor_of_another_model_is_an_error(name):
     with pytest.raises(ValueError, match=name):
         original_names.original_name(name)
