@@ -217,7 +217,7 @@ psnr() {
 @test "dry run prints the canvas" {
   run tool recut "$S/a.mkv" --keep 0-0.25 --keep 0.5-1 --prompt "a cat" -n
   [ "$status" -eq 0 ]
-  [[ "$output" == *"frames 0-4 known"*"frames 4-8 free: a cat"*"frames 8-16 known"* ]]
+  [[ "$output" == *"frames 0-4 known"*"frames 4-8 free: a cat"*"frames 8-17 known"* ]]
   run tool remix "$S/a.mkv" "a cat" --strength subtle -n
   [[ "$output" == *"guided to 0.75: a cat"* ]]
 }
