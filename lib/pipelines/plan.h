@@ -36,8 +36,7 @@ struct Plan {
   int variations = 1;
   double guidance_scale = 1.0;
   double guidance_scale_2 = 1.0;
-  double edit_guidance =
-      1.0;  // of FlowEdit and FlowAlign: the scale towards the new text over the other
+  double edit_guidance = 1.0;  // of the edit methods: the new text's scale over the other
   GuidanceInterval guidance_interval;
   double cache_threshold = 0;               // step_cache.h; 0: no cache
   std::optional<double> boundary_timestep;  // between two experts
