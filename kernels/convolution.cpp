@@ -1,11 +1,15 @@
 #include "kernels/convolution.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
 
 #include "kernels/cpu/ceil_div.h"
-#include "kernels/cpu/frame_convolution.h"
 #include "kernels/cpu/packed_memory.h"
 #include "kernels/cpu/processor.h"
+#include "kernels/cpu/scratch_memory.h"
+#include "kernels/cpu/share_tasks.h"
 #include "kernels/cpu/tile_convolution.h"
 
 namespace sora::kernels {
@@ -13,17 +17,83 @@ namespace {
 
 using cpu::ceil_div;
 
+constexpr int64_t kOutputsAtOnce = 2 * cpu::kTileOutputs;
+constexpr int64_t kTasksPerThread = 4;
+
+struct BlockSize {
+  int64_t frames, rows, columns;
+};
+
+// The block that copies the fewest pixels a pixel of y and leaves the weights of some outputs room
+// in a second-level cache of 1 to 2 MB.
+BlockSize block_size(const cpu::TileConvolution& convolution, int64_t frames) {
+  constexpr int64_t kMostBytes = 800 << 10;
+  BlockSize best = {1, cpu::kTileRows, cpu::kTileColumns};
+  double least = 0;
+  for (const int64_t count : {1, 2, 4}) {
+    for (const int64_t rows : {cpu::kTileRows, 2 * cpu::kTileRows}) {
+      for (const int64_t columns : {cpu::kTileColumns, 2 * cpu::kTileColumns}) {
+        const int64_t copied = (count + convolution.taps - 1) *
+                               (rows + convolution.kernel_rows - 1) *
+                               (columns + convolution.kernel_columns - 1);
+        const double share =
+            static_cast<double>(copied) / static_cast<double>(count * rows * columns);
+        if (count > frames || (least > 0 && share >= least)) continue;
+        if (cpu::tile_convolution_scratch(convolution, count, rows, columns) > kMostBytes) continue;
+        best = {count, rows, columns};
+        least = share;
+      }
+    }
+  }
+  return best;
+}
+
+void convolve_in_blocks(const cpu::TileConvolution& convolution, int64_t frames) {
+  const BlockSize size = block_size(convolution, frames);
+  const int64_t rows = ceil_div(convolution.out_height, size.rows),
+                columns = ceil_div(convolution.out_width, size.columns);
+  const int64_t blocks = ceil_div(frames, size.frames) * rows * columns;
+  // Few blocks are copied once for each of several groups of outputs.
+  const int64_t panels = ceil_div(convolution.outputs, kOutputsAtOnce);
+  const int64_t groups =
+      std::clamp<int64_t>(ceil_div(kTasksPerThread * at::get_num_threads(), blocks), 1, panels);
+  const int64_t outputs = ceil_div(panels, groups) * kOutputsAtOnce;
+  const int64_t scratch =
+      cpu::tile_convolution_scratch(convolution, size.frames, size.rows, size.columns);
+  cpu::share_tasks(blocks * groups, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t block = task / groups, first_output = task % groups * outputs;
+      if (first_output >= convolution.outputs) continue;
+      const int64_t frame = block / (rows * columns) * size.frames,
+                    row = block / columns % rows * size.rows,
+                    column = block % columns * size.columns;
+      const cpu::ConvolutionBlock part = {frame,
+                                          row,
+                                          column,
+                                          std::min(size.frames, frames - frame),
+                                          std::min(size.rows, convolution.out_height - row),
+                                          std::min(size.columns, convolution.out_width - column),
+                                          first_output,
+                                          std::min(first_output + outputs, convolution.outputs)};
+      cpu::convolve_block_amx(convolution, part, cpu::scratch_memory(scratch));
+    }
+  });
+}
+
 bool has_dense_channels(const at::Tensor& x) {
   return x.is_cpu() && x.dim() == 4 && x.scalar_type() == at::kBFloat16 &&
          (x.stride(3) == 1 || x.size(3) == 1);
+}
+
+cpu::FrameStrides strides_of(const at::Tensor& x) {
+  return {x.stride(0), x.stride(1), x.stride(2)};
 }
 
 }  // namespace
 
 PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& bias) {
   PackedConvolution packed = {{}, {}, weight.size(1), weight.size(0)};
-  if (!cpu::has(cpu::Processor::Avx512Bf16) || !weight.is_cpu() ||
-      weight.scalar_type() != at::kBFloat16)
+  if (!cpu::has(cpu::Processor::Amx) || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16)
     return packed;
   const int64_t panels = ceil_div(packed.out_channels, cpu::kTileOutputs),
                 depths = ceil_div(packed.in_channels, cpu::kTileDepth);
@@ -36,7 +106,7 @@ PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& b
   packed.tiles.copy_(padded.unflatten(1, {depths, cpu::kTileDepth / 2, 2})
                          .unflatten(0, {panels, cpu::kTileOutputs})
                          .permute({0, 5, 2, 7, 6, 3, 1, 4}));
-  const int64_t outputs = ceil_div(packed.out_channels, cpu::kOutputsAtOnce) * cpu::kOutputsAtOnce;
+  const int64_t outputs = ceil_div(packed.out_channels, kOutputsAtOnce) * kOutputsAtOnce;
   packed.bias = at::constant_pad_nd(bias.to(at::kFloat), {0, outputs - packed.out_channels});
   return packed;
 }
@@ -54,7 +124,31 @@ void convolve_out(const at::Tensor& x_THWC, const PackedConvolution& weights, Pa
   TORCH_CHECK(taps >= 1 && taps <= weights.tiles.size(1), "y has ", y_THWK.size(0),
               " frames, x has ", x_THWC.size(0), ", the kernel ", weights.tiles.size(1), " taps");
   if (y_THWK.numel() == 0) return;
-  cpu::convolve_frames(x_THWC, weights, padding, other, y_THWK);
+  cpu::TileConvolution convolution = {};
+  convolution.x = static_cast<const uint16_t*>(x_THWC.const_data_ptr());
+  convolution.height = x_THWC.size(1);
+  convolution.width = x_THWC.size(2);
+  convolution.channels = weights.in_channels;
+  const int64_t left_out = weights.tiles.size(1) - taps;
+  convolution.tiles = static_cast<const uint16_t*>(weights.tiles.const_data_ptr()) +
+                      left_out * weights.tiles.stride(1);
+  convolution.numbers_of_16_outputs = weights.tiles.stride(0);
+  convolution.taps = taps;
+  convolution.kernel_rows = weights.tiles.size(4);
+  convolution.kernel_columns = weights.tiles.size(3);
+  convolution.top = padding.top;
+  convolution.left = padding.left;
+  convolution.bias = weights.bias.const_data_ptr<float>();
+  if (other.defined()) {
+    convolution.other = static_cast<const uint16_t*>(other.const_data_ptr());
+    convolution.other_strides = strides_of(other);
+  }
+  convolution.y = static_cast<uint16_t*>(y_THWK.data_ptr());
+  convolution.y_strides = strides_of(y_THWK);
+  convolution.out_height = y_THWK.size(1);
+  convolution.out_width = y_THWK.size(2);
+  convolution.outputs = weights.out_channels;
+  convolve_in_blocks(convolution, y_THWK.size(0));
 }
 
 }  // namespace sora::kernels

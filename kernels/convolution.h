@@ -17,8 +17,8 @@ struct Padding {
   int64_t top = 0, left = 0;
 };
 
-// A weight and its bias as the processor reads them; without tiles where it or the type is not what
-// they are for.
+// A weight and its bias as the matrix unit reads them; without tiles where the processor or the
+// type is not what they are for.
 struct PackedConvolution {
   at::Tensor tiles;  // [K/16, A, C/32, J, I, 16, 16, 2]: pairs of channels by 16 outputs
   at::Tensor bias;   // [K] f32, zeros up to a multiple of 32
@@ -27,7 +27,7 @@ struct PackedConvolution {
   bool defined() const { return tiles.defined(); }
 };
 
-// Weight [K,C,A,I,J] and bias [K]: bf16 on a processor with AVX512-BF16 or AMX.
+// Weight [K,C,A,I,J] and bias [K]: bf16 on a processor with AMX.
 PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& bias);
 
 // x_THWC bf16 contiguous; y_THWK and `other`, where there is one, bf16 with dense channels, frames,

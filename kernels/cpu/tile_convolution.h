@@ -1,4 +1,4 @@
-// convolution.h from weights that lie as the processor reads them.
+// convolution.h on AMX.
 //
 // Note [Convolution by tiles]
 // A block of frames, rows and columns of x is copied, with the pixels around it, so that 32
@@ -8,9 +8,6 @@
 // pixels by sixteen outputs are summed at once, over all taps and channels, which takes five loads
 // of tiles for four products; no sum leaves the registers before it is whole. Pairs of such sums
 // get bias, the other operand and their type row by row, 32 outputs of a pixel at a time.
-// With AVX512-BF16 the same copy and the same weights feed the dot products of the vector units: 8
-// pixels by 32 outputs of sums in registers, ten loads for sixteen products. 18 KB of weights, a
-// depth's in 3x3, stay in the first-level cache for all 64 pixels, whose sums wait there meanwhile.
 // A sum's order is that of taps and channels, wherever its pixel lies: how blocks are cut, and who
 // computes them, changes no bit.
 #pragma once
@@ -22,7 +19,6 @@ namespace sora::kernels::cpu {
 constexpr int64_t kTileRows = 4, kTileColumns = 16;    // of pixels, summed at once
 constexpr int64_t kTileDepth = 32, kTileOutputs = 16;  // channels of a tile, outputs of a tile
 constexpr int64_t kTileNumbers = kTileDepth * kTileOutputs;
-constexpr int64_t kOutputsAtOnce = 2 * kTileOutputs;  // rounded and written
 
 // Where a pixel's channels are, in numbers.
 struct FrameStrides {
@@ -55,9 +51,7 @@ struct ConvolutionBlock {
 int64_t tile_convolution_scratch(const TileConvolution& convolution, int64_t num_frames,
                                  int64_t num_rows, int64_t num_columns);
 
-using ConvolveBlock = void(const TileConvolution& convolution, const ConvolutionBlock& block,
-                           void* scratch);
-ConvolveBlock convolve_block_amx;
-ConvolveBlock convolve_block_avx512bf16;
+void convolve_block_amx(const TileConvolution& convolution, const ConvolutionBlock& block,
+                        void* scratch);
 
 }  // namespace sora::kernels::cpu

@@ -5,7 +5,6 @@
 
 #include <limits>
 
-#include "kernels/cpu/frame_convolution.h"
 #include "kernels/cpu/processor.h"
 #include "tests/kernels/cases.h"
 
@@ -47,15 +46,9 @@ class ConvolutionCases : public testing::TestWithParam<ConvolutionCase> {
   double allowed(const at::Tensor& wanted) const {
     return tolerance(at::kBFloat16, summed_, largest(wanted));
   }
-  static std::vector<cpu::Processor> forms() {
-    std::vector<cpu::Processor> found = {cpu::Processor::Avx512Bf16};
-    if (cpu::has(cpu::Processor::Amx)) found.push_back(cpu::Processor::Amx);
-    return found;
-  }
   // Packs, or says why not.
   void pack_or_skip() {
-    if (!cpu::has(cpu::Processor::Avx512Bf16))
-      GTEST_SKIP() << "packed weights are for AVX512-BF16 and AMX";
+    if (!cpu::has(cpu::Processor::Amx)) GTEST_SKIP() << "packed weights are for AMX";
     packed_ = pack_convolution(weight_, bias_);
     ASSERT_TRUE(packed_.defined());
   }
@@ -81,11 +74,8 @@ TEST_P(ConvolutionCases, PackedIsItsEquationWithEveryNumberOfTaps) {
   for (int64_t taps = 1; taps <= GetParam().taps; ++taps) {
     const int64_t frames = GetParam().frames - taps + 1;
     const at::Tensor y = empty(frames), wanted = equation(frames);
-    for (const cpu::Processor form : forms()) {
-      cpu::convolve_frames(x_, packed_, padding_, {}, y.fill_(7), form);
-      EXPECT_LE(largest_difference(y, wanted), allowed(wanted))
-          << taps << " taps, " << cpu::name_of(form);
-    }
+    convolve_out(x_, packed_, padding_, {}, y);
+    EXPECT_LE(largest_difference(y, wanted), allowed(wanted)) << taps << " taps";
   }
 }
 
@@ -95,14 +85,11 @@ TEST_P(ConvolutionCases, PackedAddsAnotherOperandAlsoInPlace) {
   const at::Tensor y = empty(all_taps_frames());
   const at::Tensor other = at::randn(y.sizes()).to(at::kBFloat16), kept = other.clone();
   const at::Tensor wanted = equation(all_taps_frames()) + other.to(at::kDouble);
-  for (const cpu::Processor form : forms()) {
-    cpu::convolve_frames(x_, packed_, padding_, other, y, form);
-    EXPECT_LE(largest_difference(y, wanted), allowed(wanted)) << cpu::name_of(form);
-    EXPECT_TRUE(at::equal(other, kept));
-    cpu::convolve_frames(x_, packed_, padding_, other, other, form);
-    EXPECT_TRUE(at::equal(other, y)) << cpu::name_of(form);
-    other.copy_(kept);
-  }
+  convolve_out(x_, packed_, padding_, other, y);
+  EXPECT_LE(largest_difference(y, wanted), allowed(wanted));
+  EXPECT_TRUE(at::equal(other, kept));
+  convolve_out(x_, packed_, padding_, other, other);
+  EXPECT_TRUE(at::equal(other, y));
 }
 
 TEST_P(ConvolutionCases, PackedWritesEverySecondPixelAndNoOther) {
@@ -121,13 +108,16 @@ TEST_P(ConvolutionCases, PackedWritesEverySecondPixelAndNoOther) {
 TEST_P(ConvolutionCases, PackedGivesTheSameBitsAtAnyNumberOfThreads) {
   pack_or_skip();
   if (IsSkipped()) return;
-  const at::Tensor y = empty(all_taps_frames());
-  for (const cpu::Processor form : forms()) {
-    EXPECT_TRUE(same_at_any_number_of_threads([&] {
-      cpu::convolve_frames(x_, packed_, padding_, {}, y, form);
-      return y.clone();
-    })) << cpu::name_of(form);
+  const int threads = at::get_num_threads();
+  const at::Tensor wanted = empty(all_taps_frames()), y = empty(all_taps_frames());
+  at::set_num_threads(1);
+  convolve_out(x_, packed_, padding_, {}, wanted);
+  for (const int count : {2, 3, 8}) {
+    at::set_num_threads(count);
+    convolve_out(x_, packed_, padding_, {}, y);
+    EXPECT_TRUE(at::equal(y, wanted)) << count << " threads";
   }
+  at::set_num_threads(threads);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ConvolutionCases, testing::ValuesIn(convolution_cases()),
@@ -145,8 +135,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, ConvolutionCases, testing::ValuesIn(convolution
 class ConvolutionTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!cpu::has(cpu::Processor::Avx512Bf16))
-      GTEST_SKIP() << "packed weights are for AVX512-BF16 and AMX";
+    if (!cpu::has(cpu::Processor::Amx)) GTEST_SKIP() << "packed weights are for AMX";
     packed_ = pack_convolution(at::ones({4, 8, 3, 3, 3}, at::kBFloat16), at::zeros({4}));
   }
   PackedConvolution packed_;
