@@ -157,6 +157,15 @@ Bytes measured_once(const char* what, Bytes (*measured)(const ModelInfo&, const 
                             [&] { return std::make_shared<const Bytes>(measured(model, plan)); });
 }
 
+// The images' own encoder, of which all is loaded.
+int64_t image_encoder_bytes(const ModelInfo& model, const Plan& plan) {
+  if (!model.wants_image_embeds || model.parts.image_encoder.empty()) return 0;
+  const auto stored = open_weights(WanPart::ImageEncoder, model.parts.image_encoder);
+  int64_t bytes = 0;
+  for (const std::string& name : stored->names()) bytes += bytes_of(*stored, name, plan).held();
+  return bytes;
+}
+
 // The encoder goes through its layers one by one; of the table some rows are read.
 int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
   const Checkpoint stored = Checkpoint::open(model.parts.text_encoder);
@@ -367,6 +376,8 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   const bool encodes = !only_decodes && encodes_frames(model, plan);
   const VaeBytes vae = measured_once("vae", measure_vae, model, plan);
   const int64_t decoder = vae.decoder, encoder = encodes ? vae.encoder : 0;
+  const int64_t image_encoder =
+      encodes ? measured_once("image encoder", image_encoder_bytes, model, plan) : 0;
 
   const int64_t waiting = waiting_frames(plan);
   const int64_t activations =
@@ -383,8 +394,9 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
   if (memory.sample > memory.limit) stream_layers(plan, transformer, activations, memory);
   const auto encode_bytes = [&](bool may_tile) {
     const int64_t whole = encode_activations(model, plan, false);
-    return program_bytes(plan) + encoder + waiting +
-           (may_tile ? std::min(whole, encode_activations(model, plan, true)) : whole);
+    const int64_t activations =
+        may_tile ? std::min(whole, encode_activations(model, plan, true)) : whole;
+    return program_bytes(plan) + encoder + waiting + std::max(activations, image_encoder);
   };
   if (encodes) memory.encode = encode_bytes(tiles_frames(plan));
   if (std::max(memory.encode, memory.decode) > memory.limit && !tiles_frames(plan)) {

@@ -1,12 +1,15 @@
 #include "lib/pipelines/memory_plan.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "lib/models/registry.h"
+#include "tests/scratch_directory.h"
 
 namespace sora {
 namespace {
@@ -45,6 +48,32 @@ TEST(MemoryPlan, CountsTheEncoderWhereverItIsUsed) {
   const std::filesystem::path folder = std::filesystem::path(SORA_TEST_DATA) / "pipelines" / "vace";
   const ModelInfo vace = read_model_info("vace", folder, {});
   EXPECT_GT(plan_memory(vace, plan_of(vace, 17), INT64_MAX).encode, 0);
+}
+
+TEST(MemoryPlan, CountsTheImagesOwnEncoder) {
+  const std::filesystem::path folder =
+      std::filesystem::path(SORA_TEST_DATA) / "pipelines" / "i2v_clip";
+  const ModelInfo small = read_model_info("i2v_clip", folder, {});
+  Request request;
+  request.operation = GenerateRequest{.prompt = "a red ball", .image = "first.png"};
+  request.runtime.device = "cpu";
+  const Plan plan = make_plan(request, small);
+  constexpr int64_t kBytes = 512 << 20;
+  const ScratchDirectory scratch;
+  const std::filesystem::path file = scratch / "image_encoder.safetensors";
+  const std::string header = fmt::format(
+      R"({{"vision_model.embeddings.class_embedding":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}})",
+      kBytes / 4, kBytes);
+  const auto length = static_cast<uint64_t>(header.size());
+  std::ofstream(file, std::ios::binary)
+      .write(reinterpret_cast<const char*>(&length), sizeof length)
+      .write(header.data(), static_cast<std::streamsize>(length));
+  std::filesystem::resize_file(file, sizeof length + length + kBytes);  // a hole
+  ModelInfo large = small;
+  large.parts.image_encoder = file;
+  const int64_t before = plan_memory(small, plan, INT64_MAX).encode;
+  EXPECT_GT(before, 0);
+  EXPECT_GT(plan_memory(large, plan, INT64_MAX).encode, std::max(before, kBytes));
 }
 
 TEST(MemoryPlan, CountsFramesThatWaitForEarlierOnes) {
