@@ -1,5 +1,6 @@
 #include "cli/results.h"
 
+#include <cerrno>
 #include <cstdio>
 
 #include "lib/core/error.h"
@@ -7,9 +8,10 @@
 namespace sora::cli {
 
 void write_result(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw Error(ErrorKind::Io, "the result could not be written to stdout; is it closed or full?");
-  }
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+    return;
+  if (errno == EPIPE) return;  // its reader, such as head, has seen enough
+  throw Error(ErrorKind::Io, "the result could not be written to stdout; is it closed or full?");
 }
 
 void write_json(const nlohmann::json& object, int indent) {

@@ -9,7 +9,7 @@
 
 namespace sora::cli {
 
-// Throws Error(Io) where stdout is closed or full.
+// Throws Error(Io) where stdout is closed or full. Where its reader has gone nobody is told.
 void write_result(const std::string& text);
 void write_json(const nlohmann::json& object, int indent = -1);  // -1: on one line
 

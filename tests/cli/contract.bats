@@ -97,6 +97,14 @@ nothing_left() {
   [ "$status" -eq 2 ]
 }
 
+@test "a reader of stdout that leaves early is no error" {
+  tiny -o clip.mp4
+  { { "$SORA" info clip.mp4 || echo $? >failed; } 2>stderr; touch ended; } | true
+  while [ ! -e ended ]; do sleep 0.1; done
+  [ ! -e failed ]
+  [ ! -s stderr ]
+}
+
 @test "latents are saved over no file, and where is looked at before the work" {
   mkdir keep
   ffmpeg -v error -f lavfi -i testsrc2=size=48x32 -frames:v 1 keep/photo.png
