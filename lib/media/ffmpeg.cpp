@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <mutex>
+#include <vector>
 
 namespace sora::av {
 namespace {
@@ -12,6 +13,15 @@ namespace {
 thread_local LogCapture* t_capture = nullptr;
 std::mutex g_last_mutex;
 std::string g_last;  // of libav's own threads, which know no capture
+
+// Mixed down, no sample gets beyond full scale, which libswresample sees to by itself for whole
+// numbers alone; one channel goes into each of several as it is, not 3 dB softer.
+bool start(SwrContext* context, int from_channels, int to_channels) {
+  if (!context || av_opt_set_double(context, "rematrix_maxval", 1, 0) < 0) return false;
+  const std::vector<double> copies(static_cast<size_t>(to_channels), 1.0);
+  if (from_channels == 1 && swr_set_matrix(context, copies.data(), 1) < 0) return false;
+  return swr_init(context) >= 0;
+}
 
 }  // namespace
 
@@ -169,7 +179,7 @@ Resampler make_resampler(const AVFrame& frame, int rate, int channels) {
                           static_cast<AVSampleFormat>(frame.format), frame.sample_rate, 0, nullptr);
   Resampler resampler(context);
   av_channel_layout_uninit(&from);
-  if (result < 0 || swr_init(resampler.get()) < 0) return nullptr;
+  if (result < 0 || !start(resampler.get(), num_channels(frame), channels)) return nullptr;
   return resampler;
 }
 #else
@@ -190,7 +200,7 @@ Resampler make_resampler(const AVFrame& frame, int rate, int channels) {
   Resampler resampler(swr_alloc_set_opts(
       nullptr, av_get_default_channel_layout(channels), AV_SAMPLE_FMT_FLT, rate, from,
       static_cast<AVSampleFormat>(frame.format), frame.sample_rate, 0, nullptr));
-  if (!resampler || swr_init(resampler.get()) < 0) return nullptr;
+  if (!start(resampler.get(), num_channels(frame), channels)) return nullptr;
   return resampler;
 }
 #endif

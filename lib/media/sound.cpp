@@ -105,9 +105,10 @@ class SoundDecoder {
       const double time_s =
           static_cast<double>(pts) * av_q2d(stream_->time_base) - origin_s_ - start_s_;
       const int64_t at = std::llround(time_s * static_cast<double>(kSoundRate));
-      if (is_other || std::abs(at - pushed_) > kJump) {
+      if (is_other || std::abs(at - place_of_next()) > kJump) {
         drain();
-        next_ = pushed_ = at;
+        next_ = began_ = at;
+        taken_ = 0;
         resampler_.reset();
       }
     }
@@ -121,8 +122,13 @@ class SoundDecoder {
       format_ = frame.format;
       from_ = av::num_channels(frame);
     }
-    pushed_ += av_rescale(frame.nb_samples, kSoundRate, frame.sample_rate);
+    taken_ += frame.nb_samples;
     convert(const_cast<const uint8_t**>(frame.extended_data), frame.nb_samples);
+  }
+
+  // Where the decoder's next sample belongs.
+  int64_t place_of_next() const {
+    return began_ + (taken_ > 0 ? av_rescale(taken_, kSoundRate, rate_) : 0);
   }
 
   // What the resampler still holds.
@@ -154,8 +160,9 @@ class SoundDecoder {
   double origin_s_ = 0;  // the first picture's time
   double start_s_ = 0;
   at::Tensor* out_ = nullptr;
-  int64_t next_ = 0;    // where the resampler's next sample belongs
-  int64_t pushed_ = 0;  // where the decoder's next sample belongs
+  int64_t next_ = 0;   // where the resampler's next sample belongs
+  int64_t began_ = 0;  // where the first sample since the last jump belongs
+  int64_t taken_ = 0;  // samples since then, at the file's rate
 };
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "lib/media/video_reader.h"
 #include "lib/media/video_writer.h"
 #include "tests/error_of.h"
@@ -21,17 +23,18 @@ using ::testing::HasSubstr;
 constexpr const char* kStereo =
     "aevalsrc='0.5*sin(300*PI*t*(1+t))|0.5*sin(880*PI*t)*lt(mod(t,0.5),0.1)':s=44100";
 
-// As ffmpeg decodes it, silence put where the file has none; [samples, channels].
+// As ffmpeg decodes it, silence put where the file has none; [samples, channels]. To whole numbers,
+// which it keeps below full scale as it mixes channels down.
 at::Tensor decoded(const std::string& path, int64_t channels) {
   const judge::CommandResult result = judge::run(fmt::format(
-      "ffmpeg -v error -i {} -map 0:a:0 -af aresample=async=1:first_pts=0 -ar {} -ac {} -f f32le -",
+      "ffmpeg -v error -i {} -map 0:a:0 -af aresample=async=1:first_pts=0 -ar {} -ac {} -f s16le -",
       judge::quoted(path), kSoundRate, channels));
   EXPECT_EQ(result.status, 0);
-  const auto count = static_cast<int64_t>(result.output.size() / sizeof(float));
-  at::Tensor samples = at::empty({count}, at::kFloat);
-  std::copy_n(result.output.data(), static_cast<size_t>(count) * sizeof(float),
-              reinterpret_cast<char*>(samples.mutable_data_ptr<float>()));
-  return samples.view({-1, channels});
+  const auto count = static_cast<int64_t>(result.output.size() / sizeof(int16_t));
+  at::Tensor samples = at::empty({count}, at::kShort);
+  std::copy_n(result.output.data(), static_cast<size_t>(count) * sizeof(int16_t),
+              reinterpret_cast<char*>(samples.mutable_data_ptr<int16_t>()));
+  return samples.to(at::kFloat).div_(32768).view({-1, channels});
 }
 
 double distance(const at::Tensor& a, const at::Tensor& b) {
@@ -110,6 +113,51 @@ TEST(Sound, IsFoundFarIntoAFile) {
                        loudness(decoded(folder / name, 2).slice(0, kSoundRate * 122 / 10))),
               0.01);
   }
+}
+
+double peak(const at::Tensor& samples_NC) {
+  return samples_NC.slice(0, kSoundRate / 10).abs().max().item<double>();
+}
+
+TEST(Sound, IsNotClippedAsSixChannelsBecomeTwo) {
+  const judge::TemporaryFolder folder;
+  const std::string path = folder / "loud.mkv";
+  judge::ffmpeg(
+      "-f lavfi -i testsrc2=size=32x32:rate=10 -f lavfi -i \"aevalsrc='0.7*sin(880*PI*t)':s=48000,"
+      "pan=5.1|FL=c0|FR=c0|FC=c0|BL=c0|BR=c0\" -t 1 -c:v libx264 -c:a flac " +
+      judge::quoted(path));
+  const at::Tensor read = read_sound(path, 0, kSoundRate, 2);
+  EXPECT_NEAR(peak(read), 0.7, 0.01);
+  EXPECT_LT(distance(read, decoded(path, 2)), 0.001);
+}
+
+TEST(Sound, OfOneChannelIsAsLoudInEachOfTwo) {
+  const judge::TemporaryFolder folder;
+  for (const int channels : {1, 2}) {
+    const std::string path = folder / fmt::format("{}.mov", channels);
+    judge::ffmpeg(
+        fmt::format("-f lavfi -i testsrc2=size=32x32:rate=10 -f lavfi -i "
+                    "\"aevalsrc='{}':s=48000\" -t 1 -c:v libx264 -c:a pcm_s16le {}",
+                    channels == 1 ? "0.5*sin(880*PI*t)" : "0.5*sin(880*PI*t)|0.5*sin(880*PI*t)",
+                    judge::quoted(path)));
+    for (const int wanted : {1, 2})
+      EXPECT_NEAR(peak(read_sound(path, 0, kSoundRate, wanted)), 0.5, 0.01);
+  }
+}
+
+TEST(Sound, OfAnotherRateHasNoBreakAfterAMinute) {
+  const judge::TemporaryFolder folder;
+  const std::string path = folder / "long.mkv";
+  judge::ffmpeg(
+      "-f lavfi -i testsrc2=size=32x32:rate=1 -f lavfi -i \"aevalsrc='0.5*sin(880*PI*t)':s=44100\" "
+      "-t 60 -c:v libx264 -c:a aac " +
+      judge::quoted(path));
+  const at::Tensor read = read_sound(path, 0, 59 * kSoundRate, 1).select(1, 0);
+  const double step = 880 * M_PI / static_cast<double>(kSoundRate);
+  // What a pure tone is by its two samples before.
+  const at::Tensor off =
+      read.slice(0, 2) - 2 * std::cos(step) * read.slice(0, 1, -1) + read.slice(0, 0, -2);
+  EXPECT_LT(off.slice(0, kSoundRate).abs().max().item<double>(), 0.01);
 }
 
 TEST(Sound, OfACodecThatIsNotOnTheListIsASentence) {
