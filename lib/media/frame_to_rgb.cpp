@@ -62,6 +62,20 @@ bool is_hdr(const AVFrame& frame) {
   return frame.color_trc == AVCOL_TRC_SMPTE2084 || frame.color_trc == AVCOL_TRC_ARIB_STD_B67;
 }
 
+// Those that have to be converted; else 0.
+int wide_primaries_of(const AVFrame& frame) {
+  switch (frame.color_primaries) {
+    case AVCOL_PRI_BT2020:
+      return kPrimariesBt2020;
+    case AVCOL_PRI_SMPTE431:
+      return kPrimariesDciP3;
+    case AVCOL_PRI_SMPTE432:
+      return kPrimariesDisplayP3;
+    default:
+      return 0;
+  }
+}
+
 int matrix_of(const AVFrame& frame, int untagged_matrix) {
   switch (frame.colorspace) {
     case AVCOL_SPC_BT709:
@@ -158,10 +172,15 @@ PlaneFormat FrameToRgb::format_of(const AVFrame& frame) const {
   format.log2_chroma_h = is_grey(description) ? 0 : description.log2_chroma_h;
   format.width = round_up(frame.width, format.log2_chroma_w);
   format.height = round_up(frame.height, format.log2_chroma_h);
+  format.primaries = wide_primaries_of(frame);
   if (is_hdr(frame)) {
     format.transfer = frame.color_trc == AVCOL_TRC_SMPTE2084 ? kTransferPq : kTransferHlg;
-    format.primaries =
-        frame.color_primaries == AVCOL_PRI_BT709 ? kPrimariesBt709 : kPrimariesBt2020;
+    if (format.primaries == 0) {
+      format.primaries =
+          frame.color_primaries == AVCOL_PRI_BT709 ? kPrimariesBt709 : kPrimariesBt2020;
+    }
+  } else if (format.primaries != 0) {
+    format.transfer = frame.color_trc == AVCOL_TRC_IEC61966_2_1 ? kTransferSrgb : kTransferBt709;
   }
   if (description.flags & AV_PIX_FMT_FLAG_RGB) return format;
   format.family = ColorFamily::Yuv;
@@ -185,7 +204,8 @@ void FrameToRgb::operator()(const AVFrame& decoded, uint8_t* rgb_HWC) {
     rgb.width = format.width;
     rgb.height = format.height;
     if (format.transfer != 0) {
-      rgb.transfer = kTransferBt709;
+      // The curves of SDR are not told apart; that of the source is kept.
+      rgb.transfer = is_hdr(frame) ? kTransferBt709 : format.transfer;
       rgb.primaries = kPrimariesBt709;
     }
     source_ = std::make_unique<Planes>(format);

@@ -14,8 +14,9 @@ enum class ColorFamily { Rgb, Yuv };
 
 inline constexpr int kMatrixBt709 = 1;
 inline constexpr int kMatrixBt601 = 6;
-inline constexpr int kTransferBt709 = 1, kTransferPq = 16, kTransferHlg = 18;
-inline constexpr int kPrimariesBt709 = 1, kPrimariesBt2020 = 9;
+inline constexpr int kTransferBt709 = 1, kTransferSrgb = 13, kTransferPq = 16, kTransferHlg = 18;
+inline constexpr int kPrimariesBt709 = 1, kPrimariesBt2020 = 9, kPrimariesDciP3 = 11,
+                     kPrimariesDisplayP3 = 12;
 
 // BT.601 up to 576 lines and below 1280 columns, else BT.709: what players take an untagged picture
 // for.

@@ -398,6 +398,37 @@ TEST_F(HostileFiles, SoundAloneIsNoVideo) {
   expect_refused(folder_ / "sound.mp4", "no video stream");
 }
 
+TEST(VideoReader, WidePrimariesBecomeBt709) {
+  const TemporaryFolder folder;
+  for (const auto& [primaries, transfer, matrix] :
+       {std::tuple{"bt2020", "bt2020-10", "bt2020nc"}, {"smpte432", "bt709", "bt709"}}) {
+    SCOPED_TRACE(primaries);
+    const std::string path = folder / (std::string(primaries) + ".mkv");
+    const std::string tags =
+        fmt::format("-color_trc {} -color_primaries {} -colorspace {} -color_range tv", transfer,
+                    primaries, matrix);
+    // The source's own colours in wide primaries, which the reader has to give back.
+    judge::ffmpeg(
+        fmt::format("-f lavfi -i testsrc2=size=64x48:rate=8 -vf "
+                    "format=gbrp,zscale=transferin=bt709:primariesin=bt709:matrixin=gbr:"
+                    "rangein=full:transfer={}:primaries={}:matrix={}:range=limited:agamma=0,"
+                    "format=yuv444p10le -frames:v 2 -c:v ffv1 {} {}",
+                    transfer, primaries, matrix == std::string("bt709") ? "709" : "2020_ncl", tags,
+                    judge::quoted(path)));
+    const judge::CommandResult wanted = judge::run(
+        "ffmpeg -v error -f lavfi -i testsrc2=size=64x48:rate=8 -vf "
+        "format=gbrp,format=rgb24 -frames:v 2 -f rawvideo -");
+    const at::Tensor frames = read_clip(path).frames_FHWC;
+    ASSERT_EQ(static_cast<int64_t>(wanted.output.size()), frames.numel());
+    const at::Tensor expected = at::from_blob(const_cast<char*>(wanted.output.data()),
+                                              frames.sizes(), at::TensorOptions(at::kByte))
+                                    .clone();
+    EXPECT_LE(
+        (frames.to(at::kInt) - expected.to(at::kInt)).abs().to(at::kFloat).mean().item<float>(),
+        2.0);
+  }
+}
+
 TEST(VideoReader, HdrBecomesBt709AsZscaleMakesIt) {
   const TemporaryFolder folder;
   for (const auto& [transfer, name] :
