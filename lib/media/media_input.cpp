@@ -166,13 +166,16 @@ AVStream* MediaInput::sound_stream() {
 }
 
 AVStream& MediaInput::video_stream() {
-  AVStream* cover = nullptr;
+  AVStream *first = nullptr, *cover = nullptr;
   for (unsigned i = 0; i < context_->nb_streams; ++i) {
     AVStream* stream = context_->streams[i];
     if (stream->codecpar->codec_type != AVMEDIA_TYPE_VIDEO) continue;
-    if (!(stream->disposition & AV_DISPOSITION_ATTACHED_PIC)) return *stream;
-    if (!cover) cover = stream;
+    const bool is_cover = stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
+    if (!is_cover && stream->disposition & AV_DISPOSITION_DEFAULT) return *stream;
+    AVStream*& earliest = is_cover ? cover : first;
+    if (!earliest) earliest = stream;
   }
+  if (first) return *first;
   if (!cover) fail(ErrorKind::Input, "{} holds no video stream", path_);
   return *cover;
 }

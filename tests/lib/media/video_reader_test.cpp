@@ -246,6 +246,21 @@ TEST(VideoReader, ChangesTheRateByRepeatingAndDropping) {
       ::testing::ElementsAre(20, 20, 30, 30, 40, 40));
 }
 
+TEST(VideoReader, TakesTheTrackThatIsMarkedAsTheDefault) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "tracks.mkv";
+  for (const auto& [first, second, width] :
+       {std::tuple{"0", "default", 96}, {"default", "0", 64}, {"0", "0", 64}}) {
+    judge::ffmpeg(
+        fmt::format("-f lavfi -i testsrc2=size=64x48:rate=8 -f lavfi -i "
+                    "testsrc2=size=96x64:rate=8 -t 0.5 -map 0 -map 1 -c:v ffv1 -disposition:v:0 {} "
+                    "-disposition:v:1 {} -default_mode infer_no_subs {}",
+                    first, second, path));
+    EXPECT_EQ(read_clip(path).width(), width) << first << " " << second;
+    EXPECT_EQ(probe(path).width, width) << first << " " << second;
+  }
+}
+
 TEST(VideoReader, RangesAreHalfOpenAndExactAfterSeeking) {
   const TemporaryFolder folder;
   // One key frame in 12 s, frame n painted with the bits of n.
