@@ -38,7 +38,9 @@ class VideoReader::Impl {
     check_range(path, options);
     current_ = decoder_.next();
     if (!current_) fail_without_frames();
-    fps_ = options.fps.value_or(frame_rate_of(decoder_.input(), decoder_.stream()));
+    const Rational own_fps = frame_rate_of(decoder_.input(), decoder_.stream());
+    fps_ = options.fps.value_or(own_fps);
+    is_slower_ = fps_.value() < own_fps.value();
     if (!(fps_.value() > 0 && fps_.value() <= kMaxFps)) {
       fail(ErrorKind::Input, "{} claims {} frames a second; up to {} can be read", decoder_.path(),
            to_string(fps_), kMaxFps);
@@ -98,8 +100,7 @@ class VideoReader::Impl {
       shown_ = at::Tensor();
       advance();
     }
-    if (!next_ && tick >= current_tick_ + std::max<int64_t>(duration_in_ticks(*current_), 1))
-      return false;
+    if (!next_ && tick >= end_tick()) return false;
     if (!shown_.defined()) shown_ = upright(*current_);
     return true;
   }
@@ -110,7 +111,15 @@ class VideoReader::Impl {
     return to_ticks(pts - origin_);
   }
 
-  int64_t duration_in_ticks(const AVFrame& frame) const { return to_ticks(av::duration(frame)); }
+  // Of the last frame, which is the current one.
+  int64_t end_tick() const {
+    const int64_t duration = av::duration(*current_);
+    const int64_t pts = current_->best_effort_timestamp;
+    // Frames shorter than a tick end in the one that they begin in: their end is what counts.
+    if (is_slower_ && duration > 0 && pts != AV_NOPTS_VALUE)
+      return std::max<int64_t>(to_ticks(pts - origin_ + duration), 1);
+    return current_tick_ + std::max<int64_t>(to_ticks(duration), 1);
+  }
 
   int64_t to_ticks(int64_t time) const {
     return av_rescale_q(time, decoder_.stream().time_base, av_inv_q(av::to_av(fps_)));
@@ -160,6 +169,7 @@ class VideoReader::Impl {
   Orientation orientation_;
   FrameToRgb to_rgb_{decoder_.untagged_matrix()};
   Rational fps_;
+  bool is_slower_ = false;  // than the file's own rate
   int stored_width_ = 0, stored_height_ = 0;
   int64_t width_ = 0, height_ = 0;
   int64_t origin_ = 0;  // the first frame's time in the stream's units

@@ -246,6 +246,17 @@ TEST(VideoReader, ChangesTheRateByRepeatingAndDropping) {
       ::testing::ElementsAre(20, 20, 30, 30, 40, 40));
 }
 
+TEST(VideoReader, ASlowerRateAddsNoFrameAtTheEnd) {
+  const TemporaryFolder folder;
+  for (const auto& [from, to] : {std::pair{60, 16}, {60, 30}, {60, 24}, {50, 16}, {24, 16}}) {
+    const std::string path = folder / fmt::format("{}_{}.mp4", from, to);
+    judge::ffmpeg(fmt::format("-f lavfi -i testsrc2=size=32x32:rate={}:duration=3 -c:v libx264 {}",
+                              from, path));
+    EXPECT_EQ(read_clip(path, {.fps = Rational(to)}).num_frames(), 3 * to) << from << " " << to;
+    EXPECT_EQ(read_clip(path).num_frames(), 3 * from);
+  }
+}
+
 TEST(VideoReader, TakesTheTrackThatIsMarkedAsTheDefault) {
   const TemporaryFolder folder;
   const std::string path = folder / "tracks.mkv";
