@@ -1,5 +1,7 @@
 // Matroska: RFC 8794 section 4 (lengths of elements) and RFC 9559 section 5.1. GIF: GIF89a
-// specification, section 27. Ogg: RFC 3533, section 6.
+// specification, section 27. Ogg: RFC 3533, section 6. AVI: Multimedia Programming Interface and
+// Data Specifications 1.0 (RIFF). ASF: Advanced Systems Format Specification, section 3.2. FLV:
+// Adobe Flash Video File Format Specification 10.1, annex E.
 #include "lib/media/file_end.h"
 
 #include <fmt/format.h>
@@ -17,12 +19,32 @@ constexpr char kGifTrailer = 0x3B;
 constexpr int64_t kOggHeaderBytes = 27;
 constexpr int64_t kMaxOggPageBytes = kOggHeaderBytes + 255 + 255 * 255;
 constexpr char kOggEndOfStream = 0x04;
+constexpr std::string_view kAsfHeaderId(
+    "\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\x00\xAA\x00\x62\xCE\x6C", 16);
+constexpr std::string_view kAsfFilePropertiesId(
+    "\xA1\xDC\xAB\x8C\x47\xA9\xCF\x11\x8E\xE4\x00\xC0\x0C\x20\x53\x65", 16);
+constexpr int64_t kAsfHeaderBytes = 30;
+constexpr size_t kAsfFileSizeAt = 40, kAsfFlagsAt = 88;
+constexpr char kAsfBroadcast = 0x01;
+constexpr int64_t kFlvTagHeaderBytes = 11;
 
 std::string bytes_at(int descriptor, int64_t position, int64_t count) {
   std::string bytes(static_cast<size_t>(count), '\0');
   const ssize_t got = ::pread(descriptor, bytes.data(), bytes.size(), position);
   bytes.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
   return bytes;
+}
+
+uint64_t little_endian(std::string_view bytes) {
+  uint64_t value = 0;
+  for (size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[i]);
+  return value;
+}
+
+int64_t big_endian(std::string_view bytes) {
+  int64_t value = 0;
+  for (const char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
+  return value;
 }
 
 struct Element {
@@ -82,12 +104,82 @@ std::string missing_of_ogg(int descriptor, int64_t size) {
   return bytes[page + 5] & kOggEndOfStream ? "" : "its last page is not marked as a stream's end";
 }
 
+// Large files are several chunks, one after another.
+std::string missing_of_avi(int descriptor, int64_t size) {
+  for (int64_t begin = 0;;) {
+    const std::string head = bytes_at(descriptor, begin, 8);
+    if (head.size() < 8 || !head.starts_with("RIFF")) return "";
+    const auto length = static_cast<int64_t>(little_endian(head.substr(4)));
+    // Not filled in: its writer could not go back.
+    if (length == 0 || length == 0xFFFFFFFF) return "";
+    // Some writers count the 8 bytes of the head.
+    if (length > size - begin)
+      return fmt::format("its RIFF chunk of {} bytes begins at byte {}", length, begin);
+    begin += 8 + length + length % 2;
+  }
+}
+
+std::string missing_of_asf(int descriptor, int64_t size) {
+  const std::string header = bytes_at(descriptor, 0, kAsfHeaderBytes);
+  if (!header.starts_with(kAsfHeaderId)) return "";
+  const uint64_t header_end = little_endian(std::string_view(header).substr(16, 8));
+  for (int64_t begin = kAsfHeaderBytes; static_cast<uint64_t>(begin) < header_end;) {
+    const std::string object = bytes_at(descriptor, begin, kAsfFlagsAt + 4);
+    if (object.size() < kAsfFlagsAt + 4) return "";
+    if (object.starts_with(kAsfFilePropertiesId)) {
+      const uint64_t whole = little_endian(std::string_view(object).substr(kAsfFileSizeAt, 8));
+      const bool is_known = !(object[kAsfFlagsAt] & kAsfBroadcast);
+      if (!is_known || whole <= static_cast<uint64_t>(size)) return "";
+      return fmt::format("its header says {}", whole);
+    }
+    const uint64_t length = little_endian(std::string_view(object).substr(16, 8));
+    if (length < 24 || length > static_cast<uint64_t>(size - begin)) return "";
+    begin += static_cast<int64_t>(length);
+  }
+  return "";
+}
+
+bool is_flv_tag(std::string_view head) {
+  constexpr int kSound = 8, kPictures = 9, kScript = 18;
+  const int type = head.size() < kFlvTagHeaderBytes ? 0 : head[0] & 0x1F;
+  return type == kSound || type == kPictures || type == kScript;
+}
+
+int64_t flv_tag_bytes(std::string_view head) {
+  return kFlvTagHeaderBytes + big_endian(head.substr(1, 3));
+}
+
+// Each tag is followed by its size in 4 bytes. Not all writers get the last of these right, so that
+// only a tag that goes on beyond the file counts, counted from the beginning.
+std::string missing_of_flv(int descriptor, int64_t size) {
+  const int64_t last = size - 4 - big_endian(bytes_at(descriptor, size - 4, 4));
+  if (last > 0) {
+    const std::string head = bytes_at(descriptor, last, kFlvTagHeaderBytes);
+    if (is_flv_tag(head) && last + flv_tag_bytes(head) + 4 == size) return "";
+  }
+  const std::string header = bytes_at(descriptor, 0, 9);
+  if (header.size() < 9) return "";
+  for (int64_t begin = big_endian(std::string_view(header).substr(5)) + 4; begin < size;) {
+    const std::string head = bytes_at(descriptor, begin, kFlvTagHeaderBytes);
+    if (head.size() < kFlvTagHeaderBytes) return "it ends within the head of a tag";
+    if (!is_flv_tag(head)) return "";
+    const int64_t length = flv_tag_bytes(head);
+    if (length > size - begin)
+      return fmt::format("its tag of {} bytes begins at byte {}", length, begin);
+    begin += length + 4;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string missing_end(std::string_view format, int descriptor, int64_t size) {
   if (format.starts_with("matroska")) return missing_of_matroska(descriptor, size);
   if (format == "gif") return missing_of_gif(descriptor, size);
   if (format == "ogg") return missing_of_ogg(descriptor, size);
+  if (format == "avi") return missing_of_avi(descriptor, size);
+  if (format == "asf") return missing_of_asf(descriptor, size);
+  if (format == "flv") return missing_of_flv(descriptor, size);
   return "";
 }
 

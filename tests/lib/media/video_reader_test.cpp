@@ -380,6 +380,27 @@ TEST_F(HostileFiles, CutFilesAreErrors) {
     expect_refused(put(cut, whole.substr(0, whole.size() * 3 / 4)));
     expect_refused(put(cut, whole.substr(0, whole.size() / 2)));
   }
+  for (const auto& [extension, options] : {std::pair{"avi", "-c:v mpeg4 -c:a mp2"},
+                                           {"wmv", "-c:v wmv2 -c:a wmav2"},
+                                           {"flv", "-c:v flv -c:a libmp3lame -ar 44100"}}) {
+    SCOPED_TRACE(extension);
+    const std::string name = folder_ / fmt::format("whole.{}", extension);
+    judge::ffmpeg(fmt::format("-i {} -f lavfi -i sine=duration=1 {} {}", folder_ / "good.mp4",
+                              options, name));
+    EXPECT_EQ(read_clip(name).num_frames(), 8);
+    const std::string whole = judge::file_bytes(name);
+    const std::string cut = fmt::format("cut.{}", extension);
+    for (const size_t eighths : {7, 6, 4})
+      expect_refused(put(cut, whole.substr(0, whole.size() * eighths / 8)), "is cut off");
+  }
+  // One whose writer could not go back to fill its length in ends with the file.
+  for (const auto& [format, options] :
+       {std::pair{"avi", "-c:v mpeg4"}, {"asf", "-c:v wmv2"}, {"flv", "-c:v flv"}}) {
+    const std::string name = folder_ / fmt::format("streamed.{}", format);
+    judge::ffmpeg(
+        fmt::format("-i {} {} -f {} - > {}", folder_ / "good.mp4", options, format, name));
+    EXPECT_EQ(read_clip(name).num_frames(), 8) << format;
+  }
   // Zero bytes fill a block up, and a segment whose length nobody knew ends with the file.
   const std::string gif = judge::file_bytes(folder_ / "whole.gif");
   EXPECT_EQ(read_clip(put("filled.gif", gif + std::string(9000, '\0'))).num_frames(), 8);
@@ -391,6 +412,16 @@ TEST_F(HostileFiles, CutFilesAreErrors) {
   write(judge::test_clip(3, 16, 24), folder_ / "clip.y4m", Rational(16));
   const std::string y4m = judge::file_bytes(folder_ / "clip.y4m");
   expect_refused(put("cut.y4m", y4m.substr(0, y4m.size() - 10)));
+}
+
+TEST_F(HostileFiles, CutWebpIsNotTakenForAnAnimatedOne) {
+  judge::ffmpeg("-f lavfi -i testsrc2=size=96x64:rate=1:duration=1 -c:v libwebp " +
+                (folder_ / "still.webp"));
+  EXPECT_EQ(read_clip(folder_ / "still.webp").num_frames(), 1);
+  const std::string still = judge::file_bytes(folder_ / "still.webp");
+  expect_refused(put("cut.webp", still.substr(0, still.size() / 2)), "damaged or cut off");
+  write(judge::test_clip(3, 32, 32), folder_ / "moving.webp", Rational(8));
+  expect_refused(folder_ / "moving.webp", "is an animated WebP");
 }
 
 TEST_F(HostileFiles, DamagedStreamsAreErrors) {
