@@ -11,6 +11,7 @@
 #include "lib/media/resample.h"
 #include "lib/media/stream_timing.h"
 #include "lib/media/video_decoder.h"
+#include "lib/media/webp_info.h"
 
 namespace sora {
 namespace {
@@ -146,10 +147,13 @@ class VideoReader::Impl {
   [[noreturn]] void fail_without_frames() {
     const bool is_webp =
         std::string_view(decoder_.input().context().iformat->name).starts_with("webp");
+    if (!is_webp) fail(ErrorKind::Input, "{} holds no frame", decoder_.path());
+    FileInfo info;
+    info.size_bytes = decoder_.input().size();
     fail(ErrorKind::Input, "{} {}", decoder_.path(),
-         is_webp
+         describe_animated_webp(decoder_.path(), info)
              ? "is an animated WebP, which this FFmpeg does not decode; give it as .mp4 or .apng"
-             : "holds no frame");
+             : "is damaged or cut off: it holds no whole picture");
   }
 
   at::Tensor upright(const AVFrame& frame) {
