@@ -382,7 +382,7 @@ TEST_F(HostileFiles, CutFilesAreErrors) {
   }
   for (const auto& [extension, options] : {std::pair{"avi", "-c:v mpeg4 -c:a mp2"},
                                            {"wmv", "-c:v wmv2 -c:a wmav2"},
-                                           {"flv", "-c:v flv -c:a libmp3lame -ar 44100"}}) {
+                                           {"flv", "-an -c:v flv -g 100"}}) {
     SCOPED_TRACE(extension);
     const std::string name = folder_ / fmt::format("whole.{}", extension);
     judge::ffmpeg(fmt::format("-i {} -f lavfi -i sine=duration=1 {} {}", folder_ / "good.mp4",
