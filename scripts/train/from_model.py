@@ -39,7 +39,7 @@ def main():
                (("transformer", transformer), ("text_encoder", text_encoder)) for n, p in module.named_parameters()}
     save_if_missing(stage_vae.FOLDER / "vae.pt", {"model": vae.state_dict(), "step": settings.COMPLETE})
     save_if_missing(stage_text.FOLDER / "text.pt", {"model": text_encoder.state_dict()})
-    for name in ("diffusion", "larger", "wide"):
+    for name in ("diffusion", "larger", "wide", "objects", "simple"):
         save_if_missing(stage_diffusion.FOLDER / f"{name}.pt", {
             "model": weights, "average": weights, "step": settings.COMPLETE, "samples": 0,
             "mean": torch.tensor(vae.config.latents_mean), "std": torch.tensor(vae.config.latents_std)})
