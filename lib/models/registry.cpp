@@ -137,9 +137,8 @@ void check_experts_of_loras(const ModelInfo& model) {
   for (const LoraChoice& lora : model.loras) {
     if (lora.expert.empty() || model.has_two_experts()) continue;
     fail(ErrorKind::Usage,
-         "--lora {}: \":{}\" needs a model of two experts, such as Wan 2.2 A14B; {} has one (see "
-         "sora "
-         "models show)",
+         "--lora {}: \":{}\" needs a model of two experts, such as Wan 2.2 A14B; {} has one "
+         "(see sora models show)",
          lora.path, lora.expert, model.name);
   }
 }

@@ -55,10 +55,10 @@ int64_t loudest(const at::Tensor& samples_NC) {
 }
 
 void write_clip(const judge::TemporaryFolder& folder, const std::string& name,
-                const std::string& sound, double seconds) {
+                const std::string& sound, double seconds, const std::string& source = kStereo) {
   judge::ffmpeg(fmt::format(
       "-f lavfi -i testsrc2=size=32x32:rate=10 -f lavfi -i \"{}\" -t {} -pix_fmt yuv420p {} {}",
-      kStereo, seconds, sound, judge::quoted(folder / name)));
+      source, seconds, sound, judge::quoted(folder / name)));
 }
 
 TEST(Sound, IsWhatFfmpegDecodes) {
@@ -122,10 +122,8 @@ double peak(const at::Tensor& samples_NC) {
 TEST(Sound, IsNotClippedAsSixChannelsBecomeTwo) {
   const judge::TemporaryFolder folder;
   const std::string path = folder / "loud.mkv";
-  judge::ffmpeg(
-      "-f lavfi -i testsrc2=size=32x32:rate=10 -f lavfi -i \"aevalsrc='0.7*sin(880*PI*t)':s=48000,"
-      "pan=5.1|FL=c0|FR=c0|FC=c0|BL=c0|BR=c0\" -t 1 -c:v libx264 -c:a flac " +
-      judge::quoted(path));
+  write_clip(folder, "loud.mkv", "-c:v libx264 -c:a flac", 1,
+             "aevalsrc='0.7*sin(880*PI*t)':s=48000,pan=5.1|FL=c0|FR=c0|FC=c0|BL=c0|BR=c0");
   const at::Tensor read = read_sound(path, 0, kSoundRate, 2);
   EXPECT_NEAR(peak(read), 0.7, 0.01);
   EXPECT_LT(distance(read, decoded(path, 2)), 0.001);
@@ -134,25 +132,20 @@ TEST(Sound, IsNotClippedAsSixChannelsBecomeTwo) {
 TEST(Sound, OfOneChannelIsAsLoudInEachOfTwo) {
   const judge::TemporaryFolder folder;
   for (const int channels : {1, 2}) {
-    const std::string path = folder / fmt::format("{}.mov", channels);
-    judge::ffmpeg(
-        fmt::format("-f lavfi -i testsrc2=size=32x32:rate=10 -f lavfi -i "
-                    "\"aevalsrc='{}':s=48000\" -t 1 -c:v libx264 -c:a pcm_s16le {}",
-                    channels == 1 ? "0.5*sin(880*PI*t)" : "0.5*sin(880*PI*t)|0.5*sin(880*PI*t)",
-                    judge::quoted(path)));
+    const std::string name = fmt::format("{}.mov", channels);
+    write_clip(folder, name, "-c:v libx264 -c:a pcm_s16le", 1,
+               channels == 1 ? "aevalsrc='0.5*sin(880*PI*t)':s=48000"
+                             : "aevalsrc='0.5*sin(880*PI*t)|0.5*sin(880*PI*t)':s=48000");
     for (const int wanted : {1, 2})
-      EXPECT_NEAR(peak(read_sound(path, 0, kSoundRate, wanted)), 0.5, 0.01);
+      EXPECT_NEAR(peak(read_sound(folder / name, 0, kSoundRate, wanted)), 0.5, 0.01);
   }
 }
 
 TEST(Sound, OfAnotherRateHasNoBreakAfterAMinute) {
   const judge::TemporaryFolder folder;
-  const std::string path = folder / "long.mkv";
-  judge::ffmpeg(
-      "-f lavfi -i testsrc2=size=32x32:rate=1 -f lavfi -i \"aevalsrc='0.5*sin(880*PI*t)':s=44100\" "
-      "-t 60 -c:v libx264 -c:a aac " +
-      judge::quoted(path));
-  const at::Tensor read = read_sound(path, 0, 59 * kSoundRate, 1).select(1, 0);
+  write_clip(folder, "long.mkv", "-c:v libx264 -c:a aac", 60,
+             "aevalsrc='0.5*sin(880*PI*t)':s=44100");
+  const at::Tensor read = read_sound(folder / "long.mkv", 0, 59 * kSoundRate, 1).select(1, 0);
   const double step = 880 * M_PI / static_cast<double>(kSoundRate);
   // What a pure tone is by its two samples before.
   const at::Tensor off =

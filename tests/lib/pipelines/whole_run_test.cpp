@@ -219,10 +219,11 @@ TEST_P(WholeRun, KnownFramesComeOutAsTheyWere) {
       at::equal(frames.index_select(0, reference_->get("known_frames")), reference_->get("known")));
 }
 
-TEST_P(WholeRun, Bf16LatentsAreAsNearToF32AsDiffusersOwn) {
+TEST_P(WholeRun, Bf16LatentsLieWithinDiffusersOwnDistanceToF32) {
   if (!has("latents_bf16")) GTEST_SKIP() << "diffusers ran this one in f32 only";
-  constexpr double kByChance = 1.25;  // both are off by roundings that happen to add up or not
-  EXPECT_LE(latents_error("bf16"), kByChance * relative_error(reference_->get("latents_bf16"),
+  // Beyond the processor's own kernels, which keep more bits, roundings happen to add up or not.
+  const double by_chance = test_device().is_cpu() ? 1.0 : 1.25;
+  EXPECT_LE(latents_error("bf16"), by_chance * relative_error(reference_->get("latents_bf16"),
                                                               reference_->get("latents")));
 }
 
