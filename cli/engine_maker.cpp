@@ -1,5 +1,8 @@
 #include "cli/engine_maker.h"
 
+#include <cstdlib>
+#include <string_view>
+
 #include "cli/actions/payment.h"
 #include "cli/engine_library.h"
 #include "cli/parse.h"
@@ -21,6 +24,22 @@ void write_below(const std::filesystem::path& stage, const std::string& output, 
   const std::filesystem::path latents = stage / spec.latents_path;
   std::filesystem::create_directories(latents.parent_path());
   spec.latents_path = latents.string();
+}
+
+// Relative paths of the environment go on from where this process was started, whatever directory
+// its jobs bring along.
+void fix_environment() {
+  constexpr std::string_view kLibrary = "SORA_C2PA";  // the loader looks for a bare name
+  constexpr std::string_view kPaths[] = {
+      "SORA_LEDGER",   "SORA_CACHE",     "SORA_POLICY",    kLibrary,  "SORA_QUEUE",
+      "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "HF_HOME", "HF_HUB_CACHE"};
+  for (const std::string_view name : kPaths) {
+    const char* const set = std::getenv(name.data());
+    const std::string_view value = set == nullptr ? "" : set;
+    if (value.empty() || value.front() == '/' || value.front() == '~') continue;
+    if (name == kLibrary && value.find('/') == value.npos) continue;
+    ::setenv(name.data(), std::filesystem::absolute(value).c_str(), /*overwrite=*/1);
+  }
 }
 
 // A queued command's relative paths begin where it was typed.
@@ -91,9 +110,9 @@ class EngineMaker::Payment : public Admission {
 };
 
 EngineMaker::EngineMaker(std::filesystem::path store, std::string plan)
-    : store_(std::filesystem::weakly_canonical(store)),
-      plan_(std::move(plan)),
-      engine_(load_engine()) {
+    : store_(std::filesystem::weakly_canonical(store)), plan_(std::move(plan)) {
+  fix_environment();
+  engine_ = load_engine();
   engine_->keep_models_loaded();
 }
 

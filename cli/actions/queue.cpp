@@ -91,11 +91,16 @@ void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const
     fail(ErrorKind::Usage, "{} exists already; choose another name, or --force to replace it",
          (folder.root() / job.output).string());
   }
+  if (const std::optional<Job> other = store.maker_of(job.output)) {
+    fail(ErrorKind::Usage, "job {} is to write {}; choose another name, or cancel that job first",
+         other->id, job.output);
+  }
   job.key = token + " " + nlohmann::json(job.command).dump();
   job.model = make.request.runtime.model + " " + make.request.runtime.dtype;
   job.place = "queue";
   job.lane = use.relaxed ? Lane::Relaxed : Lane::Priority;
   job.max_tries = use.retries + 1;
+  job.force = make.request.output.force;
   job.details = {{"directory", directory}};  // where the command's relative paths begin
   agree_on_plan(make, store, job);
   const Job added = find(store, store.add(job));
@@ -119,12 +124,18 @@ void make_jobs(const UseQueue& use, const OutputFolder& folder, JobStore& store,
   const JobCounts before = store.counts({});
   BatchDisplay shown(display, folder.root(), before.pending + before.running, 0);
   EngineMaker maker(folder.journal(), "");
-  begin_preview(use.preview, use.force_preview, maker.engine(), shown.progress());
-  recover(store, folder, shown, false, nullptr, JobStore::Recover::DeadLeases, &maker);
+  PreviewWish preview = use.preview;
+  if (!preview.file.empty()) preview.file = fs::absolute(preview.file).string();
+  begin_preview(preview, use.force_preview, maker.engine(), shown.progress());
+  const auto recover_jobs = [&] {
+    recover(store, folder, shown, false, JobStore::Losses::Counted, JobStore::Recover::DeadLeases,
+            &maker);
+  };
+  recover_jobs();
   WorkerOptions options;
   options.keep_going = true;
   options.wait_for_more = [&] {
-    recover(store, folder, shown, false, nullptr, JobStore::Recover::DeadLeases, &maker);
+    recover_jobs();
     return !stop_signalled() && (use.follow || (!store.paused() && store.counts({}).pending > 0));
   };
   options.stop_now = [] { ::_exit(exit_code(ErrorKind::Stopped)); };
@@ -173,6 +184,8 @@ void run_action(const UseQueue& use, const Display& display) {
     case UseQueue::Action::Cancel:
       find(store, use.job);
       if (!store.cancel(use.job)) fail(ErrorKind::Usage, "job {} has ended already", use.job);
+      // A running one is cleared by its maker.
+      if (find(store, use.job).state == JobState::Cancelled) folder.forget_unmade(use.job);
       return;
     case UseQueue::Action::Retry: {
       const Job job = find(store, use.job);

@@ -87,7 +87,7 @@ void SlurmBatch::collect(BatchDisplay* shown) {
         !is_active(lent, shown);  // asked first: what comes after it is all there is
     lent.collect(journal_);
     if (is_at_end) {
-      lent.take_back(journal_, folder_, batch_.force, losses_, credits_);
+      lent.take_back(journal_, folder_, batch_.force, credits_);
     } else {
       active.push_back(std::move(lent));
     }
@@ -143,7 +143,7 @@ std::optional<std::string> SlurmBatch::submit() {
     lent_.push_back(std::move(*lent));
     return number;
   } catch (const Error&) {
-    lent->take_back(journal_, folder_, false, losses_, credits_);
+    lent->take_back(journal_, folder_, false, credits_);
     throw;
   }
 }

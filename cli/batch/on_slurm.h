@@ -43,7 +43,6 @@ class SlurmBatch {
   const OutputFolder& folder_;
   JobCredits& credits_;
   std::vector<LentJobs> lent_;
-  std::map<int64_t, int> losses_;
   int64_t told_ = 0;  // the finish number up to which jobs were shown
   std::string told_trouble_;
   std::string last_logs_;

@@ -66,7 +66,8 @@ class BatchRun {
     const JobCounts before = store_.counts({.batch = name_});
     BatchDisplay shown(display_, folder_.root(), before.total(), num_skipped_);
     for (const Fault& notice : notices_) shown.say("note: " + to_string(notice));
-    recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
+    recover(store_, folder_, shown, batch_.force, JobStore::Losses::Forgiven,
+            JobStore::Recover::DeadLeases, &maker_);
     const WorkerEnd end = !batch_.on.empty()      ? cluster_.follow(shown)
                           : batch_.processes == 1 ? run_here(shown)
                                                   : run_processes(shown);
@@ -94,7 +95,8 @@ class BatchRun {
   // The array's number on stdout, as sbatch prints it.
   void hand_in() {
     WorkerDisplay silent;
-    recover(store_, folder_, silent, batch_.force, nullptr, JobStore::Recover::DeadLeases, &maker_);
+    recover(store_, folder_, silent, batch_.force, JobStore::Losses::Forgiven,
+            JobStore::Recover::DeadLeases, &maker_);
     const std::optional<std::string> number = cluster_.submit();
     if (display_.json) {
       nlohmann::json object = {{"schema", 1},
@@ -115,8 +117,8 @@ class BatchRun {
     const auto now = std::chrono::steady_clock::now();
     if (now - last_recovery_ > kWatchInterval) {
       last_recovery_ = now;
-      recover(store_, folder_, shown, batch_.force, nullptr, JobStore::Recover::DeadLeases,
-              &maker_);
+      recover(store_, folder_, shown, batch_.force, JobStore::Losses::Forgiven,
+              JobStore::Recover::DeadLeases, &maker_);
       read_more(shown);
     }
     const JobCounts counts = store_.counts({.batch = name_});
@@ -166,7 +168,7 @@ class BatchRun {
     };
     int64_t told = store_.last_finish_number();
     WorkerProcesses workers(useful(0), arguments);
-    std::map<int64_t, int> losses;
+    WorkerDisplay unheard;  // what a recovery ends is told with the rest
     bool stopping = false;
     int worst_code = 0;
     for (;;) {
@@ -183,8 +185,8 @@ class BatchRun {
         }
       }
       if (lost)
-        recover(store_, folder_, shown, batch_.force, &losses, JobStore::Recover::DeadLeases,
-                &maker_);
+        recover(store_, folder_, unheard, batch_.force, JobStore::Losses::Counted,
+                JobStore::Recover::DeadLeases, &maker_);
       const bool shows_bars = shown.shows_under_way() && workers.num_running() > 0;
       std::vector<Job> under_way;
       if (shows_bars) {

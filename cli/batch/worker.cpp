@@ -28,7 +28,8 @@ void run_as_worker(const RunBatch& batch, const Display& display) {
   WorkerDisplay& shown = is_task ? static_cast<WorkerDisplay&>(log) : silent;
   EngineMaker maker(store.path(), batch.plan);
   if (is_task)
-    recover(store, folder, shown, batch.force, nullptr, JobStore::Recover::AllLeases, &maker);
+    recover(store, folder, shown, batch.force, JobStore::Losses::Forgiven,
+            JobStore::Recover::AllLeases, &maker);
   WorkerOptions options;
   options.batch = batch.worker_of == kAnyBatch ? "" : batch.worker_of;
   options.keep_going = batch.keep_going;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/core/error.h"
+#include "lib/jobs/plan_refusal.h"
 
 namespace sora {
 namespace {
@@ -68,22 +69,22 @@ Ledger& Account::ledger() {
 
 void Account::check_limits(const ClipShape& shape, Lane lane) const {
   if (plan_.max_size && !fits(shape.size, *plan_.max_size)) {
-    fail(ErrorKind::Refused,
-         "the plan {} makes clips of up to {}, and this one is {}; --size {} would fit", plan_.name,
-         to_string(*plan_.max_size), to_string(shape.size),
-         to_string(shape.size.width < shape.size.height
-                       ? Size{plan_.max_size->height, plan_.max_size->width}
-                       : *plan_.max_size));
+    refuse(PlanRefusal::Door::Limit,
+           "the plan {} makes clips of up to {}, and this one is {}; --size {} would fit",
+           plan_.name, to_string(*plan_.max_size), to_string(shape.size),
+           to_string(shape.size.width < shape.size.height
+                         ? Size{plan_.max_size->height, plan_.max_size->width}
+                         : *plan_.max_size));
   }
   if (plan_.max_duration_s && billed_seconds(shape) > *plan_.max_duration_s + 1e-9) {
-    fail(ErrorKind::Refused,
-         "the plan {} makes clips of up to {}, and this one is {}; {} would fit", plan_.name,
-         seconds_text(*plan_.max_duration_s), seconds_text(billed_seconds(shape)),
-         seconds_text(*plan_.max_duration_s));
+    refuse(PlanRefusal::Door::Limit,
+           "the plan {} makes clips of up to {}, and this one is {}; {} would fit", plan_.name,
+           seconds_text(*plan_.max_duration_s), seconds_text(billed_seconds(shape)),
+           seconds_text(*plan_.max_duration_s));
   }
   if (lane == Lane::Relaxed && !plan_.relaxed)
-    fail(ErrorKind::Refused, "the plan {} has no relaxed lane; without --relaxed it would fit",
-         plan_.name);
+    refuse(PlanRefusal::Door::Limit,
+           "the plan {} has no relaxed lane; without --relaxed it would fit", plan_.name);
 }
 
 int64_t Account::price(const ClipShape& shape, Lane lane) const {
@@ -111,12 +112,13 @@ Quote Account::check(const ClipShape& shape, Lane lane, int64_t promised) {
     mend +=
         (mend.empty() ? "" : ", or ") + std::string("without credits: sora queue add --relaxed");
   if (mend.empty()) mend = "nothing shorter or smaller fits";
-  fail(ErrorKind::Refused,
-       "this costs {} credits, and {} of the plan {}'s {} for {} are left{}; {}; new credits come "
-       "on {}",
-       quote.credits, left, plan_.name, *plan_.credits_per_month, month_name(quote.month),
-       promised > 0 ? fmt::format(" ({} are promised to jobs that wait)", promised) : "", mend,
-       next_month_day(quote.month));
+  refuse(
+      PlanRefusal::Door::Credits,
+      "this costs {} credits, and {} of the plan {}'s {} for {} are left{}; {}; new credits come "
+      "on {}",
+      quote.credits, left, plan_.name, *plan_.credits_per_month, month_name(quote.month),
+      promised > 0 ? fmt::format(" ({} are promised to jobs that wait)", promised) : "", mend,
+      next_month_day(quote.month));
 }
 
 bool Account::reserve(const std::string& work, const std::string& text, const ClipShape& shape,
@@ -140,10 +142,10 @@ bool Account::reserve(const std::string& work, const std::string& text, const Cl
         continue;
       case Ledger::Answer::Busy:
         if (waits_for == nullptr) {
-          fail(ErrorKind::Refused,
-               "{} jobs run, as many as the plan {} makes at a time; wait for one to end, or let "
-               "this one wait: sora queue add",
-               plan_.max_concurrent, plan_.name);
+          refuse(PlanRefusal::Door::Limit,
+                 "{} jobs run, as many as the plan {} makes at a time; wait for one to end, or let "
+                 "this one wait: sora queue add",
+                 plan_.max_concurrent, plan_.name);
         }
         check_stop(*waits_for);
         std::this_thread::sleep_for(kPause);

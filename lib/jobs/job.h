@@ -46,6 +46,7 @@ struct NewJob {
   std::string owner;  // whose queue and credits; empty: the user's own
   int64_t max_tries = 1;
   int64_t max_running = 0;                            // of the owner's jobs at a time; 0: no limit
+  bool force = false;                                 // it replaces files that are in the way
   nlohmann::json details = nlohmann::json::object();  // the front end's own: what the API was asked
 };
 
@@ -53,6 +54,7 @@ struct Job : NewJob {
   int64_t id = 0;
   JobState state = JobState::Pending;
   int64_t tries = 0;
+  int64_t losses = 0;   // how often the process that made it has ended without a word
   double progress = 0;  // 0 to 1
   std::string phase;
   std::vector<JobFile> files;  // of Made and Done; else those that it left when it was Done

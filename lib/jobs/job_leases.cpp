@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "lib/jobs/job_store_impl.h"
+#include "lib/jobs/plan_refusal.h"
 
 namespace sora {
 namespace {
@@ -108,8 +109,7 @@ bool JobStore::mark_done(int64_t id, const std::vector<JobFile>& files) {
       });
 }
 
-JobState JobStore::mark_failed(int64_t id, ErrorKind kind, const std::string& message,
-                               bool may_retry) {
+JobState JobStore::mark_failed(int64_t id, const Error& error, bool may_retry) {
   const std::optional<Job> job = find(id);
   const bool again = may_retry && job && job->tries < job->max_tries;
   const double pause_s =
@@ -120,8 +120,8 @@ JobState JobStore::mark_failed(int64_t id, ErrorKind kind, const std::string& me
             : "state = 'failed', error_kind = :kind, error = :error, finished_s = :after, "
               "finish_number = (SELECT max(finish_number) + 1 FROM jobs)",
       [&](SQLite::Statement& statement) {
-        statement.bind(":kind", std::string(to_string(kind)));
-        statement.bind(":error", message);
+        statement.bind(":kind", std::string(kind_of(error)));
+        statement.bind(":error", error.what());
         statement.bind(":after", now_s() + pause_s);
       });
   return again ? JobState::Pending : JobState::Failed;
@@ -189,11 +189,17 @@ SQLite::Statement of_lease(SQLite::Database& db, const Lease& lease, const char*
 
 }  // namespace
 
-std::vector<Job> JobStore::recover(std::map<int64_t, int>* losses, Recover which) {
-  std::vector<Job> made;
+JobStore::Recovered JobStore::recover(Losses losses, Recover which) {
+  Recovered recovered;
   const std::vector<Lease> dead = dead_leases(impl_->database, which);
-  if (dead.empty()) return made;
+  if (dead.empty()) return recovered;
   impl_->database.write([&](SQLite::Database& db) {
+    const auto row_of = [&](const Lease& lease) {
+      SQLite::Statement row(db, fmt::format("SELECT {} FROM jobs j WHERE j.id = ?", kColumns));
+      row.bind(1, lease.id);
+      row.executeStep();
+      return job_of(row);
+    };
     for (const Lease& lease : dead) {
       SQLite::Statement take =
           of_lease(db, lease,
@@ -202,30 +208,35 @@ std::vector<Job> JobStore::recover(std::map<int64_t, int>* losses, Recover which
       impl_->bind_self(take);
       take.bind(":until", now_s() + kLease_s);
       if (take.exec() > 0) {
-        SQLite::Statement row(db, fmt::format("SELECT {} FROM jobs j WHERE j.id = ?", kColumns));
-        row.bind(1, lease.id);
-        if (row.executeStep()) made.push_back(job_of(row));
+        recovered.made.push_back(row_of(lease));
         continue;
       }
-      if (losses != nullptr && ++(*losses)[lease.id] > kMaxLosses) {
-        SQLite::Statement lost =
-            of_lease(db, lease,
-                     "UPDATE jobs SET state = 'failed', error_kind = 'internal', error = 'the "
-                     "process that made it ended without "
-                     "a word, again and again; is there enough memory?', finished_s = :now, "
-                     "finish_number = (SELECT "
-                     "max(finish_number) + 1 FROM jobs) WHERE {} AND state = 'running'");
-        lost.bind(":now", now_s());
-        lost.exec();
+      SQLite::Statement lost =
+          of_lease(db, lease, "UPDATE jobs SET losses = losses + :lost WHERE {}");
+      lost.bind(":lost", losses == Losses::Counted ? 1 : 0);
+      lost.exec();
+      SQLite::Statement end =
+          of_lease(db, lease,
+                   "UPDATE jobs SET state = iif(cancel_wanted, 'cancelled', 'failed'), "
+                   "error_kind = iif(cancel_wanted, error_kind, 'internal'), error = "
+                   "iif(cancel_wanted, error, 'the process that made it ended without a word, "
+                   "again and again; is there enough memory?'), finished_s = :now, finish_number = "
+                   "iif(cancel_wanted, finish_number, (SELECT max(finish_number) + 1 FROM jobs)), "
+                   "cancel_wanted = 0 WHERE {} AND state = 'running' AND (cancel_wanted OR "
+                   "losses > :max_losses)");
+      end.bind(":now", now_s());
+      end.bind(":max_losses", losses == Losses::Counted ? int64_t{kMaxLosses} : INT64_MAX);
+      if (end.exec() > 0) {
+        recovered.ended.push_back(row_of(lease));
+        continue;
       }
       of_lease(db, lease,
-               "UPDATE jobs SET state = iif(cancel_wanted, 'cancelled', 'pending'), tries = "
-               "max(tries - 1, 0) WHERE {} "
-               "AND state = 'running'")
+               "UPDATE jobs SET state = 'pending', tries = max(tries - 1, 0) WHERE {} AND state = "
+               "'running'")
           .exec();
     }
   });
-  return made;
+  return recovered;
 }
 
 }  // namespace sora

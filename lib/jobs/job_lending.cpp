@@ -62,8 +62,17 @@ bool JobStore::settle(const Job& ended, const std::string& borrower) {
   return changed;
 }
 
-void JobStore::take_back(const std::string& borrower) {
+void JobStore::take_back(const std::string& borrower, const std::vector<Job>& unmade) {
   impl_->database.write([&](SQLite::Database& db) {
+    for (const Job& job : unmade) {
+      SQLite::Statement lost(db,
+                             "UPDATE jobs SET losses = ? WHERE id = ? AND state = 'running' AND "
+                             "host = ?");
+      lost.bind(1, job.losses);
+      lost.bind(2, job.id);
+      lost.bind(3, host_of(borrower));
+      lost.exec();
+    }
     SQLite::Statement statement(
         db,
         "UPDATE jobs SET state = iif(cancel_wanted, 'cancelled', 'pending'), host = '' WHERE "
@@ -77,10 +86,11 @@ void JobStore::adopt(const std::vector<Job>& jobs) {
   impl_->database.write([&](SQLite::Database& db) {
     for (const Job& job : jobs) {
       insert(db, job);
-      SQLite::Statement rest(db, "UPDATE jobs SET id = ?, files = ? WHERE key = ?");
+      SQLite::Statement rest(db, "UPDATE jobs SET id = ?, files = ?, losses = ? WHERE key = ?");
       rest.bind(1, job.id);
       rest.bind(2, to_json(job.files).dump());
-      rest.bind(3, job.key);
+      rest.bind(3, job.losses);
+      rest.bind(4, job.key);
       rest.exec();
     }
   });

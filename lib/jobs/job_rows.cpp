@@ -86,6 +86,8 @@ Job job_of(SQLite::Statement& row) {
   job.started_s = real();
   job.finished_s = real();
   job.finish_number = whole();
+  job.losses = whole();
+  job.force = whole() != 0;
   return job;
 }
 
@@ -112,7 +114,7 @@ int64_t insert(SQLite::Database& database, const NewJob& job) {
   SQLite::Statement statement(
       database,
       "INSERT INTO jobs (key, command, output, model, place, lane, owner, max_tries, max_running, "
-      "details, added_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "details, added_s, force) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   statement.bind(1, job.key);
   statement.bind(2, nlohmann::json(job.command).dump());
   statement.bind(3, job.output);
@@ -124,6 +126,7 @@ int64_t insert(SQLite::Database& database, const NewJob& job) {
   statement.bind(9, job.max_running);
   statement.bind(10, job.details.dump());
   statement.bind(11, now_s());
+  statement.bind(12, job.force ? 1 : 0);
   statement.exec();
   return database.getLastInsertRowid();
 }

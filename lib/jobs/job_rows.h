@@ -40,7 +40,9 @@ CREATE TABLE jobs (
   added_s REAL NOT NULL,
   started_s REAL NOT NULL DEFAULT 0,
   finished_s REAL NOT NULL DEFAULT 0,
-  finish_number INTEGER NOT NULL DEFAULT 0
+  finish_number INTEGER NOT NULL DEFAULT 0,
+  losses INTEGER NOT NULL DEFAULT 0,
+  force INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX jobs_by_state ON jobs(state, lane);
 CREATE INDEX jobs_by_output ON jobs(output);
@@ -61,7 +63,10 @@ inline constexpr const char* kColumns =
     "j.max_running, j.details, j.state, "
     "j.tries, j.phase, j.progress, j.files, j.result, j.error_kind, j.error, j.added_s, "
     "j.started_s, j.finished_s, "
-    "j.finish_number";
+    "j.finish_number, j.losses, j.force";
+
+// Columns that came later; a program that does not know them goes on without.
+inline constexpr const char* kLaterColumns[] = {"losses", "force"};
 
 double now_s();  // since 1970
 

@@ -113,11 +113,12 @@ bool JobStore::cancel_wanted(int64_t id) {
 int64_t JobStore::retry(const std::vector<int64_t>& ids) {
   int64_t changed = 0;
   impl_->database.write([&](SQLite::Database& db) {
-    SQLite::Statement statement(db,
-                                "UPDATE jobs SET state = 'pending', tries = 0, not_before_s = 0, "
-                                "cancel_wanted = 0, "
-                                "result = 'null', finished_s = 0 WHERE id = ? "
-                                "AND state IN ('failed', 'cancelled', 'done')");
+    SQLite::Statement statement(
+        db,
+        "UPDATE jobs SET state = 'pending', tries = 0, losses = 0, not_before_s = 0, "
+        "cancel_wanted = 0, "
+        "result = 'null', finished_s = 0 WHERE id = ? "
+        "AND state IN ('failed', 'cancelled', 'done')");
     for (const int64_t id : ids) {
       statement.reset();
       statement.bind(1, id);
@@ -156,6 +157,13 @@ std::optional<Job> JobStore::find(int64_t id) {
 std::optional<Job> JobStore::find_by_key(const std::string& key) {
   const std::vector<Job> found = impl_->query(
       "WHERE j.key = ?", [&](SQLite::Statement& statement) { statement.bind(1, key); });
+  return found.empty() ? std::nullopt : std::optional<Job>(found.front());
+}
+
+std::optional<Job> JobStore::maker_of(const std::string& output) {
+  const std::vector<Job> found =
+      impl_->query("WHERE j.output = ? AND j.state IN ('pending', 'running', 'made')",
+                   [&](SQLite::Statement& statement) { statement.bind(1, output); });
   return found.empty() ? std::nullopt : std::optional<Job>(found.front());
 }
 

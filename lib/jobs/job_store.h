@@ -68,20 +68,24 @@ class JobStore {
   bool mark_made(int64_t id, const std::vector<JobFile>& files, const nlohmann::json& result);
   bool mark_done(int64_t id, const std::vector<JobFile>& files);
   // Pending again while it has tries left and `may_retry`, otherwise Failed; the state it got.
-  JobState mark_failed(int64_t id, ErrorKind kind, const std::string& message, bool may_retry);
+  JobState mark_failed(int64_t id, const Error& error, bool may_retry);
   bool release(int64_t id);         // pending again, the try not counted
   bool release_unmade(int64_t id);  // the same, but one that is Made stays so, to be recovered
   bool mark_cancelled(int64_t id);
 
   // Leases of dead processes: running jobs are pending again, their try not counted; those already
-  // made are taken over by this process and returned, to be given their names. `losses` counts how
-  // often each job lost its process; one that did so more than kMaxLosses times has failed.
+  // made are taken over by this process, to be given their names. Where losses are counted, a job
+  // that has lost its process more than kMaxLosses times has failed.
+  enum class Losses { Counted, Forgiven };
   enum class Recover {
     DeadLeases,
     AllLeases
   };  // AllLeases: the caller knows that no other process is at work
-  std::vector<Job> recover(std::map<int64_t, int>* losses = nullptr,
-                           Recover which = Recover::DeadLeases);
+  struct Recovered {
+    std::vector<Job> made;
+    std::vector<Job> ended;  // Cancelled, as was wanted of them, or Failed
+  };
+  Recovered recover(Losses losses = Losses::Forgiven, Recover which = Recover::DeadLeases);
 
   // Note [Lent jobs]
   // The tasks of a cluster's array work on stores of their own (lib/jobs/lent_jobs.h). A job that
@@ -91,7 +95,8 @@ class JobStore {
   bool settle(
       const Job& ended,
       const std::string& borrower);  // what came of one; false: it is not lent to this borrower
-  void take_back(const std::string& borrower);  // the rest is pending again
+  // The rest is pending again, having lost its process as often as the rows of `unmade` say.
+  void take_back(const std::string& borrower, const std::vector<Job>& unmade);
   void adopt(
       const std::vector<Job>& jobs);  // the borrower's side: adds them, pending, under their ids
 
@@ -106,7 +111,8 @@ class JobStore {
 
   std::optional<Job> find(int64_t id);
   std::optional<Job> find_by_key(const std::string& key);
-  // A job of another batch that is still to write this output.
+  // A job that is still to write this output; one of another batch.
+  std::optional<Job> maker_of(const std::string& output);
   std::optional<Job> other_maker_of(const std::string& output, const std::string& key,
                                     const std::string& batch);
   std::vector<Job> list(const JobFilter& filter);

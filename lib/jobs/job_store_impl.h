@@ -17,7 +17,15 @@ namespace sora {
 class JobStore::Impl {
  public:
   Impl(const std::filesystem::path& path, JournalMode journal, const ProcessIdentity& self)
-      : database(path, kJournalSchema, kJournalVersion, journal), self_(self) {}
+      : database(path, kJournalSchema, kJournalVersion, journal), self_(self) {
+    if (has_all_columns()) return;
+    database.write([&](SQLite::Database& db) {
+      for (const char* column : kLaterColumns) {
+        if (!has_column(db, column))
+          db.exec(fmt::format("ALTER TABLE jobs ADD COLUMN {} INTEGER NOT NULL DEFAULT 0", column));
+      }
+    });
+  }
 
   void bind_self(SQLite::Statement& statement) const {
     statement.bind(":host", self_.host);
@@ -60,6 +68,19 @@ class JobStore::Impl {
   JobDatabase database;
 
  private:
+  static bool has_column(SQLite::Database& db, const char* column) {
+    SQLite::Statement query(db, "SELECT 1 FROM pragma_table_info('jobs') WHERE name = ?");
+    query.bind(1, column);
+    return query.executeStep();
+  }
+  bool has_all_columns() {
+    bool has_all = true;
+    database.read([&](SQLite::Database& db) {
+      for (const char* column : kLaterColumns) has_all = has_all && has_column(db, column);
+    });
+    return has_all;
+  }
+
   const ProcessIdentity& self_;
 };
 

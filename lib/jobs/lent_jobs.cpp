@@ -113,17 +113,21 @@ std::map<int64_t, Job> LentJobs::under_way() const {
 }
 
 std::vector<Job> LentJobs::take_back(JobStore& journal, const OutputFolder& folder, bool force,
-                                     std::map<int64_t, int>& losses, JobCredits& credits) {
+                                     JobCredits& credits) {
   WorkerDisplay unheard;
+  std::vector<Job> unmade;
   for (int task = 0; fs::exists(store_of(task)); ++task) {
     JobStore store(store_of(task));
-    recover(store, folder, unheard, force, &losses, JobStore::Recover::AllLeases, &credits);
+    recover(store, folder, unheard, force, JobStore::Losses::Counted, JobStore::Recover::AllLeases,
+            &credits);
     for (const Job& job : store.list({})) {
-      if (job.state != JobState::Done) credits.lost(store, job);
+      if (job.state == JobState::Done) continue;
+      credits.lost(store, job);
+      unmade.push_back(job);
     }
   }
   std::vector<Job> ended = collect(journal);
-  journal.take_back(name_);
+  journal.take_back(name_, unmade);
   const bool is_all_done = [&] {
     const JobCounts all = counts();
     return all.done == all.total();

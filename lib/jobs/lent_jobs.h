@@ -35,11 +35,10 @@ class LentJobs {
   // How far the tasks are with a job that has not ended.
   std::map<int64_t, Job> under_way() const;
   // When no task of the array is left: what was made gets its name, what was not is pending again.
-  // `losses` counts how often a job lost its process; one that did so more than kMaxLosses times
-  // has failed. Credits of what was made are settled, what the others had set aside comes back.
-  // Returns what collect() would.
+  // A job that has lost its process more than kMaxLosses times has failed. Credits of what was made
+  // are settled, what the others had set aside comes back. Returns what collect() would.
   std::vector<Job> take_back(JobStore& journal, const OutputFolder& folder, bool force,
-                             std::map<int64_t, int>& losses, JobCredits& credits);
+                             JobCredits& credits);
 
  private:
   explicit LentJobs(std::filesystem::path folder);

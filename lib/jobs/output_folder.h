@@ -46,6 +46,11 @@ class OutputFolder {
   // the stage is cleared, so that a job that was cut off need not sample again.
   static std::filesystem::path latents_beside(const std::filesystem::path& stage);
   void forget_latents(int64_t job) const;
+  // Both, of a job that nobody goes on with.
+  void forget_unmade(int64_t job) const {
+    clear_stage(job);
+    forget_latents(job);
+  }
 
   // What lies in the staging folder, on the disk, by the names it is to have.
   std::vector<JobFile> staged_files(int64_t job, const Sha256OfFile& sha256) const;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lib/core/error.h"
+#include "lib/jobs/plan_refusal.h"
 
 namespace sora {
 namespace {
@@ -22,8 +23,8 @@ const PriceClass& PriceTable::class_of(const Size& size) const {
   for (const PriceClass& row : classes) {
     if (fits(size, row.size)) return row;
   }
-  fail(ErrorKind::Refused, "there is no price for {}; the largest size with one is {}",
-       to_string(size), classes.empty() ? "none" : to_string(classes.back().size));
+  refuse(PlanRefusal::Door::Limit, "there is no price for {}; the largest size with one is {}",
+         to_string(size), classes.empty() ? "none" : to_string(classes.back().size));
 }
 
 double billed_seconds(const ClipShape& shape) {

@@ -194,7 +194,7 @@ class Worker {
       folder_.remove_unaltered(job.files, sha256);  // what is left of when it was made before
       if (!store_.mark_made(job.id, files, result)) return leave_to_another(job);
       if (options_.credits != nullptr) options_.credits->settle(store_, with_result(job, result));
-      store_.mark_done(job.id, folder_.publish(job.id, files, options_.force));
+      store_.mark_done(job.id, folder_.publish(job.id, files, options_.force || job.force));
       return JobState::Done;
     } catch (const Error& error) {
       return end_without_clip(job, error);
@@ -248,7 +248,7 @@ class Worker {
       throw error;
     }
     if (!may_heal(error.kind())) folder_.forget_latents(job.id);
-    return store_.mark_failed(job.id, error.kind(), error.what(), may_heal(error.kind()));
+    return store_.mark_failed(job.id, error, may_heal(error.kind()));
   }
 
   // Once for each stretch of jobs, so that what they share is done once.
@@ -284,15 +284,21 @@ WorkerEnd work(JobStore& store, const OutputFolder& folder, JobMaker& maker, Wor
 }
 
 void recover(JobStore& store, const OutputFolder& folder, WorkerDisplay& display, bool force,
-             std::map<int64_t, int>* losses, JobStore::Recover which, JobCredits* credits) {
-  for (const Job& job : store.recover(losses, which)) {
+             JobStore::Losses losses, JobStore::Recover which, JobCredits* credits) {
+  const JobStore::Recovered recovered = store.recover(losses, which);
+  for (const Job& job : recovered.ended) {
+    folder.forget_unmade(job.id);
+    if (credits != nullptr) credits->lost(store, job);
+    display.job_ended(job);
+  }
+  for (const Job& job : recovered.made) {
     try {
       if (credits != nullptr) credits->settle(store, job);
-      store.mark_done(job.id, folder.publish(job.id, job.files, force));
+      store.mark_done(job.id, folder.publish(job.id, job.files, force || job.force));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::Io && !folder.takes_files()) throw;
       if (credits != nullptr) credits->refund(store, job);
-      store.mark_failed(job.id, error.kind(), error.what(), false);
+      store.mark_failed(job.id, error, false);
     }
     if (const std::optional<Job> ended = store.find(job.id)) display.job_ended(*ended);
   }

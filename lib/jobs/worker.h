@@ -73,9 +73,9 @@ WorkerEnd work(JobStore& store, const OutputFolder& folder, JobMaker& maker, Wor
                const WorkerOptions& options);
 
 // Gives jobs that were made by processes now dead their names, and frees what such processes were
-// making.
+// making. What is left of jobs that end by it is removed.
 void recover(JobStore& store, const OutputFolder& folder, WorkerDisplay& display, bool force,
-             std::map<int64_t, int>* losses = nullptr,
+             JobStore::Losses losses = JobStore::Losses::Forgiven,
              JobStore::Recover which = JobStore::Recover::DeadLeases,
              JobCredits* credits = nullptr);
 

@@ -75,6 +75,46 @@ state() { "$SORA" queue show "$1" --json | jq -r .job.state; }
   [ "$(state "$next")" = done ]
 }
 
+@test "a job that kills its process fails after three, and the next is made" {
+  killer=$("$SORA" queue add generate "a red ball" -m "$MODEL" --size 160x96 --frames 49 --steps 900 --dtype f32)
+  next=$(add)
+  maker_of() { sqlite3 queue/.sora/journal.sqlite "SELECT pid FROM jobs WHERE id = $1 AND state = 'running'"; }
+  for _ in 1 2 3; do
+    "$SORA" queue run --quiet >/dev/null &
+    pid=$!
+    for _ in $(seq 600); do [ "$(maker_of "$killer")" = $pid ] && break; sleep 0.1; done
+    kill -KILL $pid
+    wait $pid || true
+  done
+  run "$SORA" queue run --quiet
+  [ "$(state "$killer")" = failed ]
+  [ "$(state "$next")" = done ]
+  [ -z "$(ls queue/.sora/work)" ]
+}
+
+@test "a job's own --force replaces the clip, and two jobs do not write one" {
+  make="generate ball -m $MODEL --size 48x32 --frames 5 --steps 2 --dtype f32 -o clip.mp4"
+  "$SORA" queue add $make --seed 1
+  run "$SORA" queue add $make --seed 2 --force
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"is to write clip.mp4"* ]]
+  "$SORA" queue run --quiet
+  before=$(sha256sum queue/clip.mp4)
+  id=$("$SORA" queue add $make --seed 2 --force)
+  "$SORA" queue run --quiet
+  [ "$(state "$id")" = done ]
+  [ "$(sha256sum queue/clip.mp4)" != "$before" ]
+}
+
+@test "relative paths of the environment stay where the run was started" {
+  mkdir elsewhere
+  (cd elsewhere && add)
+  SORA_CACHE=cache "$SORA" queue run --quiet --preview-file seen.webp
+  [ -e seen.webp ]
+  [ -d cache ]
+  [ ! -e elsewhere/cache ]
+}
+
 @test "list, queue and help answer without loading libtorch" {
   add
   run strace -f -e trace=openat "$SORA" queue list

@@ -1,5 +1,6 @@
 #include "lib/jobs/job_store.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <set>
 
+#include "lib/jobs/plan_refusal.h"
 #include "tests/error_of.h"
 #include "tests/scratch_directory.h"
 
@@ -69,14 +71,14 @@ TEST(JobStore, FailedJobsAreTriedAgainAsOftenAsTheyMay) {
   twice.max_tries = 2;
   const int64_t id = store.add(twice);
   store.claim({});
-  EXPECT_EQ(store.mark_failed(id, ErrorKind::Io, "no", true), JobState::Pending);
+  EXPECT_EQ(store.mark_failed(id, Error(ErrorKind::Io, "no"), true), JobState::Pending);
   EXPECT_FALSE(store.claim({})) << "not before the pause is over";
   usleep(1'100'000);
   ASSERT_TRUE(store.claim({}));
-  EXPECT_EQ(store.mark_failed(id, ErrorKind::Io, "no", true), JobState::Failed);
+  EXPECT_EQ(store.mark_failed(id, Error(ErrorKind::Io, "no"), true), JobState::Failed);
   EXPECT_EQ(store.retry({id}), 1);
   store.claim({});
-  EXPECT_EQ(store.mark_failed(id, ErrorKind::Input, "never", false), JobState::Failed);
+  EXPECT_EQ(store.mark_failed(id, Error(ErrorKind::Input, "never"), false), JobState::Failed);
 }
 
 TEST(JobStore, RelaxedJobsWaitAndJobsOfTheLoadedModelComeFirst) {
@@ -135,28 +137,60 @@ TEST(JobStore, ADeadProcessLosesItsLease) {
   });
   JobStore store(path);
   EXPECT_EQ(store.counts({}).running, 2);
-  const std::vector<Job> made = store.recover();
+  const std::vector<Job> made = store.recover().made;
   ASSERT_EQ(made.size(), 1u);
   EXPECT_TRUE(store.mark_done(made[0].id, made[0].files));
   EXPECT_EQ(store.claim({})->tries, 1);
-  EXPECT_TRUE(store.recover().empty()) << "our own lease is alive";
+  EXPECT_TRUE(store.recover().made.empty()) << "our own lease is alive";
 }
 
 TEST(JobStore, AJobThatKeepsLosingItsProcessFails) {
   const ScratchDirectory scratch;
   const auto path = scratch / "s.sqlite";
-  JobStore store(path);
-  const int64_t id = store.add(job("a"));
-  std::map<int64_t, int> losses;
-  for (int round = 0; round <= kMaxLosses; ++round) {
+  const int64_t id = JobStore(path).add(job("a"));
+  const auto lose = [&] {  // recovered by a new process each time
     in_process([&] {
-      JobStore own(path);
-      own.claim({});
+      JobStore(path).claim({});
       raise(SIGKILL);
     });
-    store.recover(&losses);
-  }
+    in_process([&] { JobStore(path).recover(JobStore::Losses::Counted); });
+  };
+  for (int round = 0; round < kMaxLosses; ++round) lose();
+  JobStore store(path);
+  EXPECT_EQ(store.find(id)->state, JobState::Pending);
+  lose();
   EXPECT_EQ(store.find(id)->state, JobState::Failed);
+  EXPECT_EQ(store.retry({id}), 1);
+  lose();
+  EXPECT_EQ(store.find(id)->state, JobState::Pending) << "counted anew";
+}
+
+TEST(JobStore, AJournalOfBeforeLossesWereCountedIsTakenUp) {
+  const ScratchDirectory scratch;
+  const auto path = scratch / "s.sqlite";
+  const int64_t id = JobStore(path).add(job("a"));
+  {
+    SQLite::Database old(path.string(), SQLite::OPEN_READWRITE);
+    for (const char* column : {"losses", "force"})
+      old.exec(std::string("ALTER TABLE jobs DROP COLUMN ") + column);
+  }
+  JobStore store(path);
+  EXPECT_EQ(store.find(id)->losses, 0);
+  EXPECT_EQ(store.claim({})->id, id);
+}
+
+TEST(JobStore, AFailureSaysWhichDoorRefused) {
+  const ScratchDirectory scratch;
+  JobStore store(scratch / "s.sqlite");
+  const auto kind_after = [&](const std::string& key, const Error& error) {
+    const int64_t id = store.add(job(key));
+    store.claim({});
+    store.mark_failed(id, error, false);
+    return store.find(id)->error_kind;
+  };
+  EXPECT_EQ(kind_after("a", Error(ErrorKind::Refused, "the policy")), "refused");
+  EXPECT_EQ(kind_after("b", PlanRefusal(PlanRefusal::Door::Limit, "too long")), "plan_limit");
+  EXPECT_EQ(kind_after("c", PlanRefusal(PlanRefusal::Door::Credits, "spent")), "credits");
 }
 
 TEST(JobStore, EightProcessesTakeAThousandJobsEachOnce) {

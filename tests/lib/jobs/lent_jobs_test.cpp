@@ -55,7 +55,6 @@ class LentJobsTest : public ::testing::Test {
   ScratchDirectory scratch_;
   OutputFolder folder_;
   JobStore journal_;
-  std::map<int64_t, int> losses_;
   ToldCredits credits_;
 };
 
@@ -66,7 +65,7 @@ TEST_F(LentJobsTest, EveryJobIsLentOnceAndNoRecoveryFreesIt) {
   EXPECT_EQ(lent->counts().pending, 5);
   EXPECT_EQ(JobStore(lent->store_of(0)).counts({}).pending, 3);
   EXPECT_FALSE(journal_.claim({}));
-  EXPECT_TRUE(journal_.recover().empty());
+  EXPECT_TRUE(journal_.recover().made.empty());
   EXPECT_EQ(journal_.counts({}).running, 5);
   EXPECT_FALSE(LentJobs::lend(journal_, folder_, "b", 2)) << "nothing is left to lend";
 }
@@ -96,7 +95,7 @@ TEST_F(LentJobsTest, WhatWasMadeGetsItsNameAndTheRestIsPendingAgain) {
   JobStore task(lent->store_of(0));
   const Job made = make(task, false);
   const Job cut_off = *task.claim({});
-  const std::vector<Job> ended = lent->take_back(journal_, folder_, false, losses_, credits_);
+  const std::vector<Job> ended = lent->take_back(journal_, folder_, false, credits_);
   ASSERT_EQ(ended.size(), 1u);
   EXPECT_EQ(ended[0].id, made.id);
   EXPECT_TRUE(folder_.exists(made.output));
@@ -112,7 +111,7 @@ TEST_F(LentJobsTest, CreditsOfWhatWasMadeAreSettledAndTheRestComeBackFromTheTask
   make(first, true);
   make(second, false);
   ASSERT_TRUE(second.claim({}));
-  lent->take_back(journal_, folder_, false, losses_, credits_);
+  lent->take_back(journal_, folder_, false, credits_);
   EXPECT_THAT(credits_.told,
               ::testing::UnorderedElementsAre("lost 0#3", "lost 0#5", "settle 1#2", "lost 1#4"));
 }
@@ -122,7 +121,7 @@ TEST_F(LentJobsTest, AJobThatLosesItsProcessAgainAndAgainHasFailed) {
   for (int round = 0; round <= kMaxLosses; ++round) {
     auto lent = LentJobs::lend(journal_, folder_, "b", 1);
     unlucky = JobStore(lent->store_of(0)).claim({})->id;
-    lent->take_back(journal_, folder_, false, losses_, credits_);
+    lent->take_back(journal_, folder_, false, credits_);
   }
   EXPECT_EQ(journal_.find(unlucky)->state, JobState::Failed);
   EXPECT_EQ(journal_.counts({}).pending, 4);

@@ -2,8 +2,11 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <fstream>
 #include <thread>
 
@@ -71,6 +74,75 @@ TEST(Worker, AJobWhoseLeaseIsLostIsLeftToItsNewMaker) {
   EXPECT_TRUE(fs::exists(stage / "clip.mp4"));
   EXPECT_TRUE(fs::exists(OutputFolder::latents_beside(stage)));
   EXPECT_EQ(credits.count, 1);
+}
+
+// What a process leaves that dies while it makes a job.
+void make_and_die(const OutputFolder& folder) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    const Job job = *JobStore(folder.journal()).claim({});
+    const fs::path stage = folder.stage(job.id, job.key);
+    std::ofstream(stage / "clip.mp4") << "half";
+    std::ofstream(OutputFolder::latents_beside(stage)) << "sampled";
+    raise(SIGKILL);
+  }
+  waitpid(pid, nullptr, 0);
+}
+
+TEST(Worker, NothingIsLeftOfJobsThatEndWithTheirProcess) {
+  const ScratchDirectory scratch;
+  const OutputFolder folder(scratch / "clips");
+  NewJob wish;
+  wish.key = "a";
+  wish.command = {"generate", "a"};
+  wish.output = "a.mp4";
+  const int64_t cancelled = JobStore(folder.journal()).add(wish);
+  make_and_die(folder);
+  const fs::path work = scratch / "clips/.sora/work";
+  EXPECT_FALSE(fs::is_empty(work));
+  JobStore store(folder.journal());
+  store.cancel(cancelled);
+  WorkerDisplay unheard;
+  recover(store, folder, unheard, false);
+  EXPECT_EQ(store.find(cancelled)->state, JobState::Cancelled);
+  EXPECT_TRUE(fs::is_empty(work));
+
+  wish.key = "b";
+  const int64_t lost = store.add(wish);
+  for (int round = 0; round <= kMaxLosses; ++round) {
+    make_and_die(folder);
+    recover(store, folder, unheard, false, JobStore::Losses::Counted);
+  }
+  EXPECT_EQ(store.find(lost)->state, JobState::Failed);
+  EXPECT_TRUE(fs::is_empty(work));
+}
+
+TEST(Worker, AJobReplacesFilesWhereItWasToldTo) {
+  class Maker : public JobMaker {
+   public:
+    nlohmann::json make(const Job& job, const fs::path& stage, Observer&) override {
+      std::ofstream(stage / job.output) << "new";
+      return nullptr;
+    }
+    void prepare(const std::vector<Job>&, Observer&) override {}
+    std::string sha256(const fs::path&) override { return "00"; }
+  } maker;
+  const ScratchDirectory scratch;
+  const OutputFolder folder(scratch / "clips");
+  JobStore store(folder.journal());
+  std::ofstream(scratch / "clips/a.mp4") << "old clip";
+  WorkerDisplay unheard;
+  for (const bool force : {false, true}) {
+    NewJob wish;
+    wish.key = force ? "b" : "a";
+    wish.command = {"generate", "a"};
+    wish.output = "a.mp4";
+    wish.force = force;
+    const int64_t id = store.add(wish);
+    work(store, folder, maker, unheard, {});
+    EXPECT_EQ(store.find(id)->state, force ? JobState::Done : JobState::Failed);
+    EXPECT_EQ(fs::file_size(scratch / "clips/a.mp4"), force ? 3u : 8u);
+  }
 }
 
 }  // namespace
