@@ -61,13 +61,25 @@ json run(const VerifyModel& task, const fs::path& built_in, Observer& observer) 
   files.models_dir = task.models_dir;
   json result = verify_files(find_model(task.model, built_in, files), observer);
   if (!result["ok"]) {
+    // A blob that is there is not loaded again.
     std::string damaged;
+    std::string missing;
+    std::string blobs;
+    const auto add = [](std::string& names, const json& name) {
+      names += (names.empty() ? "" : ", ") + name.get<std::string>();
+    };
     for (const json& file : result["files"]) {
-      if (file["state"] == "damaged")
-        damaged += (damaged.empty() ? "" : ", ") + file["path"].get<std::string>();
+      if (file["state"] == "missing") add(missing, file["path"]);
+      if (file["state"] != "damaged") continue;
+      add(damaged, file["path"]);
+      add(blobs, file["blob"]);
     }
-    fail(ErrorKind::Input, "{}: damaged files: {}; remove them and pull the model again",
-         task.model, damaged);
+    fail(ErrorKind::Input, "{}: {}{}{}{}; {}pull the model again", task.model,
+         damaged.empty() ? "" : "damaged files: ", damaged,
+         missing.empty()   ? ""
+         : damaged.empty() ? "missing files: "
+                           : "; missing files: ",
+         missing, blobs.empty() ? "" : "remove " + blobs + " and ");
   }
   return result;
 }

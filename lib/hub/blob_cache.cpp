@@ -73,8 +73,14 @@ BlobCache::BlobCache(const fs::path& model, const fs::path& locks, Observer& obs
   observer_.begin(Phase::Load, total_);
 }
 
+bool BlobCache::is_there(const HubFile& file) const {
+  std::error_code none;
+  const uintmax_t size = fs::file_size(path(file), none);
+  return !none && static_cast<int64_t>(size) == file.size;
+}
+
 int64_t BlobCache::num_bytes_missing(const HubFile& file) const {
-  if (fs::exists(path(file))) return 0;
+  if (is_there(file)) return 0;
   std::error_code none;
   const uintmax_t begun = fs::file_size(incomplete_path(file), none);
   return none || static_cast<int64_t>(begun) > file.size ? file.size
@@ -87,7 +93,7 @@ void BlobCache::load(HttpClient& client, const HubFile& file) {
     check_stop(observer_);
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
-  if (fs::exists(path(file))) return advance(file.size);
+  if (is_there(file)) return advance(file.size);
   const fs::path incomplete = incomplete_path(file);
   for (int round = 1;; ++round) {
     fetch(client, file, incomplete);

@@ -26,12 +26,13 @@ class BlobCache {
   int64_t num_bytes_missing(const HubFile& file) const;
 
   // Returns when the file is there and right: it waits for a process that loads the same, takes up
-  // a part that is there, and checks the whole against the digest. Throws Error(Io) where the hub
-  // fails several times in a row or the disk fails, Error(Input) where what comes is twice not what
-  // the digest says.
+  // a part that is there, and checks the whole against the digest; what was there before with the
+  // right size is not read again. Throws Error(Io) where the hub fails several times in a row or
+  // the disk fails, Error(Input) where what comes is twice not what the digest says.
   void load(HttpClient& client, const HubFile& file);
 
  private:
+  bool is_there(const HubFile& file) const;
   std::filesystem::path incomplete_path(const HubFile& file) const {
     return directory_ / (file.etag + ".incomplete");
   }

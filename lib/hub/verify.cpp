@@ -19,7 +19,8 @@ std::vector<fs::path> files_below(const fs::path& model) {
   if (!fs::is_directory(model)) return {model};
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(model)) {
-    if (entry.is_regular_file()) files.push_back(entry.path());
+    const bool leads_nowhere = entry.is_symlink() && !entry.exists();
+    if (entry.is_regular_file() || leads_nowhere) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -31,6 +32,13 @@ nlohmann::json verify_files(const fs::path& model, const Observer& observer) {
   nlohmann::json list = nlohmann::json::array();
   bool ok = true;
   for (const fs::path& file : files_below(model)) {
+    const fs::path shown =
+        fs::is_directory(model) ? file.lexically_relative(model) : file.filename();
+    if (!fs::exists(file)) {
+      ok = false;
+      list.push_back({{"path", shown.string()}, {"sha256", nullptr}, {"state", "missing"}});
+      continue;
+    }
     const fs::path target = fs::canonical(file);
     const std::string blob =
         target.parent_path().filename() == "blobs" ? target.filename().string() : "";
@@ -39,9 +47,8 @@ nlohmann::json verify_files(const fs::path& model, const Observer& observer) {
     if (is_digest(blob, 64)) state = blob == sha256 ? "ok" : "damaged";
     if (is_digest(blob, 40)) state = blob == git_sha1_of_file(target, observer) ? "ok" : "damaged";
     ok = ok && std::string_view(state) != "damaged";
-    const fs::path shown =
-        fs::is_directory(model) ? file.lexically_relative(model) : file.filename();
     list.push_back({{"path", shown.string()}, {"sha256", sha256}, {"state", state}});
+    if (std::string_view(state) == "damaged") list.back()["blob"] = target.string();
   }
   return {{"model", model.string()}, {"files", list}, {"ok", ok}};
 }

@@ -9,8 +9,8 @@
 namespace sora {
 
 // {files: [{path, sha256, state}], ok}. In the Hugging Face cache a file's blob is named after its
-// digest; state is "ok", "damaged", or "unnamed" where nothing says what it should be. Throws as
-// sha256_of_file.
+// digest; state is "ok", "damaged", with the blob's path as "blob", "missing" where the link to it
+// leads nowhere, or "unnamed" where nothing says what it should be. Throws as sha256_of_file.
 nlohmann::json verify_files(const std::filesystem::path& model, const Observer& observer);
 
 }  // namespace sora

@@ -378,6 +378,22 @@ def test_verify_tells_a_damaged_file(pull, tmp_path):
     blob.write_bytes(BIG[:-1] + b"!")
     damaged = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert damaged.returncode == 3 and "transformer/diffusion_pytorch_model.safetensors" in damaged.stderr
+    # What it advises mends it.
+    assert f"remove {blob} and pull the model again" in damaged.stderr
+    blob.unlink()
+    missing = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert missing.returncode == 3 and "missing files: transformer/diffusion_pytorch_model.safetensors; pull" in missing.stderr
+    assert pull().returncode == 0
+    check_cache(tmp_path / "cache")
+    assert subprocess.run(command, env=environment, capture_output=True, text=True).returncode == 0
+
+
+def test_a_blob_of_another_size_is_loaded_anew(pull, tmp_path):
+    assert pull().returncode == 0
+    blob = tmp_path / "cache/models--org--name/blobs" / hashlib.sha256(BIG).hexdigest()
+    blob.write_bytes(BIG[:-1])
+    assert pull().returncode == 0
+    check_cache(tmp_path / "cache")
 
 
 OPEN_IN_PYTHON = """
