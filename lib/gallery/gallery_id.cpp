@@ -25,15 +25,9 @@ bool is_id(std::string_view text) {
   return text.size() >= kFewestDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-// Anything else that begins with "gallery:" may be a prompt.
-void replace_ids(nlohmann::json& value) {
-  if (value.is_string()) {
-    const auto& text = value.get_ref<const std::string&>();
-    if (text.starts_with(kPrefix) && is_id(std::string_view(text).substr(kPrefix.size())))
-      value = resolve_gallery_id(text);
-  } else if (value.is_structured()) {
-    for (nlohmann::json& member : value) replace_ids(member);
-  }
+void replace_id(std::string& file) {
+  if (file.starts_with(kPrefix) && is_id(std::string_view(file).substr(kPrefix.size())))
+    file = resolve_gallery_id(file);
 }
 
 }  // namespace
@@ -112,20 +106,17 @@ std::string resolve_gallery_id(const std::string& text) {
 }
 
 Request resolve_gallery_ids(const Request& request) {
-  nlohmann::json json = to_json(request);
-  const nlohmann::json before = json;
-  replace_ids(json);
-  if (json == before) return request;
-  Request resolved = request_from_json(json);
-  const ModelFiles files = resolved.runtime.files;
-  resolved.output = request.output;
-  resolved.runtime = request.runtime;  // most of it is no part of a request's JSON
-  resolved.runtime.files = files;
+  Request resolved = request;
   std::visit(
-      [&](auto& operation) {  // the number of clips is no part of a request's JSON
-        using Chosen = std::decay_t<decltype(operation)>;
-        if constexpr (requires { operation.variations; })
-          operation.variations = std::get<Chosen>(request.operation).variations;
+      [](auto& operation) {
+        if constexpr (requires { operation.source; }) replace_id(operation.source);
+        if constexpr (requires { operation.second; }) replace_id(operation.second);
+        if constexpr (requires { operation.image; }) replace_id(operation.image);
+        if constexpr (requires { operation.last_image; }) replace_id(operation.last_image);
+        if constexpr (requires { operation.storyboard; }) replace_id(operation.storyboard);
+        if constexpr (requires { operation.control; }) replace_id(operation.control);
+        if constexpr (requires { operation.references; })
+          for (std::string& picture : operation.references) replace_id(picture);
       },
       resolved.operation);
   return resolved;

@@ -36,7 +36,7 @@ FoundClip find_in_galleries(const std::string& id);
 // clips begin with it.
 std::string resolve_gallery_id(const std::string& text);
 
-// Every text of the request that is such a name, whatever the operation, with its file instead.
+// Every file of the operation that is such a name, with its path instead; texts stay as they are.
 Request resolve_gallery_ids(const Request& request);
 
 }  // namespace sora

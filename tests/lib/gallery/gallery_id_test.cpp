@@ -38,6 +38,13 @@ TEST(GalleryIds, LeaveTheRestOfARequestAsItIs) {
   EXPECT_TRUE(resolved.runtime.cuda_graph);
   EXPECT_EQ(resolved.runtime.threads, 2);
   EXPECT_EQ(resolved.output.path, "out.mp4");
+
+  request.operation = GenerateRequest{.prompt = "gallery:0123", .image = "gallery:0123"};
+  request.sampling.negative_prompt = "gallery:0123";
+  const Request of_texts = resolve_gallery_ids(request);
+  EXPECT_EQ(std::get<GenerateRequest>(of_texts.operation).prompt, "gallery:0123");
+  EXPECT_EQ(std::get<GenerateRequest>(of_texts.operation).image, remix.source);
+  EXPECT_EQ(of_texts.sampling.negative_prompt, "gallery:0123");
   unsetenv("XDG_DATA_HOME");
 }
 
