@@ -8,6 +8,7 @@
 
 #include "cli/parse.h"
 #include "lib/core/error.h"
+#include "lib/jobs/plan_refusal.h"
 
 namespace sora::cli {
 namespace {
@@ -26,19 +27,41 @@ std::string random_id(const std::string& prefix) {
   return id;
 }
 
+// A message without where on this machine the queue's files lie.
+std::string without_folder(std::string message, const fs::path& folder) {
+  for (const fs::path& each : {folder / ".sora" / "uploads", folder}) {
+    const std::string above = each.string() + "/";
+    for (size_t at = message.find(above); at != std::string::npos; at = message.find(above, at))
+      message.erase(at, above.size());
+  }
+  return message;
+}
+
 // An error of this program in the terms of the interface.
-[[noreturn]] void refuse(const Error& error) {
+[[noreturn]] void refuse(const Error& error, const fs::path& folder) {
+  const std::string message = without_folder(error.what(), folder);
+  if (kind_of(error) == kRefusedForCredits)
+    throw ApiError(429, "insufficient_quota", "insufficient_quota", message);
+  if (kind_of(error) == kRefusedByLimit) throw ApiError(400, kInvalid, "plan_limit", message);
   switch (error.kind()) {
     case ErrorKind::Refused:
-      throw ApiError(400, kInvalid, "moderation_blocked", error.what());
+      throw ApiError(400, kInvalid, "moderation_blocked", message);
     case ErrorKind::Usage:
     case ErrorKind::Input:
     case ErrorKind::NotFound:
     case ErrorKind::Memory:
-      throw ApiError(400, kInvalid, "invalid_value", error.what());
+      throw ApiError(400, kInvalid, "invalid_value", message);
     default:
-      throw ApiError(500, "server_error", "internal_error", error.what());
+      throw ApiError(500, "server_error", "internal_error", message);
   }
+}
+
+// Of a job that failed, by its error's kind.
+std::string failure_code(const std::string& kind) {
+  if (kind == to_string(ErrorKind::Refused)) return "moderation_blocked";
+  if (kind == kRefusedByLimit) return "plan_limit";
+  if (kind == kRefusedForCredits) return "insufficient_quota";
+  return "video_generation_failed";
 }
 
 std::string status_of(JobState state) {
@@ -57,7 +80,7 @@ std::string status_of(JobState state) {
   return "failed";
 }
 
-VideoRecord record_of(const Job& job) {
+VideoRecord record_of(const Job& job, const fs::path& folder) {
   const nlohmann::json& asked = job.details.at("api");
   VideoRecord video;
   video.id = job.key;
@@ -76,9 +99,8 @@ VideoRecord record_of(const Job& job) {
     video.error_code = "cancelled";
     video.error_message = "The job was cancelled.";
   } else if (job.state == JobState::Failed) {
-    video.error_code =
-        job.error_kind == "refused" ? "moderation_blocked" : "video_generation_failed";
-    video.error_message = job.error;
+    video.error_code = failure_code(job.error_kind);
+    video.error_message = without_folder(job.error, folder);
   }
   return video;
 }
@@ -98,6 +120,14 @@ class Upload {
  private:
   fs::path path_;
 };
+
+// Another name of the same file where the disk allows it, else a copy.
+void link_or_copy(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::create_hard_link(from, to, error);
+  if (error) fs::copy_file(from, to, error);
+  if (error) throw ApiError(500, "server_error", "internal_error", "The source cannot be kept.");
+}
 
 [[noreturn]] void fail_not_found(const std::string& id) {
   throw ApiError(404, kInvalid, "not_found", fmt::format("Video with id '{}' not found.", id),
@@ -161,8 +191,12 @@ VideoRecord VideoJobs::create(const ApiCaller& caller, const VideoOrder& order) 
 
 VideoRecord VideoJobs::remix(const ApiCaller& caller, const std::string& id,
                              const std::string& prompt) {
-  const std::string source = file(caller, id);
+  // Its own, so that it can be made also when the video it is of is deleted meanwhile.
+  const std::string source = upload_path(".mp4");
+  Upload upload(source);
+  link_or_copy(file(caller, id), source);
   Wish wish;
+  wish.upload = source;
   wish.prompt = prompt;
   {
     const std::lock_guard lock(mutex_);
@@ -176,7 +210,9 @@ VideoRecord VideoJobs::remix(const ApiCaller& caller, const std::string& id,
   wish.command.insert(wish.command.end(), options_.begin(), options_.end());
   wish.command.push_back("--model=" + (is_offered ? wish.model : models_.front()));
   wish.command.insert(wish.command.end(), {"--", source, prompt});
-  return add(caller, wish);
+  VideoRecord video = add(caller, wish);
+  upload.keep();
+  return video;
 }
 
 // Planned and paid for before it is accepted, as everywhere else.
@@ -197,18 +233,7 @@ VideoRecord VideoJobs::add(const ApiCaller& caller, const Wish& wish) {
     int64_t promised = 0;
     for (const Job& waiting : store_.list({.owner = caller.name, .state = JobState::Pending}))
       promised += waiting.details.value("credits", int64_t{0});
-    try {
-      account.check_limits(shape);
-    } catch (const Error& error) {
-      throw ApiError(400, kInvalid, "plan_limit", error.what());
-    }
-    int64_t credits = 0;
-    try {
-      credits = account.check(shape, Lane::Priority, promised).credits;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::Refused) throw;
-      throw ApiError(429, "insufficient_quota", "insufficient_quota", error.what());
-    }
+    const int64_t credits = account.check(shape, Lane::Priority, promised).credits;
     job.key = random_id("video_");
     job.output = job.key + ".mp4";
     job.model = make.request.runtime.model + " " + make.request.runtime.dtype;
@@ -225,9 +250,9 @@ VideoRecord VideoJobs::add(const ApiCaller& caller, const Wish& wish) {
                      {"size", to_string(shape.size)},
                      {"upload", wish.upload},
                      {"remixed_from", wish.remixed_from}}}};
-    return record_of(*store_.find(store_.add(job)));
+    return record_of(*store_.find(store_.add(job)), folder_.root());
   } catch (const Error& error) {
-    refuse(error);
+    refuse(error, folder_.root());
   }
 }
 
@@ -243,7 +268,7 @@ Job VideoJobs::job_of(const ApiCaller& caller, const std::string& id) {
 
 VideoRecord VideoJobs::find(const ApiCaller& caller, const std::string& id) {
   const std::lock_guard lock(mutex_);
-  return record_of(job_of(caller, id));
+  return record_of(job_of(caller, id), folder_.root());
 }
 
 VideoPage VideoJobs::list(const ApiCaller& caller, const std::string& after, int64_t limit,
@@ -261,7 +286,7 @@ VideoPage VideoJobs::list(const ApiCaller& caller, const std::string& after, int
   }
   VideoPage page;
   for (; next != jobs.end() && static_cast<int64_t>(page.videos.size()) < limit; ++next)
-    page.videos.push_back(record_of(*next));
+    page.videos.push_back(record_of(*next, folder_.root()));
   page.has_more = next != jobs.end();
   return page;
 }
@@ -297,7 +322,10 @@ void VideoJobs::forget_cancelled() {
   for (auto id = unwanted_.begin(); id != unwanted_.end();) {
     const std::optional<Job> job = store_.find(*id);
     const bool is_gone = !job || (!is_under_way(job->state) && store_.remove(*id));
-    if (is_gone && job) remove_files(*job);
+    if (is_gone && job) {
+      folder_.forget_unmade(job->id);
+      remove_files(*job);
+    }
     id = is_gone ? unwanted_.erase(id) : std::next(id);
   }
 }
