@@ -100,6 +100,79 @@ bool is_unaltered(const fs::path& path, const JobFile& file, const Sha256OfFile&
          (mtime_ns(status) == file.mtime_ns || sha256(path) == file.sha256);
 }
 
+// A file on its way from the stage to its name. Folders are opened anew each time: a sequence has
+// more files than a process may have open.
+class Naming {
+ public:
+  Naming(const fs::path& root, const fs::path& stage, const fs::path& name)
+      : root_(root), stage_(stage / name.parent_path()), name_(name), last_(name.filename()) {
+    is_staged_ = find(staged_folder(), staged_);
+  }
+
+  bool is_staged() const { return is_staged_; }
+
+  // Throws Error(Usage) where something else has the name.
+  void check(bool force) const {
+    struct stat other = {};
+    if (!find(final_folder(), other) || is_linked(other)) return;
+    if (!force) fail_as_taken();
+    if (S_ISDIR(other.st_mode))
+      fail(ErrorKind::Usage, "{} is a folder; move it away", (root_ / name_).string());
+  }
+
+  void give(bool force) const {
+    const Descriptor from = staged_folder(), to = final_folder();
+    const unsigned flags = force ? 0 : RENAME_NOREPLACE;
+    int renamed = ::renameat2(from.get(), last_.c_str(), to.get(), last_.c_str(), flags);
+    if (renamed != 0 && !force &&
+        (errno == EINVAL || errno == ENOSYS)) {  // some network file systems
+      renamed = ::linkat(from.get(), last_.c_str(), to.get(), last_.c_str(), 0);
+    }
+    if (renamed == 0) return;
+    const int reason = errno;
+    struct stat other = {};
+    if (reason == EEXIST && find(to, other) && is_linked(other)) return;
+    if (reason == EEXIST) fail_as_taken();
+    fail(ErrorKind::Io, "{} cannot be given its name: {}", (root_ / name_).string(),
+         std::strerror(reason));
+  }
+
+  void take_back() const {
+    const Descriptor from = staged_folder(), to = final_folder();
+    struct stat staged = {};
+    if (find(from, staged)) {
+      ::unlinkat(to.get(), last_.c_str(), 0);  // linked
+    } else {
+      ::renameat2(to.get(), last_.c_str(), from.get(), last_.c_str(), RENAME_NOREPLACE);
+    }
+  }
+
+  void put_on_disk() const {
+    if (::fsync(final_folder().get()) != 0 && errno != EINVAL)
+      fail(ErrorKind::Io, "{} cannot be put on the disk: {}", (root_ / name_).string(),
+           std::strerror(errno));
+  }
+
+ private:
+  Descriptor staged_folder() const { return open_below(root_, stage_, false); }
+  Descriptor final_folder() const { return open_below(root_, name_.parent_path(), true); }
+  bool find(const Descriptor& folder, struct stat& status) const {
+    return folder.get() >= 0 &&
+           ::fstatat(folder.get(), last_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  }
+  bool is_linked(const struct stat& other) const {
+    return other.st_ino == staged_.st_ino && other.st_dev == staged_.st_dev;
+  }
+  [[noreturn]] void fail_as_taken() const {
+    fail(ErrorKind::Usage, "{} has come to exist meanwhile; move it away, or --force to replace it",
+         (root_ / name_).string());
+  }
+
+  fs::path root_, stage_, name_, last_;
+  struct stat staged_ = {};
+  bool is_staged_ = false;
+};
+
 }  // namespace
 
 OutputFolder::OutputFolder(const fs::path& root) {
@@ -191,40 +264,22 @@ std::vector<JobFile> OutputFolder::staged_files(int64_t job, const Sha256OfFile&
 std::vector<JobFile> OutputFolder::publish(int64_t job, const std::vector<JobFile>& files,
                                            bool force) const {
   const fs::path stage = fs::path(".sora") / "work" / std::to_string(job);
+  std::vector<Naming> namings;
   for (const JobFile& file : files) {
-    const fs::path name(file.name);
-    const Descriptor from = open_below(root_, stage / name.parent_path(), false);
-    struct stat status = {};
-    const bool is_staged = from.get() >= 0 && ::fstatat(from.get(), name.filename().c_str(),
-                                                        &status, AT_SYMLINK_NOFOLLOW) == 0;
-    if (!is_staged) continue;  // it has its name already
-    const Descriptor to = open_below(root_, name.parent_path(), true);
-    const unsigned flags = force ? 0 : RENAME_NOREPLACE;
-    int renamed =
-        ::renameat2(from.get(), name.filename().c_str(), to.get(), name.filename().c_str(), flags);
-    if (renamed != 0 && !force &&
-        (errno == EINVAL || errno == ENOSYS)) {  // some network file systems
-      renamed = ::linkat(from.get(), name.filename().c_str(), to.get(), name.filename().c_str(), 0);
+    const Naming naming(root_, stage, file.name);
+    if (!naming.is_staged()) continue;  // it has its name already
+    naming.check(force);
+    namings.push_back(naming);
+  }
+  size_t num_named = 0;
+  try {
+    for (; num_named < namings.size(); ++num_named) namings[num_named].give(force);
+    for (const Naming& naming : namings) naming.put_on_disk();
+  } catch (const Error&) {
+    if (!force) {  // else what had the name before is gone
+      while (num_named > 0) namings[--num_named].take_back();
     }
-    if (renamed != 0) {
-      const int reason = errno;
-      struct stat other = {};
-      const bool is_linked =
-          reason == EEXIST &&
-          ::fstatat(to.get(), name.filename().c_str(), &other, AT_SYMLINK_NOFOLLOW) == 0 &&
-          other.st_ino == status.st_ino && other.st_dev == status.st_dev;
-      if (is_linked) continue;
-      errno = reason;
-      if (errno == EEXIST)
-        fail(ErrorKind::Usage,
-             "{} has come to exist meanwhile; move it away, or --force to replace it",
-             (root_ / name).string());
-      fail(ErrorKind::Io, "{} cannot be given its name: {}", (root_ / name).string(),
-           std::strerror(errno));
-    }
-    if (::fsync(to.get()) != 0 && errno != EINVAL)
-      fail(ErrorKind::Io, "{} cannot be put on the disk: {}", (root_ / name).string(),
-           std::strerror(errno));
+    throw;
   }
   std::vector<JobFile> published = files;
   for (JobFile& file : published) {

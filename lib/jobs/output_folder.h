@@ -55,7 +55,8 @@ class OutputFolder {
   // What lies in the staging folder, on the disk, by the names it is to have.
   std::vector<JobFile> staged_files(int64_t job, const Sha256OfFile& sha256) const;
   // Gives them their names and forgets the latents; those that have theirs already are left. Throws
-  // Error(Usage) where a name was taken meanwhile and `force` is false, Error(Io).
+  // Error(Usage) where a name was taken meanwhile and `force` is false, Error(Io); without `force`
+  // none of them has its name then.
   std::vector<JobFile> publish(int64_t job, const std::vector<JobFile>& files, bool force) const;
 
   // Whether anything can still be written here: false where the disk is full or has gone read-only.

@@ -52,6 +52,21 @@ TEST(OutputFolder, WhatIsThereIsNotReplacedWithoutForce) {
   EXPECT_EQ(fs::file_size(scratch / "out/clip.mp4"), 3u);
 }
 
+TEST(OutputFolder, WhereOneNameIsTakenNoFileGetsItsName) {
+  const ScratchDirectory scratch;
+  const OutputFolder folder(scratch / "out");
+  const fs::path stage = folder.stage(1, "a");
+  for (const char* name : {"a.mp4", "b.safetensors"}) std::ofstream(stage / name) << "new";
+  scratch.write("out/b.safetensors", "mine");
+  const std::vector<JobFile> files = folder.staged_files(1, length_as_digest);
+  EXPECT_THAT(error_of([&] { folder.publish(1, files, false); }).what(),
+              HasSubstr("b.safetensors has come to exist meanwhile"));
+  EXPECT_FALSE(fs::exists(scratch / "out/a.mp4"));
+  fs::remove(scratch / "out/b.safetensors");
+  folder.publish(1, files, false);
+  EXPECT_TRUE(fs::exists(scratch / "out/a.mp4"));
+}
+
 TEST(OutputFolder, ALinkInsideLeadsNowhere) {
   const ScratchDirectory scratch;
   const OutputFolder folder(scratch / "out");
