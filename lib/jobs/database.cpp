@@ -35,6 +35,32 @@ bool is_shared(const std::filesystem::path& folder) {
                    static_cast<uint32_t>(status.f_type)) != std::end(kSharedFileSystems);
 }
 
+// A file that is there and cannot be written, or no log beside it.
+bool may_only_be_read(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  return ::access(path.c_str(), F_OK) == 0 &&
+         (::access(path.c_str(), W_OK) != 0 || ::access(folder.c_str(), W_OK) != 0);
+}
+
+// sqlite.org: "Uniform Resource Identifiers". Without a log beside it no process writes the file.
+std::string uri_to_read(const std::filesystem::path& path) {
+  std::string uri = "file:";
+  for (const char c : std::filesystem::absolute(path).string()) {
+    const bool is_special = c == '%' || c == '?' || c == '#';
+    uri += is_special ? fmt::format("%{:02x}", static_cast<unsigned char>(c)) : std::string(1, c);
+  }
+  return uri + (std::filesystem::exists(path.string() + "-wal") ? "?mode=ro" : "?immutable=1");
+}
+
+std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& path,
+                                                bool is_read_only) {
+  if (is_read_only) {
+    return std::make_unique<SQLite::Database>(
+        uri_to_read(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeout_ms);
+  }
+  return std::make_unique<SQLite::Database>(
+      path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeout_ms);
+}
+
 // Holds the turn while it lives; a file system without such locks has SQLite's own.
 class Turn {
  public:
@@ -61,12 +87,12 @@ JobDatabase::JobDatabase(const std::filesystem::path& path, const char* schema, 
     fail(ErrorKind::Io, "the folder {} cannot be made: {}; choose another", folder.string(),
          error.message());
   try {
-    database_ = std::make_unique<SQLite::Database>(
-        path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeout_ms);
+    const bool is_read_only = may_only_be_read(path, folder);
+    database_ = open_database(path, is_read_only);
     turn_fd_ = ::open((path.string() + "-turn").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     const Turn turn(turn_fd_);
     int found = database_->execAndGet("PRAGMA user_version").getInt();
-    has_log_ = begins_log(found == 0, is_shared(folder), journal);
+    has_log_ = !is_read_only && begins_log(found == 0, is_shared(folder), journal);
     database_->exec(has_log_ ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
     database_->exec(fmt::format("PRAGMA wal_autocheckpoint={}", kLogPages));
     database_->exec("PRAGMA foreign_keys=ON");

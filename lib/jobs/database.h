@@ -17,9 +17,10 @@ namespace sora {
 class JobDatabase {
  public:
   // Creates the file and its folder where they are missing and brings it to `schema`, a script of
-  // CREATE ... IF NOT EXISTS; `version` is kept in the file. Throws Error(Io) where it cannot be
-  // written, or has a write-ahead log on a network file system that cannot be closed, Error(Input)
-  // where it is no database of this program or one of a later version.
+  // CREATE ... IF NOT EXISTS; `version` is kept in the file. One that may only be read is opened
+  // for that. Throws Error(Io) where it cannot be made, or has a write-ahead log on a network file
+  // system that cannot be closed, Error(Input) where it is no database of this program or one of a
+  // later version.
   JobDatabase(const std::filesystem::path& path, const char* schema, int version,
               JournalMode journal = JournalMode::LogWherePossible);
 
