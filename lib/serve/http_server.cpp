@@ -1,5 +1,6 @@
 // cpp-httplib. A browser's page must not reach a server that is meant for this machine: foreign
-// Host and Origin headers are refused before anything is looked at.
+// Host and Origin headers are refused before anything is looked at, and who has no token before a
+// body is read.
 #include "lib/serve/http_server.h"
 
 #include <fmt/format.h>
@@ -18,6 +19,7 @@
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
 #include "lib/http/listening.h"
+#include "lib/http/ranges.h"
 #include "lib/serve/tokens.h"
 #include "lib/serve/video_json.h"
 #include "lib/serve/video_pictures.h"
@@ -31,7 +33,6 @@ using httplib::Response;
 // One for each connection at a time: many of them wait for a client that is slow, or means to be.
 constexpr size_t kThreads = 64;
 constexpr int kReadTimeout_s = 5;
-constexpr size_t kMaxRanges = 16;
 constexpr const char* kPollAfter_ms = "1000";
 constexpr int64_t kMaxListed = 100;
 constexpr int64_t kListed = 20;
@@ -90,39 +91,6 @@ bool has_endless_body(const Request& request) {
          (has_body && !request.has_header("Content-Length"));
 }
 
-// The library sends whatever ranges it finds in the request once an action has answered, and hands
-// the request to actions as const, though it is its own variable and not.
-httplib::Ranges& ranges_to_send(const Request& request) {
-  return const_cast<Request&>(request).ranges;
-}
-
-// One as it was asked for, {-1, n} being the last n bytes and {n, -1} all from byte n on, as first
-// and last byte of what there is; nothing where it has none of it.
-std::optional<httplib::Range> within(const httplib::Range& asked, ssize_t size) {
-  const auto [first, last] = asked;
-  if (first < 0 && last < 0) return std::nullopt;
-  const ssize_t begin = first >= 0 ? first : std::max<ssize_t>(0, size - last);
-  const ssize_t end = first < 0 || last < 0 ? size - 1 : std::min(last, size - 1);
-  if (begin > end) return std::nullopt;
-  return httplib::Range(begin, end);
-}
-
-void clamp_ranges(const Request& request, size_t size, Response& response) {
-  httplib::Ranges& asked = ranges_to_send(request);
-  if (asked.empty()) return;
-  httplib::Ranges held;
-  for (const httplib::Range& range : asked) {
-    if (const auto bytes = within(range, static_cast<ssize_t>(size))) held.push_back(*bytes);
-  }
-  if (held.empty() || held.size() > kMaxRanges) {
-    response.set_header("Content-Range", fmt::format("bytes */{}", size));
-    throw ApiError(416, "invalid_request_error", "range_not_satisfiable",
-                   held.empty() ? fmt::format("The file has {} bytes, and none of the range.", size)
-                                : fmt::format("At most {} ranges are sent at once.", kMaxRanges));
-  }
-  asked = std::move(held);
-}
-
 // The file in pieces, so that ranges of it can be asked for.
 void send_file(const Request& request, const std::string& path, Response& response) {
   const auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
@@ -130,7 +98,8 @@ void send_file(const Request& request, const std::string& path, Response& respon
   const auto size = std::filesystem::file_size(path, error);
   if (!*file || error)
     throw ApiError(404, "invalid_request_error", "not_found", "The file of this video is gone.");
-  clamp_ranges(request, size, response);
+  if (const std::string wrong = clamp_ranges(request, size, response); !wrong.empty())
+    throw ApiError(416, "invalid_request_error", "range_not_satisfiable", wrong);
   response.set_content_provider(
       size, "video/mp4", [file](size_t offset, size_t length, httplib::DataSink& sink) {
         constexpr size_t kPiece = 1 << 16;
@@ -205,25 +174,32 @@ class VideoServer {
   using Action = void (VideoServer::*)(const Request&, const ApiCaller&, Response&);
 
   httplib::Server::HandlerResponse admit(const Request& request, Response& response) {
-    if (has_endless_body(request)) {
+    try {
+      check(request);
+      return httplib::Server::HandlerResponse::Unhandled;
+    } catch (const ApiError& error) {
       ranges_to_send(request).clear();
-      answer(response, ApiError(411, "invalid_request_error", "length_required",
-                                "A body needs a Content-Length and no Transfer-Encoding."));
+      answer(response, error);
       return httplib::Server::HandlerResponse::Handled;
     }
+  }
+
+  // What is known of a request before its body. Throws ApiError.
+  void check(const Request& request) const {
+    if (has_endless_body(request))
+      throw ApiError(411, "invalid_request_error", "length_required",
+                     "A body needs a Content-Length and no Transfer-Encoding.");
     const auto is_ours = [&](const std::string& name) {
       return is_loopback(name) || name == ascii_lower(options_.address) ||
              std::any_of(options_.host_names.begin(), options_.host_names.end(),
                          [&](const std::string& ours) { return name == ascii_lower(ours); });
     };
     const bool has_origin = request.has_header("Origin");
-    if (is_ours(name_of_host(request.get_header_value("Host"))) &&
-        (!has_origin || is_ours(name_of_origin(request.get_header_value("Origin")))))
-      return httplib::Server::HandlerResponse::Unhandled;
-    ranges_to_send(request).clear();
-    answer(response, ApiError(403, "invalid_request_error", "forbidden_host",
-                              "This server does not answer to that host or origin."));
-    return httplib::Server::HandlerResponse::Handled;
+    if (!is_ours(name_of_host(request.get_header_value("Host"))) ||
+        (has_origin && !is_ours(name_of_origin(request.get_header_value("Origin")))))
+      throw ApiError(403, "invalid_request_error", "forbidden_host",
+                     "This server does not answer to that host or origin.");
+    caller_of(request);
   }
 
   ApiCaller caller_of(const Request& request) const {

@@ -191,6 +191,21 @@ def test_remix_names_its_source(server, video):
     assert client.videos.poll(remix.id).status == "completed"
 
 
+def test_a_remix_outlives_its_source(server):
+    client = server.client()
+    source = client.videos.create_and_poll(prompt="a ball", size="64x48")
+    assert source.status == "completed"
+    assert server.run("queue", "pause", "--queue", "queue").returncode == 0
+    remix = client.videos.remix(source.id, prompt="a blue ball")
+    client.videos.delete(source.id)
+    uploads = server.folder / "queue/.sora/uploads"
+    assert len(list(uploads.iterdir())) == 1
+    assert server.run("queue", "unpause", "--queue", "queue").returncode == 0
+    assert client.videos.poll(remix.id).status == "completed"
+    client.videos.delete(remix.id)
+    assert not list(uploads.iterdir())
+
+
 def test_a_picture_to_begin_with(waiting):
     client = waiting.client()
 
@@ -266,7 +281,7 @@ def test_what_is_wrong_is_told_in_the_clients_terms(waiting, wish, code, param):
 
 def test_prompts_are_texts_and_no_options(waiting):
     client = waiting.client()
-    for prompt in ["-", "--help", "--output=/tmp/x", "a\nb", "赤いボール", "[1,2]"]:
+    for prompt in ["-", "--help", "--output=/tmp/x", "a\nb", "赤いボール", "[1,2]", "gallery:13f0"]:
         order = client.videos.create(prompt=prompt, size="64x48")
         assert order.prompt == prompt
         client.videos.delete(order.id)
@@ -362,6 +377,13 @@ def test_bodies_are_bounded(tmp_path):
         server.stop()
 
 
+def test_messages_do_not_say_where_the_queue_lies(waiting):
+    with pytest.raises(openai.BadRequestError) as caught:
+        waiting.client().videos.create(prompt="a ball", size="64x48", input_reference=("a.png", picture(9000, 9000), "image/png"))
+    message = caught.value.message
+    assert "9000x9000" in message and "upload_" in message and str(waiting.folder) not in message
+
+
 def test_only_the_loopback_address_without_tokens(tmp_path):
     server = Server(tmp_path, jobs=0)
     try:
@@ -391,6 +413,9 @@ def test_tokens_have_their_own_videos_and_plans(tmp_path):
             assert status == 401 and json.loads(body)["error"]["code"] == "invalid_api_key"
         with pytest.raises(openai.AuthenticationError):
             server.client("none").videos.create(prompt="a ball")
+        # Nobody's body is waited for.
+        headers = b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
+        assert b" 401 " in answer_on(server.send(headers))
         ann, bob = server.client(add["ann"]), server.client(add["bob"])
         video = ann.videos.create_and_poll(prompt="a ball", seconds="8", size="64x48")  # 32 of 50 credits
         assert video.status == "completed"
@@ -499,6 +524,7 @@ def test_a_deletion_outlives_the_server(tmp_path):
     server.start()
     try:
         assert server.client().videos.list().data == []
+        wait_until(lambda: not list((tmp_path / "queue/.sora/work").iterdir()))
     finally:
         server.stop()
 
