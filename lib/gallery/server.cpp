@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "lib/http/listening.h"
+#include "lib/http/ranges.h"
 
 namespace sora {
 namespace {
@@ -43,6 +44,14 @@ class Version {
   std::string version_;
 };
 
+// Whether a page of another site wants to have it as its own script or picture: a link to it is
+// followed.
+bool is_from_elsewhere(const httplib::Request& asked) {
+  const std::string site = asked.get_header_value("Sec-Fetch-Site");
+  return (site == "cross-site" || site == "same-site") &&
+         asked.get_header_value("Sec-Fetch-Mode") != "navigate";
+}
+
 // Looks for new clips, each time that it is called and the last look is some time ago. A folder
 // that changes while it is read, or cannot be read for a while, must not end the server.
 class Refresh {
@@ -53,11 +62,18 @@ class Refresh {
   void operator()() {
     const auto start = Clock::now();
     if (start < next_) return;
-    Observer unheard;
+    class Unheard : public Observer {
+     public:
+      explicit Unheard(const Observer& asked) : asked_(asked) {}
+      bool stop_requested() const override { return asked_.stop_requested(); }
+
+     private:
+      const Observer& asked_;
+    } unheard(observer_);
     try {
       version_.set(make_gallery(request_, unheard).version);
     } catch (const std::exception& error) {
-      observer_.notice(error.what());
+      if (!observer_.stop_requested()) observer_.notice(error.what());
     }
     next_ = Clock::now() + std::max<Clock::duration>(kRefresh, 4 * (Clock::now() - start));
   }
@@ -83,9 +99,11 @@ void serve_gallery(const GalleryRequest& request, int port,
   server.set_default_headers({{"Content-Security-Policy", kServedPolicy},
                               {"X-Content-Type-Options", "nosniff"},
                               {"Referrer-Policy", "no-referrer"},
+                              {"Cross-Origin-Resource-Policy", "same-origin"},
                               {"Cache-Control", "no-cache"}});
   server.set_pre_routing_handler([&](const httplib::Request& asked, httplib::Response& response) {
-    if (!is_loopback(name_of_host(asked.get_header_value("Host")))) {
+    if (!is_loopback(name_of_host(asked.get_header_value("Host"))) || is_from_elsewhere(asked)) {
+      ranges_to_send(asked).clear();
       response.status = 403;
       return httplib::Server::HandlerResponse::Handled;
     }
@@ -96,7 +114,14 @@ void serve_gallery(const GalleryRequest& request, int port,
     } else {
       return httplib::Server::HandlerResponse::Unhandled;
     }
+    ranges_to_send(asked).clear();
     return httplib::Server::HandlerResponse::Handled;
+  });
+  server.set_file_request_handler([](const httplib::Request& asked, httplib::Response& response) {
+    if (clamp_ranges(asked, response.body.size(), response).empty()) return;
+    ranges_to_send(asked).clear();
+    response.body.clear();
+    response.status = 416;
   });
   on_ready(fmt::format("http://{}:{}/", kAddress, take_port(server, kAddress, port)));
   Refresh refresh(request, observer, version);
