@@ -77,8 +77,8 @@ std::string generate_command(const json& request, const std::string& prompt) {
     if (value.is_boolean()) continue;
     command += " " + shell_word(value.is_string() ? value.get<std::string>() : value.dump());
   }
-  if (const pointer turbo("/files/turbo"); request.contains(turbo))
-    command += request.at(turbo).get<bool>() ? " --turbo" : " --no-turbo";
+  if (const json turbo = request.value(pointer("/files/turbo"), json()); turbo.is_boolean())
+    command += turbo.get<bool>() ? " --turbo" : " --no-turbo";
   if (prompt.starts_with('-')) command += " -- " + shell_word(prompt);
   return command;
 }
@@ -88,9 +88,12 @@ std::string generate_command(const json& request, const std::string& prompt) {
 std::string again_command(const GalleryClip& clip) {
   if (!clip.manifest.is_object() || !clip.manifest.contains("request")) return "";
   const json& request = clip.manifest.at("request");
-  const bool is_plain = clip.operation == "generate" && request.contains("arguments") &&
-                        request.at("arguments").is_object() && !has_more(request);
-  if (is_plain) return generate_command(request, clip.prompt);
+  try {
+    const bool is_plain = clip.operation == "generate" && request.contains("arguments") &&
+                          request.at("arguments").is_object() && !has_more(request);
+    if (is_plain) return generate_command(request, clip.prompt);
+  } catch (const json::exception&) {  // it came from elsewhere and may hold anything
+  }
   return fmt::format("sora generate --recipe gallery:{}", clip.id);
 }
 

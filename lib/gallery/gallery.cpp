@@ -14,6 +14,7 @@
 #include "lib/core/json_file.h"
 #include "lib/gallery/clip_scan.h"
 #include "lib/gallery/family.h"
+#include "lib/gallery/folder_lock.h"
 #include "lib/gallery/gallery_id.h"
 #include "lib/gallery/pages.h"
 #include "lib/gallery/share.h"
@@ -35,22 +36,29 @@ void write_text(const fs::path& path, std::string_view text) {
   file.commit();
 }
 
-void prepare_folder(const fs::path& gallery) {
+void make_folder(const fs::path& folder) {
   std::error_code error;
-  const bool is_new = !fs::exists(gallery, error);
-  if (!is_new && !fs::exists(gallery / "clips.json", error) && !fs::is_empty(gallery, error)) {
-    fail(ErrorKind::Usage,
-         "{} holds other files and is no gallery; give an empty or new folder with -o",
-         gallery.string());
-  }
-  const auto make_folder = [&](const fs::path& folder) {
-    fs::create_directories(folder, error);
-    if (error) fail(ErrorKind::Io, "{} cannot be made: {}", folder.string(), error.message());
-  };
-  make_folder(gallery);
+  fs::create_directories(folder, error);
+  if (error) fail(ErrorKind::Io, "{} cannot be made: {}", folder.string(), error.message());
+}
+
+void check_is_gallery(const fs::path& folder) {
+  std::error_code error;
+  if (fs::exists(folder / "clips.json", error) || fs::is_empty(folder, error)) return;
+  fail(ErrorKind::Usage,
+       "{} holds other files and is no gallery; give an empty or new folder with -o",
+       folder.string());
+}
+
+void prepare_contents(const fs::path& gallery) {
   // First of all, so that what an interrupted run leaves is a gallery to the next one.
-  if (!fs::exists(gallery / "clips.json", error)) write_index(gallery, {});
+  if (!fs::exists(gallery / "clips.json")) write_index(gallery, {});
   for (const char* folder : {"clip", "media", "data"}) make_folder(gallery / folder);
+}
+
+int64_t num_missing(const std::set<std::string>& wanted, const std::set<std::string>& there) {
+  return std::count_if(wanted.begin(), wanted.end(),
+                       [&](const std::string& id) { return there.count(id) == 0; });
 }
 
 bool has_size(const fs::path& path, int64_t size_bytes) {
@@ -116,6 +124,9 @@ std::vector<std::string> place_source_pictures(const fs::path& gallery, const fs
 std::optional<GalleryClip> read_facts(const fs::path& path, Observer& observer) {
   try {
     return read_clip_facts(path);
+  } catch (const nlohmann::json::exception& error) {  // of a manifest that is none of ours
+    observer.notice(fmt::format("left out: {}: {}", path.string(), error.what()));
+    return std::nullopt;
   } catch (const Error& error) {
     const bool is_unreadable = error.kind() == ErrorKind::Input ||
                                error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::Io;
@@ -202,35 +213,45 @@ GalleryReport make_gallery(const GalleryRequest& request, Observer& observer) {
   const fs::path gallery = request.output;
   const std::vector<fs::path> paths = find_clips(request.folders);
   const std::vector<std::string> featured = read_list(request.featured);
-  prepare_folder(gallery);
+  if (!fs::exists(gallery)) make_folder(gallery);
+  const FolderLock lock(gallery, observer);
+  check_is_gallery(gallery);
+  prepare_contents(gallery);
   std::map<std::string, GalleryClip> known;
-  for (GalleryClip& clip : read_index(gallery)) known.emplace(clip.path, std::move(clip));
-  const auto num_known = static_cast<int64_t>(known.size());
+  std::set<std::string> known_ids;
+  for (GalleryClip& clip : read_index(gallery)) {
+    known_ids.insert(clip.id);
+    known.emplace(clip.path, std::move(clip));
+  }
 
-  GalleryReport report;
-  std::vector<GalleryClip> clips;
+  std::vector<GalleryClip> found;  // one for each file
+  std::vector<GalleryClip> clips;  // one for each card: files may be the same
   std::set<std::string> ids;
   observer.begin(Phase::Write, static_cast<int64_t>(paths.size()));
   int64_t num_done = 0;
   for (const fs::path& path : paths) {
     check_stop(observer);
     observer.advance(Phase::Write, ++num_done);
-    const auto found = known.find(path.string());
-    const bool is_kept = found != known.end() && is_unchanged(found->second, path) &&
-                         has_size(gallery / found->second.media, found->second.size_bytes);
-    std::optional<GalleryClip> clip = is_kept ? found->second : read_facts(path, observer);
+    const auto before = known.find(path.string());
+    const bool is_kept = before != known.end() && is_unchanged(before->second, path) &&
+                         has_size(gallery / before->second.media, before->second.size_bytes);
+    std::optional<GalleryClip> clip = is_kept ? before->second : read_facts(path, observer);
     if (!clip) continue;
     if (!is_kept) add_clip(gallery, path, *clip, observer);
-    report.num_new += !is_kept;
+    found.push_back(*clip);
     if (ids.insert(clip->id).second) clips.push_back(std::move(*clip));
   }
-  std::stable_sort(clips.begin(), clips.end(),
-                   [](const GalleryClip& a, const GalleryClip& b) { return a.made > b.made; });
+  for (std::vector<GalleryClip>* list : {&found, &clips}) {
+    std::stable_sort(list->begin(), list->end(),
+                     [](const GalleryClip& a, const GalleryClip& b) { return a.made > b.made; });
+  }
+  GalleryReport report;
   report.num_clips = static_cast<int64_t>(clips.size());
-  report.num_gone = std::max<int64_t>(0, num_known - (report.num_clips - report.num_new));
-  write_index(gallery, clips);
+  report.num_new = num_missing(ids, known_ids);
+  report.num_gone = num_missing(known_ids, ids);
+  write_index(gallery, found);
   report.version =
-      write_pages(request, clips, featured_ids(featured, request.featured, clips, observer));
+      write_pages(request, clips, featured_ids(featured, request.featured, found, observer));
   for (const auto& entry : fs::directory_iterator(gallery / "media")) {
     const std::string name = entry.path().filename().string();
     if (!ids.count(name.substr(0, name.find('.')))) fs::remove(entry.path());

@@ -22,7 +22,7 @@ constexpr size_t kGalleryIdDigits = 12;  // of the SHA-256 of a clip
 struct GalleryClip {
   std::string id;      // the first kGalleryIdDigits of sha256
   std::string sha256;  // of the file
-  std::string path;    // where it was found
+  std::string path;    // where it was found; the index has a clip once for each place
   std::string media;   // its file in the gallery, relative to the gallery's folder
   std::string poster;  // likewise; empty where no picture could be made
   std::string preview;
@@ -68,8 +68,8 @@ struct GalleryReport {
 // output is a folder that holds something else, Error(Io).
 GalleryReport make_gallery(const GalleryRequest& request, Observer& observer);
 
-// The clips of a gallery's index; empty where there is no gallery. Throws Error(Input) for a
-// damaged index.
+// The files of a gallery's index, of which some may be the same clip; empty where there is no
+// gallery. Throws Error(Input) for a damaged index.
 std::vector<GalleryClip> read_index(const std::filesystem::path& gallery);
 void write_index(const std::filesystem::path& gallery, const std::vector<GalleryClip>& clips);
 

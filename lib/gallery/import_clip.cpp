@@ -8,6 +8,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/gallery/folder_lock.h"
 #include "lib/gallery/gallery_id.h"
 #include "lib/gallery/html.h"
 #include "lib/gallery/install_presets.h"
@@ -216,12 +217,14 @@ Placed place_clip(const std::string& archive, const fs::path& library, const Pre
     throw Error(is_of_the_archive ? ErrorKind::Input : error.kind(),
                 told_of(archive, staging.path(), error.what()));
   }
+  const FolderLock lock(library, observer);
   const fs::path home = library / kClipsFolder / placed.id;
   placed.is_new = !fs::exists(home);
   if (placed.is_new) fs::rename(staging.path(), home);
   const fs::path with_presets = (placed.is_new ? home : staging.path()) / kPresetsFolder;
   placed.presets = install_presets(with_presets, presets, false, observer);
   fs::remove_all(with_presets);
+  if (!fs::exists(library / "clips.json")) write_index(library, {});
   return placed;
 }
 
@@ -238,7 +241,6 @@ json import_clip(const ImportClip& task, const PresetFolders& presets, Observer&
   const Placed placed = place_clip(task.archive, library, presets, observer);
   if (!placed.is_new)
     observer.notice(fmt::format("the library has the clip {} already", placed.id));
-  if (!fs::exists(library / "clips.json")) write_index(library, {});
   GalleryRequest request;
   request.folders = {(library / kClipsFolder).string()};
   request.output = library.string();

@@ -181,6 +181,74 @@ def test_a_copy_that_was_cut_is_made_again(one_clip):
     assert media.read_bytes() == whole
 
 
+def test_two_runs_at_a_time_take_turns(one_clip):
+    for number in range(3):
+        run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size=48x32:duration={number + 1}", one_clip / f"clips/{number}.mp4",
+            cwd=one_clip)
+    command = [SORA, "explore", one_clip / "clips", "-o", one_clip / "site"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for each in runs:
+        said = each.communicate(timeout=240)[1]
+        assert each.returncode == 0 and "4 clips" in said, said
+    assert not list((one_clip / "site/media").glob(".*"))
+
+
+def test_a_clip_that_is_there_twice_is_one_card_and_not_new_each_time(one_clip):
+    clip = one_clip / "clips/ball.mp4"
+    assert explore(one_clip)[0] == 0
+    (one_clip / "clips/again.mp4").write_bytes(clip.read_bytes())
+    for _ in range(2):
+        status, said = explore(one_clip)
+        assert status == 0 and "1 clips, 0 new, 0 gone" in said, said
+    index = json.loads((one_clip / "site/clips.json").read_text())["clips"]
+    assert sorted(each["name"] for each in index) == ["again.mp4", "ball.mp4"]
+    assert len(list((one_clip / "site/clip").iterdir())) == 1
+    clip.unlink()
+    status, said = explore(one_clip)
+    assert status == 0 and "1 clips, 0 new, 0 gone" in said, said
+
+
+def test_a_manifest_that_is_none_of_ours_stops_no_gallery(one_clip):
+    manifest = manifest_of(one_clip / "clips/ball.mp4")
+    for number, files in enumerate([{"turbo": "yes"}, [1, 2], "files"]):
+        manifest["request"]["files"] = files
+        with_manifest(one_clip / "clips/ball.mp4", one_clip / f"clips/{number}.mp4", manifest)
+    status, said = explore(one_clip)
+    assert status == 0 and "4 clips" in said, said
+
+
+def test_the_server_has_no_answer_for_pages_of_other_sites(one_clip):
+    command = [SORA, "explore", one_clip / "clips", "-o", one_clip / "site", "--serve", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        address = server.stdout.readline().strip()
+
+        def ask(path, **headers):
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            asked = urllib.request.Request(address + path, headers=named)
+            try:
+                with urllib.request.urlopen(asked) as response:
+                    return response.status, response.headers, response.read()
+            except urllib.error.HTTPError as error:
+                return error.code, error.headers, error.read()
+
+        for site in ("cross-site", "same-site"):
+            for path in ("data/clips.js", "data/live.js", ""):
+                assert ask(path, Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors")[0] == 403
+            assert ask("", Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate")[0] == 200
+        status, headers, script = ask("data/clips.js", Sec_Fetch_Site="same-origin", Sec_Fetch_Mode="no-cors")
+        assert status == 200 and headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        size = len(script)
+        for asked, first, last in [("0-99999999", 0, size - 1), ("5-9", 5, 9), ("-7", size - 7, size - 1)]:
+            status, headers, part = ask("data/clips.js", Range=f"bytes={asked}")
+            assert (status, headers["Content-Range"], part) == (206, f"bytes {first}-{last}/{size}", script[first:last + 1])
+        status, headers, _ = ask("data/clips.js", Range=f"bytes={size}-")
+        assert (status, headers["Content-Range"]) == (416, f"bytes */{size}")
+    finally:
+        server.terminate()
+        server.wait(120)
+
+
 def test_featured_comes_first(browser, place):
     open_index(browser, place, "")
     assert cards(browser) == ["a red ball bounces on the meadow"]
