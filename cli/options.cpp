@@ -5,25 +5,23 @@
 #include <fmt/format.h>
 
 #include <cctype>
-#include <cerrno>
+#include <charconv>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
+#include <system_error>
 
 #include "cli/rank_processes.h"
+#include "lib/core/error.h"
 
 namespace sora::cli {
 namespace {
 
 constexpr const char* kModelGroup = "Model and machine";
 
-// Negative numbers and ones that 64 bits do not hold would become other seeds. What is no number is
-// the conversion's to tell.
+// Negative numbers and ones that 64 bits do not hold would become other seeds.
 std::string seed_fault(const std::string& text) {
-  errno = 0;
-  std::strtoull(text.c_str(), nullptr, 10);
-  const bool is_negative = text.starts_with("-");
-  if (errno != ERANGE && !is_negative) return "";
+  uint64_t seed = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), seed).ec == std::errc()) return "";
   return fmt::format(
       "{} is no seed; seeds go from 0 to {}, and without --seed every clip has another", text,
       UINT64_MAX);
@@ -66,6 +64,15 @@ void check_is_value(const std::string& name, const std::string& text) {
                          std::isalpha(static_cast<unsigned char>(text[letter]));
   if (is_option)
     throw CLI::ConversionError(name.substr(name.rfind(',') + 1), std::vector<std::string>{text});
+}
+
+void check_none_before_subcommand(const CLI::App& cmd) {
+  const std::string subcommand = cmd.get_subcommands().front()->get_name();
+  for (const CLI::Option* option : cmd.get_options()) {
+    if (option->count() == 0) continue;
+    fail(ErrorKind::Usage, "{} is not one of {}; leave it out, or write after {} what that takes",
+         option->get_name(), subcommand, subcommand);
+  }
 }
 
 void add_size_options(CLI::App& app, VideoSpec& video) {

@@ -46,6 +46,10 @@ CLI::Option* add_parsed_list(CLI::App& app, const std::string& name, std::vector
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+// An option or argument of `cmd` before the name of its subcommand would count for nothing: throws
+// Error(Usage) for one.
+void check_none_before_subcommand(const CLI::App& cmd);
+
 void add_size_options(CLI::App& app, VideoSpec& video);
 void add_video_options(CLI::App& app, VideoSpec& video);  // with the length
 void add_source_options(CLI::App& app, std::string& fit);

@@ -7,6 +7,7 @@
 #include "cli/description/app_walk.h"
 #include "cli/description/self_description.h"
 #include "cli/parse_fault.h"
+#include "cli/whole_numbers.h"
 #include "lib/core/error.h"
 #include "sora/build_config.h"
 
@@ -62,6 +63,7 @@ std::unique_ptr<CLI::App> make_app(Command& chosen) {
   app->require_subcommand(0, 1);
   for (const AddSubcommand add : kSubcommands) add(*app, chosen);
   add_self_description(*app, chosen);
+  read_in_base_10(*app);
   return app;
 }
 

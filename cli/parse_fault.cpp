@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
+#include <charconv>
 #include <string_view>
+#include <system_error>
 
 #include "cli/description/app_walk.h"
 #include "lib/core/error.h"
@@ -89,15 +89,17 @@ const CLI::Option* option_of(const std::string& sentence, const CLI::App& called
 [[noreturn]] void fail_to_convert(const CLI::Option& option) {
   const std::string name = option.get_name();
   const std::string value = fmt::format("{}", fmt::join(option.results(), " "));
-  char* end = nullptr;
-  const double number = std::strtod(value.c_str(), &end);
-  if (value.empty() || *end != '\0') {
+  double number = 0;
+  const char* const stop = value.data() + value.size();
+  const auto [end, error] = std::from_chars(value.data(), stop, number);
+  if (error == std::errc::invalid_argument || end != stop) {
     if (value.starts_with("-")) fail_without_value(option);
     fail(ErrorKind::Usage, "{} takes a number, not '{}'", name, value);
   }
-  if (number != std::floor(number))
+  if (value.find_first_not_of("-0123456789") != std::string::npos)
     fail(ErrorKind::Usage, "{} takes a whole number, not {}", name, value);
-  fail(ErrorKind::Usage, "{} takes no number as large as {}", name, value);
+  fail(ErrorKind::Usage, "{} takes no number as {} as {}", name,
+       value.starts_with("-") ? "small" : "large", value);
 }
 
 }  // namespace

@@ -30,20 +30,36 @@ void parse_shard(const std::string& text, RunBatch& batch) {
   if (slash == std::string::npos || !number(whole.substr(0, slash), batch.shard) ||
       !number(whole.substr(slash + 1), batch.num_shards) || batch.num_shards < 1 ||
       batch.shard < 0 || batch.shard >= batch.num_shards) {
-    fail(
-        ErrorKind::Usage,
-        "--shard {} is no share; write i/n with i from 0 to n-1, such as 0/4 for the first of four",
-        text);
+    fail(ErrorKind::Usage,
+         "--shard '{}' is no share; write i/n with i from 0 to n-1, such as 0/4 for the first of "
+         "four",
+         text);
   }
 }
 
-void check_options(const RunBatch& batch) {
-  if (batch.file.empty() && !batch.resume)
+// Without a prompt file nothing says which jobs there are, or what each is.
+void check_without_file(const RunBatch& batch, const CLI::App& cmd) {
+  if (!batch.resume)
     fail(ErrorKind::Usage,
          "batch needs a prompt file; write sora batch prompts.txt, or - for stdin");
-  if (batch.file.empty() && batch.folder.empty())
+  if (batch.folder.empty())
     fail(ErrorKind::Usage,
          "--resume without a file needs the folder; write sora batch --resume -o FOLDER");
+  if (batch.dry_run)
+    fail(ErrorKind::Usage, "--dry-run plans the jobs of a prompt file; name it beside --resume");
+  std::string idle = batch.defaults.empty() ? "" : batch.defaults.front();
+  for (const char* name : {"--format", "--name", "--strict", "--retries", "--shard", "--watch"}) {
+    if (cmd.count(name) > 0) idle = name;
+  }
+  if (!idle.empty())
+    fail(ErrorKind::Usage,
+         "--resume without a file takes the jobs as they were added; leave out {}, or name the "
+         "file",
+         idle);
+}
+
+void check_options(const RunBatch& batch, const CLI::App& cmd) {
+  if (batch.file.empty()) check_without_file(batch, cmd);
   if (batch.processes < 1 || batch.processes > kMaxProcesses) {
     fail(ErrorKind::Usage, "--jobs {} is out of range; it goes from 1 to {}", batch.processes,
          kMaxProcesses);
@@ -52,8 +68,8 @@ void check_options(const RunBatch& batch) {
     fail(ErrorKind::Usage, "--retries {} is out of range; it goes from 0 to 100", batch.retries);
   if (batch.watch && batch.file == "-")
     fail(ErrorKind::Usage, "--watch needs a file that grows; stdin is read to its end");
-  if (!batch.on.empty() && batch.on != "slurm")
-    fail(ErrorKind::Usage, "--on {} is unknown; it is slurm", batch.on);
+  if (cmd.count("--on") > 0 && batch.on != "slurm")
+    fail(ErrorKind::Usage, "--on '{}' is unknown; it is slurm", batch.on);
   if (!batch.on.empty() && (batch.watch || batch.num_shards > 1))
     fail(ErrorKind::Usage, "--on slurm deals the jobs out itself; leave out --watch and --shard");
   const SlurmWishes& slurm = batch.slurm;
@@ -67,8 +83,6 @@ void check_options(const RunBatch& batch) {
     fail(ErrorKind::Usage,
          "--preview shows the clip that this process draws; leave out --jobs and --on, or the "
          "preview");
-  if (batch.file.empty() && batch.dry_run)
-    fail(ErrorKind::Usage, "--dry-run plans the jobs of a prompt file; name it beside --resume");
   if (batch.watch && batch.dry_run)
     fail(ErrorKind::Usage, "--dry-run prints a plan and stops; leave out --watch");
 }
@@ -161,11 +175,11 @@ void add_batch(CLI::App& app, Command& chosen) {
   add_display_options(*cmd, options->display);
   add_status(*cmd, options, chosen);
   cmd->final_callback([options, cmd, &chosen] {
-    if (!cmd->get_subcommands().empty()) return;
+    if (!cmd->get_subcommands().empty()) return check_none_before_subcommand(*cmd);
     RunBatch& batch = options->batch;
     batch.defaults = cmd->remaining();
-    if (!options->shard.empty()) parse_shard(options->shard, batch);
-    if (batch.worker_of.empty()) check_options(batch);
+    if (cmd->count("--shard") > 0) parse_shard(options->shard, batch);
+    if (batch.worker_of.empty()) check_options(batch, *cmd);
     chosen.action = batch;
     chosen.display = options->display;
   });

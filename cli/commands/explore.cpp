@@ -48,7 +48,7 @@ void add_explore(CLI::App& app, Command& chosen) {
   add_display_options(*cmd, options->display);
   add_clip_sharing(*cmd, chosen);
   cmd->final_callback([options, cmd, &chosen] {
-    if (!cmd->get_subcommands().empty()) return;
+    if (!cmd->get_subcommands().empty()) return check_none_before_subcommand(*cmd);
     if (options->explore.request.folders.empty()) {
       fail(ErrorKind::Usage, "explore needs folders with clips; write sora explore clips");
     }

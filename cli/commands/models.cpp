@@ -1,5 +1,7 @@
 // sora models: which models there are, what each is, whether it is whole, other forms of it, and
 // from where it comes.
+#include <cstdint>
+
 #include "cli/commands/subcommands.h"
 #include "cli/options.h"
 
@@ -36,6 +38,7 @@ void add_list_action(CLI::App& models, Command& chosen) {
                  "List the models built in, in the Hugging Face cache and in a folder",
                  "  sora models list\n  sora models list --models-dir ~/ComfyUI/models");
   add_models_dir(*cmd, list->models_dir);
+  cmd->get_option("--models-dir")->check(CLI::ExistingDirectory.description(""));
 }
 
 void add_show_action(CLI::App& models, Command& chosen) {
@@ -50,7 +53,9 @@ void add_show_action(CLI::App& models, Command& chosen) {
   add_model_file_options(*cmd, show->files);
   cmd->add_option("--size", show->size, "Size of the clip whose memory is told, such as 832x480")
       ->type_name("WxH");
-  cmd->add_option("--frames", show->num_frames, "Its number of frames")->type_name("N");
+  cmd->add_option("--frames", show->num_frames, "Its number of frames")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, INT64_MAX).description(""));
 }
 
 void add_verify_action(CLI::App& models, Command& chosen) {
@@ -96,8 +101,9 @@ void add_pull_action(CLI::App& models, Command& chosen) {
                   "Only files of such names, as '*.safetensors'; may be given several times")
       ->type_name("GLOB")
       ->allow_extra_args(false);
-  cmd->add_option("--connections", pull->connections, "Files that are loaded at a time")
+  cmd->add_option("--connections", pull->connections, "Files that are loaded at a time, 1 to 16")
       ->type_name("N")
+      ->check(CLI::Range(1, 16).description(""))
       ->capture_default_str();
   cmd->add_flag("--offline", pull->offline, "Never use the network, as HF_HUB_OFFLINE=1");
 }

@@ -23,7 +23,7 @@ void add_presets(CLI::App& app, Command& chosen) {
   add_display_options(*cmd, *display);
   add_preset_sharing(*cmd, chosen);
   cmd->final_callback([display, cmd, &chosen] {
-    if (!cmd->get_subcommands().empty()) return;
+    if (!cmd->get_subcommands().empty()) return check_none_before_subcommand(*cmd);
     chosen.action = ListPresets{};
     chosen.display = *display;
   });
