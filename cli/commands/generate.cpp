@@ -1,10 +1,10 @@
 // sora generate: text, with or without a first and last image, to video.
 #include <algorithm>
-#include <iostream>
 #include <iterator>
 
 #include "cli/commands/subcommands.h"
 #include "cli/options.h"
+#include "cli/stream_text.h"
 #include "cli/terminal/preview.h"
 #include "lib/core/error.h"
 
@@ -13,7 +13,7 @@ namespace {
 
 // Without the end of its last line.
 std::string read_stdin() {
-  std::string text(std::istreambuf_iterator<char>(std::cin), {});
+  std::string text = read_stream("-");
   text.erase(text.find_last_not_of("\r\n") + 1);
   return text;
 }
@@ -114,7 +114,12 @@ void add_generate(CLI::App& app, Command& chosen) {
   cmd->final_callback([options, cmd, &chosen] {
     const bool has_recipe = !options->make.recipe.empty();
     if (has_recipe) check_recipe(*cmd);
-    if (options->generate.prompt == "-") options->generate.prompt = read_stdin();
+    if (options->generate.prompt == "-") {
+      if (options->make.ranks > 1)
+        fail(ErrorKind::Usage,
+             "the prompt cannot be - with --ranks, as stdin can be read once; write the text");
+      options->generate.prompt = read_stdin();
+    }
     if (!has_recipe && !says_what_is_shown(*cmd, options->generate)) {
       fail(ErrorKind::Usage,
            "generate needs a prompt; write sora generate \"a red ball bounces on the meadow\"");

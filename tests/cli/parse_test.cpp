@@ -125,6 +125,22 @@ TEST(Parse, WhatIsNoNumberIsToldWithItsOption) {
             "--steps takes no number as large as 99999999999");
 }
 
+TEST(Parse, WholeNumbersAreReadInBase10AndByTheirDigitsAlone) {
+  EXPECT_EQ(parse_generate({"x", "--steps", "010"}).request.sampling.steps, 10);
+  EXPECT_EQ(parse_generate({"x", "--seed", "08"}).request.sampling.seed, 8u);
+  EXPECT_EQ(parse_generate({"x", "--seed=000"}).request.sampling.seed, 0u);
+  EXPECT_EQ(usage_error({"generate", "x", "--steps", "0x10"}),
+            "--steps takes a number, not '0x10'");
+  EXPECT_EQ(usage_error({"generate", "x", "--seed", " -5"}), "--seed takes a number, not ' -5'");
+  EXPECT_EQ(usage_error({"batch", "x.txt", "--jobs", "2e0"}),
+            "--jobs takes a whole number, not 2e0");
+  EXPECT_EQ(usage_error({"queue", "add", "--retries", "99999999999999999999", "generate", "x"}),
+            "--retries takes no number as large as 99999999999999999999");
+  EXPECT_EQ(usage_error({"generate", "x", "--steps=-99999999999"}),
+            "--steps takes no number as small as -99999999999");
+  EXPECT_EQ(std::get<UseQueue>(parse({"queue", "show", "012"}).action).job, 12);
+}
+
 TEST(Parse, MissingValueIsNamedByItsKind) {
   EXPECT_EQ(usage_error({"generate", "x", "--output"}),
             "--output needs a value; write --output FILE");
@@ -138,6 +154,34 @@ TEST(Parse, SeedIsNeverTakenForAnother) {
               HasSubstr("seeds go from 0 to 18446744073709551615"));
   EXPECT_EQ(parse_generate({"x", "--seed", "18446744073709551615"}).request.sampling.seed,
             UINT64_MAX);
+}
+
+TEST(Parse, WhatWouldCountForNothingIsRefused) {
+  EXPECT_THAT(usage_error({"presets", "--json", "export", "film-noir"}),
+              HasSubstr("--json is not one of export"));
+  EXPECT_THAT(usage_error({"explore", "-o", "site", "export", "gallery:1"}),
+              HasSubstr("--output is not one of export"));
+  EXPECT_THAT(usage_error({"batch", "--json", "status", "clips"}),
+              HasSubstr("--json is not one of status"));
+  for (const char* option : {"--strict", "--retries=1", "--shard=0/2", "--name={index}.mp4",
+                             "--format=txt", "--watch", "--steps=4"}) {
+    EXPECT_THAT(usage_error({"batch", "--resume", "-o", "clips", option}),
+                HasSubstr("--resume without a file"))
+        << option;
+  }
+  EXPECT_THAT(usage_error({"batch", "a.txt", "--shard", ""}), HasSubstr("--shard '' is no share"));
+  EXPECT_THAT(usage_error({"batch", "a.txt", "--on", ""}), HasSubstr("--on '' is unknown"));
+}
+
+TEST(Parse, OptionsOfModelsAreInTheirRanges) {
+  EXPECT_THAT(usage_error({"models", "show", "nano", "--frames", "-5"}), HasSubstr("--frames"));
+  EXPECT_THAT(usage_error({"models", "pull", "a/b", "--connections", "-3"}),
+              HasSubstr("--connections"));
+  EXPECT_THAT(usage_error({"models", "list", "--models-dir", "/nowhere"}), HasSubstr("/nowhere"));
+}
+
+TEST(Parse, AStreamIsNoPromptOfSeveralRanks) {
+  EXPECT_THAT(usage_error({"generate", "-", "--ranks", "2"}), HasSubstr("--ranks"));
 }
 
 TEST(Parse, OptionsThatExcludeEachOtherAreBothNamed) {
