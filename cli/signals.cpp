@@ -69,6 +69,11 @@ void install_signal_handlers() {
 void stop_without_a_word() { g_is_quiet = 1; }
 void clean_up_with(void (*clean_up)()) { g_clean_up = clean_up; }
 bool stop_signalled() { return g_signal != 0; }
+void check_not_signalled() {
+  if (!stop_signalled()) return;
+  if (!termination_signalled()) fail(ErrorKind::Cancelled, "interrupted");
+  fail(ErrorKind::Stopped, "stopped before anything was made; the same command begins again");
+}
 bool is_worker() { return g_is_worker != 0; }
 bool termination_signalled() { return g_signal == SIGTERM || g_signal == SIGHUP; }
 

@@ -12,7 +12,10 @@ void stop_without_a_word();
 // What the handlers call before they end the program at once; async-signal-safe, may be null.
 void clean_up_with(void (*clean_up)());
 bool stop_signalled();  // safe from any thread
-bool is_worker();       // a process of another sora, which speaks for it when both are stopped
+// Throws Error(Stopped) after SIGTERM, Error(Cancelled) after another one: while nothing is made
+// yet.
+void check_not_signalled();
+bool is_worker();  // a process of another sora, which speaks for it when both are stopped
 bool termination_signalled();  // by SIGTERM, which asks for a stop that can be gone on from
 
 // After clean-up: ends the program by the signal that asked for it, so that a shell loop sees it

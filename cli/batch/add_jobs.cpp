@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 #include <set>
 
+#include "cli/batch/output_names.h"
 #include "cli/batch/read_jobs.h"
+#include "cli/signals.h"
 #include "lib/core/error.h"
 
 namespace sora::cli {
@@ -36,11 +39,24 @@ bool is_done(const Job& known, const NewJob& said, Place at, const OutputFolder&
   return true;
 }
 
-// The fault that the job's name is another batch's, or that of a file which stays. `known`: what
-// the journal has of the job; files that it left itself do not stay.
+// Files that the job will write: all pictures of a sequence too, once its length is known.
+std::vector<std::string> file_names(const PlannedJob& planned,
+                                    const std::optional<ClipShape>& shape) {
+  const Request& request = planned.make.request;
+  std::vector<std::string> names;
+  for (const std::string& name : output_names(planned.job.output, request.output.latents_path,
+                                              shape ? shape->variations : variations_of(request))) {
+    for (std::string& file : picture_names(name, shape ? shape->num_frames : 1))
+      names.push_back(std::move(file));
+  }
+  return names;
+}
+
+// The fault that one of the job's names is another batch's, or that of a file which stays. `known`:
+// what the journal has of the job; files that it left itself do not stay.
 std::optional<Fault> name_fault(const PlannedJob& planned, const std::optional<Job>& known,
-                                const RunBatch& batch, const BatchPlace& place,
-                                EngineMaker& maker) {
+                                const std::vector<std::string>& names, const RunBatch& batch,
+                                const BatchPlace& place, EngineMaker& maker) {
   if (place.folder == nullptr) return std::nullopt;
   const auto fault = [&](ErrorKind kind, std::string message) {
     return Fault{file_of(planned.job), planned.at, kind, std::move(message)};
@@ -56,18 +72,31 @@ std::optional<Fault> name_fault(const PlannedJob& planned, const std::optional<J
                    fmt::format("the output {} is that of another batch in this folder ({})", output,
                                other->place));
     }
-    const auto is_own = [&] {
-      return known && !known->files.empty() && compare(*known, folder, maker).altered.empty();
-    };
-    if (!batch.force && folder.exists(output) && !is_own()) {
+    if (batch.force || (known && known->force)) return std::nullopt;
+    std::set<std::string> own;  // which stay as they were left, or are gone
+    if (known && compare(*known, folder, maker).altered.empty()) {
+      for (const JobFile& file : known->files) own.insert(file.name);
+    }
+    for (const std::string& name : names) {
+      if (own.count(name) > 0 || !folder.exists(name)) continue;
       return fault(ErrorKind::Usage,
                    fmt::format("{} exists already; choose another name, or --force to replace it",
-                               (folder.root() / output).string()));
+                               (folder.root() / name).string()));
     }
   } catch (const Error& error) {
     return fault(error.kind(), error.what());
   }
   return std::nullopt;
+}
+
+// Whether jobs that are not made yet are in the batch and not among these.
+bool leaves_out_unmade(JobStore& store, const std::string& name, const std::vector<NewJob>& jobs) {
+  std::set<std::string> keys;
+  for (const NewJob& job : jobs) keys.insert(job.key);
+  const std::vector<Job> members = store.list({.batch = name});
+  return std::any_of(members.begin(), members.end(), [&](const Job& job) {
+    return (job.state == JobState::Pending || is_under_way(job.state)) && keys.count(job.key) == 0;
+  });
 }
 
 }  // namespace
@@ -77,6 +106,7 @@ BatchLook look_at(const RunBatch& batch, const BatchPlace& place, std::vector<Pl
   BatchLook look{PlanCheck(batch, maker, shown_file(batch)), {}, {}, 0, {}};
   PlanCheck& check = look.check;
   for (PlannedJob& planned : jobs) {
+    check_not_signalled();
     std::optional<Job> known;
     if (place.store != nullptr) known = place.store->find_by_key(planned.job.key);
     if (known) planned.job.output = known->output;
@@ -87,11 +117,12 @@ BatchLook look_at(const RunBatch& batch, const BatchPlace& place, std::vector<Pl
       ++look.num_skipped;
     } else if (!known || !is_under_way(known->state)) {
       if (known && known->state != JobState::Pending) look.again.push_back(known->id);
+      const std::optional<ClipShape> shape = check.check(planned);
       if (!known || known->state != JobState::Done) {
-        if (auto fault = name_fault(planned, known, batch, place, maker))
+        if (auto fault =
+                name_fault(planned, known, file_names(planned, shape), batch, place, maker))
           check.faults.push_back(std::move(*fault));
       }
-      check.check(planned);
     }
     look.jobs.push_back(std::move(planned.job));
   }
@@ -100,7 +131,8 @@ BatchLook look_at(const RunBatch& batch, const BatchPlace& place, std::vector<Pl
 }
 
 AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
-                   const OutputFolder& folder, EngineMaker& maker, KnownJobs known_jobs) {
+                   const OutputFolder& folder, EngineMaker& maker, KnownJobs known_jobs,
+                   RunningBatch& running) {
   AddedJobs added;
   added.faults = list.faults;
   if (!added.faults.empty()) return added;
@@ -110,8 +142,16 @@ AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list,
   added.num_skipped = look.num_skipped;
   if (!added.faults.empty()) return added;
   added.notices = look.check.notices;
+  const bool is_alone = running.take_alone();
+  if (!is_alone && leaves_out_unmade(store, name, look.jobs)) {
+    fail(ErrorKind::Usage,
+         "another process is at work on {} in {}, with jobs that are not among these; let it end, "
+         "or write into another folder with -o",
+         shown_file(batch), folder.root().string());
+  }
   store.set_batch(name, look.jobs);
   store.retry(look.again);
+  running.share();
   return added;
 }
 
@@ -121,6 +161,7 @@ AddedJobs retry_jobs(const RunBatch& batch, JobStore& store, const OutputFolder&
   std::set<int64_t> again, skipped;
   for (const auto& [name, counts] : store.counts_by_batch()) {
     for (const Job& job : store.list({.batch = name})) {
+      check_not_signalled();
       const bool is_over = job.state == JobState::Done || job.state == JobState::Failed ||
                            job.state == JobState::Cancelled;
       if (!is_over || again.count(job.id) + skipped.count(job.id) > 0) continue;

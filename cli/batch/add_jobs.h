@@ -6,6 +6,7 @@
 
 #include "cli/batch/jobs.h"
 #include "cli/batch/plan.h"
+#include "cli/batch/running_batch.h"
 #include "cli/command.h"
 #include "cli/engine_maker.h"
 #include "lib/jobs/job_store.h"
@@ -44,9 +45,11 @@ struct AddedJobs {
   int64_t num_skipped = 0;  // done already
 };
 
-// Writes the jobs into the journal where look_at() finds no fault with them.
+// Writes the jobs into the journal where look_at() finds no fault with them. Throws Error(Usage)
+// where that would take jobs out of the batch which another process is to make.
 AddedJobs add_jobs(const RunBatch& batch, const std::string& name, JobList list, JobStore& store,
-                   const OutputFolder& folder, EngineMaker& maker, KnownJobs known_jobs);
+                   const OutputFolder& folder, EngineMaker& maker, KnownJobs known_jobs,
+                   RunningBatch& running);
 
 // All jobs of the folder's batches made again where KnownJobs::MadeAgain says so, whatever file
 // they came from.

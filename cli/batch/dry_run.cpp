@@ -65,7 +65,8 @@ void plan_only(const RunBatch& batch, JobList list, EngineMaker& maker, const Di
   if (fs::exists(path)) folder.emplace(path);
   std::optional<JobStore> store;
   if (folder && fs::exists(folder->journal())) store.emplace(folder->journal());
-  const BatchPlace place{name_of(batch), store ? &*store : nullptr, folder ? &*folder : nullptr};
+  const BatchPlace place{name_of(batch, list), store ? &*store : nullptr,
+                         folder ? &*folder : nullptr};
   const BatchLook look = look_at(batch, place, std::move(list.jobs), maker, KnownJobs::MadeAgain);
   if (!list.faults.empty() || !look.check.faults.empty())
     fail_with_faults(list, look.check, display);

@@ -4,6 +4,7 @@
 
 #include "cli/description/app_walk.h"
 #include "cli/parse.h"
+#include "lib/core/utf8.h"
 #include "lib/jobs/output_folder.h"
 
 namespace sora::cli {
@@ -29,22 +30,49 @@ void add_no_twin(const CLI::App& operation, const ResolvedField& field,
   if (operation.get_option_no_throw(twin) != nullptr) words.push_back(twin);
 }
 
+void check_is_utf8(const std::string& value) {
+  if (!is_valid_utf8(value)) {
+    fail(ErrorKind::Usage,
+         "{} is not UTF-8; a batch's jobs are kept as text, give the file another name", value);
+  }
+}
+
+bool names_path(const CLI::Option& option) {
+  return completes_file(option) || completes_folder(option);
+}
+
+// Values that may be a name instead of a path.
+bool may_be_name(const ResolvedField& field, const std::string& value) {
+  return field.option->get_type_name() == "MODEL" ||
+         (field.name == "--vace" && value.find('/') == std::string::npos);
+}
+
+std::string resolve_input(const ResolvedField& field, const std::filesystem::path& folder,
+                          const std::string& value) {
+  if (value == "-")
+    fail(ErrorKind::Usage, "'{}' cannot be read from stdin in a batch; name a file", field.name);
+  const std::string named = field.name == "--lora" ? parse_lora_choice(value).path : value;
+  const std::filesystem::path path = (folder / named).lexically_normal();
+  if (!std::filesystem::exists(path)) {
+    if (may_be_name(field, value)) return value;
+    fail(ErrorKind::NotFound, "{} does not exist", path.string());
+  }
+  return path.string() + value.substr(named.size());
+}
+
 }  // namespace
 
 void resolve_inputs(const ResolvedField& field, const std::filesystem::path& folder,
                     Choice& choice) {
-  if (field.option == nullptr || !takes_file(*field.option) || choice.is_off) return;
   for (std::string& value : choice.values) {
+    check_is_utf8(value);
+    if (field.option == nullptr || choice.is_off || !names_path(*field.option)) continue;
     if (field.option->get_group() == "Output") {
       OutputFolder::check_name(value);
-      continue;
+    } else if (value != Runtime{}.model || field.option->get_type_name() != "MODEL") {
+      value = resolve_input(field, folder, value);
+      check_is_utf8(value);
     }
-    if (value == "-")
-      fail(ErrorKind::Usage, "'{}' cannot be read from stdin in a batch; name a file", field.name);
-    const std::filesystem::path path = (folder / value).lexically_normal();
-    if (!std::filesystem::exists(path))
-      fail(ErrorKind::NotFound, "{} does not exist", path.string());
-    value = path.string();
   }
 }
 

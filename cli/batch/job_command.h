@@ -14,8 +14,9 @@
 
 namespace sora::cli {
 
-// Relative inputs begin in `folder`. Throws Error(NotFound) for what is missing, Error(Usage) for
-// stdin and for a name of an output that leads out of the folder.
+// Relative inputs begin in `folder`; a model or VACE module that is not there is left as a name.
+// Throws Error(NotFound) for what is missing, Error(Usage) for stdin, for what is not UTF-8 and for
+// a name of an output that leads out of the folder.
 void resolve_inputs(const ResolvedField& field, const std::filesystem::path& folder,
                     Choice& choice);
 

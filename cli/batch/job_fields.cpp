@@ -75,6 +75,10 @@ Choice many(const PromptValue& list) {
   return choice;
 }
 
+bool is_prompt(const CLI::Option& option) {
+  return flags_of(option).empty() && option.get_single_name() == "prompt";
+}
+
 void add_scalar(const PromptField& field, const PromptValue& value, ResolvedField& resolved) {
   Choice choice;
   choice.at = value.at;
@@ -89,6 +93,8 @@ void add_scalar(const PromptField& field, const PromptValue& value, ResolvedFiel
     choice.is_off = choice.is_false = !value.boolean;
   } else if (is_flag) {
     fail(ErrorKind::Usage, "'{}' is true or false, not '{}'", field.name, value.text);
+  } else if (value.text == "-" && resolved.option != nullptr && is_prompt(*resolved.option)) {
+    fail(ErrorKind::Usage, "'{}' cannot be read from stdin in a batch; write the text", field.name);
   } else {
     const bool is_text = resolved.option == nullptr || resolved.option->get_type_name() == "TEXT" ||
                          takes_file(*resolved.option);

@@ -1,15 +1,28 @@
 #include "cli/batch/job_names.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "cli/batch/output_names.h"
 #include "cli/description/app_walk.h"
+#include "lib/core/utf8.h"
 #include "lib/jobs/name_template.h"
 #include "lib/jobs/output_folder.h"
 #include "lib/jobs/stable_seed.h"
 
 namespace sora::cli {
+namespace {
+
+// What a name says of an option's value.
+std::string said_of(const ResolvedField& field, const std::string& value) {
+  if (!takes_file(*field.option)) return value;
+  const std::string path = field.name == "--lora" ? parse_lora_choice(value).path : value;
+  return std::filesystem::path(path).stem().string() + value.substr(path.size());
+}
+
+}  // namespace
 
 JobNames::Naming JobNames::naming_of(const std::vector<ResolvedField>& fields,
                                      const std::vector<Choice>& chosen, size_t index,
@@ -31,9 +44,7 @@ JobNames::Naming JobNames::naming_of(const std::vector<ResolvedField>& fields,
       continue;
     }
     const std::string name = fields[i].option->get_single_name();
-    values[name] = takes_file(*fields[i].option)
-                       ? std::filesystem::path(chosen[i].values.front()).stem().string()
-                       : chosen[i].values.front();
+    values[name] = said_of(fields[i], chosen[i].values.front());
     if (fields[i].choices.size() > 1 && name != "seed" && name != "prompt")
       swept += fmt::format("-{}{{{}}}", name, name);
   }
@@ -49,6 +60,28 @@ JobNames::Naming JobNames::naming_of(const std::vector<ResolvedField>& fields,
   return naming;
 }
 
+bool JobNames::are_free(const std::vector<std::string>& names) const {
+  return std::none_of(names.begin(), names.end(),
+                      [&](const std::string& name) { return taken_.count(name) > 0; });
+}
+
+bool JobNames::take(const std::vector<std::string>& names, const PlannedJob& planned, Place at) {
+  for (const std::string& name : names) {
+    const auto other = taken_.find(name);
+    if (other == taken_.end()) continue;
+    faults_.add(at, fmt::format("the output {} is that of line {} as well; give each its own, "
+                                "clips with {{index}} or {{seed}} in the name",
+                                name, other->second.line));
+    return false;
+  }
+  for (const std::string& name : names) {
+    if (taken_.emplace(name, planned.at).second) continue;
+    faults_.add(at, fmt::format("{} is the name of two files of this job", name));
+    return false;
+  }
+  return true;
+}
+
 bool JobNames::name(const std::vector<ResolvedField>& fields, const std::vector<Choice>& chosen,
                     size_t index, int64_t repetition, PlannedJob& planned) {
   Naming naming = naming_of(fields, chosen, index, planned);
@@ -56,22 +89,22 @@ bool JobNames::name(const std::vector<ResolvedField>& fields, const std::vector<
     naming.values["date"] = rules_.date;
     std::string name = fill_name(naming.name_template, naming.values);
     OutputFolder::check_name(name);
+    if (!is_valid_utf8(name))
+      fail(ErrorKind::Usage, "the output {} is not UTF-8, and a batch's jobs are kept as text",
+           name);
+    const OutputSpec& output = planned.make.request.output;
+    const auto names = [&] {
+      return output_names(name, output.latents_path, variations_of(planned.make.request));
+    };
     naming.values["date"] = "date";  // the same job tomorrow
     std::string lasting_name = fill_name(naming.name_template, naming.values);
-    if (naming.is_default && taken_.count(name) > 0) {
+    if (naming.is_default && !are_free(names())) {
       const std::string suffix = fmt::format(
           "-{:08x}", stable_seed(nlohmann::json(planned.job.command).dump(), repetition));
       name.insert(name.rfind('.'), suffix);
       lasting_name.insert(lasting_name.rfind('.'), suffix);
     }
-    const auto [other, is_new] = taken_.emplace(name, planned.at);
-    if (!is_new) {
-      faults_.add(naming.at,
-                  fmt::format("the output {} is that of line {} as well; tell them apart with "
-                              "{{index}} or {{seed}} in the name",
-                              name, other->second.line));
-      return false;
-    }
+    if (!take(names(), planned, naming.at)) return false;
     planned.job.output = name;
     planned.job.key =
         nlohmann::json{{"command", planned.job.command}, {"name", lasting_name}}.dump();

@@ -16,8 +16,8 @@ class JobNames {
  public:
   JobNames(const JobRules& rules, JobFaults& faults) : rules_(rules), faults_(faults) {}
 
-  // Writes the planned job's output and key; false, with a fault, where another job has that name.
-  // `index` from 1; `repetition` counts jobs of the same command before it.
+  // Writes the planned job's output and key; false, with a fault, where another job writes a file
+  // of that name. `index` from 1; `repetition` counts jobs of the same command before it.
   bool name(const std::vector<ResolvedField>& fields, const std::vector<Choice>& chosen,
             size_t index, int64_t repetition, PlannedJob& planned);
 
@@ -29,6 +29,9 @@ class JobNames {
     std::map<std::string, std::string> values;
     Place at;
   };
+  // False, with a fault, where another job writes a file of such a name, or this one twice.
+  bool take(const std::vector<std::string>& names, const PlannedJob& planned, Place at);
+  bool are_free(const std::vector<std::string>& names) const;
   Naming naming_of(const std::vector<ResolvedField>& fields, const std::vector<Choice>& chosen,
                    size_t index, const PlannedJob& planned) const;
 

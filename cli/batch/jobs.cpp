@@ -7,6 +7,8 @@
 #include "cli/batch/job_faults.h"
 #include "cli/batch/job_fields.h"
 #include "cli/batch/job_names.h"
+#include "cli/description/app_walk.h"
+#include "cli/signals.h"
 #include "lib/jobs/stable_seed.h"
 
 namespace sora::cli {
@@ -36,6 +38,7 @@ class JobMaking {
     }
     // The last field changes fastest.
     for (size_t number = 0; number < count; ++number) {
+      check_not_signalled();
       std::vector<Choice> chosen(fields.size());
       size_t rest = number;
       for (size_t field = fields.size(); field-- > 0;) {
@@ -50,9 +53,11 @@ class JobMaking {
   void add_job(const PromptEntry& entry, const CLI::App& operation,
                const std::vector<ResolvedField>& fields, std::vector<Choice> chosen) {
     bool sound = true;
+    std::vector<Choice> said = chosen;  // whose seed does not hang on where models lie
     for (size_t i = 0; i < fields.size(); ++i) {
       try {
         resolve_inputs(fields[i], rules_.folder, chosen[i]);
+        if (fields[i].option != nullptr && takes_file(*fields[i].option)) said[i] = chosen[i];
       } catch (const Error& error) {
         faults_.add(chosen[i].at, error.what(), error.kind());
         sound = false;
@@ -69,12 +74,12 @@ class JobMaking {
       left_out.insert(*culprit);
       parsed = try_parse_job(command_of(operation, fields, chosen, left_out));
     }
-    if (sound) add_sound_job(entry, operation, fields, chosen, parsed.make);
+    if (sound) add_sound_job(entry, operation, fields, chosen, said, parsed.make);
   }
 
   void add_sound_job(const PromptEntry& entry, const CLI::App& operation,
                      const std::vector<ResolvedField>& fields, const std::vector<Choice>& chosen,
-                     const MakeClips& make) {
+                     const std::vector<Choice>& said, const MakeClips& make) {
     PlannedJob planned;
     planned.make = make;
     planned.at = entry.at;
@@ -83,7 +88,7 @@ class JobMaking {
     planned.job.command = command_of(operation, fields, chosen);
     for (size_t i = 0; i < fields.size(); ++i) planned.option_places[fields[i].name] = chosen[i].at;
 
-    const std::string wish = nlohmann::json(planned.job.command).dump();
+    const std::string wish = nlohmann::json(command_of(operation, fields, said)).dump();
     const int64_t repetition = repetitions_[wish]++;
     std::optional<uint64_t>& seed = planned.make.request.sampling.seed;
     if (!seed && make.recipe.empty()) {

@@ -31,6 +31,7 @@ struct JobRules {
 struct JobList {
   std::vector<PlannedJob> jobs;
   std::vector<Fault> faults;  // by place
+  std::string text_digest;    // of what was read
 };
 
 inline constexpr size_t kMaxJobs = 1'000'000;

@@ -14,10 +14,17 @@ namespace sora::cli {
 
 namespace fs = std::filesystem;
 
+bool is_stream(const RunBatch& batch) {
+  if (batch.file == "-") return true;
+  std::error_code error;
+  const fs::file_status status = fs::status(batch.file, error);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
 fs::path folder_of(const RunBatch& batch) {
   if (!batch.folder.empty()) return batch.folder;
-  return batch.file == "-" ? fs::path("clips")
-                           : fs::path(fs::path(batch.file).stem().string() + "-clips");
+  return is_stream(batch) ? fs::path("clips")
+                          : fs::path(fs::path(batch.file).stem().string() + "-clips");
 }
 
 fs::path journal_in(const fs::path& folder) {
@@ -29,8 +36,9 @@ fs::path journal_in(const fs::path& folder) {
   return journal;
 }
 
-std::string name_of(const RunBatch& batch) {
-  std::string name = batch.file == "-" ? "stdin" : fs::weakly_canonical(batch.file).string();
+std::string name_of(const RunBatch& batch, const JobList& list) {
+  std::string name =
+      is_stream(batch) ? "stdin " + list.text_digest : fs::weakly_canonical(batch.file).string();
   if (batch.num_shards > 1) name += fmt::format(" {}/{}", batch.shard, batch.num_shards);
   return name;
 }
@@ -41,7 +49,7 @@ PlanCheck::PlanCheck(const RunBatch& batch, EngineMaker& maker, std::string file
       account_(maker.account_of(batch.plan, "")),
       file_(std::move(file)) {}
 
-void PlanCheck::check(const PlannedJob& planned) {
+std::optional<ClipShape> PlanCheck::check(const PlannedJob& planned) {
   try {
     Request request = with_recipe(planned.make, engine_);
     request.output.path = planned.job.output;
@@ -59,8 +67,10 @@ void PlanCheck::check(const PlannedJob& planned) {
       else
         notices.push_back(std::move(fault));
     }
+    return plan.shape;
   } catch (const Error& error) {
     faults.push_back({file_, place_of_fault(planned, error.what()), error.kind(), error.what()});
+    return std::nullopt;
   }
 }
 

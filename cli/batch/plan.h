@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,12 @@
 
 namespace sora::cli {
 
+// Whether the prompts come from stdin or a pipe, and can be read once.
+bool is_stream(const RunBatch& batch);
 // Where the batch's clips and its journal lie.
 std::filesystem::path folder_of(const RunBatch& batch);
-// What the journal calls the batch.
-std::string name_of(const RunBatch& batch);
+// What the journal calls the batch: the prompt file, or what was read from a stream by its digest.
+std::string name_of(const RunBatch& batch, const JobList& list);
 // The journal of a folder that a batch ran in; throws Error(NotFound) where none did.
 std::filesystem::path journal_in(const std::filesystem::path& folder);
 
@@ -31,8 +34,8 @@ class PlanCheck {
   PlanCheck(const RunBatch& batch, EngineMaker& maker, std::string file);
 
   // Plans one job that is to be made as the engine does; what is wrong with it, and for `strict`
-  // what the plan would change, becomes a fault.
-  void check(const PlannedJob& planned);
+  // what the plan would change, becomes a fault. The shape of its clips, where it can be planned.
+  std::optional<ClipShape> check(const PlannedJob& planned);
 
   // What the whole costs, and what there is. Too few credits are a fault.
   Quote check_credits();

@@ -6,10 +6,13 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <iterator>
 
+#include "cli/batch/plan.h"
+#include "cli/stream_text.h"
 #include "lib/core/error.h"
+#include "lib/core/utf8.h"
+#include "lib/jobs/stable_seed.h"
 
 namespace sora::cli {
 namespace {
@@ -17,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string read_text(const RunBatch& batch) {
-  if (batch.file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  if (is_stream(batch)) return read_stream(batch.file);
   std::error_code error;
   const fs::file_status status = fs::status(batch.file, error);
   if (!fs::exists(status) || fs::is_directory(status)) {
@@ -37,9 +40,16 @@ std::string today() {
 
 }  // namespace
 
-std::string shown_file(const RunBatch& batch) { return batch.file == "-" ? "stdin" : batch.file; }
+std::string shown_file(const RunBatch& batch) { return is_stream(batch) ? "stdin" : batch.file; }
 
 JobList read_jobs(const RunBatch& batch) {
+  if (!is_valid_utf8(batch.file))
+    fail(ErrorKind::Usage,
+         "the prompt file {} is not UTF-8, and a batch's jobs are kept as text; give it another "
+         "name",
+         batch.file);
+  if (batch.watch && is_stream(batch))
+    fail(ErrorKind::Usage, "--watch needs a file that grows; {} is read to its end", batch.file);
   std::string text = read_text(batch);
   if (batch.watch)
     text.erase(text.rfind('\n') == std::string::npos
@@ -54,9 +64,10 @@ JobList read_jobs(const RunBatch& batch) {
     format = *named;
   }
   const fs::path base =
-      batch.file == "-" ? fs::current_path() : fs::absolute(batch.file).parent_path();
+      is_stream(batch) ? fs::current_path() : fs::absolute(batch.file).parent_path();
   JobList list = jobs_of(parse_prompts(text, shown, format),
                          {shown, base, batch.defaults, batch.name_template, today()});
+  list.text_digest = fmt::format("{:08x}{:08x}", stable_seed(text, 0), stable_seed(text, 1));
   if (batch.num_shards > 1) {
     std::vector<PlannedJob> share;
     for (size_t i = static_cast<size_t>(batch.shard); i < list.jobs.size();
@@ -64,7 +75,10 @@ JobList read_jobs(const RunBatch& batch) {
       share.push_back(std::move(list.jobs[i]));
     list.jobs = std::move(share);
   }
-  for (PlannedJob& planned : list.jobs) planned.job.max_tries = batch.retries + 1;
+  for (PlannedJob& planned : list.jobs) {
+    planned.job.max_tries = batch.retries + 1;
+    planned.job.force = batch.force;
+  }
   return list;
 }
 

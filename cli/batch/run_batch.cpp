@@ -5,6 +5,9 @@
 #include <unistd.h>
 #include <chrono>
 #include <csignal>
+#include <fstream>
+#include <iterator>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -15,6 +18,7 @@
 #include "cli/batch/on_slurm.h"
 #include "cli/batch/plan.h"
 #include "cli/batch/read_jobs.h"
+#include "cli/batch/running_batch.h"
 #include "cli/batch/worker.h"
 #include "cli/batch/worker_processes.h"
 #include "cli/engine_maker.h"
@@ -34,24 +38,53 @@ namespace fs = std::filesystem;
 constexpr auto kBatchPoll = std::chrono::milliseconds(200);
 constexpr auto kWatchInterval = std::chrono::seconds(1);
 
+// The file that shows the clip which a batch of the folder draws: the batch that goes on replaces
+// it.
+class OwnPreview {
+ public:
+  OwnPreview(const OutputFolder& folder, const PreviewWish& wish)
+      : note_(folder.root() / ".sora" / "preview"),
+        file_(wish.file.empty() ? "" : fs::weakly_canonical(fs::absolute(wish.file)).string()) {}
+
+  bool is_there() const {
+    std::ifstream file(note_, std::ios::binary);
+    const std::string noted(std::istreambuf_iterator<char>(file), {});
+    return !file_.empty() && noted == file_;
+  }
+  void note() const {
+    if (!file_.empty()) std::ofstream(note_, std::ios::binary) << file_;
+  }
+
+ private:
+  fs::path note_;
+  std::string file_;
+};
+
 // A batch whose jobs are in the journal.
 class BatchRun {
  public:
-  BatchRun(const RunBatch& batch, const Display& display, EngineMaker& maker)
+  // `name` is the batch's; empty: all of the folder.
+  BatchRun(const RunBatch& batch, const std::string& name, const Display& display,
+           EngineMaker& maker)
       : batch_(batch),
         display_(display),
         maker_(maker),
-        name_(batch.file.empty() ? "" : name_of(batch)),
+        name_(name),
         folder_(folder_of(batch)),
         store_(folder_.journal()),
         cluster_(batch, name_, store_, folder_, maker) {
     cluster_.look_at_earlier();
+    std::set<std::string> names = {name_};
+    if (name_.empty()) {
+      for (const auto& [other, counts] : store_.counts_by_batch()) names.insert(other);
+    }
+    for (const std::string& each : names) running_.emplace_back(folder_, each);
   }
 
   // Faults are returned and leave the journal as it was.
   std::vector<Fault> add(JobList list) {
-    return note(
-        add_jobs(batch_, name_, std::move(list), store_, folder_, maker_, KnownJobs::MadeAgain));
+    return note(add_jobs(batch_, name_, std::move(list), store_, folder_, maker_,
+                         KnownJobs::MadeAgain, running_.front()));
   }
   std::vector<Fault> resume_all() { return note(retry_jobs(batch_, store_, folder_, maker_)); }
 
@@ -75,16 +108,19 @@ class BatchRun {
     shown.summary(counts);
     if (end == WorkerEnd::Stopped || stop_signalled()) {
       if (!termination_signalled()) fail(ErrorKind::Cancelled, "interrupted");
-      fail(ErrorKind::Stopped, "stopped with {} of {} jobs done; the same command goes on",
-           counts.done, counts.total());
+      fail(ErrorKind::Stopped, "stopped with {} of {} jobs done; the same command{} goes on",
+           counts.done, counts.total(), without_force());
     }
     if (counts.failed > 0) {
-      fail(ErrorKind::BatchFailed, "{} of {} jobs failed; the same command tries them again",
-           counts.failed, counts.total());
+      fail(ErrorKind::BatchFailed, "{} of {} jobs failed; the same command{} tries them again",
+           counts.failed, counts.total(), without_force());
     }
   }
 
  private:
+  // With it all jobs would begin again.
+  const char* without_force() const { return batch_.force ? " without --force" : ""; }
+
   std::vector<Fault> note(const AddedJobs& added) {
     if (!added.faults.empty()) return added.faults;
     num_skipped_ = added.num_skipped;
@@ -132,14 +168,21 @@ class BatchRun {
     const auto changed = fs::last_write_time(batch_.file, error);
     if (error || changed == last_change_) return;
     last_change_ = changed;
-    const AddedJobs added = add_jobs(batch_, name_, read_jobs(batch_), store_, folder_, maker_,
-                                     KnownJobs::LeftAsTheyAre);
-    show_faults(added.faults, display_);
+    try {
+      const AddedJobs added = add_jobs(batch_, name_, read_jobs(batch_), store_, folder_, maker_,
+                                       KnownJobs::LeftAsTheyAre, running_.front());
+      show_faults(added.faults, display_);
+    } catch (const Error&) {
+      if (!stop_signalled()) throw;
+    }
     shown.set_num_jobs(store_.counts({.batch = name_}).total());
   }
 
   WorkerEnd run_here(BatchDisplay& shown) {
-    begin_preview(batch_.preview, batch_.force, maker_.engine(), shown.progress());
+    const OwnPreview preview(folder_, batch_.preview);
+    begin_preview(batch_.preview, batch_.force || preview.is_there(), maker_.engine(),
+                  shown.progress());
+    preview.note();
     WorkerOptions options;
     options.batch = name_;
     options.keep_going = batch_.keep_going;
@@ -226,6 +269,7 @@ class BatchRun {
   OutputFolder folder_;
   JobStore store_;
   SlurmBatch cluster_;
+  std::vector<RunningBatch> running_;
   std::vector<Fault> notices_;
   int64_t num_skipped_ = 0;
   std::chrono::steady_clock::time_point last_recovery_;
@@ -245,11 +289,14 @@ void run_action(const RunBatch& batch, const Display& display) {
 
   if (!list.faults.empty()) {
     PlanCheck check(batch, maker, list.faults.front().file);
-    for (const PlannedJob& planned : list.jobs) check.check(planned);
+    for (const PlannedJob& planned : list.jobs) {
+      check_not_signalled();
+      check.check(planned);
+    }
     fail_with_faults(list, check, display);
   }
   if (batch.file.empty()) journal_in(folder_of(batch));  // a typing error makes no folder
-  BatchRun run(batch, display, maker);
+  BatchRun run(batch, batch.file.empty() ? "" : name_of(batch, list), display, maker);
   const std::vector<Fault> faults =
       batch.file.empty() ? run.resume_all() : run.add(std::move(list));
   if (!faults.empty()) fail_with_faults(faults, display);

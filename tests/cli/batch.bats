@@ -284,6 +284,81 @@ END
   [ "$(find clips -name '*.mkv' | wc -l)" -eq 8 ]
 }
 
+@test "batches of other texts on stdin keep their jobs, and an edited file takes none from a process at work" {
+  prompts 12
+  echo "a blue ball -- --seed 90 --output blue.mkv" | cat <(head -1 prompts.txt) - >blue.txt
+  "$SORA" batch - -o clips --quiet <prompts.txt >/dev/null &
+  pid=$!
+  until_true 60 test -e clips/clip-1.mkv
+  "$SORA" batch - -o clips --quiet <blue.txt >/dev/null
+  wait $pid
+  [ "$(state_count done)" -eq 13 ]
+  "$SORA" batch prompts.txt -o more --quiet >/dev/null &
+  pid=$!
+  until_true 60 test -e more/clip-1.mkv
+  sed -i '/seed 12 /d' prompts.txt
+  run "$SORA" batch prompts.txt -o more
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"another process is at work on prompts.txt"* ]]
+  wait $pid
+  [ -e more/clip-12.mkv ]
+}
+
+@test "a stop is heeded while the jobs are planned, and while stdin is read" {
+  for ((i = 0; i < 4000; i++)); do echo "a red ball -- --seed $i"; done >>prompts.txt
+  "$SORA" batch prompts.txt -o clips -n >/dev/null 2>&1 &
+  pid=$!
+  sleep 3
+  kill -TERM $pid
+  status=0
+  wait $pid || status=$?
+  [ "$status" -eq 75 ]
+  mkfifo pipe
+  sleep 60 >pipe &
+  writer=$!
+  for command in "generate -" "batch - -n" "batch pipe -n"; do
+    "$SORA" $command <pipe 2>/dev/null &
+    pid=$!
+    sleep 1
+    kill -TERM $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" -eq 143 ]
+  done
+  kill $writer
+}
+
+@test "a pipe is taken as stdin is" {
+  prompts 1
+  run "$SORA" batch <(cat prompts.txt) -n
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"stdin:2: clip-1.mkv"* ]]
+}
+
+@test "a batch that goes on renews its preview, and replaces none that it did not make" {
+  prompts 2
+  "$SORA" batch prompts.txt -o clips --quiet --preview-file pv.webp
+  rm clips/clip-2.mkv
+  "$SORA" batch prompts.txt -o clips --quiet --preview-file pv.webp
+  [ -e clips/clip-2.mkv ]
+  rm clips/clip-2.mkv
+  echo mine >other.webp
+  run "$SORA" batch prompts.txt -o clips --quiet --preview-file other.webp
+  [ "$status" -eq 2 ]
+}
+
+@test "the state of a batch is told where nothing can be written" {
+  [ "$(id -u)" -eq 0 ] || skip "mounting needs root"
+  prompts 1
+  "$SORA" batch prompts.txt -o clips --quiet
+  mkdir still
+  mount --bind -o ro clips still && mount -o remount,ro,bind still || skip "nothing can be mounted here"
+  run "$SORA" batch status still
+  umount still
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"1 of 1 done"* ]]
+}
+
 @test "SIGTERM is exit 75 within 25 s, and the same command goes on" {
   sed -i 's/--steps 2/--steps 300/' prompts.txt
   prompts 6
