@@ -1,5 +1,6 @@
 #include "cli/batch/job_command.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "cli/description/app_walk.h"
@@ -30,10 +31,10 @@ void add_no_twin(const CLI::App& operation, const ResolvedField& field,
   if (operation.get_option_no_throw(twin) != nullptr) words.push_back(twin);
 }
 
-void check_is_utf8(const std::string& value) {
+void check_is_utf8(const ResolvedField& field, const std::string& value) {
   if (!is_valid_utf8(value)) {
-    fail(ErrorKind::Usage,
-         "{} is not UTF-8; a batch's jobs are kept as text, give the file another name", value);
+    fail(ErrorKind::Usage, "'{}': {} is not UTF-8, and a batch's jobs are kept as text", field.name,
+         value);
   }
 }
 
@@ -62,16 +63,22 @@ std::string resolve_input(const ResolvedField& field, const std::filesystem::pat
 
 }  // namespace
 
+bool are_text(const std::vector<Choice>& chosen) {
+  return std::all_of(chosen.begin(), chosen.end(), [](const Choice& choice) {
+    return std::all_of(choice.values.begin(), choice.values.end(), is_valid_utf8);
+  });
+}
+
 void resolve_inputs(const ResolvedField& field, const std::filesystem::path& folder,
                     Choice& choice) {
   for (std::string& value : choice.values) {
-    check_is_utf8(value);
+    check_is_utf8(field, value);
     if (field.option == nullptr || choice.is_off || !names_path(*field.option)) continue;
     if (field.option->get_group() == "Output") {
       OutputFolder::check_name(value);
     } else if (value != Runtime{}.model || field.option->get_type_name() != "MODEL") {
       value = resolve_input(field, folder, value);
-      check_is_utf8(value);
+      check_is_utf8(field, value);
     }
   }
 }

@@ -20,6 +20,8 @@ namespace sora::cli {
 void resolve_inputs(const ResolvedField& field, const std::filesystem::path& folder,
                     Choice& choice);
 
+bool are_text(const std::vector<Choice>& chosen);  // UTF-8, all of it
+
 // "generate --steps=4 -- a red ball", without the fields of these numbers. Options first; what has
 // no flag, in the order of its declaration, after "--".
 std::vector<std::string> command_of(const CLI::App& operation,

@@ -63,6 +63,7 @@ class JobMaking {
         sound = false;
       }
     }
+    if (!are_text(chosen)) return;  // more faults would be found only because of that
     std::set<size_t> left_out;
     ParsedJob parsed = try_parse_job(command_of(operation, fields, chosen));
     while (!parsed.error.empty()) {

@@ -196,14 +196,15 @@ def test_a_remix_outlives_its_source(server):
     source = client.videos.create_and_poll(prompt="a ball", size="64x48")
     assert source.status == "completed"
     assert server.run("queue", "pause", "--queue", "queue").returncode == 0
+    uploads = server.folder / "queue/.sora/uploads"
+    before = set(uploads.iterdir())
     remix = client.videos.remix(source.id, prompt="a blue ball")
     client.videos.delete(source.id)
-    uploads = server.folder / "queue/.sora/uploads"
-    assert len(list(uploads.iterdir())) == 1
+    assert len(set(uploads.iterdir()) - before) == 1
     assert server.run("queue", "unpause", "--queue", "queue").returncode == 0
     assert client.videos.poll(remix.id).status == "completed"
     client.videos.delete(remix.id)
-    assert not list(uploads.iterdir())
+    assert set(uploads.iterdir()) == before
 
 
 def test_a_picture_to_begin_with(waiting):
