@@ -293,15 +293,18 @@ END
   "$SORA" batch - -o clips --quiet <blue.txt >/dev/null
   wait $pid
   [ "$(state_count done)" -eq 13 ]
+  prompts 48 13
   "$SORA" batch prompts.txt -o more --quiet >/dev/null &
   pid=$!
   until_true 60 test -e more/clip-1.mkv
-  sed -i '/seed 12 /d' prompts.txt
+  kill -STOP $pid
+  sed -i '/seed 60 /d' prompts.txt
   run "$SORA" batch prompts.txt -o more
+  kill -CONT $pid
   [ "$status" -eq 2 ]
   [[ "$output" == *"another process is at work on prompts.txt"* ]]
   wait $pid
-  [ -e more/clip-12.mkv ]
+  [ -e more/clip-60.mkv ]
 }
 
 @test "a stop is heeded while the jobs are planned, and while stdin is read" {
