@@ -29,7 +29,9 @@ namespace {
 
 constexpr const char* kOwnProgram = "/proc/self/exe";
 constexpr auto kRanksPoll = std::chrono::milliseconds(20);
-// The others notice by themselves that a rank is gone, and remove what they have written so far.
+// Between CPUs the others notice by themselves that a rank is gone, and remove what they have
+// written so far. One that waits for a GPU, which waits for that rank, is told after this time; one
+// that does not end by that is killed after as much again.
 constexpr auto kPatience = std::chrono::seconds(10);
 
 std::vector<std::string> own_arguments() {
@@ -133,20 +135,25 @@ void set_environment(int count) {
   ::setenv("MASTER_PORT", std::to_string(free_port()).c_str(), 1);
 }
 
-// Waits for all to end, for kPatience once one has failed. Those that failed, in the order in which
-// they ended.
+// Waits for all to end, for kPatience once one has failed. Those that failed by themselves, in the
+// order in which they ended.
 std::vector<End> wait_for_all(std::vector<pid_t>& pids) {
   std::vector<End> failures;
   std::chrono::steady_clock::time_point first_failure;
-  bool is_stopping = false;
+  bool is_stopping = false, is_ending = false;
   while (any_left(pids)) {
     for (const End& end : collect(pids)) {
-      if (end.status == 0) continue;
+      if (end.status == 0 || is_ending) continue;
       if (failures.empty()) first_failure = std::chrono::steady_clock::now();
       failures.push_back(end);
     }
-    if (!failures.empty() && std::chrono::steady_clock::now() - first_failure > kPatience)
-      signal_all(pids, SIGKILL);
+    const auto waited = failures.empty() ? std::chrono::steady_clock::duration::zero()
+                                         : std::chrono::steady_clock::now() - first_failure;
+    if (waited > kPatience) {
+      // The second one has a rank remove its unfinished file and end at once.
+      signal_all(pids, waited > 2 * kPatience ? SIGKILL : SIGTERM);
+      is_ending = true;
+    }
     if (stop_signalled() && !is_stopping) {
       signal_all(pids, SIGTERM);
       is_stopping = true;

@@ -89,6 +89,10 @@ class RankGroup::Connection {
   void use_device(at::Device device) {
     if (!device.is_cuda() || nccl_) return;
     nccl_ = make_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), rank, size);
+    // NCCL's ranks find each other at their first work, with the store's short patience: now, while
+    // all are here.
+    std::vector<at::Tensor> one = {at::zeros({1}, at::TensorOptions(at::kFloat).device(device))};
+    together([&] { return nccl_->allreduce(one); });
   }
 
   c10d::Backend& backend_of(const at::Tensor& tensor) const {
