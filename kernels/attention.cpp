@@ -21,9 +21,12 @@ void BiasTable::check(int64_t queries, int64_t keys) const {
 }
 
 at::Tensor range_numbers(const std::vector<int64_t>& ends, int64_t total, at::Device device) {
-  const at::Tensor bounds = at::tensor(ends, at::kLong).to(device);
-  return at::bucketize(at::arange(total, at::TensorOptions(at::kLong).device(device)), bounds,
-                       /*out_int32=*/false, /*right=*/true);
+  // By fills: a copy from the CPU would wait for the GPU, and fail while a graph is recorded.
+  at::Tensor numbers = at::empty({total}, at::TensorOptions(at::kLong).device(device));
+  int64_t begin = 0;
+  for (size_t range = 0; range < ends.size(); begin = ends[range++])
+    numbers.narrow(0, begin, ends[range] - begin).fill_(static_cast<int64_t>(range));
+  return numbers;
 }
 
 namespace {

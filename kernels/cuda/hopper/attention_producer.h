@@ -18,11 +18,13 @@ class AttentionProducer {
     for (int i = machine_.block(); i < count; i += machine_.blocks()) {
       const AttentionWork work = work_at<Tile>(p_, i);
       if (work.blocks <= 0) continue;
+      // Its first keys have a place before the queries of the tile before are free.
+      load_keys(work, 0);
       load_queries(work);
       // Values are wanted one block later than their keys.
-      for (int block = 0; block <= work.blocks; ++block) {
+      for (int block = 1; block <= work.blocks; ++block) {
         if (block < work.blocks) load_keys(work, block);
-        if (block > 0) load_values(work, block - 1);
+        load_values(work, block - 1);
       }
     }
   }
