@@ -85,13 +85,20 @@ bool fits_in_memory(const ModelInfo& model, at::Device device) {
 
 std::filesystem::path built_in_presets() { return built_in_models().parent_path() / "presets"; }
 
-std::string preset_of(const Operation& operation) {
+// The preset that is asked for, or the one of a recipe whose text is in the prompt still.
+std::string preset_of(const Request& request) {
   return std::visit(
-      [](const auto& chosen) {
-        if constexpr (requires { chosen.preset; }) return chosen.preset;
-        return std::string();
+      [&](const auto& chosen) -> std::string {
+        if constexpr (requires { chosen.preset; }) {
+          const std::string& known = request.runtime.known_preset;
+          if (!chosen.preset.empty() || known.empty()) return chosen.preset;
+          for (const Preset& preset : list_presets(built_in_presets(), user_presets())) {
+            if (preset.name == known && chosen.prompt.ends_with(preset.prompt)) return known;
+          }
+        }
+        return "";
       },
-      operation);
+      request.operation);
 }
 
 // The file that a name stands for. Throws Error(Usage) for what is not there a second time.
@@ -340,10 +347,10 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
   }
   for (const std::string& notice : plan.notices) observer.notice(notice);
 
-  ClipRun run(request, model, plan,
-              {preset_of(asked.operation), known_latents, latents_at_, preview_spec_.path,
-               admission_, writes, start},
-              observer);
+  ClipRun run(
+      request, model, plan,
+      {preset_of(asked), known_latents, latents_at_, preview_spec_.path, admission_, writes, start},
+      observer);
   std::optional<Preview> preview =
       known_latents.defined() || !writes ? std::nullopt : begin_preview(model, plan, observer);
   return run.make(preview ? &*preview : nullptr);
@@ -379,6 +386,11 @@ void check_sources(const Request& request, const Manifest& manifest, const std::
            "time; give that video to sora {} itself",
            clip, path, operation_name(request.operation));
     }
+    if (std::filesystem::path(path).is_relative() && !std::filesystem::exists(path)) {
+      fail(ErrorKind::NotFound,
+           "{} was made from {}, which is not below the current folder; run this where it is", clip,
+           path);
+    }
     const auto known =
         std::find_if(manifest.sources.begin(), manifest.sources.end(),
                      [&](const ManifestSource& source) { return source.name == path; });
@@ -399,6 +411,7 @@ Request LocalEngine::recipe(const std::string& name) {
   const Manifest manifest = manifest_from_json(parse_json(text, path), path);
   Request request = request_from_json(manifest.request);
   request.runtime.known_fingerprint = manifest.model.fingerprint;
+  request.runtime.known_preset = manifest.preset;
   if (auto* generate = std::get_if<GenerateRequest>(&request.operation);
       generate && !generate->storyboard.empty()) {
     const std::filesystem::path packed = packed_storyboard(path);

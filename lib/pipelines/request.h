@@ -82,8 +82,9 @@ struct Runtime {
   bool cuda_graph = false;
   int threads = 0;                      // 0: one for each core
   std::optional<int64_t> memory_bytes;  // at most; empty: what the machine has
-  // Of a recipe: the weights' when its clip was made, so that others are told of; empty: no recipe.
-  std::string known_fingerprint;
+  // Of a recipe: the weights' when its clip was made, so that others are told of, and the preset
+  // whose text is in its prompt; empty: no recipe.
+  std::string known_fingerprint, known_preset;
 };
 
 // Marks in the pictures themselves: one that is seen, one that only a detector finds

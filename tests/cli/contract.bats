@@ -222,6 +222,9 @@ nothing_left() {
   tiny -o a.mp4 --quiet
   "$SORA" generate --recipe a.mp4 -o b.mp4 --quiet
   cmp a.mp4 b.mp4
+  tiny --preset film-noir -o c.mp4 --quiet
+  "$SORA" generate --recipe c.mp4 -o d.mp4 --quiet
+  cmp c.mp4 d.mp4
 }
 
 @test "info prints what the clip was made from" {

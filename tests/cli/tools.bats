@@ -247,6 +247,8 @@ psnr() {
   [[ "$output" == *"has other weights"* ]]
   cp "$S/one.mkv" a.mkv
   refused 3 "a.mkv is not the file" "$SORA" generate --recipe clip.mkv -o out.mkv
+  mkdir elsewhere && cd elsewhere
+  refused 4 "was made from a.mkv, which is not below the current folder" "$SORA" generate --recipe ../clip.mkv -o out.mkv
 }
 
 @test "a source that came through a pipe is in the manifest, and its recipe is refused" {
