@@ -9,6 +9,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/core/unfinished_files.h"
 #include "lib/media/video_format.h"
 #include "lib/provenance/c2pa_library.h"
 
@@ -130,6 +131,7 @@ void sign_file(const std::string& path, const CredentialOrder& order,
     fail(ErrorKind::Input, "the identity '{}' cannot sign: {}", identity.name, c2pa.error());
 
   const std::string signed_path = path + ".signed";
+  const UnfinishedFile unfinished(signed_path);
   try {
     {
       C2paFile source(path, "rb"), signed_file(signed_path, "wb+");

@@ -19,6 +19,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kSignaturePlace = "the signature";
+
 struct Findings {
   json manifest = {{"state", "absent"}};
   json signature;
@@ -48,10 +50,13 @@ ManifestText manifest_text_of(const FileInfo& info) {
   return holds_manifest(text) ? text : ManifestText();
 }
 
-void look_at_manifest(const std::string& path, Findings& found) {
+// Where the file shows none, the one that was signed with it stands for it.
+void look_at_manifest(const std::string& path, const CredentialReport& report, Findings& found) {
   const FileInfo info = probe(path);
   found.is_webp = info.container == "webp";
-  const ManifestText text = manifest_text_of(info);
+  ManifestText text = manifest_text_of(info);
+  if (text.json.empty() && report.state == CredentialState::Valid)
+    text = {report.manifest_json, kSignaturePlace};
   if (text.json.empty()) {
     found.lines.emplace_back("Manifest: none.");
     return;
@@ -70,9 +75,12 @@ void look_at_manifest(const std::string& path, Findings& found) {
                       {"created_by", manifest.created_by},
                       {"operation", manifest.operation},
                       {"model", manifest.model.name}};
-    found.lines.push_back(fmt::format(
-        "Manifest: {} by {} with {}, id {}{}.", manifest.operation, manifest.created_by,
-        manifest.model.name, id, text.place == path ? "" : ", beside the file in " + text.place));
+    found.lines.push_back(fmt::format("Manifest: {} by {} with {}, id {}{}.", manifest.operation,
+                                      manifest.created_by, manifest.model.name, id,
+                                      text.place == path ? ""
+                                      : text.place == kSignaturePlace
+                                          ? ", in " + text.place
+                                          : ", beside the file in " + text.place));
   } catch (const Error& error) {
     found.manifest = {{"state", "damaged"}, {"problem", error.what()}};
     found.lines.push_back(fmt::format("Manifest: cannot be read: {}.", error.what()));
@@ -95,8 +103,7 @@ const char* name_of(CredentialState state) {
   return "";
 }
 
-void look_at_signature(const std::string& path, Findings& found) {
-  const CredentialReport report = read_credentials(path);
+void look_at_signature(const CredentialReport& report, Findings& found) {
   found.signature = {{"state", name_of(report.state)}};
   if (report.state == CredentialState::Absent) {
     found.lines.emplace_back("Signature: none.");
@@ -204,12 +211,13 @@ std::string sentence_of(const std::string& verdict) {
 json verify_file(const std::string& name, const Observer& observer) {
   const std::string path = first_file(name);
   Findings found;
-  look_at_manifest(path, found);
-  look_at_signature(path, found);
+  const CredentialReport report = read_credentials(path);
+  look_at_manifest(path, report, found);
+  look_at_signature(report, found);
   look_at_watermark(path, observer, found);
   const std::string verdict = verdict_of(found);
   found.lines.push_back(sentence_of(verdict));
-  json unchanged;  // only a signature covers the whole file
+  json unchanged;  // of what a signature covers
   if (found.signature["state"] == "valid") unchanged = true;
   if (found.signature["state"] == "changed") unchanged = false;
   return {{"schema", 1},

@@ -50,6 +50,13 @@ verified() {  # verified STATUS FILE: what verify says of it, as the only JSON i
   [[ "$output" == *'valid, by "Studio Ltd", a name that only its own certificate vouches for; it says that the picture was generated.'* ]]
 }
 
+@test "a manifest that is lost beside the file is read out of the signature" {
+  make --sign --identity studio -o clip.gif
+  rm clip.gif.json
+  verified 0 clip.gif
+  [ "$(say '"\(.manifest.state) \(.manifest.place) \(.signature.manifest_agrees) \(.verdict)"')" = "present the signature true confirmed" ]
+}
+
 # The file with one bit changed a little behind the first MARK in it, where its first picture is: later ones may be a few bytes.
 tamper() {  # tamper FROM TO MARK
   python3 - "$@" <<'EOF'
