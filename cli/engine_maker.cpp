@@ -69,6 +69,8 @@ MakeClips parse_job(const std::vector<std::string>& command) {
   const auto* make = std::get_if<MakeClips>(&parsed.action);
   if (make == nullptr)
     fail(ErrorKind::Usage, "'{}' makes no clip", command.empty() ? "" : command.front());
+  if (make->dry_run || make->ranks > 1)
+    fail(ErrorKind::Usage, "--dry-run and --ranks are no part of a job");
   if (make->preview.is_wanted())
     fail(ErrorKind::Usage,
          "--preview is no part of a job; sora batch FILE --preview and sora queue run --preview "

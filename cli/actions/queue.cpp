@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 
@@ -43,6 +44,27 @@ void check_is_text(const std::string& text) {
   }
 }
 
+// The command with the text of stdin in place of a prompt of "-". Throws Error(Usage) where "-"
+// stands for anything else.
+std::vector<std::string> with_stdin(std::vector<std::string> command) {
+  const auto at = std::find(command.begin(), command.end(), "-");
+  if (at == command.end()) return command;
+  std::vector<std::string> named = command;
+  const std::string stand_in = "what stdin says";
+  std::replace(named.begin(), named.end(), std::string("-"), stand_in);
+  const bool is_prompt = std::count(command.begin(), command.end(), "-") == 1 &&
+                         prompt_of(parse_job(named).request) == stand_in;
+  if (!is_prompt) {
+    fail(ErrorKind::Usage,
+         "a queued job is made later, without this stdin and stdout; name a file instead of -");
+  }
+  const std::string prompt = prompt_of(parse_job(command).request);
+  command.erase(at);
+  if (std::find(command.begin(), command.end(), "--") == command.end()) command.push_back("--");
+  command.push_back(prompt);
+  return command;
+}
+
 // What jobs that wait for their turn have been promised.
 int64_t promised_credits(JobStore& store, const std::string& owner) {
   int64_t credits = 0;
@@ -71,9 +93,9 @@ void add(const UseQueue& use, const OutputFolder& folder, JobStore& store, const
   const std::string directory = fs::current_path().string();
   for (const std::string& text : use.command) check_is_text(text);
   check_is_text(directory);
-  const MakeClips make = parse_job(use.command);
   NewJob job;
-  job.command = use.command;
+  job.command = with_stdin(use.command);
+  const MakeClips make = parse_job(job.command);
   const uint64_t seed = make.request.sampling.seed.value_or(std::random_device()());
   if (!make.request.sampling.seed && make.recipe.empty()) {
     job.command.insert(job.command.begin() + 1,
@@ -171,7 +193,14 @@ fs::path queue_folder(const std::string& wish) {
 }
 
 void run_action(const UseQueue& use, const Display& display) {
-  const OutputFolder folder(queue_folder(use.folder));
+  const fs::path root = queue_folder(use.folder);
+  const bool only_looks =
+      use.action == UseQueue::Action::List || use.action == UseQueue::Action::Show;
+  if (only_looks && !fs::exists(root)) {
+    if (use.folder.empty() && use.action == UseQueue::Action::List) return;  // nothing added yet
+    fail(ErrorKind::NotFound, "there is no queue in {}", root.string());
+  }
+  const OutputFolder folder(root);
   JobStore store(folder.journal());
   switch (use.action) {
     case UseQueue::Action::Add:

@@ -34,6 +34,28 @@ state() { "$SORA" queue show "$1" --json | jq -r .job.state; }
   [ "$status" -eq 2 ]
 }
 
+@test "a queued prompt is read from stdin when it is added, and nothing else is" {
+  local words=(-m "$MODEL" --size 48x32 --frames 5 --steps 1 --dtype f32)
+  echo "-1 red balls" | "$SORA" queue add generate - "${words[@]}"
+  run "$SORA" queue run </dev/null
+  [ "$status" -eq 0 ]
+  [ "$("$SORA" info "$PWD"/queue/*.mp4 --json | jq -r .metadata.request.arguments.prompt)" = "-1 red balls" ]
+  for wrong in "-o -" "--image -" "--dry-run" "--ranks 2"; do
+    run "$SORA" queue add generate "a ball" $wrong "${words[@]}" </dev/null
+    [ "$status" -eq 2 ] || { echo "$wrong: $output"; return 1; }
+  done
+}
+
+@test "looking at a queue that is not there makes none" {
+  run "$SORA" queue list
+  [ "$status" -eq 0 ] && [ -z "$output" ]
+  run "$SORA" queue list --queue typo
+  [ "$status" -eq 4 ]
+  run "$SORA" queue show 1
+  [ "$status" -eq 4 ]
+  [ ! -e typo ] && [ ! -e queue ]
+}
+
 @test "a job that cannot be made fails alone, not those that wait before it" {
   ffmpeg -v error -f lavfi -i testsrc2=size=48x32:rate=16 -frames:v 9 -c:v ffv1 gone.mkv
   good=$(add)
