@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "lib/core/json_file.h"
+#include "lib/core/numbered_names.h"
 #include "lib/media/output_file.h"
 #include "lib/pipelines/output_path.h"
 #include "lib/pipelines/soundtrack.h"

@@ -7,6 +7,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/core/numbered_names.h"
 #include "lib/media/media_input.h"
 #include "lib/media/metadata.h"
 #include "lib/media/orientation.h"

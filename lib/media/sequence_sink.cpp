@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "lib/core/numbered_names.h"
 #include "lib/core/unfinished_files.h"
 #include "lib/media/encoder.h"
 #include "lib/media/frame_sink.h"

@@ -66,12 +66,4 @@ void check_quality(const VideoCodec& codec, std::optional<int> quality);
 std::vector<std::string> container_names();
 std::vector<std::string> codec_names();
 
-// Whether a name is that of numbered pictures: frames/%05d.png.
-bool names_sequence(const std::string& path);
-
-// "frames/%05d.png", 7 -> "frames/00007.png". Throws Error(Usage) unless the file's name, without
-// its folder, holds exactly one %d or %0Nd field (after %% is taken for a percent sign).
-std::string sequence_path(const std::string& pattern, int64_t number);
-inline constexpr int64_t kFirstSequenceNumber = 1;
-
 }  // namespace sora

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "lib/core/error.h"
+#include "lib/core/numbered_names.h"
 #include "lib/core/utf8.h"
 #include "lib/media/frame_sink.h"
 #include "lib/media/media_input.h"

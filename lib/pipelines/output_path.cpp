@@ -2,12 +2,13 @@
 // on any system.
 #include "lib/pipelines/output_path.h"
 
+#include <fmt/format.h>
+
 #include <cctype>
 #include <filesystem>
 
 #include "lib/core/ascii.h"
-#include "lib/core/error.h"
-#include "lib/media/video_format.h"
+#include "lib/core/numbered_names.h"
 
 namespace sora {
 namespace {
@@ -42,23 +43,6 @@ std::string free_output_path(std::string_view prompt, uint64_t seed, int count) 
   std::string path = stem + ".mp4";
   for (int number = 2; is_taken(path); ++number) path = fmt::format("{}-{}.mp4", stem, number);
   return path;
-}
-
-std::string variation_path(const std::string& path, int index, int count) {
-  if (count == 1) return path;
-  if (path == "-")
-    fail(ErrorKind::Usage, "{} variations cannot share stdout; write them to files with -o", count);
-  const std::filesystem::path whole(path);
-  const std::filesystem::path folder = whole.parent_path();
-  if (names_sequence(path)) {  // a folder each
-    const std::string last = folder.filename().string();
-    const bool has_name = !last.empty() && last != "." && last != "..";
-    const std::string numbered = fmt::format("{}-{}", has_name ? last : "frames", index + 1);
-    return ((has_name ? folder.parent_path() : folder) / numbered / whole.filename()).string();
-  }
-  const std::string name =
-      fmt::format("{}-{}{}", whole.stem().string(), index + 1, whole.extension().string());
-  return (folder / name).string();
 }
 
 }  // namespace sora

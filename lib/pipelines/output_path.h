@@ -15,9 +15,4 @@ std::string slug(std::string_view text);
 // that name, or of one of its `count` variations, exists.
 std::string free_output_path(std::string_view prompt, uint64_t seed, int count);
 
-// The path of variation `index` (from 0) of `count`: one alone keeps `path`; otherwise "clip.mp4"
-// becomes "clip-1.mp4", and "frames/%05d.png" becomes "frames-1/%05d.png". Throws Error(Usage) for
-// stdout with more than one.
-std::string variation_path(const std::string& path, int index, int count);
-
 }  // namespace sora

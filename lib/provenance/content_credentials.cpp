@@ -9,8 +9,8 @@
 
 #include "lib/core/error.h"
 #include "lib/core/json_file.h"
+#include "lib/core/numbered_names.h"
 #include "lib/core/unfinished_files.h"
-#include "lib/media/video_format.h"
 #include "lib/provenance/c2pa_library.h"
 
 namespace sora {

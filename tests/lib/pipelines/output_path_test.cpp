@@ -4,7 +4,6 @@
 
 #include <filesystem>
 
-#include "lib/core/error.h"
 #include "tests/scratch_directory.h"
 
 namespace sora {
@@ -29,13 +28,6 @@ TEST(OutputPath, AnAutomaticNameIsFreeForEveryVariation) {
   folder.write("a-ball-7.mp4", "");
   EXPECT_EQ(free_output_path("a ball", 7, 1), "a-ball-7-3.mp4");
   std::filesystem::current_path(before);
-}
-
-TEST(OutputPath, VariationsAreNumberedBeforeTheExtension) {
-  EXPECT_EQ(variation_path("a/clip.mp4", 0, 1), "a/clip.mp4");
-  EXPECT_EQ(variation_path("a/clip.mp4", 1, 3), "a/clip-2.mp4");
-  EXPECT_EQ(variation_path("a/b/%05d.png", 0, 2), "a/b-1/%05d.png");
-  EXPECT_THROW(variation_path("-", 0, 2), Error);
 }
 
 }  // namespace
