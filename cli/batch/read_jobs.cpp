@@ -49,7 +49,8 @@ JobList read_jobs(const RunBatch& batch) {
          "name",
          batch.file);
   if (batch.watch && is_stream(batch))
-    fail(ErrorKind::Usage, "--watch needs a file that grows; {} is read to its end", batch.file);
+    fail(ErrorKind::Usage, "--watch needs a file that grows; {} is read to its end",
+         batch.file == "-" ? "stdin" : batch.file);
   std::string text = read_text(batch);
   if (batch.watch)
     text.erase(text.rfind('\n') == std::string::npos
@@ -67,7 +68,7 @@ JobList read_jobs(const RunBatch& batch) {
       is_stream(batch) ? fs::current_path() : fs::absolute(batch.file).parent_path();
   JobList list = jobs_of(parse_prompts(text, shown, format),
                          {shown, base, batch.defaults, batch.name_template, today()});
-  list.text_digest = fmt::format("{:08x}{:08x}", stable_seed(text, 0), stable_seed(text, 1));
+  list.text_digest = stable_name(text);
   if (batch.num_shards > 1) {
     std::vector<PlannedJob> share;
     for (size_t i = static_cast<size_t>(batch.shard); i < list.jobs.size();

@@ -1,7 +1,6 @@
 #include "cli/batch/running_batch.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -28,9 +27,7 @@ RunningBatch::RunningBatch(const OutputFolder& folder, const std::string& batch)
   const std::filesystem::path place = folder.root() / ".sora" / "running";
   std::error_code ignored;
   std::filesystem::create_directories(place, ignored);
-  const std::string name =
-      fmt::format("{:08x}{:08x}", stable_seed(batch, 0), stable_seed(batch, 1));
-  fd_ = ::open((place / name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  fd_ = ::open((place / stable_name(batch)).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   share();
 }
 

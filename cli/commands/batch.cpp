@@ -66,8 +66,6 @@ void check_options(const RunBatch& batch, const CLI::App& cmd) {
   }
   if (batch.retries < 0 || batch.retries > 100)
     fail(ErrorKind::Usage, "--retries {} is out of range; it goes from 0 to 100", batch.retries);
-  if (batch.watch && batch.file == "-")
-    fail(ErrorKind::Usage, "--watch needs a file that grows; stdin is read to its end");
   if (cmd.count("--on") > 0 && batch.on != "slurm")
     fail(ErrorKind::Usage, "--on '{}' is unknown; it is slurm", batch.on);
   if (!batch.on.empty() && (batch.watch || batch.num_shards > 1))

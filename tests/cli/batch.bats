@@ -152,9 +152,7 @@ END
   until_true 120 star_was_tried
   rm first.png
   mv kept.png first.png
-  status=0
-  wait $pid || status=$?
-  [ "$status" -eq 7 ]
+  ends_with 7 $pid
   [ "$(status_of star.mkv state)" = 'done' ]
   [ "$(status_of star.mkv tries)" -ge 2 ]
   [ "$(status_of bad.mkv state)" = failed ]
@@ -219,9 +217,7 @@ END
   some_job_runs() { [ "$(state_count running)" -ge 1 ]; }
   until_true 60 some_job_runs
   pkill -TERM -P $pid || true
-  status=0
-  wait $pid || status=$?
-  [ "$status" -eq 0 ]
+  ends_with 0 $pid
   [ "$(state_count done)" -eq 4 ]
 }
 
@@ -236,12 +232,8 @@ END
   second=$!
   sleep 1
   kill -TERM $first
-  status=0
-  wait $first || status=$?
-  [ "$status" -eq 75 ]
-  status=0
-  wait $second || status=$?
-  [ "$status" -eq 0 ]
+  ends_with 75 $first
+  ends_with 0 $second
   [ "$(state_count done)" -eq 1 ]
 }
 
@@ -313,9 +305,7 @@ END
   pid=$!
   sleep 3
   kill -TERM $pid
-  status=0
-  wait $pid || status=$?
-  [ "$status" -eq 75 ]
+  ends_with 75 $pid
   mkfifo pipe
   sleep 60 >pipe &
   writer=$!
@@ -324,9 +314,7 @@ END
     pid=$!
     sleep 1
     kill -TERM $pid
-    status=0
-    wait $pid || status=$?
-    [ "$status" -eq 143 ]
+    ends_with 143 $pid
   done
   kill $writer
 }
@@ -374,9 +362,7 @@ END
   sleep 1
   kill -TERM $pid
   start=$SECONDS
-  status=0
-  wait $pid || status=$?
-  [ "$status" -eq 75 ]
+  ends_with 75 $pid
   [ $((SECONDS - start)) -le 25 ]
   [ "$(state_count running)" -eq 0 ]
   [ "$(state_count pending)" -ge 1 ]
@@ -465,9 +451,7 @@ END
   echo "a blue star -- --seed 2 --output later.mkv" >>prompts.txt
   until_true 60 test -e clips/later.mkv
   kill -TERM $pid
-  status=0
-  wait $pid || status=$?
-  [ "$status" -eq 75 ]
+  ends_with 75 $pid
   [ -e clips/later.mkv ]
   [ "$before" = "$(stat -c %Y%i clips/clip-1.mkv)" ] # made once, --force or not
 }

@@ -335,9 +335,7 @@ nothing_left() {
   pid=$!
   until grep -q '"denoise"' keep/stderr; do sleep 0.05; done
   truncate -s 0 keep/transformer/diffusion_pytorch_model.safetensors
-  status=0
-  wait "$pid" || status=$?
-  [ "$status" -eq 3 ]
+  ends_with 3 "$pid"
   [[ "$(tail -n 1 keep/stderr)" == "sora: a file of weights was cut short"* ]]
   nothing_left
 }
@@ -389,9 +387,7 @@ nothing_left() {
     pid=$!
     sleep "$delay"
     kill -INT "$pid"
-    status=0
-    wait "$pid" || status=$?
-    [ "$status" -eq 130 ]
+    ends_with 130 "$pid"
     nothing_left
   done
 }
@@ -445,9 +441,7 @@ interrupted_in() {
   pid=$!
   sleep 0.8
   kill -TERM "$pid"
-  status=0
-  wait "$pid" || status=$?
-  [ "$status" -eq 143 ]
+  ends_with 143 "$pid"
   nothing_left
 }
 

@@ -47,3 +47,10 @@ until_true() {
     sleep 0.1
   done
 }
+
+# ends_with STATUS PID: waits for a process of this shell.
+ends_with() {
+  local status=0
+  wait "$2" || status=$?
+  [ "$status" -eq "$1" ]
+}
