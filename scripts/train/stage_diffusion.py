@@ -4,8 +4,8 @@ x_sigma = (1 - sigma) x + sigma noise, the target is noise - x, sigma is logit-n
 caption in ten is empty (for classifier-free guidance). Clips with a mask get mask channels and the masked clip's
 latents; text to video has zeros there. What is exported is the moving average.
 
-A head on the tokens of a middle block learns where the objects are (object_maps.py); it is not exported. Errors
-weigh more where an object is.
+A head on the tokens of a middle block learns where the objects are and what they are (object_maps.py); it is not
+exported. Errors weigh more where an object is.
 """
 
 import argparse
@@ -65,14 +65,28 @@ class Cache:
                 self.latents.append(shard["latents"][k])
         return len(self.scenes)
 
-    def coverage(self, index):
+    def maps_of(self, index):
+        """The coverage, and what each token shows."""
         if index not in self.maps:
-            self.maps[index] = object_maps.of_scene(self.scenes[index])
+            things = object_maps.of_things(self.scenes[index])
+            self.maps[index] = things.amax(0), object_maps.kinds_of(self.scenes[index], things)
         return self.maps[index]
 
     def statistics(self):
         x = torch.stack(self.latents[:1024]).float()
         return x.mean((0, 2, 3, 4)), x.std((0, 2, 3, 4))
+
+
+def _look_both_ways(text_encoder):
+    """Lets two heads of the first block begin as ones that see only what came before and only what comes after.
+
+    What a word is about depends on where it stands, and training does not find that by itself: left alone the content
+    of the words comes to decide all attention, and the features of a word are the same wherever it stands.
+    """
+    bias = text_encoder.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+    after = len(bias) // 2  # the buckets from here on
+    bias[after:, 0] -= 8
+    bias[1:after, 1] -= 8
 
 
 class Nano:
@@ -93,6 +107,7 @@ class Nano:
                     if p.ndim == 2 and p.shape[0] > settings.TEXT["relative_attention_num_buckets"]:
                         p.normal_(0, p.shape[1] ** -0.5)
                 block.layer[0].SelfAttention.q.weight.mul_(settings.TEXT["d_kv"] ** -0.5)
+            _look_both_ways(self.text_encoder)
             self.transformer.proj_out.weight.zero_()
         words = settings.load(settings.WORK / "text/text.pt") if pretrained else None
         if words:
@@ -125,7 +140,7 @@ class Nano:
             self.text_encoder, self.working, ids, torch.tensor(lengths, device=self.device), settings.MAX_TEXT)
 
     def velocity(self, x, sigma, text, compiled=True):
-        """The velocity and the coverage logits."""
+        """The velocity, and the logits of the head: coverage and kinds."""
         velocity, tokens = fast_transformer.forward(
             self.transformer, self.working, x, sigma * 1000, text, HEAD_BLOCK, compiled)
         copies = (self.working.of[id(p)] for p in self.head.parameters())
@@ -162,14 +177,16 @@ def batch_of(cache, rng, size, mean, std, dropped):
     extra = torch.stack([conditioned(cache, int(i), m, s, rng) for i in chosen])
     texts = ["" if rng.random() < EMPTY_CAPTIONS else captions.caption(cache.scenes[i], rng, dropped)[0]
              for i in chosen]
-    return x, extra, texts, torch.stack([cache.coverage(int(i)) for i in chosen])
+    coverage, kinds = zip(*(cache.maps_of(int(i)) for i in chosen))
+    return x, extra, texts, torch.stack(coverage), torch.stack(kinds)
 
 
 class HeldOut:
     """Clips of combinations that training never sees, and what a wrong word in their captions costs.
 
-    Loss at high noise with the right caption, and how much more with a wrong motion, colour or shape; the overlap of
-    the coverage that the head reads out of nothing but noise and the caption.
+    Loss at high noise with the right caption, and how much more with a wrong motion, colour or shape, or where the
+    two objects of a pair have each other's colour; the overlap of the coverage that the head reads out of nothing but
+    noise and the caption.
     """
 
     def __init__(self, bucket, count=48):
@@ -189,6 +206,9 @@ class HeldOut:
                     thing.shape, thing.colour, thing.motion, scene.place)):
                 setattr(thing, part, others[part][int(rng.integers(len(others[part])))])
             said = dataclasses.replace(scene, things=[thing] + scene.things[1:])
+            if part == "exchanged" and len(scene.things) == 2:
+                one, two = scene.things
+                said.things = [dataclasses.replace(one, colour=two.colour), dataclasses.replace(two, colour=one.colour)]
             found.append(captions.caption(said, np.random.default_rng(k), language="zh" if k % 3 == 0 else "en")[0])
         return found
 
@@ -201,12 +221,12 @@ class HeldOut:
         noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
         x_in = torch.cat([noisy, torch.zeros(count, 4 + x.shape[1], *x.shape[2:])], 1).to(nano.device)
         found = {}
-        for part in ("right", "motion", "colour", "shape"):
-            out, logits = nano.velocity(x_in, sigma.to(nano.device), nano.embed(self._captions(part)), False)
+        for part in ("right", "motion", "colour", "shape", "exchanged"):
+            out, (coverage, _) = nano.velocity(x_in, sigma.to(nano.device), nano.embed(self._captions(part)), False)
             found[part] = float((out.cpu() - (noise - x)).pow(2).mean())
             if part == "right":
                 pure = sigma == 1
-                said, true = (logits.cpu() > 0)[pure], (object_maps.targets(self.maps) > 0.5)[pure]
+                said, true = (coverage.cpu() > 0)[pure], (object_maps.targets(self.maps) > 0.5)[pure]
                 found["overlap"] = float((said & true).sum() / (said | true).sum())
         return found
 
@@ -232,10 +252,14 @@ class Training:
         if not state and not self.args.start:
             return
         saved = state or settings.load(FOLDER / f"{self.args.start}.pt")
+        average = dict(saved["average"])
+        if self.args.words and not state:
+            words = settings.load(settings.WORK / f"text/{self.args.words}.pt")["model"]
+            average |= {f"text_encoder.{name}": p for name, p in words.items()}
         for name, p in self.masters.items():
-            if name in saved["average"]:
-                p.copy_(saved["model" if state else "average"][name])
-                self.average[name].copy_(saved["average"][name])
+            if name in average:
+                p.copy_((saved["model"] if state else average)[name])
+                self.average[name].copy_(average[name])
         self.mean, self.std = saved["mean"], saved["std"]
         if state:
             self.step, self.samples = state["step"], state["samples"]
@@ -248,17 +272,20 @@ class Training:
             "std": self.std, "optimiser": self.optimiser.state_dict(), "step": self.step, "samples": self.samples})
 
     def advance(self, batch, rate):
-        """One step: its loss, that of the coverage head, and the norm of the gradients outside matrices."""
-        x, extra, texts, maps = batch
+        """One step: its loss, those of the head (coverage, kinds), and the norm of the gradients outside matrices."""
+        x, extra, texts, maps, kinds = batch
         nano, args, device = self.nano, self.args, self.nano.device
         sigma, noise = sigmas(len(x), args.shift), torch.randn_like(x)
         noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
         nano.working.refresh()
-        out, logits = nano.velocity(torch.cat([noisy, extra], 1).to(device), sigma.to(device), nano.embed(texts))
+        with torch.set_grad_enabled(not args.words_stay):
+            text = nano.embed(texts)
+        out, (coverage, shown) = nano.velocity(torch.cat([noisy, extra], 1).to(device), sigma.to(device), text)
         errors = (out - (noise - x).to(device)).pow(2)
-        where = F.binary_cross_entropy_with_logits(logits, object_maps.targets(maps).to(device))
+        where = F.binary_cross_entropy_with_logits(coverage, object_maps.targets(maps).to(device))
+        what = F.binary_cross_entropy_with_logits(shown, kinds.float().to(device))
         weights = object_maps.importance(maps, args.object_weight).to(device)
-        ((errors * weights).mean() + args.head * where).backward()
+        ((errors * weights).mean() + args.head * (where + what)).backward()
         nano.working.hand_over_gradients()
         self.together.average_(self.masters.values())
         norm = torch.nn.utils.clip_grad_norm_(self.rest, 1.0)
@@ -268,7 +295,7 @@ class Training:
         keep = min(args.average, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in self.masters.values()], 1 - keep)
         self.step, self.samples = self.step + 1, self.samples + len(x) * self.together.count
-        return float(errors.detach().mean()), float(where.detach()), float(norm)
+        return float(errors.detach().mean()), float(where.detach()), float(what.detach()), float(norm)
 
 
 class Progress:
@@ -319,9 +346,10 @@ def train(training, caches, held_out):
             steps = training.step + args.decay
         cache, size, _ = caches[common.choice(len(caches), p=shares / shares.sum())]
         batch = batch_of(cache, rng, size, training.mean, training.std, args.dropped)
-        loss, where, norm = training.advance(batch, settings.rate(training.step, steps, args.decay, args.lr, args.warmup))
-        progress.note(cache.bucket, loss)
-        progress.note("where", where)
+        loss, where, what, norm = training.advance(
+            batch, settings.rate(training.step, steps, args.decay, args.lr, args.warmup))
+        for name, value in ((cache.bucket, loss), ("where", where), ("what", what)):
+            progress.note(name, value)
         if training.step % 100 == 0:
             for other, _, _ in caches:
                 other.refresh()
@@ -348,10 +376,12 @@ def main():
     parser.add_argument("--average", type=float, default=0.998)
     parser.add_argument("--shift", type=float, nargs="+", default=[4.0],
                         help="of the trained noise levels: motion is decided at the high ones, outlines at the low")
-    parser.add_argument("--head", type=float, default=0.2, help="weight of the coverage head's loss")
+    parser.add_argument("--head", type=float, default=0.2, help="weight of the head's losses")
     parser.add_argument("--object-weight", type=float, default=3.0, help="more weight of errors where an object is")
     parser.add_argument("--name", default="diffusion")
     parser.add_argument("--start", help="checkpoint to start from when there is none of this name")
+    parser.add_argument("--words", help="with the text encoder of this checkpoint of stage_text.py")
+    parser.add_argument("--words-stay", action="store_true", help="the transformer alone is trained")
     args = parser.parse_args()
     together = Together()
     training = Training(args, together)

@@ -24,6 +24,7 @@ FOLDER = settings.WORK / "latents"
 WORLDS = {
     "single": World(shapes=SIMPLE_SHAPES),
     "objects": World(),
+    "staged": World(shapes=SIMPLE_SHAPES, moving_camera=0.4, pairs=0.5),
     "whole": World(styled=0.3, moving_camera=0.2, pairs=0.3),
     # For scores of one part each.
     "silhouettes": World(shapes=SILHOUETTES),

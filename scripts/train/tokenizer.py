@@ -80,6 +80,11 @@ def processor(folder):
     return sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
 
 
+def spans(sp, text):
+    """Of each id of the text: the bytes [begin, end) of it that it stands for."""
+    return [(piece.begin, piece.end) for piece in sp.encode(text, return_type="proto").pieces]
+
+
 def ids(sp, texts, length=settings.MAX_TEXT):
     """Padded ids [N, length] and real lengths [N]; the end mark counts as real."""
     rows, lengths = [], []

@@ -109,6 +109,19 @@ FUNCTION_WORDS = set("a an the and with to on of 一 的 个 只 条 艘 辆 颗
 EN_FRAMES = ["a video of", "a clip of", "an animation of"]
 
 
+class Word(str):
+    """A word of a caption, and which of the scene's things it is about: None where it is about the whole scene."""
+
+    thing = None
+
+
+def _about(thing, words):
+    found = [Word(word) for word in words]
+    for word in found:
+        word.thing = thing
+    return found
+
+
 def _pick(rng, options):
     return options[int(rng.integers(len(options)))]
 
@@ -131,10 +144,10 @@ def _en_motion(thing, rng, participle):
 def _english(scene, rng, drop):
     participle = rng.random() < 0.35
     clauses = []
-    for thing in scene.things:
+    for n, thing in enumerate(scene.things):
         unsaid = thing.motion == "still" and rng.random() < 0.25
         motion = [] if unsaid else _en_motion(thing, rng, participle)
-        clauses.append(_en_thing(thing, rng, drop) + motion)
+        clauses.append(_about(n, _en_thing(thing, rng, drop) + motion))
     words = clauses[0]
     if len(clauses) == 2:
         words = words + ["and"] + clauses[1]
@@ -165,10 +178,10 @@ def _chinese(scene, rng, drop):
     counted = rng.random() < 0.75
     place = [] if drop("place") else _pick(rng, ZH_PLACES[scene.place])
     clauses = []
-    for thing in scene.things:
+    for n, thing in enumerate(scene.things):
         speed = [_pick(rng, ZH_SPEEDS[thing.speed])] if thing.speed != "normal" else []
         motion = speed + _pick(rng, ZH_MOTIONS[thing.motion])
-        clauses.append((_zh_thing(thing, rng, drop, counted), motion))
+        clauses.append((_about(n, _zh_thing(thing, rng, drop, counted)), _about(n, motion)))
     subject, motion = clauses[0]
     first_place = rng.random() < 0.4
     if first_place and place:
@@ -201,6 +214,16 @@ def text(caption_words, language, rng=None):
     if rng is not None and rng.random() < 0.4:
         joined += "."
     return joined
+
+
+def things_of_bytes(caption_words, language):
+    """For each UTF-8 byte of text(caption_words, language): the `thing` of the word that it is in; None between words."""
+    found = []
+    for k, word in enumerate(caption_words):
+        if language == "en" and k and word != ",":
+            found.append(None)
+        found += [getattr(word, "thing", None)] * len(word.encode())
+    return found
 
 
 def caption(scene, rng, dropped=0.0, language=None):

@@ -37,6 +37,26 @@ class ObjectMaps(unittest.TestCase):
                     full, empty = maps[f, moment] == 255, maps[f, moment] == 0
                     self.assertLess(cells[frame][full].mean(), 0.5 * cells[frame][empty].mean(), (seed, f, moment))
 
+    def test_tokens_show_the_kinds_of_what_covers_them(self):
+        import object_maps
+        from world.spec import CAMERAS, COLOURS, MOTIONS, SHAPES, STYLES
+        columns = [(part, name) for part, names in (("colour", COLOURS), ("shape", SHAPES), ("motion", MOTIONS),
+                                                    ("camera", CAMERAS), ("style", STYLES)) for name in names]
+        for seed in range(12):
+            scene = random_scene(seed, World(shapes=SIMPLE_SHAPES, moving_camera=0.5, pairs=1), 192, 96, 17)
+            maps = object_maps.of_things(scene)
+            kinds = object_maps.kinds_of(scene, maps)
+            self.assertEqual(kinds.shape, (5 * 3 * 6, len(columns)))
+            of = {column: kinds[:, n].view(5, 3, 6) for n, column in enumerate(columns)}
+            for thing, covered in zip(scene.things, maps):
+                tokens = covered.amax(1).view(5, 3, 8, 6, 8).amax((2, 4)) >= 128
+                self.assertTrue(tokens.any(), seed)
+                for part in ("colour", "shape", "motion"):
+                    self.assertTrue(of[part, getattr(thing, part)][tokens].all(), (seed, part))
+            self.assertEqual(sum(int(of["colour", c].any()) for c in COLOURS), 2, seed)
+            self.assertTrue(of["camera", scene.camera].all() and of["style", "flat"].all(), seed)
+            self.assertEqual(int(kinds[0, -len(CAMERAS) - len(STYLES) :].sum()), 2, seed)
+
     def test_targets_and_importance_lie_where_the_object_lies(self):
         import object_maps
         import torch
@@ -73,6 +93,43 @@ class KnownFrames(unittest.TestCase):
         self.assertAlmostEqual(masked / 300, stage_latents.MASKED_SHARE, delta=0.08)
         self.assertAlmostEqual(parts / masked, stage_latents.PART_SHARE, delta=0.12)
         self.assertAlmostEqual(past / parts, 2 / 3, delta=0.2)
+
+
+@unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
+class TextEncoder(unittest.TestCase):
+    def test_a_word_has_other_features_in_the_second_clause_than_in_the_first(self):
+        import settings
+        import stage_diffusion
+        import tokenizer
+        import torch
+        nano = stage_diffusion.Nano(settings.prepare(0), pretrained=False)
+        rows, lengths = tokenizer.ids(nano.pieces, ["a red ball and a blue star", "a blue star and a red ball"])
+        ids = torch.tensor(rows)[:, : lengths[0]]
+        with torch.no_grad():
+            features = nano.text_encoder(ids, torch.ones_like(ids)).last_hidden_state
+        red = [features[n][rows[n].index(nano.pieces.piece_to_id("▁red"))] for n in range(2)]
+        self.assertGreater(float((red[0] - red[1]).norm() / red[0].norm()), 0.05)
+
+    def test_each_id_of_a_caption_belongs_to_what_it_tells_about(self):
+        import settings
+        import stage_diffusion
+        import stage_text
+        nano = stage_diffusion.Nano(settings.prepare(0), pretrained=False)
+        for seed in range(40):
+            scene = random_scene(seed, World(pairs=seed % 2))
+            text, owners = stage_text.spoken(nano, scene, np.random.default_rng(seed))
+            pieces = [nano.pieces.id_to_piece(n).strip("▁") for n in nano.pieces.encode(text)]
+            self.assertEqual(len(pieces), len(owners), text)
+            self.assertEqual(set(owners) - {0}, set(range(1, 1 + len(scene.things))), text)
+            self.assertFalse(any(owner for piece, owner in zip(pieces, owners) if piece == ","), text)
+
+    def test_the_second_of_one_thing_is_unsaid(self):
+        import stage_text
+        one, two = (random_scene(3, World(pairs=pairs)) for pairs in (0, 1))
+        self.assertEqual(len(stage_text.labels(one)), len(stage_text.FACTS))
+        self.assertEqual(stage_text.labels(one)[-4:], [stage_text.UNSAID] * 4)
+        self.assertNotIn(stage_text.UNSAID, stage_text.labels(two))
+        self.assertTrue(stage_text.is_plain(one) and not stage_text.is_plain(two))
 
 
 @unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")

@@ -94,6 +94,19 @@ class Captions(unittest.TestCase):
                              [{"shape": thing.shape, "colour": thing.colour, "motion": thing.motion}], text)
 
 
+    def test_words_tell_which_thing_they_are_about(self):
+        for seed in range(300):
+            scene, language = random_scene(seed, World(pairs=1, moving_camera=0.3)), ("en", "zh")[seed % 2]
+            words = captions.words(scene, np.random.default_rng(seed), language)
+            text, things = captions.text(words, language).encode(), captions.things_of_bytes(words, language)
+            self.assertEqual(len(text), len(things), text)
+            tables = [captions.EN_COLOURS, captions.EN_SHAPES] if language == "en" else [captions.ZH_COLOURS, captions.ZH_SHAPES]
+            for n, thing in enumerate(scene.things):
+                about = bytes(b for b, of in zip(text, things) if of == n).decode()
+                for table, value in zip(tables, (thing.colour, thing.shape)):
+                    self.assertTrue(any(word.replace(" ", "") in about for word in table[value]), (text, n, about))
+
+
 @unittest.skipUnless(importlib.util.find_spec("transformers"), "needs the Python of scripts/python-env")
 class Tokenizer(unittest.TestCase):
     def test_transformers_gives_sentencepiece_ids(self):
@@ -108,6 +121,10 @@ class Tokenizer(unittest.TestCase):
                 self.assertNotIn(2, ours.encode(text), text)
             for text in texts + ["", "A Dragon in Paris", "一条红色的龙", "ＲＥＤ　ball", "héllo 🎈 world", "龙 x"]:
                 self.assertEqual(ours.encode(text) + [1], theirs(text).input_ids, text)
+            for text in texts:
+                spans = tokenizer.spans(ours, text)
+                self.assertEqual(len(spans), len(ours.encode(text)), text)
+                self.assertEqual(b"".join(text.encode()[a:b] for a, b in spans), text.encode())
 
 
 class Scorer(unittest.TestCase):
