@@ -25,6 +25,7 @@ WORLDS = {
     "single": World(shapes=SIMPLE_SHAPES),
     "objects": World(),
     "staged": World(shapes=SIMPLE_SHAPES, moving_camera=0.4, pairs=0.5),
+    "stacked": World(shapes=SIMPLE_SHAPES, pairs=1.0, stacked=True),
     "whole": World(styled=0.3, moving_camera=0.2, pairs=0.3),
     # For scores of one part each.
     "silhouettes": World(shapes=SILHOUETTES),

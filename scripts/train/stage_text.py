@@ -31,7 +31,8 @@ FACTS = (SCENE_FACTS | {f"first {name}": options for name, options in THING_FACT
          | {f"second {name}": options for name, options in THING_FACTS.items()})
 UNSAID = -100  # the label of a fact that a scene does not have
 OWNERS = 3  # of a token: the whole scene, the first thing, the second
-SPOKEN = World(styled=0.15, moving_camera=0.2, pairs=0.4)
+# Turn by turn.
+SPOKEN = [World(styled=0.15, moving_camera=0.2, pairs=0.4, stacked=stacked) for stacked in (False, False, True)]
 
 
 def labels(scene):
@@ -108,7 +109,7 @@ def main():
     started = time.time()
     for step in range(args.steps):
         rng = np.random.default_rng([step, 21])
-        scenes = [random_scene(step * args.batch + k, SPOKEN) for k in range(args.batch)]
+        scenes = [random_scene(n, SPOKEN[n % len(SPOKEN)]) for n in range(step * args.batch, (step + 1) * args.batch)]
         texts, owners = zip(*(spoken(nano, scene, rng) for scene in scenes))
         rows, lengths = tokenizer.ids(nano.pieces, texts)
         longest = max(lengths)

@@ -69,7 +69,7 @@ def gather(nano, together, buckets, shards, batch, guidance, mean, std):
             continue
         rng = np.random.default_rng([n, 31])
         cache = caches[n % len(caches)]
-        clips, extra, captions, _ = stage_diffusion.batch_of(cache, rng, batch, mean, std, 0.03)
+        clips, extra, captions, *_ = stage_diffusion.batch_of(cache, rng, batch, mean, std, 0.03)
         noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(n))
         states = paths(nano, noise, extra, captions, guidance)
         settings.save(path, {"states": states.bfloat16(), "extra": extra.bfloat16(), "captions": captions})

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from world import captions
 
 
-# Of the first object to the second; only English captions say it.
-RELATIONS = [("on the left", "left_of"), ("on top", "above")]
+# Of the first object that is named to the second.
+RELATIONS = {
+    "en": [("on the left", "left_of"), ("left of", "left_of"), ("right of", "right_of"), ("on top", "above"), ("above", "above"),
+           ("under", "below")],
+    "zh": [("在左", "left_of"), ("在右", "right_of"), ("在上方", "above"), ("在上面", "above"), ("在下", "below")],
+}
 
 
 @dataclass
@@ -48,6 +52,12 @@ def _take_all(text, phrases, chinese):
         found.append((at, key))
 
 
+def _first_relation(text, relations):
+    """The relation whose words come first, or none."""
+    found = [(text.index(phrase), relation) for phrase, relation in relations if phrase in text]
+    return min(found)[1] if found else ""
+
+
 def _without_preposition(table):
     return {key: options + [o[1:] for o in options if o[0] == "在"] for key, options in table.items()}
 
@@ -66,7 +76,7 @@ def read(caption):
     moved, text = _take_all(text, _phrases(motions), zh)
     coloured, text = _take_all(text, _phrases(captions.ZH_COLOURS if zh else captions.EN_COLOURS), zh)
     shaped, text = _take_all(text, _phrases(captions.ZH_SHAPES if zh else captions.EN_SHAPES), zh)
-    relation, _, text = _take(text, [] if zh else RELATIONS, zh)
+    relation = _first_relation(text, RELATIONS["zh" if zh else "en"])
     facts = Facts(place, style, camera, relation)
     for n, (at, shape) in enumerate(shaped):
         until = shaped[n + 1][0] if n + 1 < len(shaped) else len(text)

@@ -317,8 +317,9 @@ def judge(facts, seen):
             marks[part] = all(a == b for a, b in asked)
     marks["number"] = [f.number for f in found] == [1] * len(found)
     if facts.relation and len(found) == 2:
-        axis = "x" if facts.relation == "left_of" else "y"
-        marks["order"] = getattr(found[0], axis) < getattr(found[1], axis)
+        axis = "x" if facts.relation in ("left_of", "right_of") else "y"
+        first, second = (getattr(thing, axis) for thing in found)
+        marks["order"] = first < second if facts.relation in ("left_of", "above") else first > second
     if facts.style:
         marks["style"] = seen.style == facts.style
     if facts.camera and facts.place not in PLAIN_PLACES:

@@ -104,6 +104,12 @@ EN_STYLES = {
 }
 ZH_STYLES = {"pixel": [["像素", "风格"], ["像素画"]], "pencil": [["铅笔", "素描"], ["素描", "风格"]],
              "noir": [["黑色电影", "风格"], ["黑白", "电影"]], "neon": [["霓虹", "风格"], ["霓虹灯", "风格"]]}
+# Where the first of two objects is as the second sees it, and the other way round. (Not EN_: all of it is made of words
+# and characters that other tables have.)
+BESIDE = {"left_of": (["to the left of", "left of"], ["to the right of", "right of"]), "above": (["above"], ["under"])}
+# Where each of the two is in the picture.
+SIDES = {"en": {"left_of": (["on the left"], ["on the right"]), "above": (["on top"], [""])},
+         "zh": {"left_of": (["在左面", "在左方"], ["在右面", "在右方"]), "above": (["在上面", "在上方"], ["在下面", "在下方"])}}
 # Words that tell nothing by themselves.
 FUNCTION_WORDS = set("a an the and with to on of 一 的 个 只 条 艘 辆 颗 地 着".split())
 EN_FRAMES = ["a video of", "a clip of", "an animation of"]
@@ -141,6 +147,21 @@ def _en_motion(thing, rng, participle):
     return [speed] + words if rng.random() < 0.35 and speed != "fast" else words + [speed]
 
 
+def _en_pair(clauses, relation, rng):
+    """One sentence of two; what is said first is what is left or above, unless the words say otherwise."""
+    one, two = clauses
+    form = rng.random()
+    if form < 0.35:
+        return one + ["and"] + two
+    if form < 0.6:
+        first, second = (_pick(rng, options).split() for options in SIDES["en"][relation])
+        return one + first + ["and"] + two + (second if rng.random() < 0.3 else [])
+    there, back = BESIDE[relation]
+    if form < 0.8:
+        return one + _pick(rng, there).split() + two
+    return two + _pick(rng, back).split() + one
+
+
 def _english(scene, rng, drop):
     participle = rng.random() < 0.35
     clauses = []
@@ -148,12 +169,7 @@ def _english(scene, rng, drop):
         unsaid = thing.motion == "still" and rng.random() < 0.25
         motion = [] if unsaid else _en_motion(thing, rng, participle)
         clauses.append(_about(n, _en_thing(thing, rng, drop) + motion))
-    words = clauses[0]
-    if len(clauses) == 2:
-        words = words + ["and"] + clauses[1]
-        side = ["on", "the", "left"] if scene.relation == "left_of" else ["on", "top"]
-        if rng.random() < 0.5:
-            words = clauses[0] + side + ["and"] + clauses[1]
+    words = clauses[0] if len(clauses) == 1 else _en_pair(clauses, scene.relation, rng)
     if participle and rng.random() < 0.4:
         words = _pick(rng, EN_FRAMES).split() + words
     if not drop("place"):
@@ -182,6 +198,11 @@ def _chinese(scene, rng, drop):
         speed = [_pick(rng, ZH_SPEEDS[thing.speed])] if thing.speed != "normal" else []
         motion = speed + _pick(rng, ZH_MOTIONS[thing.motion])
         clauses.append((_about(n, _zh_thing(thing, rng, drop, counted)), _about(n, motion)))
+    if len(clauses) == 2 and rng.random() < 0.5:
+        sides = [[_pick(rng, options)] for options in SIDES["zh"][scene.relation]]
+        clauses = [(subject, side + motion) for (subject, motion), side in zip(clauses, sides)]
+        if rng.random() < 0.3:
+            clauses.reverse()
     subject, motion = clauses[0]
     first_place = rng.random() < 0.4
     if first_place and place:

@@ -83,6 +83,7 @@ class World:
     styled: float = 0.0
     moving_camera: float = 0.0
     pairs: float = 0.0
+    stacked: bool = False  # pairs stand one above the other; else side by side, and either way where the canvas is not wide
     speeds: bool = True
     motions: tuple = field(default=MOTIONS)
 
@@ -168,7 +169,10 @@ def random_scene(seed, world, width=224, height=128, frames=33, held_out=False, 
             scene.before = min(scene.before, scene.whole - frames)
     aspect = scene.aspect
     if rng.random() < world.pairs:
-        scene.relation = _choose(rng, RELATIONS) if aspect < 1.2 else "left_of"
+        if world.stacked:
+            scene.relation = "above"
+        else:
+            scene.relation = _choose(rng, RELATIONS) if aspect < 1.2 else "left_of"
         if scene.relation == "left_of":
             areas = [(0, 0, aspect / 2, 1), (aspect / 2, 0, aspect, 1)]
         else:

@@ -94,6 +94,22 @@ class Captions(unittest.TestCase):
                              [{"shape": thing.shape, "colour": thing.colour, "motion": thing.motion}], text)
 
 
+    def test_the_relation_is_that_of_the_thing_named_first(self):
+        back = {"left_of": "right_of", "above": "below"}
+        seen = set()
+        for seed in range(400):
+            scene, language = random_scene(seed, World(pairs=1, stacked=seed % 4 > 1)), ("en", "zh")[seed % 2]
+            facts = read(captions.caption(scene, np.random.default_rng(seed), language=language)[0])
+            named = [(thing["shape"], thing["colour"]) for thing in facts.things]
+            drawn = [(thing.shape, thing.colour) for thing in scene.things]
+            if facts.relation == back[scene.relation]:
+                named.reverse()
+            elif facts.relation:
+                self.assertEqual(facts.relation, scene.relation)
+            self.assertEqual(named, drawn)
+            seen.add((language, facts.relation))
+        self.assertEqual(seen, {(language, r) for language in ("en", "zh") for r in ("", "left_of", "right_of", "above", "below")})
+
     def test_words_tell_which_thing_they_are_about(self):
         for seed in range(300):
             scene, language = random_scene(seed, World(pairs=1, moving_camera=0.3)), ("en", "zh")[seed % 2]
