@@ -5,12 +5,13 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+from measurement import resident
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIB = 1 << 20
@@ -25,22 +26,15 @@ def parse():
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--memory", help="the limit to plan for")
     parser.add_argument("--dtype", default="bf16")
+    parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
-
-
-def resident(pid):
-    try:
-        status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    return int(found.group(1)) * 1024 if found else 0
 
 
 def watch(process, peaks, phase):
     while process.poll() is None:
         name = phase[0]
-        peaks[name] = max(peaks.get(name, 0), resident(process.pid))
+        now = resident(process.pid)
+        peaks[name] = max(peaks.get(name, 0), now.total if now else 0)
         time.sleep(0.01)
 
 
@@ -75,7 +69,7 @@ def main():
         width, height, frames = size.split("x")
         command = [arguments.sora, "generate", "a red ball", "-m", arguments.model, "--size", f"{width}x{height}",
                    "--frames", frames, "--steps", str(arguments.steps), "--seed", "1", "--dtype", arguments.dtype,
-                   "--native", "--progress", "json"]  # fmt: skip
+                   "--threads", str(arguments.threads), "--native", "--progress", "json"]  # fmt: skip
         if arguments.memory:
             command += ["--memory", arguments.memory]
         plan, peaks = run(arguments, command)

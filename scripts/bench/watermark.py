@@ -49,6 +49,7 @@ def photographs():
     try:
         import skimage
     except ImportError:
+        print("watermark: no photographs: they come with scikit-image (python3-skimage)", file=sys.stderr)
         return {}
     folder = pathlib.Path(skimage.__file__).parent / "data"
     return {name: path for name in PHOTOGRAPHS for path in (folder / (name + ".png"), folder / (name + ".jpg")) if path.is_file()}
@@ -206,6 +207,8 @@ def main():
     clips = [(name, arguments) for name, arguments in every.items() if options.only in name]
     random.Random(1).shuffle(clips)  # so that a few are of all kinds
     clips = clips[: options.limit or None]
+    if not clips:
+        sys.exit("watermark: no clips to mark")
     bench = Bench(options.build_dir / "tests/bench_watermark")
     results = []
     with tempfile.TemporaryDirectory() as folder:
