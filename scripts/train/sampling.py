@@ -7,6 +7,7 @@ import contextlib
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanTransformer3DModel
 from safetensors.torch import load_file
@@ -63,7 +64,10 @@ class Sampler:
         z = self.vae.config.z_dim
         shape = (len(prompts), z, (frames - 1) // 4 + 1, height // 16, width // 16)
         x = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-        extra = torch.zeros(len(prompts), 4 + z, *shape[2:]) if condition is None else condition
+        if condition is None and self.settings.get("grey_without_frames"):
+            condition = self.condition(torch.zeros(1, 3, frames, height, width), np.zeros(frames, bool))
+        extra = torch.zeros(1, 4 + z, *shape[2:]) if condition is None else condition
+        extra = extra.expand(len(prompts), -1, -1, -1, -1)
         texts = self.embed(prompts + [self.settings["negative_prompt"]] * len(prompts)) if guidance > 1 \
             else self.embed(prompts)
         self.scheduler.set_timesteps(steps)

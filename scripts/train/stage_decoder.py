@@ -52,7 +52,7 @@ class Model:
             plain = np.linspace(top / (SHIFT - (SHIFT - 1) * top), 0, steps + 1)
             ways = stage_turbo.shifted(plain, SHIFT)
         x = torch.lerp(x, torch.randn_like(x), float(ways[0]))
-        extra = torch.zeros(len(x), 4 + x.shape[1], *x.shape[2:])
+        extra = stage_diffusion.nothing_known(x.shape, self.mean[0], self.std[0]).expand(len(x), -1, -1, -1, -1)
         guidance = 1.0 if self.is_turbo else 2.0
         texts = [self.nano.embed(said)] + [self.nano.embed([""] * len(said))] * (guidance > 1)
         for here, there in zip(ways[:-1], ways[1:]):

@@ -160,12 +160,19 @@ def sigmas(count, shifts, generator=None):
     return shift * u / (1 + (shift - 1) * u)
 
 
+def nothing_known(shape, mean, std):
+    """The 4 + z extra channels of latents of this shape (..., f, h, w) where no frame is known."""
+    f, h, w = shape[-3:]
+    latents = stage_latents.nothing_known(w * 16, h * 16, 4 * f - 3)
+    return F.pad((latents.float() - mean) / std, (0, 0, 0, 0, 0, 0, 4, 0))
+
+
 def conditioned(cache, index, mean, std, rng):
     """The 4 + z extra channels of one clip."""
     z, f, h, w = cache.latents[index].shape
     known_at = cache.condition_of.get(index)
     if known_at is None or (not cache.scenes[index].whole and rng.random() > MASKED_STEPS):
-        return torch.zeros(4 + z, f, h, w)
+        return nothing_known((f, h, w), mean, std)
     condition = (cache.conditions[known_at].float() - mean) / std
     return torch.cat([masks.channels(cache.known[known_at].numpy(), h, w), condition])
 
@@ -219,7 +226,8 @@ class HeldOut:
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
         sigma = torch.tensor([1.0, 0.95, 0.9, 0.8]).repeat(count // 4)
         noisy = torch.lerp(x, noise, sigma.view(-1, 1, 1, 1, 1))
-        x_in = torch.cat([noisy, torch.zeros(count, 4 + x.shape[1], *x.shape[2:])], 1).to(nano.device)
+        extra = nothing_known(x.shape, mean.view(-1, 1, 1, 1), std.view(-1, 1, 1, 1)).expand(count, -1, -1, -1, -1)
+        x_in = torch.cat([noisy, extra], 1).to(nano.device)
         found = {}
         for part in ("right", "motion", "colour", "shape", "exchanged"):
             out, (coverage, _) = nano.velocity(x_in, sigma.to(nano.device), nano.embed(self._captions(part)), False)

@@ -8,6 +8,7 @@ Latents here are the encoder's means, not yet normalised.
 
 import argparse
 import dataclasses
+import functools
 import time
 
 import numpy as np
@@ -101,6 +102,13 @@ def make_shard(vae, bucket, first_seed, count):
             index.append(k)
     return {"seeds": torch.arange(first_seed, first_seed + count), "latents": torch.cat(latents),
             "conditions": torch.cat(conditions), "known": torch.stack(known), "index": torch.tensor(index)}
+
+
+@functools.cache
+def nothing_known(width, height, frames):
+    """Latents [z, f, h, w] of a clip of which no frame is known: mid-grey, as masked clips are in such frames."""
+    vae = load_vae(stage_vae.REFINED, "cpu")
+    return encode_video(vae, torch.zeros(1, 3, frames, height, width))[0]
 
 
 def load_vae(name, device):

@@ -310,19 +310,32 @@ class FinishedClips(unittest.TestCase):
         import settings
         import stage_decoder
         import stage_diffusion
+        import stage_latents
+        import stage_vae
         import torch
         z = settings.Z
+        settings.save(stage_vae.FOLDER / f"{stage_vae.REFINED}.pt", {"model": stage_vae.new_vae().state_dict()})
         nano = stage_diffusion.Nano("cpu", pretrained=False)
         settings.save(stage_diffusion.FOLDER / "finishes.pt", {
             "average": dict(nano.named_parameters()), "mean": torch.full((z,), 2.0), "std": torch.full((z,), 3.0)})
         model = stage_decoder.Model("cpu", "finishes")
         latents = torch.randn(2, z, 2, 4, 4) * 3 + 2
         clean = (latents - 2) / 3
-        # The velocity of a model that knows the clip: (x - clean) / sigma.
-        with mock.patch.object(stage_decoder.stage_turbo, "guided",
-                               lambda nano, x, extra, sigma, texts, guidance: (x - clean) / float(sigma)):
+        extras = []
+
+        def knowing(nano, x, extra, sigma, texts, guidance):
+            """The velocity of a model that knows the clip."""
+            extras.append(extra)
+            return (x - clean) / float(sigma)
+
+        with mock.patch.object(stage_decoder.stage_turbo, "guided", knowing):
             found = model.finished(latents, ["a", "b"], np.random.default_rng(0))
         torch.testing.assert_close(found, latents, atol=1e-4, rtol=1e-4)
+        vae = stage_latents.load_vae(stage_vae.REFINED, "cpu")
+        grey = stage_latents.encode_video(vae, torch.zeros(1, 3, 5, 64, 64)).float()
+        for extra in extras:
+            self.assertFalse(extra[:, :4].any())
+            torch.testing.assert_close(extra[:, 4:], ((grey - 2) / 3).expand(2, -1, -1, -1, -1))
 
 
 PAIR = """
