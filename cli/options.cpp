@@ -83,7 +83,8 @@ void add_size_options(CLI::App& app, VideoSpec& video) {
   app.add_option("--resolution", video.resolution, "480p, 720p or 1080p")
       ->type_name("NAME")
       ->group(group);
-  app.add_option("--aspect", video.aspect, "16:9, 1:1 or 9:16, with --resolution")
+  app.add_option("--aspect", video.aspect,
+                 "16:9, 1:1 or 9:16, with --resolution; else the one nearest to what is shown")
       ->type_name("W:H")
       ->group(group);
   add_parsed(app, "--fps", video.fps, "Frames a second, such as 16, 23.976 or 30000/1001", "RATE",

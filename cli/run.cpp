@@ -92,10 +92,11 @@ void run_action(const MakeClips& make, const Display& wanted) {
     engine->set_admission(&payment);  // of several ranks one pays
   ProgressDisplay progress(display);
   begin_preview(make.preview, request.output.force, *engine, progress);
-  for (const ClipResult& clip : engine->run(request, progress)) {
+  engine->when_made([&](const ClipResult& clip) {
     progress.clear();
     if (tells) report(clip, display, !to_stdout);
-  }
+  });
+  engine->run(request, progress);
 }
 
 void print_members(const nlohmann::json& object, const std::string& indent) {
@@ -126,11 +127,12 @@ void run_action(const DecodeLatents& decode, const Display& display) {
   ClipPayment payment(account, "decode");
   if (account.plan().has_limits()) engine->set_admission(&payment);
   ProgressDisplay progress(display);
-  for (const ClipResult& clip : engine->decode(
-           decode.path, account.plan().with_watermark(decode.output), decode.runtime, progress)) {
+  engine->when_made([&](const ClipResult& clip) {
     progress.clear();
     report(clip, display, !to_stdout);
-  }
+  });
+  engine->decode(decode.path, account.plan().with_watermark(decode.output), decode.runtime,
+                 progress);
 }
 
 // "2.8 GB", "5.3 MB": in the largest unit of which it is a tenth.

@@ -245,6 +245,7 @@ std::vector<ClipResult> ClipRun::make(Preview* preview) {
     const auto now = std::chrono::steady_clock::now();
     result.seconds = std::chrono::duration<double>(now - start).count();
     start = now;
+    if (terms_.take_clip) terms_.take_clip(result);
     results.push_back(std::move(result));
   }
   return results;

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,7 +43,8 @@ class ClipRun {
     at::Tensor known_latents_1CFHW;  // only the VAE is run on them; undefined otherwise
     std::string latents_at;    // where a clip's latents are kept while it is made; empty: nowhere
     std::string preview_path;  // is replaced while the clip is made; empty: there is none
-    Admission* admission = nullptr;               // asked before the work; none: all is admitted
+    Admission* admission = nullptr;  // asked before the work; none: all is admitted
+    std::function<void(const ClipResult&)> take_clip;  // as each is whole; may be empty
     bool writes = true;                           // false: another rank of the same clip writes it
     std::chrono::steady_clock::time_point start;  // of the first clip's seconds
   };

@@ -175,6 +175,9 @@ class LocalEngine : public Engine {
   }
   void keep_models_loaded() override { keep_loaded_ = true; }
   void set_admission(Admission* admission) override { admission_ = admission; }
+  void when_made(std::function<void(const ClipResult&)> take_clip) override {
+    take_clip_ = std::move(take_clip);
+  }
   void prepare(const std::vector<Request>& asked, Observer& observer) override;
   void keep_latents_at(const std::string& path) override { latents_at_ = path; }
   nlohmann::json verify(const std::string& path, Observer& observer) override {
@@ -204,6 +207,7 @@ class LocalEngine : public Engine {
   bool keep_loaded_ = false;
   std::string latents_at_;
   Admission* admission_ = nullptr;
+  std::function<void(const ClipResult&)> take_clip_;
   std::optional<ModelInfo> kept_model_;  // the one that was used last
   Runtime kept_wish_;                    // what it was asked for as
   std::map<std::string, double> matrix_rates_;
@@ -302,8 +306,10 @@ std::vector<ClipResult> LocalEngine::decode(const std::string& latents_path,
          "{}: holds no manifest; it was not written by --save-latents or a clip that failed",
          latents_path);
   }
-  Request request = request_from_json(
-      manifest_from_json(parse_json(manifest->second, latents_path), latents_path).request);
+  const Manifest known =
+      manifest_from_json(parse_json(manifest->second, latents_path), latents_path);
+  Request request = request_from_json(known.request);
+  request.runtime.known_tiled = !known.tiled.empty();
   request.output = output;
   request.runtime.threads = runtime.threads;
   request.runtime.memory_bytes = runtime.memory_bytes;
@@ -334,6 +340,12 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
   model.placement = memory.placement;
   if (memory.placement.streams_blocks() || memory.placement.tile_frames)
     observer.notice("memory: " + memory.describe());
+  if (plan.tiled && *plan.tiled == tiled_parts(model, plan).empty()) {
+    observer.notice(
+        fmt::format("the first clip was decoded {} and this one is {}, as its memory asks; their "
+                    "pixels differ a little",
+                    *plan.tiled ? "in tiles" : "whole", *plan.tiled ? "whole" : "in tiles"));
+  }
   if (plan.cuda_graph && !memory.placement.record_passes)
     observer.notice(
         "--cuda-graph: none is made, as layers are copied to the GPU while they are used");
@@ -347,10 +359,10 @@ std::vector<ClipResult> LocalEngine::make_clips(const Request& asked,
   }
   for (const std::string& notice : plan.notices) observer.notice(notice);
 
-  ClipRun run(
-      request, model, plan,
-      {preset_of(asked), known_latents, latents_at_, preview_spec_.path, admission_, writes, start},
-      observer);
+  ClipRun run(request, model, plan,
+              {preset_of(asked), known_latents, latents_at_, preview_spec_.path, admission_,
+               take_clip_, writes, start},
+              observer);
   std::optional<Preview> preview =
       known_latents.defined() || !writes ? std::nullopt : begin_preview(model, plan, observer);
   return run.make(preview ? &*preview : nullptr);
@@ -412,6 +424,7 @@ Request LocalEngine::recipe(const std::string& name) {
   Request request = request_from_json(manifest.request);
   request.runtime.known_fingerprint = manifest.model.fingerprint;
   request.runtime.known_preset = manifest.preset;
+  request.runtime.known_tiled = !manifest.tiled.empty();
   if (auto* generate = std::get_if<GenerateRequest>(&request.operation);
       generate && !generate->storyboard.empty()) {
     const std::filesystem::path packed = packed_storyboard(path);

@@ -12,7 +12,7 @@
 #include "lib/media/ffmpeg_version.h"
 #include "lib/media/video_reader.h"
 #include "lib/nn/device.h"
-#include "lib/pipelines/source.h"
+#include "lib/pipelines/memory_plan.h"
 #include "lib/provenance/digest.h"
 #include "lib/provenance/model_digest.h"
 #include "lib/provenance/watermark.h"
@@ -107,12 +107,12 @@ Manifest describe_making(const Request& request, const std::string& preset, cons
   manifest.model.dtype = plan.dtype;
   for (const std::string& name : sources_of(request.operation)) {
     const std::string path = plan.layout.readable(name);
-    if (Source::is_stream(path)) continue;  // a picture from a pipe, which is read once
     manifest.sources.push_back({name, sha256_of_file(path, observer), marks_of(path)});
   }
   manifest.video = video_of(plan.output_size, plan.output_frames, plan.output_fps);
   manifest.canvas = video_of(plan.canvas_size, plan.canvas_frames, plan.canvas_fps);
   manifest.schedule = schedule_of(request, plan, model);
+  manifest.tiled = tiled_parts(model, plan);
   if (request.output.watermark != Watermark::None)
     manifest.watermark = to_string(request.output.watermark);
   manifest.libraries = {{"libtorch", TORCH_VERSION}, {"ffmpeg", ffmpeg_version()}};

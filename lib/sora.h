@@ -49,6 +49,9 @@ class SORA_EXPORT Engine {
   // Asks `admission` from now on before each run and decode, and tells it of each clip; null:
   // nobody. It has to outlive its use.
   virtual void set_admission(Admission* admission) = 0;
+  // Hands each clip of later run() and decode() calls over as soon as it is whole, whatever becomes
+  // of the others.
+  virtual void when_made(std::function<void(const ClipResult& clip)> take_clip) = 0;
   // The clip of latents that --save-latents or a failed decoding left. Only threads and memory of
   // `runtime` count.
   virtual std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output,

@@ -106,7 +106,10 @@ void run_action(const ShowSheet& show, const Display& display) {
   const std::unique_ptr<Engine> engine = load_engine();
   ProgressDisplay progress(display);
   if (!form) {
-    engine->write_sheet(engine->sheet(show.sheet, progress), show.output, show.force);
+    SheetRequest request = show.sheet;
+    request.output = show.output;
+    request.force = show.force;
+    engine->write_sheet(engine->sheet(request, progress), show.output, show.force);
     progress.clear();
     if (display.json) return write_json({{"schema", 1}, {"path", show.output}});
     return write_result(show.output + "\n");

@@ -38,6 +38,8 @@ struct SheetRequest {
   int64_t cell_width = 320;  // pixels of one picture; its height is that of the first file's shape
   int64_t columns = 4;       // pictures of each file, evenly over its length
   bool moving = false;       // instead one picture of each file, side by side, that moves
+  std::string output = {};   // where it is to be written, checked beforehand; empty: nowhere
+  bool force = false;        // replace a file that is there
 };
 
 // How a terminal shows pictures.

@@ -96,7 +96,12 @@ Manifest check_recipe(const fs::path& clip, const std::string& archive) {
     fail(ErrorKind::Input, "{}: the clip carries another manifest than the recipe beside it",
          archive);
   }
-  if (info.width != manifest.video.width || info.height != manifest.video.height) {
+  // An mp4 with odd sides is stored with its last column or row twice.
+  const auto is_stored = [](int64_t side, int64_t wanted) {
+    return side == wanted || side == wanted + wanted % 2;
+  };
+  if (!is_stored(info.width, manifest.video.width) ||
+      !is_stored(info.height, manifest.video.height)) {
     fail(ErrorKind::Input, "{}: the clip is {}x{}, its manifest says {}x{}", archive, info.width,
          info.height, manifest.video.width, manifest.video.height);
   }

@@ -12,6 +12,7 @@
 #include "lib/core/utf8.h"
 #include "lib/gallery/html.h"
 #include "lib/gallery/share.h"
+#include "lib/media/output_file.h"
 #include "lib/provenance/digest.h"
 
 namespace sora {
@@ -110,9 +111,8 @@ void Packer::add_file(const std::string& name, const fs::path& path) {
 }
 
 void Packer::write(const fs::path& output, const json& facts, bool force) const {
+  OutputFile::check(output.string(), force);
   std::error_code ignored;
-  if (!force && fs::exists(output, ignored))
-    fail(ErrorKind::Usage, "{} exists; --force replaces it", output.string());
   for (const Entry& entry : entries_) {
     if (!entry.path.empty() && fs::equivalent(entry.path, output, ignored))
       fail(ErrorKind::Usage, "{} is to be packed itself; give the archive another name",

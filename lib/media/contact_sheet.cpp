@@ -9,6 +9,7 @@
 #include "lib/core/ascii.h"
 #include "lib/core/error.h"
 #include "lib/media/image.h"
+#include "lib/media/output_file.h"
 #include "lib/media/resample.h"
 #include "lib/media/video_reader.h"
 
@@ -84,10 +85,17 @@ at::Tensor moving_frames(const FileInfo& info, const Cell& cell, const Observer&
   return at::cat(frames);
 }
 
+void check_output(const std::string& path, bool force) {
+  if (ascii_lower(std::filesystem::path(path).extension().string()) != ".png")
+    fail(ErrorKind::Usage, "{}: a contact sheet is written as .png", path);
+  OutputFile::check(path, force);
+}
+
 }  // namespace
 
 Pictures make_sheet(const SheetRequest& request, const Observer& observer) {
   if (request.paths.empty()) fail(ErrorKind::Usage, "a contact sheet needs files");
+  if (!request.output.empty()) check_output(request.output, request.force);
   std::vector<FileInfo> infos;
   for (const std::string& path : request.paths) infos.push_back(probe(path));
   const Cell cell = cell_of(infos.front(), request.cell_width);
@@ -125,15 +133,10 @@ Pictures make_sheet(const SheetRequest& request, const Observer& observer) {
 }
 
 void write_sheet(const Pictures& sheet, const std::string& path, bool force) {
-  if (ascii_lower(std::filesystem::path(path).extension().string()) != ".png") {
-    fail(ErrorKind::Usage, "{}: a contact sheet is written as .png", path);
-  }
-  std::error_code ignored;
-  if (!force && std::filesystem::exists(path, ignored))
-    fail(ErrorKind::Usage, "{} exists; --force replaces it", path);
+  check_output(path, force);
   const at::Tensor frame_HWC = at::from_blob(const_cast<uint8_t*>(sheet.frame(0)),
                                              {sheet.height, sheet.width, 3}, at::kByte);
-  write_png(path, frame_HWC);
+  write_png(path, frame_HWC, force);
 }
 
 }  // namespace sora

@@ -7,7 +7,8 @@
 namespace sora {
 
 // A still sheet has a row for each file, a moving one all files in one row, played as often as the
-// longest lasts. Throws Error(NotFound | Input) for what cannot be shown, Error(Cancelled).
+// longest lasts. Throws Error(NotFound | Input) for what cannot be shown, Error(Usage | NotFound)
+// for an output that cannot be written, before anything is decoded, Error(Cancelled).
 Pictures make_sheet(const SheetRequest& request, const Observer& observer);
 
 // As PNG. Throws Error(Usage) for another extension or a file that is there, without `force`.

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view kEbmlId("\x1A\x45\xDF\xA3", 4);
 constexpr std::string_view kSegmentId("\x18\x53\x80\x67", 4);
-constexpr char kGifTrailer = 0x3B;
+constexpr char kGifTrailer = 0x3B, kGifExtension = 0x21, kGifImage = 0x2C;
+constexpr int64_t kGifHeaderBytes = 13, kGifImageBytes = 9;  // without the tables of colours
 constexpr int64_t kOggHeaderBytes = 27;
 constexpr int64_t kMaxOggPageBytes = kOggHeaderBytes + 255 + 255 * 255;
 constexpr char kOggEndOfStream = 0x04;
@@ -33,12 +34,6 @@ std::string bytes_at(int descriptor, int64_t position, int64_t count) {
   const ssize_t got = ::pread(descriptor, bytes.data(), bytes.size(), position);
   bytes.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
   return bytes;
-}
-
-uint64_t little_endian(std::string_view bytes) {
-  uint64_t value = 0;
-  for (size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[i]);
-  return value;
 }
 
 int64_t big_endian(std::string_view bytes) {
@@ -76,17 +71,64 @@ std::string missing_of_matroska(int descriptor, int64_t size) {
   return fmt::format("its segment of {} bytes begins at byte {}", *segment->length, segment->begin);
 }
 
-// Zero bytes may follow the trailer, where a disk or a recorder filled a block up.
-std::string missing_of_gif(int descriptor, int64_t size) {
-  constexpr int64_t kChunk = 4096;
-  for (int64_t end = size; end > 0; end -= kChunk) {
-    const int64_t begin = std::max<int64_t>(end - kChunk, 0);
-    const std::string bytes = bytes_at(descriptor, begin, end - begin);
-    const size_t last = bytes.find_last_not_of('\0');
-    if (last == std::string::npos) continue;
-    return bytes[last] == kGifTrailer ? "" : "it does not end with a GIF's trailer, the byte 3B";
+// Bytes of a file one after another.
+class ByteReader {
+ public:
+  explicit ByteReader(int descriptor) : descriptor_(descriptor) {}
+
+  // Nothing after the end.
+  std::optional<uint8_t> next() {
+    if (position_ < begin_ || position_ >= begin_ + static_cast<int64_t>(bytes_.size())) {
+      constexpr int64_t kChunk = 64 << 10;
+      begin_ = position_;
+      bytes_ = bytes_at(descriptor_, begin_, kChunk);
+      if (bytes_.empty()) return std::nullopt;
+    }
+    return static_cast<uint8_t>(bytes_[static_cast<size_t>(position_++ - begin_)]);
   }
-  return "it holds zero bytes alone";
+  void skip(int64_t count) { position_ += count; }
+
+ private:
+  int descriptor_;
+  int64_t position_ = 0, begin_ = 0;
+  std::string bytes_;  // from begin_ on
+};
+
+int64_t gif_color_table_bytes(uint8_t flags) {
+  return flags & 0x80 ? int64_t{3} << ((flags & 0x07) + 1) : 0;
+}
+
+// Goes from block to block, as anything may follow the trailer. Zero bytes between blocks are
+// passed over, as viewers do.
+bool has_gif_trailer(int descriptor) {
+  ByteReader reader(descriptor);
+  const auto skip_sub_blocks = [&] {
+    while (const uint8_t length = reader.next().value_or(0)) reader.skip(length);
+  };
+  reader.skip(kGifHeaderBytes - 3);
+  const uint8_t screen_flags = reader.next().value_or(0);
+  reader.skip(2 + gif_color_table_bytes(screen_flags));
+  while (const std::optional<uint8_t> kind = reader.next()) {
+    if (*kind == kGifTrailer) return true;
+    if (*kind == kGifExtension) {
+      reader.skip(1);
+      skip_sub_blocks();
+    } else if (*kind == kGifImage) {
+      reader.skip(kGifImageBytes - 1);
+      const uint8_t image_flags = reader.next().value_or(0);
+      reader.skip(gif_color_table_bytes(image_flags) + 1);
+      skip_sub_blocks();
+    } else if (*kind != 0) {
+      return false;
+    }
+  }
+  return false;
+}
+
+std::string missing_of_gif(int descriptor, int64_t size) {
+  // Most files end with the trailer and need no walk.
+  if (bytes_at(descriptor, size - 1, 1) == std::string(1, kGifTrailer)) return "";
+  return has_gif_trailer(descriptor) ? "" : "it lacks a GIF's trailer, the byte 3B";
 }
 
 std::string missing_of_ogg(int descriptor, int64_t size) {
@@ -172,6 +214,12 @@ std::string missing_of_flv(int descriptor, int64_t size) {
 }
 
 }  // namespace
+
+uint64_t little_endian(std::string_view bytes) {
+  uint64_t value = 0;
+  for (size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[i]);
+  return value;
+}
 
 std::string missing_end(std::string_view format, int descriptor, int64_t size) {
   if (format.starts_with("matroska")) return missing_of_matroska(descriptor, size);

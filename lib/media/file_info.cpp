@@ -12,7 +12,6 @@
 #include "lib/media/metadata.h"
 #include "lib/media/orientation.h"
 #include "lib/media/stream_timing.h"
-#include "lib/media/video_format.h"
 #include "lib/media/video_reader.h"
 #include "lib/media/webp_info.h"
 
@@ -47,14 +46,19 @@ struct Packets {
   double duration_s = 0;  // from the first picture's beginning to the last one's end; 0: not known
 };
 
-// Those of the video stream, without decoding them. A damaged end counts as the end here.
+// Those of the video stream that are shown, without decoding them. A damaged end counts as the end
+// here.
 Packets read_packets(MediaInput& input, const AVStream& stream) {
+  for (unsigned i = 0; i < input.context().nb_streams; ++i) {
+    AVStream* other = input.context().streams[i];
+    if (other != &stream) other->discard = AVDISCARD_ALL;
+  }
   const av::LogCapture log;
   const av::Packet packet = av::make_packet();
   Packets packets;
   double begin = INFINITY, end = -INFINITY;
   for (; av_read_frame(&input.context(), packet.get()) >= 0; av_packet_unref(packet.get())) {
-    if (packet->stream_index != stream.index) continue;
+    if (packet->stream_index != stream.index || packet->flags & AV_PKT_FLAG_DISCARD) continue;
     ++packets.count;
     if (packet->pts == AV_NOPTS_VALUE) continue;
     begin = std::min(begin, double(packet->pts));
@@ -64,10 +68,19 @@ Packets read_packets(MediaInput& input, const AVStream& stream) {
   return packets;
 }
 
+// Whether the header's count is that of the frames in the stream's length. An edit list may hide
+// some of them.
+bool is_count_plain(const AVStream& stream, Rational fps) {
+  if (stream.nb_frames < 1) return false;
+  if (stream.duration <= 0) return true;
+  const double duration_s = double(stream.duration) * av_q2d(stream.time_base);
+  return std::abs(duration_s * fps.value() - double(stream.nb_frames)) <= 1;
+}
+
 void describe_time(MediaInput& input, AVStream& stream, FileInfo& info) {
   info.fps = frame_rate_of(input, stream);
-  Packets packets{stream.nb_frames, 0};
-  if (packets.count < 1) packets = read_packets(input, stream);
+  const Packets packets =
+      is_count_plain(stream, info.fps) ? Packets{stream.nb_frames, 0} : read_packets(input, stream);
   info.num_frames = packets.count;
   if (packets.duration_s > 0) {  // libav may give the stream the length of a longer sound
     info.duration_s = packets.duration_s;
@@ -84,8 +97,8 @@ void describe_time(MediaInput& input, AVStream& stream, FileInfo& info) {
 
 std::string first_file(const std::string& name) {
   std::error_code none;
-  if (!name.ends_with(".png") || std::filesystem::exists(name, none)) return name;
-  return format_for(name, "").is_sequence ? sequence_path(name, kFirstSequenceNumber) : name;
+  if (!names_sequence(name) || std::filesystem::exists(name, none)) return name;
+  return sequence_path(name, kFirstSequenceNumber);
 }
 
 FileInfo probe(const std::string& name) {

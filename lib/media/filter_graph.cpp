@@ -81,6 +81,4 @@ av::Frame FilterGraph::pull() {
   return frame;
 }
 
-AVRational FilterGraph::time_base() const { return av_buffersink_get_time_base(sink_); }
-
 }  // namespace sora

@@ -23,10 +23,8 @@ class FilterGraph {
 
   void push(size_t input, av::Frame frame);
   void close(size_t input);  // no more frames will come there
-  // The next finished frame, or null until more is pushed and after the end. Its pts is in units of
-  // time_base().
+  // The next finished frame, or null until more is pushed and after the end.
   av::Frame pull();
-  AVRational time_base() const;
 
  private:
   av::FilterGraph graph_;

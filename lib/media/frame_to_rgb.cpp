@@ -91,10 +91,6 @@ int matrix_of(const AVFrame& frame, int untagged_matrix) {
   }
 }
 
-int round_up(int side, int log2_step) {
-  return (side + (1 << log2_step) - 1) >> log2_step << log2_step;
-}
-
 // Rows of `width` samples into a plane that may be wider and higher, its edge repeated.
 void copy_plane(const uint8_t* from, ptrdiff_t from_stride, int width, int height, uint8_t* to,
                 ptrdiff_t to_stride, int to_width, int to_height, int sample_bytes) {

@@ -37,7 +37,8 @@ void check_size(const std::string& path, int64_t width, int64_t height) {
   }
 }
 
-at::Tensor decode_by_stb(const std::string& path, const std::string& bytes) {
+// A PNG may have a transparent colour, which stb does not count as a channel of its own.
+at::Tensor decode_by_stb(const std::string& path, const std::string& bytes, bool may_have_alpha) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const int size = static_cast<int>(bytes.size());
   int width = 0, height = 0, channels = 0;
@@ -46,16 +47,18 @@ at::Tensor decode_by_stb(const std::string& path, const std::string& bytes) {
   };
   if (!stbi_info_from_memory(data, size, &width, &height, &channels)) broken();
   check_size(path, width, height);
-  const bool has_alpha = channels == 2 || channels == 4;
-  const int wanted = has_alpha ? 4 : 3;
+  const int wanted = may_have_alpha ? 4 : 3;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &width, &height, &channels, wanted), stbi_image_free);
   if (!pixels) broken();
   const at::Tensor decoded = at::from_blob(pixels.get(), {height, width, wanted}, at::kByte);
-  if (!has_alpha) return decoded.clone();
-  const at::Tensor color = decoded.narrow(2, 0, 3).to(at::kInt),
-                   alpha = decoded.narrow(2, 3, 1).to(at::kInt);
-  return at::floor_divide(color * alpha + 127, 255).to(at::kByte).contiguous();
+  const at::Tensor color = decoded.narrow(2, 0, 3);
+  const at::Tensor alpha = decoded.narrow(2, wanted - 1, 1);
+  const bool is_opaque = !may_have_alpha || alpha.min().item<int>() == 255;
+  if (is_opaque) return color.clone(at::MemoryFormat::Contiguous);
+  return at::floor_divide(color.to(at::kInt) * alpha.to(at::kInt) + 127, 255)
+      .to(at::kByte)
+      .contiguous();
 }
 
 }  // namespace
@@ -66,10 +69,10 @@ at::Tensor read_image(const std::string& path) {
     fail(ErrorKind::Input, "{} is a folder, expected an image", path);
   }
   const std::string bytes = read_file(path, kMaxImageFileBytes);
-  if (bytes.starts_with(kPngSignature)) return decode_by_stb(path, bytes);
+  if (bytes.starts_with(kPngSignature)) return decode_by_stb(path, bytes, true);
   if (bytes.starts_with(kJpegSignature)) {
     const JpegHeader header = read_jpeg_header(path, bytes);
-    return apply(orientation_of_exif(header.orientation), decode_by_stb(path, bytes));
+    return apply(orientation_of_exif(header.orientation), decode_by_stb(path, bytes, false));
   }
   ReadOptions options;
   options.max_pixels = kMaxImagePixels;
@@ -79,7 +82,7 @@ at::Tensor read_image(const std::string& path) {
   return frame[0];
 }
 
-void write_png(const std::string& path, const at::Tensor& frame_HWC) {
+void write_png(const std::string& path, const at::Tensor& frame_HWC, bool force) {
   const bool is_picture =
       frame_HWC.dim() == 3 && frame_HWC.size(2) == 3 && frame_HWC.scalar_type() == at::kByte;
   if (!is_picture) fail(ErrorKind::Internal, "{}: a picture is bytes of [H, W, 3]", path);
@@ -89,7 +92,7 @@ void write_png(const std::string& path, const at::Tensor& frame_HWC) {
                       .height = frame_HWC.size(0),
                       .fps = Rational(1),
                       .quality = std::nullopt,
-                      .force = true,
+                      .force = force,
                       .comment = "",
                       .title = ""};
   const std::unique_ptr<FrameSink> sink = open_sequence(options);

@@ -16,7 +16,8 @@ inline constexpr int64_t kMaxImageFileBytes = 512 << 20;
 // Error(Io).
 at::Tensor read_image(const std::string& path);
 
-// uint8 [H,W,3]. Whole or not at all; an existing file is replaced. Throws Error(Io).
-void write_png(const std::string& path, const at::Tensor& frame_HWC);
+// uint8 [H,W,3]. Whole or not at all. Throws Error(Usage) for a file that is there, without
+// `force`, Error(NotFound | Io).
+void write_png(const std::string& path, const at::Tensor& frame_HWC, bool force = true);
 
 }  // namespace sora

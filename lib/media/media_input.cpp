@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "lib/media/file_end.h"
 
@@ -20,9 +22,30 @@ constexpr int kReadBufferBytes = 64 << 10;
 constexpr char kDemuxerWhitelist[] =
     "mov,matroska,avi,gif,apng,yuv4mpegpipe,mpegts,mpeg,mpegvideo,flv,live_flv,ogg,asf,ivf,nut,mxf,"
     "dv,h264,hevc,obu,av1,"
-    "m4v,mjpeg,webp_pipe,png_pipe,jpeg_pipe,jpegxl_pipe,bmp_pipe,tiff_pipe,pam_pipe,ppm_pipe,pgm_"
-    "pipe,pgmyuv_pipe,"
+    "m4v,mjpeg,webp_pipe,png_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,bmp_pipe,tiff_pipe,pam_pipe,"
+    "ppm_pipe,pgm_pipe,pgmyuv_pipe,"
     "qoi_pipe,j2k_pipe,dpx_pipe,exr_pipe,psd_pipe,sgi_pipe,sunrast_pipe";
+
+// As libav matches its lists: some names are several, one of which is enough.
+bool is_listed(std::string_view names, std::string_view list) {
+  const std::string entries = fmt::format(",{},", list);
+  for (size_t begin = 0; begin <= names.size();) {
+    const size_t end = std::min(names.find(',', begin), names.size());
+    if (entries.find(fmt::format(",{},", names.substr(begin, end - begin))) != std::string::npos)
+      return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+// The name of what the file is, where that is no format on the list; else empty.
+std::string unlisted_format(AVIOContext* file) {
+  if (avio_seek(file, 0, SEEK_SET) < 0) return "";
+  decltype(av_find_input_format("")) format = nullptr;  // without const in FFmpeg 4.4
+  const av::LogCapture log;
+  av_probe_input_buffer2(file, &format, "", nullptr, 0, 0);
+  return format && !is_listed(format->name, kDemuxerWhitelist) ? format->name : "";
+}
 
 int refuse_open(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
   return AVERROR(EPERM);
@@ -40,16 +63,18 @@ const char* const kDecoderWhitelist =
     "theora,vp3,wmv1,wmv2,wmv3,vc1,msmpeg4v1,msmpeg4v2,msmpeg4,dvvideo,qtrle,rpza,cinepak,svq1,"
     "svq3,indeo3,cljr,lagarith,"
     "aac,aac_latm,mp3,mp3float,mp2,mp2float,mp1,mp1float,opus,libopus,vorbis,libvorbis,flac,alac,"
-    "ac3,eac3,wmav1,wmav2,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,pcm_s16le,pcm_s16be,pcm_s24le,"
-    "pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_u8,pcm_s8,pcm_alaw,pcm_mulaw,"
-    "pcm_dvd,pcm_bluray";
+    "ac3,eac3,dca,truehd,mlp,amrnb,amrwb,wmav1,wmav2,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,"
+    "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
+    "pcm_u8,pcm_s8,pcm_alaw,pcm_mulaw,pcm_dvd,pcm_bluray";
 
-MediaInput::MediaInput(const std::string& path) : path_(path == "-" ? "stdin" : path) {
-  if (path == "-") {
-    fd_ = ::dup(STDIN_FILENO);
-  } else {
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  }
+void check_listed(const AVCodec& decoder, const std::string& path) {
+  if (is_listed(decoder.name, kDecoderWhitelist)) return;
+  fail(ErrorKind::Input, "{} holds {}, which is not among the codecs that are read", path,
+       avcodec_get_name(decoder.id));
+}
+
+MediaInput::MediaInput(const std::string& path)
+    : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (fd_ < 0) {
     const int error_number = errno;
     fail(error_number == ENOENT || error_number == ENOTDIR ? ErrorKind::NotFound : ErrorKind::Io,
@@ -86,16 +111,15 @@ MediaInput::MediaInput(const std::string& path) : path_(path == "-" ? "stdin" : 
     options.set("format_whitelist", kDemuxerWhitelist);
     options.set("codec_whitelist", kDecoderWhitelist);
     options.set("protocol_whitelist", "none");
-    const auto* const forced = path == "-" ? av_find_input_format("yuv4mpegpipe") : nullptr;
-    // FFmpeg 4.4 takes the format without const.
-    using Format = decltype(av_find_input_format(""));
-    const int result =
-        avformat_open_input(&context, "", const_cast<Format>(forced), options.address());
+    const int result = avformat_open_input(&context, "", nullptr, options.address());
     context_.reset(context);  // null after a failure
     if (result < 0) {
+      if (const std::string format = unlisted_format(io_.get()); !format.empty()) {
+        fail(ErrorKind::Input, "{} is {}, which is not among the formats that are read", path_,
+             format);
+      }
       // No memory here means a header that claims tables larger than any real file has.
-      fail(ErrorKind::Input, "{} cannot be read as {}: {}", path_,
-           forced ? "y4m" : "a video or an image",
+      fail(ErrorKind::Input, "{} cannot be read as a video or an image: {}", path_,
            result == AVERROR(ENOMEM) ? "its header claims more than memory holds; is it damaged?"
                                      : log.describe(result));
     }

@@ -12,8 +12,7 @@ namespace sora {
 
 class MediaInput {
  public:
-  // "-" is y4m on stdin. Throws Error(NotFound), Error(Io), or Error(Input) for what is no media
-  // file.
+  // Throws Error(NotFound), Error(Io), or Error(Input) for what is no media file.
   explicit MediaInput(const std::string& path);
   ~MediaInput();
   MediaInput(const MediaInput&) = delete;
@@ -48,5 +47,7 @@ class MediaInput {
 
 // Decoders that may run on a file from anywhere, as libav's codec_whitelist.
 extern const char* const kDecoderWhitelist;
+// Throws Error(Input) for a decoder that is not one of them.
+void check_listed(const AVCodec& decoder, const std::string& path);
 
 }  // namespace sora

@@ -57,8 +57,6 @@ zimg_resample_filter_e to_zimg(ResizeFilter filter) {
       return ZIMG_RESIZE_LANCZOS;
     case ResizeFilter::Spline36:
       return ZIMG_RESIZE_SPLINE36;
-    case ResizeFilter::Bicubic:
-      return ZIMG_RESIZE_BICUBIC;
   }
   return ZIMG_RESIZE_SPLINE36;
 }

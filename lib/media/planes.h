@@ -41,6 +41,12 @@ struct PlaneFormat {
   int sample_bytes() const { return depth > 8 ? 2 : 1; }
 };
 
+// A side brought up to a multiple of 2^log2_step.
+constexpr int round_up(int64_t side, int log2_step) {
+  const int64_t step = int64_t{1} << log2_step;
+  return static_cast<int>((side + step - 1) / step * step);
+}
+
 // Three planes, R G B or Y Cb Cr. Rows of what zimg works on start at multiples of 64 bytes.
 struct PlaneView {
   std::array<uint8_t*, 3> data{};
@@ -63,7 +69,7 @@ class Planes {
   PlaneView view_;
 };
 
-enum class ResizeFilter { Lanczos, Spline36, Bicubic };
+enum class ResizeFilter { Lanczos, Spline36 };
 
 // A part of the source picture, in pixels of its luma plane.
 struct Region {

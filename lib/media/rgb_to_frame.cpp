@@ -5,11 +5,6 @@
 namespace sora {
 namespace {
 
-int round_up(int64_t side, int log2_step) {
-  const int64_t step = int64_t{1} << log2_step;
-  return static_cast<int>((side + step - 1) / step * step);
-}
-
 void pack_rgb(const uint8_t* rgb_HWC, AVFrame& frame) {
   const AVPixFmtDescriptor& description =
       *av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame.format));

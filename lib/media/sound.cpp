@@ -9,6 +9,8 @@
 
 #include "lib/core/error.h"
 #include "lib/media/media_input.h"
+#include "lib/media/video_decoder.h"
+#include "lib/media/video_reader.h"
 
 namespace sora {
 namespace {
@@ -21,6 +23,20 @@ constexpr double kRunUp_s = 1;
 // Timestamps that differ from the count of samples by more are a jump; less is rounding.
 constexpr int64_t kJump = kSoundRate / 50;
 
+// The time of the first picture that can be decoded: a file that was cut out of another one may
+// begin with packets that hang on a key frame before them. Where frames have no time of their own,
+// as in AVI, or none is decoded, the stream's.
+double origin_of(const std::string& path, const AVStream& pictures) {
+  int64_t origin = pictures.start_time;
+  try {
+    const av::Frame first = VideoDecoder(path, ReadOptions{}.max_pixels).next();
+    if (first && first->pts != AV_NOPTS_VALUE) origin = first->pts;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Input) throw;
+  }
+  return origin == AV_NOPTS_VALUE ? 0 : static_cast<double>(origin) * av_q2d(pictures.time_base);
+}
+
 class SoundDecoder {
  public:
   SoundDecoder(const std::string& path, int64_t channels)
@@ -28,14 +44,13 @@ class SoundDecoder {
     input_.find_streams();
     stream_ = input_.sound_stream();
     if (!stream_) fail(ErrorKind::Input, "{} has no sound", path);
-    const AVStream& pictures = input_.video_stream();
-    if (pictures.start_time != AV_NOPTS_VALUE)
-      origin_s_ = static_cast<double>(pictures.start_time) * av_q2d(pictures.time_base);
+    origin_s_ = origin_of(path, input_.video_stream());
     for (unsigned i = 0; i < input_.context().nb_streams; ++i) {
       AVStream* other = input_.context().streams[i];
       if (other != stream_) other->discard = AVDISCARD_ALL;
     }
     const AVCodec* decoder = avcodec_find_decoder(stream_->codecpar->codec_id);
+    if (decoder) check_listed(*decoder, path);
     const av::LogCapture log;
     int result = decoder ? 0 : AVERROR_DECODER_NOT_FOUND;
     if (decoder) {

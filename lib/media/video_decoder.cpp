@@ -36,6 +36,7 @@ VideoDecoder::VideoDecoder(const std::string& path, int64_t max_pixels)
     fail(ErrorKind::Input, "{}: this FFmpeg cannot decode {}", input_.path(),
          avcodec_get_name(parameters.codec_id));
   }
+  check_listed(*decoder, input_.path());
   if (int64_t{parameters.width} * parameters.height > max_pixels) {
     fail(ErrorKind::Input, "{} is {}x{} pixels large; up to {} pixels can be read", input_.path(),
          parameters.width, parameters.height, max_pixels);

@@ -53,6 +53,11 @@ class VideoReader::Impl {
     width_ = square_pixel_width(stored_width_, aspect);
     height_ = stored_height_;
     if (orientation_.transposed) std::swap(width_, height_);
+    if (width_ * height_ > options.max_pixels) {
+      fail(ErrorKind::Input,
+           "{} is {}x{} pixels large where they are made square; up to {} pixels can be read",
+           decoder_.path(), width_, height_, options.max_pixels);
+    }
 
     origin_ =
         current_->best_effort_timestamp == AV_NOPTS_VALUE ? 0 : current_->best_effort_timestamp;
@@ -191,34 +196,5 @@ Rational VideoReader::fps() const { return impl_->fps(); }
 int64_t VideoReader::width() const { return impl_->width(); }
 int64_t VideoReader::height() const { return impl_->height(); }
 at::Tensor VideoReader::read(int64_t max_frames) { return impl_->read(max_frames); }
-
-Clip read_clip(const std::string& path, const ReadOptions& options) {
-  constexpr int64_t kChunk = 16;
-  VideoReader reader(path, options);
-  const int64_t frame_bytes = reader.width() * reader.height() * 3;
-  const int64_t max_frames = options.max_bytes / frame_bytes;
-  at::Tensor frames = at::empty({4 * kChunk, reader.height(), reader.width(), 3}, at::kByte);
-  int64_t count = 0;
-  for (at::Tensor chunk = reader.read(kChunk); chunk.size(0) > 0; chunk = reader.read(kChunk)) {
-    if (count + chunk.size(0) > max_frames) {
-      fail(ErrorKind::Input,
-           "{} is too long to be held in memory: {} frames of {}x{} are more than {} MB; name a "
-           "shorter part of it",
-           path, count + chunk.size(0), reader.width(), reader.height(), options.max_bytes >> 20);
-    }
-    if (count + chunk.size(0) > frames.size(0)) {
-      at::Tensor larger =
-          at::empty({2 * frames.size(0), reader.height(), reader.width(), 3}, at::kByte);
-      larger.narrow(0, 0, count).copy_(frames.narrow(0, 0, count));
-      frames = std::move(larger);
-    }
-    frames.narrow(0, count, chunk.size(0)).copy_(chunk);
-    count += chunk.size(0);
-  }
-  if (count == 0) {
-    fail(ErrorKind::Input, "{} holds no frame from {} s on; it is shorter", path, options.start_s);
-  }
-  return {frames.narrow(0, 0, count), reader.fps()};
-}
 
 }  // namespace sora

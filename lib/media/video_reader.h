@@ -14,7 +14,6 @@
 #include <string>
 
 #include "lib/core/rational.h"
-#include "lib/media/clip.h"
 
 namespace sora {
 
@@ -25,7 +24,6 @@ struct ReadOptions {
   std::optional<double> stop_s = std::nullopt;
   int64_t max_frames = 36'000;  // more is Error(Input)
   int64_t max_pixels = 8192LL * 8192;
-  int64_t max_bytes = 8LL << 30;  // of the frames that read_clip returns
 };
 
 // Turned upright by the rotation flag, transparent pixels over black, non-square pixels made
@@ -34,7 +32,7 @@ struct ReadOptions {
 // what is brighter is clipped.
 class VideoReader {
  public:
-  // "-" reads y4m from stdin. Throws Error(NotFound | Input | Io).
+  // Throws Error(NotFound | Input | Io).
   explicit VideoReader(const std::string& path, const ReadOptions& options = {});
   ~VideoReader();
   VideoReader(const VideoReader&) = delete;
@@ -52,9 +50,6 @@ class VideoReader {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// The whole clip. Throws Error(Input) where it holds no frame or is beyond the limits of `options`.
-Clip read_clip(const std::string& path, const ReadOptions& options = {});
 
 // What a file says of itself, without decoding more than its first frames.
 struct FileInfo {

@@ -24,17 +24,19 @@ double influence(const Curve& curve, int64_t frame, int64_t num_frames) {
 }
 
 // Where no curve was given: A up to shortly before its end, B from shortly after its beginning, as
-// it lies at the end. Where they overlap, the bridge lies in the middle of that.
+// it lies at the end. Where they overlap, the bridge lies in the middle of that. What lies outside
+// of the timeline counts for neither.
 Curve bridge_curve(const Pair& pair, const Layout& layout) {
+  const int64_t end_a = std::min(pair.frames_a, layout.num_frames);
+  const int64_t start_b = std::max<int64_t>(0, layout.num_frames - pair.frames_b);
   const int64_t side =
-      std::min({frames_in(layout, kBridgeSide_s), pair.frames_a / 3, pair.frames_b / 3});
-  const int64_t joint = layout.num_frames - pair.frames_b;
+      std::min({frames_in(layout, kBridgeSide_s), end_a / 3, (layout.num_frames - start_b) / 3});
   const auto last = static_cast<double>(layout.num_frames - 1);
-  const int64_t middle = (pair.frames_a + joint) / 2;
-  const bool overlap = joint < pair.frames_a;
-  const int64_t from = std::max<int64_t>(0, (overlap ? middle : pair.frames_a) - side);
+  const int64_t middle = (end_a + start_b) / 2;
+  const bool overlap = start_b < end_a;
+  const int64_t from = std::max<int64_t>(0, (overlap ? middle : end_a) - side);
   const int64_t to =
-      std::min(layout.num_frames - 1, std::max(from + 1, (overlap ? middle : joint) + side - 1));
+      std::min(layout.num_frames - 1, std::max(from + 1, (overlap ? middle : start_b) + side - 1));
   return {{{static_cast<double>(from) / last, 0.0}, {static_cast<double>(to) / last, 1.0}}};
 }
 

@@ -103,6 +103,7 @@ void ClipMaker::check_latents(const at::Tensor& latents_1CFHW) const {
 void ClipMaker::make(const Making& making, const TakeFrames& take_frames,
                      const TakeLatents& take_latents) {
   OutputShaper shaper(plan_, take_frames);
+  num_cached_ = num_reused_ = 0;
   if (making.known_latents_1CFHW.defined()) check_latents(making.known_latents_1CFHW);
   if (plan_.layout.cyclic) return make_circle(making, shaper, take_latents);
   Noise noise(making.seed);
@@ -121,6 +122,7 @@ void ClipMaker::make(const Making& making, const TakeFrames& take_frames,
         making.known_latents_1CFHW.defined()
             ? making.known_latents_1CFHW
             : sample(canvas, noise, plan_.windows.size() == 1 ? observer_ : observer);
+    if (is_last_window) tell_of_cache();
     if (take_latents) take_latents(index, latents);
     if (making.only_latents && plan_.windows.size() == 1) return;
     if ((making.is_last && is_last_window) || !model_.placement.keeps_networks) denoiser_.reset();
@@ -219,10 +221,19 @@ at::Tensor ClipMaker::sample(const Canvas& window, Noise& noise, Observer& obser
       make_scheduler(model_.scheduler, overrides, model_.path.string());
   scheduler->set_timesteps(plan_.steps);
   const KeptMemory kept(model_.placement.kept_bytes);
-  const at::Tensor drawn = denoise_steered(
+  const Steered drawn = denoise_steered(
       *denoiser_, *scheduler, conditioning, noise.initial.draw(grid.shape()).to(plan_.device),
-      noise.further, plan_, observer, preview_ ? preview_->watch() : WatchStep{});
-  return drawn.slice(2, static_cast<int64_t>(plan_.layout.references.size())).to(at::kCPU);
+      noise.further, plan_, observer, preview_ ? preview_->watch(observer_) : WatchStep{});
+  num_cached_ += drawn.num_cached;
+  num_reused_ += drawn.num_reused;
+  return drawn.latents_1CFHW.slice(2, static_cast<int64_t>(plan_.layout.references.size()))
+      .to(at::kCPU);
+}
+
+void ClipMaker::tell_of_cache() const {
+  if (plan_.cache_threshold <= 0 || num_cached_ == 0) return;
+  observer_.notice(fmt::format("cache: the velocity of {} of {} steps was that of the step before",
+                               num_reused_, num_cached_));
 }
 
 void ClipMaker::make_circle(const Making& making, OutputShaper& shaper,
@@ -231,6 +242,7 @@ void ClipMaker::make_circle(const Making& making, OutputShaper& shaper,
   const at::Tensor latents = making.known_latents_1CFHW.defined()
                                  ? making.known_latents_1CFHW
                                  : sample(canvas_.cut(plan_.windows[0].frames), noise, observer_);
+  tell_of_cache();
   if (take_latents) take_latents(0, latents);
   if (making.only_latents) return;
   if (making.is_last || !model_.placement.keeps_networks) denoiser_.reset();

@@ -49,6 +49,7 @@ class ClipMaker {
     NoiseSource initial, further;
   };
   at::Tensor sample(const Canvas& window, Noise& noise, Observer& observer);
+  void tell_of_cache() const;
   Canvas cut_window(const Window& window, const Reel& reel) const;
   void check_latents(const at::Tensor& latents_1CFHW) const;
   int64_t num_shown() const;  // of the canvas' frames
@@ -65,6 +66,7 @@ class ClipMaker {
   SourceEncoder source_encoder_;
   std::unique_ptr<Denoiser> denoiser_;
   std::optional<Decoder> decoder_;
+  int num_cached_ = 0, num_reused_ = 0;  // steps of the clip so far
 };
 
 }  // namespace sora

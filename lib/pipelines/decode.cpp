@@ -18,11 +18,6 @@ namespace {
 // ones seamless.
 constexpr int64_t kMaxUntiledPixels = 1280 * 720;
 
-// Latent frames that a decoder is led through before a circle begins. Mobius (arXiv 2502.20307)
-// takes 3, but the first frame, which a causal decoder draws from itself alone, still shows in the
-// colours well after that.
-constexpr int64_t kLead = 12;
-
 // [1,3,F,H,W] in [-1,1] -> u8 [F,H,W,3], as diffusers' VideoProcessor rounds; where the chunk is.
 at::Tensor to_frames(const at::Tensor& chunk_1CFHW) {
   return chunk_1CFHW[0]
@@ -82,12 +77,12 @@ void decode_circle(const Decoder& decoder, const at::Tensor& latents_1CFHW,
   const int64_t count = latents_1CFHW.size(2);
   // The circle is opened in the middle of a latent frame: from one to the next a decoder flickers
   // most.
-  const int64_t first = (kLead - 1) * decoder.temporal + 1 + decoder.temporal / 2;
+  const int64_t first = (kCircleLead - 1) * decoder.temporal + 1 + decoder.temporal / 2;
   const int64_t stop = first + count * decoder.temporal;
   int64_t next = 0;
   FrameRing ring(take_frames);
   const at::Tensor led_1CFHW =
-      latents_1CFHW.index_select(2, at::arange(-kLead, count + 1).remainder(count));
+      latents_1CFHW.index_select(2, at::arange(-kCircleLead, count + 1).remainder(count));
   decoder.decode(led_1CFHW, [&](const at::Tensor& chunk_1CFHW) {
     const int64_t from = std::max(first - next, int64_t{0});
     const int64_t to = std::min(stop - next, chunk_1CFHW.size(2));

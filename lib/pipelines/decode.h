@@ -9,6 +9,11 @@
 
 namespace sora {
 
+// Latent frames that a decoder is led through before a circle begins, beside one after its end.
+// Mobius (arXiv 2502.20307) takes 3, but the first frame, which a causal decoder draws from itself
+// alone, still shows in the colours well after that.
+inline constexpr int64_t kCircleLead = 12;
+
 // Whether frames of this size are decoded in tiles whatever the memory.
 bool tiles_frames(const Plan& plan);
 

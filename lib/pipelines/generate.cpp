@@ -1,8 +1,11 @@
 // Text to video; an image is one known frame, at the start or at the end of the timeline.
+#include <ATen/core/Tensor.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "lib/core/error.h"
+#include "lib/media/image.h"
 #include "lib/pipelines/plan.h"
 #include "lib/pipelines/storyboard.h"
 
@@ -48,7 +51,14 @@ int64_t lay_video(const Card& card, int64_t start, std::optional<int64_t> next, 
          static_cast<double>(num_source) / layout.fps.value());
   }
   int64_t count = to - from;
-  if (card.for_s) count = std::min(count, frames_in(layout, *card.for_s));
+  if (card.for_s || card.to_s) {
+    // The end is rounded by itself, so that cards that touch in time do in frames; of a source that
+    // is a frame short the last one stands.
+    const double part_s = card.to_s ? *card.to_s - card.from_s : *card.for_s;
+    const double shown_s = std::min(part_s, card.for_s.value_or(part_s));
+    const int64_t shown = frames_in(layout, card.at_s + shown_s) - start;
+    if (shown <= count + 1) count = shown;
+  }
   if (count < 1) {
     fail(ErrorKind::Input, "the card at {} s shows {} for less than one frame at {} a second",
          card.at_s, source->name(), to_string(layout.fps));
@@ -137,14 +147,82 @@ void lay_control(const GenerateRequest& request, const std::shared_ptr<const Sou
        option, model.name);
 }
 
+// A picture is looked at more than once, and all of it is read.
+void check_is_no_pipe(const std::string& picture) {
+  if (!picture.empty() && Source::is_stream(picture)) {
+    fail(ErrorKind::Input,
+         "{} comes through a pipe, and a picture is read more than once; save it first", picture);
+  }
+}
+
+// What the clip shows first; empty for a text alone, and for a picture that cannot be read, which
+// is told of where it is to be shown.
+std::optional<Size> shown_size(const Layout& layout) {
+  if (!layout.pictures.empty()) {
+    try {
+      const at::Tensor picture_HWC = read_image(layout.pictures.front().path);
+      return Size{picture_HWC.size(1), picture_HWC.size(0)};
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+  if (layout.kept.empty()) return std::nullopt;
+  const FileInfo& info = layout.kept.front().source->info();
+  return Size{info.width, info.height};
+}
+
+// A canvas of the model's area in the shape of what is shown, as far as that is no narrower than
+// the model's own canvas; that one itself where little would be cut off.
+Size size_like(const Size& shown, const ModelInfo& model) {
+  constexpr double kLittle = 0.08;  // of a side: 16:9 stays what a model has for it
+  const Size own{model.defaults.width, model.defaults.height};
+  const auto width = static_cast<double>(own.width), height = static_cast<double>(own.height);
+  const double widest = std::max(width, height) / std::min(width, height);
+  const double aspect = std::clamp(
+      static_cast<double>(shown.width) / static_cast<double>(shown.height), 1 / widest, widest);
+  const double change = aspect / (width / height);
+  if (std::min(change, 1 / change) > 1 - kLittle) return own;
+  const LatentStrides strides = model.strides();
+  const auto snapped = [](double side, int64_t grid) {
+    return std::max<int64_t>(1, static_cast<int64_t>(side / static_cast<double>(grid) + 0.5)) *
+           grid;
+  };
+  const double area = width * height;
+  Size size{snapped(std::sqrt(area * aspect), strides.pixel_grid_width()),
+            snapped(std::sqrt(area / aspect), strides.pixel_grid_height())};
+  const double most =
+      static_cast<double>(std::max(own.width * own.height, model.defaults.max_pixels)) *
+      kAreaTolerance;
+  while (static_cast<double>(size.width * size.height) > most) {
+    int64_t& longer = size.width > size.height ? size.width : size.height;
+    longer -= size.width > size.height ? strides.pixel_grid_width() : strides.pixel_grid_height();
+  }
+  return size;
+}
+
+Size choose_size(const VideoSpec& video, const Source* control, const ModelInfo& model,
+                 Layout& layout) {
+  if (video.size) return *video.size;
+  const std::optional<Size> shown =
+      control ? Size{control->info().width, control->info().height} : shown_size(layout);
+  if (const std::optional<Size> asked = asked_size(video, shown)) return *asked;
+  if (control) return own_size(*control);
+  const Size own{model.defaults.width, model.defaults.height};
+  if (!shown) return own;
+  const Size size = size_like(*shown, model);
+  if (!(size == own)) {
+    layout.notices.push_back(
+        fmt::format("what the clip shows is {}, so it is drawn at {}; --size {} cuts that to the "
+                    "model's own shape",
+                    to_string(*shown), to_string(size), to_string(own)));
+  }
+  return size;
+}
+
 }  // namespace
 
 Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const ModelInfo& model) {
   Layout layout;
-  layout.size = {model.defaults.width, model.defaults.height};
-  if (video.size) layout.size = *video.size;
-  if (video.resolution || video.aspect)
-    layout.size = size_for(video.resolution.value_or("480p"), video.aspect.value_or("16:9"));
   layout.fps = video.fps.value_or(model.defaults.fps);
   layout.num_frames = asked_frames(video, model, layout.fps);
   std::shared_ptr<const Source> control;
@@ -152,15 +230,12 @@ Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const Mod
     control = std::make_shared<const Source>(request.control);
     const bool is_length_open = !video.num_frames && !video.duration_s;
     if (is_length_open) layout.num_frames = control->count_frames(layout.fps, "generate");
-    if (!video.size && !video.resolution && !video.aspect)
-      layout.size = {control->info().width, control->info().height};
   }
   layout.cyclic = request.loop;
   layout.say_everywhere(request.prompt);
   lay_control(request, control, model, layout);
   if (!request.storyboard.empty()) {
     lay_cards(read_storyboard(request.storyboard), request.prompt, video, model, layout);
-    return layout;
   }
   if (!request.image.empty()) layout.pictures.push_back({0, request.image});
   if (!request.last_image.empty()) {
@@ -168,6 +243,9 @@ Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const Mod
       fail(ErrorKind::Usage, "--last-image needs a clip of two frames or more");
     layout.pictures.push_back({layout.num_frames - 1, request.last_image});
   }
+  for (const Picture& picture : layout.pictures) check_is_no_pipe(picture.path);
+  for (const std::string& picture : layout.references) check_is_no_pipe(picture);
+  layout.size = choose_size(video, control.get(), model, layout);
   return layout;
 }
 

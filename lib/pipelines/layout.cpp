@@ -14,16 +14,25 @@ namespace {
 constexpr double kMaxFps = 120;
 constexpr double kCountable_s = 1e6;  // far beyond any clip, and its frames can be counted
 
-// A source's own size and rate, where they can be written.
-Size own_size(const Source& source) {
-  const Size size{source.info().width, source.info().height};
-  if (std::max(size.width, size.height) > kMaxSide ||
-      std::min(size.width, size.height) < kMinSide) {
-    fail(ErrorKind::Input,
-         "{} is {}; clips with sides from {} to {} pixels can be made, give --size or --resolution",
-         source.name(), to_string(size), kMinSide, kMaxSide);
+// 4:3 lies as far from 16:9 as from 1:1: then the first is taken.
+constexpr std::string_view kAspects[] = {"16:9", "9:16", "1:1"};
+
+double aspect_of(const Size& size) {
+  return static_cast<double>(size.width) / static_cast<double>(size.height);
+}
+
+std::string_view nearest_aspect(std::string_view resolution, const Size& shown) {
+  constexpr double kSame = 0.01;
+  std::string_view nearest;
+  double least = 0;
+  for (const std::string_view aspect : kAspects) {
+    const double distance =
+        std::abs(std::log(aspect_of(size_for(resolution, aspect)) / aspect_of(shown)));
+    if (!nearest.empty() && distance > least - kSame) continue;
+    nearest = aspect;
+    least = distance;
   }
-  return size;
+  return nearest;
 }
 
 Rational own_fps(const Source& source) {
@@ -58,15 +67,30 @@ std::string Layout::readable(const std::string& name) const {
   return name;
 }
 
+std::optional<Size> asked_size(const VideoSpec& video, std::optional<Size> shown) {
+  if (video.size) return video.size;
+  if (!video.resolution && !video.aspect) return std::nullopt;
+  const std::string resolution = video.resolution.value_or("480p");
+  if (video.aspect) return size_for(resolution, *video.aspect);
+  return size_for(resolution, shown ? nearest_aspect(resolution, *shown) : kAspects[0]);
+}
+
+Size own_size(const Source& source) {
+  const Size size{source.info().width, source.info().height};
+  if (std::max(size.width, size.height) > kMaxSide ||
+      std::min(size.width, size.height) < kMinSide) {
+    fail(ErrorKind::Input,
+         "{} is {}; clips with sides from {} to {} pixels can be made, give --size or --resolution",
+         source.name(), to_string(size), kMinSide, kMaxSide);
+  }
+  return size;
+}
+
 Layout layout_for(const VideoSpec& video, const Source& source) {
   Layout layout;
-  if (video.size) {
-    layout.size = *video.size;
-  } else if (video.resolution || video.aspect) {
-    layout.size = size_for(video.resolution.value_or("480p"), video.aspect.value_or("16:9"));
-  } else {
-    layout.size = own_size(source);
-  }
+  const std::optional<Size> asked =
+      asked_size(video, Size{source.info().width, source.info().height});
+  layout.size = asked ? *asked : own_size(source);
   layout.fps = video.fps ? *video.fps : own_fps(source);
   return layout;
 }

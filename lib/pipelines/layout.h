@@ -95,6 +95,13 @@ Layout lay_out(const LoopRequest& request, const VideoSpec& video, const ModelIn
 Layout lay_out(const RemixRequest& request, const VideoSpec& video, const ModelInfo& model);
 Layout lay_out(const BlendRequest& request, const VideoSpec& video, const ModelInfo& model);
 
+// The size that `video` asks for; empty where it leaves that open. A resolution alone is that of
+// the named aspect nearest to `shown`, 16:9 where nothing is shown.
+std::optional<Size> asked_size(const VideoSpec& video, std::optional<Size> shown);
+
+// A source's own. Throws Error(Input) for one that no clip can have.
+Size own_size(const Source& source);
+
 // The output as `video` asks for it; what it leaves open is the source's own. Opens the layout for
 // a tool.
 Layout layout_for(const VideoSpec& video, const Source& source);

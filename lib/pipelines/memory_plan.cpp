@@ -17,6 +17,7 @@
 #include "kernels/linear.h"
 #include "lib/core/error.h"
 #include "lib/models/wan/parts.h"
+#include "lib/models/wan/wan_denoiser.h"
 #include "lib/pipelines/decode.h"
 
 namespace sora {
@@ -26,7 +27,6 @@ constexpr int64_t kProgram = 256 << 20;       // libtorch, FFmpeg and the encode
 constexpr int64_t kGpuLibraries = 512 << 20;  // what cuBLAS and cuDNN work in; an estimate
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr int64_t kMostKept = int64_t{4} << 30;
-constexpr int64_t kMaxBatchedTokens = 4096;  // both guidance passes at once, wan_denoiser.cpp
 
 int64_t program_bytes(const Plan& plan) { return plan.device.is_cpu() ? kProgram : kGpuLibraries; }
 
@@ -179,6 +179,22 @@ int64_t text_bytes(const ModelInfo& model, const Plan& plan) {
   return program_bytes(plan) + largest;
 }
 
+// The most texts that hold in one window, each with keys and values of its own.
+int64_t most_texts(const Plan& plan) {
+  int64_t most = 1;
+  for (const Window& window : plan.windows) {
+    const int64_t start = std::max(window.frames.start, window.sees.start);
+    const int64_t stop = std::min(window.frames.stop, window.sees.stop);
+    const auto count = std::count_if(
+        plan.layout.prompts.begin(), plan.layout.prompts.end(), [&](const Said& said) {
+          return std::max(start, canvas_frame_of(plan, said.frames.start)) <
+                 std::min(stop, canvas_frame_of(plan, said.frames.stop));
+        });
+    most = std::max<int64_t>(most, count);
+  }
+  return most;
+}
+
 // Hidden state in f32, its norm in both types, and the widest of what follows: q, k, v and the
 // attention's output, on the CPU keys and values once more in its order, or the feed-forward's
 // inner rows; the keys and values of the text in every layer; the latents of the sampler and of
@@ -188,8 +204,11 @@ int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
   const int64_t element = element_size(plan), width = config.inner_dim();
   const LatentGrid grid = drawn_grid(plan, plan.grid.num_frames());
   const int64_t tokens = grid.num_tokens();
-  const bool guided = plan.guidance_scale > 1.0;
-  const bool batched = guided && tokens <= kMaxBatchedTokens && !config.image_dim;
+  const int64_t prompts = most_texts(plan);
+  const bool is_edit = plan.layout.edit != EditMethod::None;
+  const bool guided = std::max(plan.guidance_scale, plan.guidance_scale_2) > 1.0;
+  const bool batched =
+      guided && !is_edit && prompts == 1 && tokens <= kMaxBatchedTokens && !config.image_dim;
   const int64_t rows = tokens * (batched ? 2 : 1);
   // The control branch has a hidden state of its own, and its hint.
   const int64_t inner = std::max((plan.device.is_cpu() ? 6 : 3) * width, config.ffn_dim);
@@ -200,8 +219,11 @@ int64_t sample_activations(const ModelInfo& model, const Plan& plan) {
       rows * (width * (4 + 2 * element + copies + (config.has_control() ? 4 + element : 0)) +
               inner * element);
   const auto num_layers = config.num_layers + static_cast<int64_t>(config.vace_layers.size());
+  // Beside the prompts the negative one; edits are told of the source's text too.
+  const int64_t texts =
+      prompts + (is_edit || guided ? 1 : 0) + (plan.layout.edit == EditMethod::FlowEdit ? 1 : 0);
   const int64_t text =
-      num_layers * (guided ? 2 : 1) * model.defaults.max_sequence_length * width * 2 * element;
+      num_layers * texts * model.defaults.max_sequence_length * width * 2 * element;
   const int64_t latents = 12 * grid.frames * grid.height * grid.width * grid.strides.channels * 4;
   return hidden + text + latents;
 }
@@ -233,11 +255,11 @@ int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
   if (tiled)
     working += working /
                4;  // tiles at the rims have other sizes: what is free of one does not fit the other
-  // Tiles wait for their neighbours over the whole length.
-  const int64_t waiting = tiled ? plan.canvas_frames * plan.canvas_size.width *
-                                      plan.canvas_size.height * 4 * element_size(plan)
-                                : 0;
-  return working + waiting;
+  if (!tiled) return working;
+  // Tiles wait for their neighbours over the whole length of a window.
+  const int64_t led = plan.layout.cyclic ? (kCircleLead + 1) * plan.grid.strides.temporal : 0;
+  return working + (plan.grid.num_frames() + led) * plan.canvas_size.width *
+                       plan.canvas_size.height * 4 * element_size(plan);
 }
 
 // Frames on their way from the decoder to the file: in f32 and in bytes, those that the video
@@ -345,6 +367,17 @@ bool encodes_in_tiles(const ModelInfo& model, const Plan& plan) {
          encode_activations(model, plan, true) < encode_activations(model, plan, false);
 }
 
+std::vector<std::string> tiled_parts(const ModelInfo& model, const Plan& plan) {
+  std::vector<std::string> parts;
+  const WanVaeTiling tile;
+  const bool exceeds_tile =
+      plan.canvas_size.width > tile.tile_width || plan.canvas_size.height > tile.tile_height;
+  const bool tiles = tiles_frames(plan) || model.placement.tile_frames;
+  if (tiles && exceeds_tile && model.parts.tiny_vae.empty()) parts.push_back("frames");
+  if (encodes_frames(model, plan) && encodes_in_tiles(model, plan)) parts.push_back("sources");
+  return parts;
+}
+
 int64_t free_memory() {
   int64_t available = INT64_MAX;
   std::ifstream info("/proc/meminfo");
@@ -390,7 +423,6 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
     return program_bytes(plan) + decoder + decode_activations(model, plan, tiled) +
            shown_frames(plan) + waiting;
   };
-  memory.decode = decode_bytes(tiles_frames(plan));
   if (memory.sample > memory.limit) stream_layers(plan, transformer, activations, memory);
   const auto encode_bytes = [&](bool may_tile) {
     const int64_t whole = encode_activations(model, plan, false);
@@ -398,12 +430,15 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
         may_tile ? std::min(whole, encode_activations(model, plan, true)) : whole;
     return program_bytes(plan) + encoder + waiting + std::max(activations, image_encoder);
   };
-  if (encodes) memory.encode = encode_bytes(tiles_frames(plan));
-  if (std::max(memory.encode, memory.decode) > memory.limit && !tiles_frames(plan)) {
-    memory.placement.tile_frames = true;
-    memory.decode = decode_bytes(true);
-    if (encodes) memory.encode = encode_bytes(true);
-  }
+  const bool always_tiled = tiles_frames(plan);
+  const auto is_too_much = [&](bool tiled) {
+    memory.placement.tile_frames = tiled && !always_tiled;
+    memory.decode = decode_bytes(tiled);
+    if (encodes) memory.encode = encode_bytes(tiled);
+    return std::max(memory.encode, memory.decode) > memory.limit;
+  };
+  const bool tiled = always_tiled || plan.tiled.value_or(false);
+  if (is_too_much(tiled) && !always_tiled && is_too_much(!tiled)) is_too_much(true);
   const auto refuse = [&](const char* phase, int64_t bytes, const char* help) {
     fail(ErrorKind::Memory, "{} of this clip needs {}, and {} are there; {}", phase, in_mib(bytes),
          in_mib(memory.limit), help);

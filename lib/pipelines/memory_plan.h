@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/models/model_info.h"
 #include "lib/models/wan/vae_config.h"
@@ -30,11 +31,15 @@ struct MemoryPlan {
 
 // Of the memory of the plan's device. `limit` is what the user allows; without it what is free
 // there. Whole parts are preferred; where they do not fit the transformer is streamed layer by
-// layer, on a GPU those layers that do not fit, and frames go through the VAE in tiles. Throws
-// Error(Memory), naming the phase and what would help, where that does not fit either. Latents that
-// are there already are only decoded: the other phases are then 0.
+// layer, on a GPU those layers that do not fit, and frames go through the VAE in tiles; where the
+// plan says whether they do, that is preferred. Throws Error(Memory), naming the phase and what
+// would help, where that does not fit either. Latents that are there already are only decoded: the
+// other phases are then 0.
 MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<int64_t> limit,
                        bool only_decodes = false);
+
+// What goes through the VAE in tiles: "frames" that are decoded, "sources" that are encoded.
+std::vector<std::string> tiled_parts(const ModelInfo& model, const Plan& plan);
 
 // The encoder's tiles, in patches: of the decoder's size in pixels.
 WanVaeTiling encoder_tiling(const WanVaeConfig& vae);

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "lib/core/error.h"
 #include "lib/media/image.h"
@@ -20,6 +21,23 @@ at::Tensor cut_middle(const at::Tensor& frames_FHWC, Size size) {
       .contiguous();
 }
 
+// How a canvas that is scaled becomes the output.
+Fit scaled_fit(const Plan& plan) { return plan.layout.has_sources() ? Fit::Stretch : Fit::Crop; }
+
+// What the canvas shows of a picture, as sharp as the picture is.
+at::Tensor scaled_picture(const at::Tensor& picture_HWC, const Plan& plan) {
+  const Size &canvas = plan.canvas_size, &output = plan.output_size;
+  const double scale =
+      std::max(static_cast<double>(output.width) / static_cast<double>(canvas.width),
+               static_cast<double>(output.height) / static_cast<double>(canvas.height));
+  const auto scaled = [&](int64_t side) {
+    return static_cast<int64_t>(std::llround(static_cast<double>(side) * scale));
+  };
+  const at::Tensor shown_HWC =
+      resize(picture_HWC, scaled(canvas.width), scaled(canvas.height), Fit::Crop);
+  return resize(shown_HWC, output.width, output.height, scaled_fit(plan));
+}
+
 }  // namespace
 
 OutputShaper::OutputShaper(const Plan& plan, const TakeFrames& take_frames)
@@ -28,7 +46,7 @@ OutputShaper::OutputShaper(const Plan& plan, const TakeFrames& take_frames)
     rate_.emplace(plan.canvas_fps, plan.output_fps, RateMethod::Blend, plan.layout.cuts);
   if (plan.scaled) {
     resizer_.emplace(plan.canvas_size.width, plan.canvas_size.height, plan.output_size.width,
-                     plan.output_size.height, plan.layout.has_sources() ? Fit::Stretch : Fit::Crop);
+                     plan.output_size.height, scaled_fit(plan));
   }
 }
 
@@ -69,18 +87,21 @@ at::Tensor OutputShaper::to_output(const at::Tensor& frames_FHWC) const {
                   : cut_middle(frames_FHWC, plan_.output_size);
 }
 
-// At the model's own rate the canvas' frames are the pictures already; at another one they lie
-// between two of it.
+// At the model's own rate and size the canvas' frames are the pictures already; at another rate
+// they lie between two of it, and what is scaled has lost their detail.
 at::Tensor OutputShaper::with_pictures(at::Tensor frames_FHWC) const {
-  if (!rate_) return frames_FHWC;
+  if (!rate_ && !plan_.scaled) return frames_FHWC;
   for (const Picture& picture : plan_.layout.pictures) {
     const int64_t frame = picture.frame - num_given_;
     if (frame < 0 || frame >= frames_FHWC.size(0)) continue;
+    const at::Tensor picture_HWC = read_image(picture.path);
     const Size& canvas = plan_.canvas_size;
-    const at::Tensor shown_HWC =
-        resize(read_image(picture.path), canvas.width, canvas.height, Fit::Crop);
     frames_FHWC = frames_FHWC.clone();
-    frames_FHWC[frame].copy_(to_output(shown_HWC.unsqueeze(0))[0]);
+    frames_FHWC[frame].copy_(
+        plan_.scaled
+            ? scaled_picture(picture_HWC, plan_)
+            : cut_middle(resize(picture_HWC, canvas.width, canvas.height, Fit::Crop).unsqueeze(0),
+                         plan_.output_size)[0]);
   }
   return frames_FHWC;
 }

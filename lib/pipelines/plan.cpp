@@ -193,13 +193,36 @@ bool resolve_cuda_graph(bool wish, at::Device device) {
 }
 
 // The loop begins at the noise level down to which the sources are followed.
-int steps_skipped(const Request& request, const ModelInfo& model, const Plan& plan) {
+void plan_steps(const Request& request, const ModelInfo& model, Plan& plan) {
   const std::vector<double>& levels = plan.layout.levels;
-  if (levels.empty()) return 0;
   const std::unique_ptr<Scheduler> scheduler = make_scheduler(
       model.scheduler, {plan.scheduler, request.sampling.shift}, model.path.string());
   scheduler->set_timesteps(plan.steps);
-  return scheduler->start_below(*std::max_element(levels.begin(), levels.end()));
+  const int first =
+      levels.empty() ? 0 : scheduler->start_below(*std::max_element(levels.begin(), levels.end()));
+  plan.steps_sampled = plan.steps - first;
+  if (plan.layout.edit != EditMethod::None) {  // two of the target and two or one of the source
+    plan.passes = plan.steps_sampled * (plan.layout.edit == EditMethod::FlowEdit ? 4 : 3);
+    return;
+  }
+  const Schedule& schedule = scheduler->schedule();
+  int left_out = 0;
+  for (auto step = static_cast<size_t>(first); step < schedule.timesteps.size(); ++step) {
+    const bool low_noise =
+        plan.boundary_timestep && schedule.timesteps[step] < *plan.boundary_timestep;
+    const bool is_wanted = (low_noise ? plan.guidance_scale_2 : plan.guidance_scale) > 1.0;
+    const double sigma = schedule.sigmas[step];
+    const bool is_guided =
+        sigma >= plan.guidance_interval.low && sigma <= plan.guidance_interval.high;
+    plan.passes += is_wanted && is_guided ? 2 : 1;
+    if (is_wanted && !is_guided) ++left_out;
+  }
+  if (left_out > 0) {
+    plan.notices.push_back(
+        fmt::format("guidance: left out in {} of {} steps, outside of noise "
+                    "levels {}",
+                    left_out, plan.steps_sampled, to_string(plan.guidance_interval)));
+  }
 }
 
 // What was asked of the guidance and has no effect.
@@ -335,10 +358,11 @@ Plan make_plan(const Request& request, const ModelInfo& model) {
   plan.dtype = resolve_dtype(request.runtime.dtype, plan.device);
   plan.attention = resolve_attention(request.runtime.attention, plan.device);
   plan.cuda_graph = resolve_cuda_graph(request.runtime.cuda_graph, plan.device);
+  plan.tiled = request.runtime.known_tiled;
   plan.seed = sampling.seed ? *sampling.seed : random_seed();
   plan.variations =
       std::visit([](const auto& operation) { return operation.variations; }, request.operation);
-  plan.steps_sampled = plan.steps - steps_skipped(request, model, plan);
+  plan_steps(request, model, plan);
   return plan;
 }
 
@@ -387,13 +411,11 @@ double transformer_flops(const ModelInfo& model, const LatentGrid& grid) {
 }
 
 double sampling_flops(const ModelInfo& model, const Plan& plan) {
-  const int passes =
-      (plan.guidance_scale > 1.0 ? 2 : 1) * (plan.layout.edit == EditMethod::None ? 1 : 2);
   double flops = 0;
   for (const Window& window : plan.windows) {
     flops += transformer_flops(model, drawn_grid(plan, window.frames.size()));
   }
-  return flops * passes * plan.steps_sampled * plan.variations;
+  return flops * plan.passes * plan.variations;
 }
 
 }  // namespace sora

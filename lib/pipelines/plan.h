@@ -33,6 +33,7 @@ struct Plan {
   std::optional<std::string> scheduler;  // empty: the model's own
   int steps = 0;
   int steps_sampled = 0;  // of them: those from the level on down to which sources are followed
+  int passes = 0;         // of the transformer, in all of those of a window
   int variations = 1;
   double guidance_scale = 1.0;
   double guidance_scale_2 = 1.0;
@@ -45,6 +46,7 @@ struct Plan {
   std::string dtype;               // f32 | bf16 | int8
   std::string attention = "auto";  // auto | torch | sora | int8
   bool cuda_graph = false;         // passes of the transformer are recorded and replayed
+  std::optional<bool> tiled;       // frames in the VAE, as a recipe says; empty: as memory asks
   uint64_t seed = 0;               // of the first variation
 
   std::vector<std::string> notices;  // where the model's wishes changed the request

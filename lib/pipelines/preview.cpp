@@ -1,6 +1,7 @@
 #include "lib/pipelines/preview.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 
 #include "lib/core/error.h"
 #include "lib/media/image.h"
+#include "lib/media/output_file.h"
 #include "lib/media/resample.h"
 #include "lib/media/video_writer.h"
 
@@ -67,15 +69,9 @@ void check(const PreviewSpec& spec) {
     fail(ErrorKind::Usage, "--preview-file {}: a preview is a .webp, .gif, .apng or .png",
          spec.path);
   }
-  std::error_code ignored;
-  if (!spec.force && fs::exists(spec.path, ignored)) {
-    fail(ErrorKind::Usage, "{} exists; --force replaces it", spec.path);
-  }
-  const fs::path folder = fs::path(spec.path).parent_path();
-  if (!folder.empty() && !fs::is_directory(folder, ignored)) {
-    fail(ErrorKind::NotFound, "{} is no folder; the preview {} cannot be written there",
-         folder.string(), spec.path);
-  }
+  OutputFile::check(spec.path, spec.force);
+  check_writable(
+      {.path = spec.path, .width = kLongSide, .height = 2, .fps = Rational(1), .force = true});
 }
 
 Preview::Preview(PreviewSpec spec, std::unique_ptr<Previewer> previewer, const Plan& plan)
@@ -84,32 +80,45 @@ Preview::Preview(PreviewSpec spec, std::unique_ptr<Previewer> previewer, const P
       plan_(plan),
       last_s_(spec_.path.empty() ? 0 : kFirstFileSeconds) {}
 
-WatchStep Preview::watch() {
-  return [this](const at::Tensor& latents_1CFHW, const at::Tensor& velocity_1CFHW,
-                const NoiseStep& step) {
+WatchStep Preview::watch(Observer& observer) {
+  return [this, &observer](const at::Tensor& latents_1CFHW, const at::Tensor& velocity_1CFHW,
+                           const NoiseStep& step) {
+    if (!spec_.is_wanted()) return;
     const bool ends_window = step.next_sigma == 0;
     const bool ends_clip = ends_window && ++num_ended_ % plan_.windows.size() == 0;
     const bool is_last = ends_clip && !spec_.path.empty();  // what is shown gives way to the clip
     if (!is_last && spent_s_ + last_s_ > kPreviewShare * seconds_since(start_)) return;
     const auto start = std::chrono::steady_clock::now();
-    look(latents_1CFHW - step.sigma * velocity_1CFHW);
+    look(latents_1CFHW - step.sigma * velocity_1CFHW, observer);
     last_s_ = seconds_since(start);
     spent_s_ += last_s_;
   };
 }
 
-void Preview::look(const at::Tensor& all_1CFHW) {
+void Preview::look(const at::Tensor& all_1CFHW, Observer& observer) {
   const at::Tensor latents_1CFHW =
       all_1CFHW.slice(2, static_cast<int64_t>(plan_.layout.references.size()));
   const at::Tensor frames_FHWC = (*previewer_)(latents_1CFHW);
   const int64_t num_frames = (latents_1CFHW.size(2) - 1) * plan_.grid.strides.temporal + 1;
   const double fps = static_cast<double>(frames_FHWC.size(0)) * plan_.canvas_fps.value() /
                      static_cast<double>(num_frames);
-  if (!spec_.path.empty()) write_file(spec_.path, enlarged(frames_FHWC), fps);
+  if (!spec_.path.empty()) keep(frames_FHWC, fps, observer);
   if (spec_.show) {
     const uint8_t* first = frames_FHWC.const_data_ptr<uint8_t>();
     spec_.show({frames_FHWC.size(0), frames_FHWC.size(1), frames_FHWC.size(2), fps,
                 std::vector<uint8_t>(first, first + frames_FHWC.numel())});
+  }
+}
+
+// A file that cannot be written is given up; the clip goes on without it.
+void Preview::keep(const at::Tensor& frames_FHWC, double fps, Observer& observer) {
+  try {
+    write_file(spec_.path, enlarged(frames_FHWC), fps);
+  } catch (const Error& error) {
+    const ErrorKind kind = error.kind();
+    if (kind != ErrorKind::Io && kind != ErrorKind::Usage && kind != ErrorKind::NotFound) throw;
+    observer.notice(fmt::format("the preview is not kept any more: {}", error.what()));
+    spec_.path.clear();
   }
 }
 

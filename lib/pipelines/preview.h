@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 
+#include "lib/core/observer.h"
 #include "lib/core/pictures.h"
 #include "lib/pipelines/denoise.h"
 #include "lib/pipelines/plan.h"
@@ -13,20 +14,23 @@
 
 namespace sora {
 
-// Throws Error(Usage) for a file that cannot be a preview, or is there and may not be replaced.
+// Throws Error(Usage) for a file that cannot be a preview, or is there and may not be replaced,
+// Error(NotFound | Io) for a folder that is not there or cannot be written.
 void check(const PreviewSpec& spec);
 
 class Preview {
  public:
   Preview(PreviewSpec spec, std::unique_ptr<Previewer> previewer, const Plan& plan);
 
-  // For the denoise loop; the preview must outlive it. Looks are taken as often as kPreviewShare of
-  // the time allows, and after the last step of a clip's last window where a file is to keep it.
-  // Throws Error(Io) where the file cannot be written.
-  WatchStep watch();
+  // For the denoise loop; preview and observer must outlive it. Looks are taken as often as
+  // kPreviewShare of the time allows, and after the last step of a clip's last window where a file
+  // is to keep it. The observer is told once where the file cannot be written.
+  WatchStep watch(Observer& observer);
 
  private:
-  void look(const at::Tensor& all_1CFHW);  // reference pictures first, where there are any
+  // Reference pictures first, where there are any.
+  void look(const at::Tensor& all_1CFHW, Observer& observer);
+  void keep(const at::Tensor& frames_FHWC, double fps, Observer& observer);
 
   PreviewSpec spec_;
   std::unique_ptr<Previewer> previewer_;

@@ -85,6 +85,7 @@ struct Runtime {
   // Of a recipe: the weights' when its clip was made, so that others are told of, and the preset
   // whose text is in its prompt; empty: no recipe.
   std::string known_fingerprint, known_preset;
+  std::optional<bool> known_tiled;  // likewise: whether its frames went through the VAE in tiles
 };
 
 // Marks in the pictures themselves: one that is seen, one that only a detector finds

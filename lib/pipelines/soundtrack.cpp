@@ -107,18 +107,20 @@ at::Tensor make_soundtrack(const Layout& layout, Observer& observer) {
   if (channels == 0) return {};
   Soundtrack track(layout, channels);
   std::set<std::string> left_out;
+  bool is_heard = false;
   for (const Heard& heard : layout.heard) {
     const std::string& name = heard.source->name();
     if (left_out.count(name)) continue;
     try {
       track.add(heard);
+      is_heard = true;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Input) throw;
       left_out.insert(name);
       observer.notice(fmt::format("{}; it is left out", error.what()));
     }
   }
-  return left_out.size() < layout.heard.size() ? track.finish() : at::Tensor();
+  return is_heard ? track.finish() : at::Tensor();
 }
 
 }  // namespace sora

@@ -29,9 +29,9 @@ auto under_name(const std::string& path, const std::string& name, const Work& wo
 
 class Source {
  public:
-  // "-" is y4m from stdin. It and named pipes are kept in an unnamed temporary file, so that they
-  // can be read more than once. Throws Error(NotFound | Input), also for what is longer than any
-  // clip that can be made.
+  // "-" is stdin. It and named pipes are kept in an unnamed temporary file, so that they can be
+  // read more than once. Throws Error(NotFound | Input), also for what is longer than any clip that
+  // can be made.
   explicit Source(const std::string& name);
   ~Source();
   static bool is_stream(const std::string& name);  // stdin or a pipe: not there a second time

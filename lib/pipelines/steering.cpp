@@ -2,10 +2,9 @@
 #include "lib/pipelines/steering.h"
 
 #include <ATen/ATen.h>
-#include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "lib/pipelines/denoise.h"
 #include "lib/pipelines/step_cache.h"
@@ -107,42 +106,25 @@ class EditDenoiser : public Denoiser {
 
 }  // namespace
 
-at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
-                           const Conditioning& conditioning, const at::Tensor& noise_1CFHW,
-                           NoiseSource& more_noise, const Plan& plan, Observer& observer,
-                           const WatchStep& watch) {
+Steered denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Conditioning& conditioning,
+                        const at::Tensor& noise_1CFHW, NoiseSource& more_noise, const Plan& plan,
+                        Observer& observer, const WatchStep& watch) {
   const Schedule& schedule = scheduler.schedule();
-  if (!(plan.guidance_interval == GuidanceInterval{}) && plan.guidance_scale > 1.0 &&
-      plan.layout.edit == EditMethod::None) {
-    const auto is_guided = [&](double sigma) {
-      return sigma >= plan.guidance_interval.low && sigma <= plan.guidance_interval.high;
-    };
-    const auto guided =
-        std::count_if(schedule.sigmas.begin(), schedule.sigmas.end() - 1, is_guided);
-    observer.notice(fmt::format("guidance: left out in {} of {} steps, outside of noise levels {}",
-                                schedule.num_steps() - guided, schedule.num_steps(),
-                                to_string(plan.guidance_interval)));
-  }
   const bool follows = !plan.layout.cyclic && conditioning.followed_latents_1CFHW.defined();
   const int first =
       follows ? scheduler.start_below(conditioning.follow_levels_F.max().item<double>()) : 0;
-  if (first == schedule.num_steps()) return conditioning.followed_latents_1CFHW;
+  if (first == schedule.num_steps()) return {conditioning.followed_latents_1CFHW};
   observer.begin(Phase::Load, 1);
   denoiser.load(noise_step(schedule, first));
   observer.advance(Phase::Load, 1);
 
   // Runs the loop from a step on, with the cache around `course`, as seen from which the latents
   // move steadily.
-  const auto denoise_cached = [&](Denoiser& course, const auto& run) {
+  const auto denoise_cached = [&](Denoiser& course, const auto& run) -> Steered {
     StepCache cache(course,
                     {plan.cache_threshold, schedule.num_steps() - first, plan.boundary_timestep});
     at::Tensor latents = run(cache);
-    if (plan.cache_threshold > 0) {
-      observer.notice(
-          fmt::format("cache: the velocity of {} of {} steps was that of the step before",
-                      cache.num_reused(), cache.num_steps()));
-    }
-    return latents;
+    return {std::move(latents), cache.num_steps(), cache.num_reused()};
   };
   const auto from_noise = [&](Denoiser& cached) {
     return denoise(cached, scheduler, noise_1CFHW, 0, observer, watch);
@@ -155,7 +137,7 @@ at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
 
   if (plan.layout.edit != EditMethod::None) {
     EditDenoiser edit(denoiser, conditioning.followed_latents_1CFHW, noise_1CFHW, more_noise, plan);
-    return denoise(edit, scheduler, conditioning.followed_latents_1CFHW, first, observer, watch);
+    return {denoise(edit, scheduler, conditioning.followed_latents_1CFHW, first, observer, watch)};
   }
   const auto held_to_source = [&](Denoiser& cached) {
     HeldDenoiser held(cached, conditioning, noise_1CFHW);

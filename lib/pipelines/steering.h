@@ -19,12 +19,17 @@
 
 namespace sora {
 
+struct Steered {
+  at::Tensor latents_1CFHW;
+  // Steps around which there was a cache, and those that it spared.
+  int num_cached = 0, num_reused = 0;
+};
+
 // Runs the loop over the scheduler's steps, from the highest level on that any frame follows a
 // source to (Scheduler::start_below). `noise_1CFHW` is standard normal; edits draw from
 // `more_noise` for each further step.
-at::Tensor denoise_steered(Denoiser& denoiser, Scheduler& scheduler,
-                           const Conditioning& conditioning, const at::Tensor& noise_1CFHW,
-                           NoiseSource& more_noise, const Plan& plan, Observer& observer,
-                           const WatchStep& watch = {});
+Steered denoise_steered(Denoiser& denoiser, Scheduler& scheduler, const Conditioning& conditioning,
+                        const at::Tensor& noise_1CFHW, NoiseSource& more_noise, const Plan& plan,
+                        Observer& observer, const WatchStep& watch = {});
 
 }  // namespace sora

@@ -1,16 +1,18 @@
 // Storyboards: cards on a timeline, from a YAML or JSON file.
 //
-//   duration: 6             # seconds; without it, to the end of the last card, or 2 s after it
-//   begins style: pencil drawing   # said with every card's text cards:
-//     - at: 0               # seconds
+//   duration: 6              # seconds; without it, to the end of the last card, or 2 s after it
+//                            # begins
+//   style: pencil drawing    # said with every card's text
+//   cards:
+//     - at: 0                # seconds
 //       text: a red ball bounces on the meadow
-//       image: first.png    # shown at the card's time
+//       image: first.png     # shown at the card's time
 //     - at: 2
-//       for: 2              # the card ends here: if the next one begins now, there is a cut, else
-//       a gap text: a blue ball bounces on the meadow
+//       for: 2               # the card ends then: a cut where the next one begins, else a gap
+//       text: a blue ball bounces on the meadow
 //     - at: 4
-//       video: b.mp4        # shown from there on
-//       from: 0.5           # the part of the video, in its own seconds
+//       video: b.mp4         # shown from there on
+//       from: 0.5            # the part of the video, in its own seconds
 //       to: 1.5
 //
 // A card's text holds from its time on until the next card that has one.

@@ -44,12 +44,11 @@ ImagePolicy::ImagePolicy(Policy policy, std::string_view operation)
 
 void ImagePolicy::check_file(const std::string& path) {
   if (hashes_.empty()) return;
-  VideoReader reader(path);
-  const auto every = std::max<int64_t>(1, std::llround(reader.fps().value()));
-  for (int64_t frame = 0;; frame += every) {
-    const at::Tensor frames_FHWC = reader.read(every);
+  VideoReader reader(path, {.fps = Rational(1)});
+  for (int64_t second = 0;; ++second) {
+    const at::Tensor frames_FHWC = reader.read(1);
     if (frames_FHWC.size(0) == 0) return;
-    check(frames_FHWC[0], path, static_cast<double>(frame) / reader.fps().value());
+    check(frames_FHWC[0], path, static_cast<double>(second));
   }
 }
 

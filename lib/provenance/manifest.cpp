@@ -124,6 +124,7 @@ json to_json(const Manifest& manifest) {
                  {"libraries", manifest.libraries}};
   if (!manifest.preset.empty()) object["preset"] = manifest.preset;
   if (!manifest.text.empty()) object["text"] = manifest.text;
+  if (!manifest.tiled.empty()) object["tiled"] = manifest.tiled;
   if (!manifest.watermark.empty()) object["watermark"] = manifest.watermark;
   return object;
 }
@@ -148,6 +149,7 @@ Manifest manifest_from_json(const json& object, const std::string& description) 
   manifest.request = get_object(reader, "request").object();
   manifest.preset = reader.get<std::string>("preset", "");
   manifest.text = reader.get<std::string>("text", "");
+  manifest.tiled = reader.get<std::vector<std::string>>("tiled", {});
   manifest.seed = reader.get<uint64_t>("seed");
   manifest.model = read_model(get_object(reader, "model"));
   manifest.sources = read_sources(reader);

@@ -62,6 +62,9 @@ struct Manifest {
   ManifestVideo video;   // what the file holds
   ManifestVideo canvas;  // what the model drew, before scaling, cropping and interpolation
   ManifestSchedule schedule;
+  // What went through the VAE in tiles, which blend at their rims: "frames" that were decoded,
+  // "sources" that were encoded.
+  std::vector<std::string> tiled;
   std::string watermark;                         // "visible", "invisible" or "both"; empty: none
   std::map<std::string, std::string> libraries;  // "libtorch": "2.15.0", "ffmpeg": "5.1.9"
 

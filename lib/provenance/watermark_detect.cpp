@@ -113,18 +113,24 @@ std::optional<WatermarkReading> WatermarkDetector::read(bool also_search) const 
 }
 
 std::optional<WatermarkReading> read_watermark(const std::string& path, const Observer& observer) {
-  const int64_t num_frames = probe(path).num_frames;
+  const FileInfo info = probe(path);
+  VideoReader reader(path, {.max_frames = INT64_MAX});
+  // The reader repeats frames that last long.
+  const int64_t num_frames =
+      std::max<int64_t>(info.num_frames, std::llround(info.duration_s * reader.fps().value()));
   // Odd, so that it does not keep step with the sign of a still picture's pattern.
   const int64_t step = std::max<int64_t>(1, num_frames / kFramesLookedAt) | 1;
-  VideoReader reader(path);
   WatermarkDetector detector;
-  int64_t next = 0;
-  for (;;) {
+  // A file that goes on for longer than it says is not followed to its end.
+  int64_t looked_at = 0;
+  for (int64_t next = 0; looked_at < 2 * kFramesLookedAt;) {
     check_stop(observer);
     const at::Tensor frames = reader.read(kFramesRead);
     if (frames.size(0) == 0) break;
     for (int64_t i = 0; i < frames.size(0); ++i, ++next) {
-      if (next % step == 0) detector.add(frames.narrow(0, i, 1));
+      if (next % step != 0) continue;
+      detector.add(frames.narrow(0, i, 1));
+      ++looked_at;
     }
   }
   return detector.read();

@@ -11,8 +11,4 @@ at::Tensor NoiseSource::draw(at::IntArrayRef shape) {
   return at::randn(shape, generator_, at::kFloat);
 }
 
-at::Tensor draw_noise(at::IntArrayRef shape, uint64_t seed) {
-  return NoiseSource(seed).draw(shape);
-}
-
 }  // namespace sora

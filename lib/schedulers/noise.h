@@ -20,7 +20,4 @@ class NoiseSource {
   at::Generator generator_;
 };
 
-// The first draw of a fresh source.
-at::Tensor draw_noise(at::IntArrayRef shape, uint64_t seed);
-
 }  // namespace sora

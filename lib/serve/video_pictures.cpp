@@ -5,15 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <random>
 #include <vector>
 
 #include "lib/core/json_file.h"
-#include "lib/media/resample.h"
+#include "lib/media/thumbnail.h"
 #include "lib/media/video_reader.h"
-#include "lib/media/video_writer.h"
 
 namespace sora {
 namespace {
@@ -25,27 +23,24 @@ constexpr int64_t kRows = 4;
 constexpr int kQuality = 75;
 
 // Frames [N,H,W,3] at the middle of `count` equal parts of the video, no side longer than `side`;
-// fewer where the video has fewer.
+// fewer where the video has fewer. No others are kept.
 at::Tensor frames_of(const std::string& video, int64_t count, int64_t side) {
-  VideoReader reader(video, {});
-  const double scale = std::min(
-      {1.0, double(side) / double(reader.width()), double(side) / double(reader.height())});
-  const auto scaled = [&](int64_t length) {
-    return std::max<int64_t>(1, std::llround(double(length) * scale));
-  };
-  const Resizer resizer(reader.width(), reader.height(), scaled(reader.width()),
-                        scaled(reader.height()), Fit::Stretch);
-  std::vector<at::Tensor> frames;
-  for (;;) {
+  const int64_t total = std::max<int64_t>(probe(video).num_frames, 1);
+  const auto wanted = static_cast<size_t>(std::min(count, total));
+  VideoReader reader(video);
+  const Resizer resizer = shrinking_resizer(reader.width(), reader.height(), side);
+  std::vector<at::Tensor> chosen;
+  at::Tensor last_FHWC;
+  for (int64_t frame = 0; chosen.size() < wanted; ++frame) {
     const at::Tensor frame_FHWC = reader.read(1);
     if (frame_FHWC.size(0) == 0) break;
-    frames.push_back(resizer(frame_FHWC));
+    const auto place = static_cast<int64_t>(2 * chosen.size() + 1);
+    if (frame == place * total / static_cast<int64_t>(2 * wanted))
+      chosen.push_back(resizer(frame_FHWC));
+    last_FHWC = frame_FHWC;
   }
-  const int64_t total = static_cast<int64_t>(frames.size());
-  std::vector<at::Tensor> chosen;
-  for (int64_t i = 0; i < std::min(count, total); ++i)
-    chosen.push_back(
-        frames[static_cast<size_t>((2 * i + 1) * total / (2 * std::min(count, total)))]);
+  // The video is shorter than it says.
+  if (chosen.empty()) chosen.push_back(resizer(last_FHWC));
   return at::cat(chosen);
 }
 
@@ -53,15 +48,7 @@ std::string webp_of(const at::Tensor& frame_FHWC) {
   std::random_device random;
   const std::filesystem::path path = std::filesystem::temp_directory_path() /
                                      fmt::format("sora-{:08x}{:08x}.webp", random(), random());
-  WriterOptions options;
-  options.path = path.string();
-  options.width = frame_FHWC.size(2);
-  options.height = frame_FHWC.size(1);
-  options.fps = Rational(1, 1);
-  options.quality = kQuality;
-  VideoWriter writer(options);
-  writer.write(frame_FHWC.contiguous());
-  writer.finish();
+  write_webp(path.string(), frame_FHWC, Rational(1), kQuality);
   std::string bytes = read_file(path.string());
   std::filesystem::remove(path);
   return bytes;

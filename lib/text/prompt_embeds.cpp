@@ -34,21 +34,4 @@ std::vector<EncodedPrompt> encode_texts(const Tokenizer& tokenizer, const Umt5En
   return prompts;
 }
 
-PromptEmbeds encode_prompts(const Tokenizer& tokenizer, const Umt5Encoder& encoder,
-                            const std::string& positive, const std::optional<std::string>& negative,
-                            int64_t max_sequence_length, Observer& observer) {
-  std::vector<std::string> texts = {positive};
-  if (negative) texts.push_back(*negative);
-  const std::vector<EncodedPrompt> prompts =
-      encode_texts(tokenizer, encoder, texts, max_sequence_length, observer);
-  PromptEmbeds embeds;
-  embeds.positive_TD = prompts[0].embeds_TD;
-  embeds.num_positive_tokens = prompts[0].num_tokens;
-  if (negative) {
-    embeds.negative_TD = prompts[1].embeds_TD;
-    embeds.num_negative_tokens = prompts[1].num_tokens;
-  }
-  return embeds;
-}
-
 }  // namespace sora

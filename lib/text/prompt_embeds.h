@@ -5,7 +5,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,22 +21,11 @@ struct EncodedPrompt {
   int64_t num_tokens = 0;  // with the end token
 };
 
-struct PromptEmbeds {
-  at::Tensor positive_TD;
-  at::Tensor negative_TD;  // undefined where no negative prompt was asked for
-  int64_t num_positive_tokens = 0;
-  int64_t num_negative_tokens = 0;
-};
-
 // Cleans, tokenizes and encodes every text, in one pass over the encoder's weights. A text longer
 // than `max_sequence_length` tokens is cut as diffusers cuts it, and the observer is told. Throws
 // Error(Usage) for a text that is no UTF-8 or longer than kMaxPromptBytes.
 std::vector<EncodedPrompt> encode_texts(const Tokenizer& tokenizer, const Umt5Encoder& encoder,
                                         const std::vector<std::string>& texts,
                                         int64_t max_sequence_length, Observer& observer);
-
-PromptEmbeds encode_prompts(const Tokenizer& tokenizer, const Umt5Encoder& encoder,
-                            const std::string& positive, const std::optional<std::string>& negative,
-                            int64_t max_sequence_length, Observer& observer);
 
 }  // namespace sora

@@ -25,6 +25,7 @@
 #include "lib/media/video_reader.h"
 #include "lib/media/video_writer.h"
 #include "lib/provenance/watermark.h"
+#include "tests/lib/media/read_clip.h"
 
 namespace sora {
 namespace {

@@ -420,6 +420,30 @@ interrupted_in() {
   interrupted_in decode --size 480x288 --frames 49 --steps 1
 }
 
+@test "clips that were made before an interrupt are told of" {
+  mkdir keep
+  "$SORA" generate x -m "$MODEL" --size 48x32 --frames 5 --steps 2 --seed 1 --dtype f32 --variations 100 --json -q \
+    -o clip.mp4 >keep/told &
+  pid=$!
+  until [ "$(wc -l <keep/told)" -ge 2 ]; do
+    kill -0 "$pid" || return 1
+    sleep 0.02
+  done
+  kill -INT "$pid"
+  ends_with 130 "$pid"
+  [ "$(find . -name 'clip*' | wc -l)" -lt 100 ]
+  diff <(jq -r .path keep/told | sort) <(find . -name 'clip*' -printf '%f\n' | sort)
+}
+
+@test "a picture from a pipe is refused before the run" {
+  mkdir keep
+  ffmpeg -v error -f lavfi -i testsrc2=size=48x32 -frames:v 1 keep/picture.png
+  run tiny --image <(cat keep/picture.png) -o clip.mp4
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"comes through a pipe, and a picture is read more than once; save it first"* ]]
+  nothing_left
+}
+
 @test "two signals end a run at once and leave nothing" {
   mkdir keep
   "$SORA" generate x -m "$MODEL" --size 160x96 --frames 49 --steps 400 --seed 1 -o clip.mp4 --progress json 2>keep/stderr &

@@ -154,6 +154,19 @@ def test_a_preview_replaces_nothing_unasked(tmp_path):
         assert done.returncode == code, done.stderr
 
 
+def test_a_preview_that_cannot_be_written_is_told_and_the_clip_made(tmp_path):
+    # No file may be larger than 30 kB, which this preview is and the clip is not.
+    limited = ["bash", "-c", 'ulimit -f 30; trap "" XFSZ; exec "$@"', "-"]
+    made = [SORA, "generate", PROMPT, *QUICK, "--seed", "3", "-o", "clip.mp4", "--preview-file", "look.apng"]
+    done = subprocess.run([*limited, *made], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("the preview is not kept any more") == 1 and "look.apng" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"] and probed(tmp_path / "clip.mp4")["nb_read_frames"] == "9"
+    (tmp_path / "look.apng").mkdir()
+    done = subprocess.run([*made, "--force"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "is a folder" in done.stderr
+
+
 def test_a_preview_changes_no_frame(tmp_path):
     digests = set()
     for more in ([], ["--preview-file", "look.gif"]):
@@ -213,6 +226,9 @@ def test_a_contact_sheet_as_a_file(tmp_path):
     assert done.returncode == 0 and (tmp_path / "SHEET.PNG").exists()
     done = subprocess.run([SORA, "show", "a.mp4", "-o", "sheet.png"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and "--force" in done.stderr
+    for name in ("sheet.png", "sheet.jpg"):  # before any file is looked at
+        done = subprocess.run([SORA, "show", "nowhere.mp4", "-o", name], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 2 and name in done.stderr
     done = subprocess.run([SORA, "show", "nowhere.mp4", "-o", "no.png"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 4
     (tmp_path / "text.mp4").write_text("text")

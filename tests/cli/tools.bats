@@ -214,6 +214,15 @@ psnr() {
   [[ "$stderr" == *"holds no sound"* ]]
 }
 
+@test "sound that cannot be decoded is left out, in however many pieces it would be heard" {
+  ffmpeg -v error -i "$S/b.mp4" -c:v copy -c:a wavpack packed.mkv
+  run --separate-stderr tool recut packed.mkv --keep 0-0.25 --keep 0.5-0.75 -o out.mkv -q
+  [ "$status" -eq 0 ]
+  run --separate-stderr tool recut packed.mkv --keep 0-0.25 --keep 0.5-0.75 -o out.mkv --force
+  [ "$(grep -c "it is left out" <<<"$stderr")" -eq 1 ]
+  [ -z "$(ffprobe -v error -select_streams a -show_entries stream=index -of csv=p=0 out.mkv)" ]
+}
+
 @test "dry run prints the canvas" {
   run tool recut "$S/a.mkv" --keep 0-0.25 --keep 0.5-1 --prompt "a cat" -n
   [ "$status" -eq 0 ]

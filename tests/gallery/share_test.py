@@ -125,6 +125,16 @@ def test_a_clip_whose_container_keeps_no_manifest_brings_it_along(maker, tmp_pat
     assert picture and (friend.home / "mine" / picture[1]).is_file()
 
 
+def test_a_clip_whose_container_rounds_its_sides_up_comes_in(maker, tmp_path):
+    maker.run("generate", "a red ball", "--size", "157x95", *QUICK, "-o", "odd.mp4")
+    info = json.loads(maker.run("info", "odd.mp4", "--json").stdout)
+    assert (info["width"], info["height"]) == (158, 96)
+    assert (info["metadata"]["video"]["width"], info["metadata"]["video"]["height"]) == (157, 95)
+    maker.run("explore", "export", "odd.mp4", "-o", "odd.sora")
+    friend = Person(tmp_path, "friend")
+    assert json.loads(friend.run("explore", "import", maker.home / "odd.sora", "--json").stdout)["new"]
+
+
 def test_a_storyboard_is_made_again_from_the_archive_alone(maker, tmp_path):
     friend = Person(tmp_path, "friend")
     done = json.loads(friend.run("explore", "import", maker.home / "board.sora", "--json").stdout)

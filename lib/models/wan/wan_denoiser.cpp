@@ -17,11 +17,6 @@
 namespace sora {
 namespace {
 
-// Up to this many tokens both guidance passes go through the transformer as one batch: small
-// matrices gain from it, large ones only cost memory. A bound on tokens alone, so that a request
-// gives the same bytes on every machine.
-constexpr int64_t kMaxBatchedTokens = 4096;
-
 // [num_frames] of 1 and 0 -> [1, stride, F, 1, 1]: latent frame 0 holds video frame 0 `stride`
 // times, the others `stride` frames each.
 at::Tensor mask_channels(const at::Tensor& known_frames, int64_t stride) {

@@ -12,6 +12,11 @@
 
 namespace sora {
 
+// Up to this many tokens both guidance passes go through the transformer as one batch: small
+// matrices gain from it, large ones only cost memory. A bound on tokens alone, so that a request
+// gives the same bytes on every machine.
+inline constexpr int64_t kMaxBatchedTokens = 4096;
+
 class WanDenoiser : public Denoiser {
  public:
   WanDenoiser(const ModelInfo& model, const Arithmetic& arithmetic, at::Device device)

@@ -8,6 +8,7 @@
 #include "lib/core/error.h"
 #include "lib/media/video_reader.h"
 #include "lib/media/video_writer.h"
+#include "tests/lib/media/expect_error.h"
 #include "tests/lib/media/ffmpeg_judge.h"
 
 namespace sora {
@@ -93,6 +94,26 @@ TEST(FileInfo, KnowsAnimatedWebp) {
   const std::string bytes = judge::file_bytes(folder / "clip.webp");
   std::ofstream(folder / "cut.webp", std::ios::binary) << bytes.substr(0, bytes.size() - 30);
   EXPECT_THROW(probe(folder / "cut.webp"), Error);
+  std::ofstream(folder / "followed.webp", std::ios::binary) << bytes << "a note that is no chunk\n";
+  EXPECT_EQ(probe(folder / "followed.webp").num_frames, 12);
+}
+
+TEST(FileInfo, CountsNoFramesThatAnEditListHides) {
+  const TemporaryFolder folder;
+  judge::ffmpeg("-f lavfi -i testsrc2=size=64x48:rate=25:duration=2 -c:v libx264 -g 50 " +
+                (folder / "whole.mp4"));
+  judge::ffmpeg("-ss 0.7 -i " + (folder / "whole.mp4") + " -c copy " + (folder / "part.mp4"));
+  const FileInfo info = probe(folder / "part.mp4");
+  EXPECT_EQ(info.num_frames, judge::ffprobe(folder / "part.mp4").frames);
+  EXPECT_LT(info.num_frames, 40);
+  EXPECT_NEAR(info.duration_s, double(info.num_frames) / 25, 0.021);
+}
+
+TEST(FileInfo, APercentSignMakesNoSequence) {
+  const TemporaryFolder folder;
+  expect_error(ErrorKind::NotFound, "50% off.png", [&] { probe(folder / "50% off.png"); });
+  EXPECT_EQ(first_file("50% off.png"), "50% off.png");
+  EXPECT_EQ(first_file(folder / "%03d.png"), folder / "001.png");
 }
 
 TEST(FileInfo, CountsSoundAndTakesOnlyJsonForAManifest) {

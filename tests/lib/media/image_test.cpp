@@ -12,6 +12,7 @@
 #include "lib/media/video_reader.h"
 #include "tests/lib/media/expect_error.h"
 #include "tests/lib/media/ffmpeg_judge.h"
+#include "tests/lib/media/read_clip.h"
 
 namespace sora {
 namespace {
@@ -54,6 +55,29 @@ TEST(Image, ShowsTransparencyOverBlack) {
   EXPECT_NEAR(pixel[0].item<int>(), 100, 1);
   EXPECT_NEAR(pixel[1].item<int>(), 50, 1);
   EXPECT_NEAR(pixel[2].item<int>(), 25, 1);
+
+  // One colour of a PNG without an alpha channel: a tRNS chunk after the header.
+  for (const auto& [format, num_channels] : {std::pair{"rgb24", 3}, {"gray", 1}}) {
+    SCOPED_TRACE(format);
+    judge::ffmpeg(
+        fmt::format("-y -f lavfi -i color=red:size=16x8,format={0},drawbox=8:0:8:8:lime:fill "
+                    "-pix_fmt {0} -frames:v 1 {1}",
+                    format, folder / "plain.png"));
+    const at::Tensor plain = read_image(folder / "plain.png");
+    std::string key;
+    for (int channel = 0; channel < num_channels; ++channel)
+      key += {'\0', static_cast<char>(plain[4][4][channel].item<int>())};
+    const std::string chunk = std::string("\0\0\0", 3) + static_cast<char>(key.size()) + "tRNS" +
+                              key + std::string(4, '\0');  // nobody looks at the checksum
+    const std::string bytes = judge::file_bytes(folder / "plain.png");
+    constexpr size_t kHeaderBytes = 33;
+    std::ofstream(folder / "key.png", std::ios::binary)
+        << bytes.substr(0, kHeaderBytes) << chunk << bytes.substr(kHeaderBytes);
+    const at::Tensor keyed = read_image(folder / "key.png");
+    EXPECT_GT(plain[4][4][0].item<int>(), 50);
+    EXPECT_EQ(keyed.narrow(1, 0, 8).max().item<int>(), 0);
+    EXPECT_EQ(judge::max_difference(keyed.narrow(1, 8, 8), plain.narrow(1, 8, 8)), 0);
+  }
 }
 
 // A JPEG whose stored first row begins red and ends green, with an Exif segment that holds the
@@ -119,6 +143,8 @@ TEST(Image, WritesPngThatReadsBackExactly) {
   write_png(folder / "picture.png", 255 - picture);  // replaces
   EXPECT_EQ(judge::max_difference(read_image(folder / "picture.png"), 255 - picture), 0);
   EXPECT_THAT(folder.entries(), ::testing::ElementsAre("picture.png"));
+  expect_error(ErrorKind::Usage, "exists already",
+               [&] { write_png(folder / "picture.png", picture, false); });
   expect_error(ErrorKind::NotFound, "does not exist",
                [&] { write_png(folder / "no/picture.png", picture); });
 }

@@ -34,7 +34,7 @@ ModelInfo nano() { return read_model_info("nano", kNano, {}); }
 
 // Smooth latents, as those of pictures are.
 at::Tensor smooth_latents(int64_t channels) {
-  return at::upsample_bilinear2d(draw_noise({1, channels, 3, 3}, 5), {12, 12}, true)
+  return at::upsample_bilinear2d(NoiseSource(5).draw({1, channels, 3, 3}), {12, 12}, true)
       .unsqueeze(2)
       .contiguous();
 }

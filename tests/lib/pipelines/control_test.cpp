@@ -12,6 +12,7 @@
 #include "lib/models/registry.h"
 #include "lib/pipelines/clip_maker.h"
 #include "tests/error_of.h"
+#include "tests/lib/media/read_clip.h"
 #include "tests/scratch_directory.h"
 #include "tests/stand_in_device.h"
 
@@ -178,6 +179,17 @@ TEST_F(OnVace, AControlVideoGivesSizeAndLength) {
   generate.control = write("control.y4m", drawn(13, 40));
   const at::Tensor frames = make(request(generate));
   EXPECT_EQ(frames.sizes(), (std::vector<int64_t>{13, kHeight, kWidth, 3}));
+}
+
+TEST_F(OnVace, AControlVideoOfASizeThatNoClipHasIsRefused) {
+  GenerateRequest generate;
+  generate.control = write("control.mkv", drawn(9, 40).slice(1, 0, 8).contiguous());
+  Request wish = request(generate);
+  const ModelInfo model = read_model_info("model", wish.runtime.model);
+  EXPECT_THAT(error_of([&] { make_plan(wish, model); }).what(),
+              HasSubstr("clips with sides from 16 to 4096 pixels can be made"));
+  wish.video.size = Size{kWidth, kHeight};
+  make_plan(wish, model);
 }
 
 TEST_F(OnVace, OtherModelsRefuseReferencesAndControl) {

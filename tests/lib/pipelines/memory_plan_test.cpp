@@ -88,5 +88,65 @@ TEST(MemoryPlan, CountsFramesThatWaitForEarlierOnes) {
       (plan.canvas_frames - drawn_last) * plan.canvas_size.width * plan.canvas_size.height * 3);
 }
 
+TEST(MemoryPlan, TilesWaitNoLongerThanAWindow) {
+  const ModelInfo nano = read_model_info("nano", kNano, {});
+  const auto decoding = [&](int64_t num_frames, bool loop = false) {
+    Request request;
+    request.operation = GenerateRequest{.prompt = "a red ball", .loop = loop};
+    request.video = {.size = Size{1280, 768}, .num_frames = num_frames, .native = true};
+    request.runtime.device = "cpu";
+    const Plan plan = make_plan(request, nano);
+    return std::pair(plan, plan_memory(nano, plan, INT64_MAX).decode);
+  };
+  const auto [one, one_bytes] = decoding(33);
+  const auto [many, many_bytes] = decoding(800);
+  ASSERT_EQ(one.grid.frames, many.grid.frames);
+  EXPECT_EQ(one_bytes, many_bytes);
+  const auto [circle, circle_bytes] = decoding(36, true);
+  ASSERT_EQ(one.grid.frames, circle.grid.frames);
+  EXPECT_GT(circle_bytes, one_bytes);
+}
+
+TEST(MemoryPlan, CountsEachTextThatAWindowSees) {
+  const ModelInfo nano = read_model_info("nano", kNano, {});
+  const ScratchDirectory scratch;
+  const auto sampling = [&](const std::string& cards) {
+    Request request;
+    request.operation =
+        GenerateRequest{.storyboard = scratch.write("cards.yaml", "cards:\n" + cards).string()};
+    request.video = {.size = Size{480, 256}, .num_frames = 33};
+    request.sampling.guidance_scale = 3.0;
+    request.runtime.device = "cpu";
+    request.runtime.dtype = "f32";
+    return plan_memory(nano, make_plan(request, nano), INT64_MAX).sample;
+  };
+  const WanTransformerConfig& config = nano.transformer;
+  const int64_t each = static_cast<int64_t>(config.num_layers) * nano.defaults.max_sequence_length *
+                       config.inner_dim() * 2 * 4;
+  const int64_t one = sampling(" - {at: 0, text: a red ball}\n");
+  EXPECT_EQ(sampling(" - {at: 0, text: a red ball}\n - {at: 1, text: a blue ball}\n"
+                     " - {at: 1.5, text: a star}\n"),
+            one + 2 * each);
+}
+
+TEST(MemoryPlan, FramesAreTiledAsARecipeSaysWhereTheyFit) {
+  const ModelInfo nano = read_model_info("nano", kNano, {});
+  Plan plan = plan_of(nano, 17);
+  const auto tiles = [&](int64_t limit) {
+    return plan_memory(nano, plan, limit).placement.tile_frames;
+  };
+  const MemoryPlan whole = plan_memory(nano, plan, INT64_MAX);
+  EXPECT_FALSE(whole.placement.tile_frames);
+  plan.tiled = true;
+  EXPECT_TRUE(tiles(INT64_MAX));
+  ModelInfo tiled = nano;
+  tiled.placement = plan_memory(nano, plan, INT64_MAX).placement;
+  EXPECT_EQ(tiled_parts(tiled, plan), std::vector<std::string>{"frames"});
+  EXPECT_TRUE(tiled_parts(nano, plan).empty());
+  plan.tiled = false;
+  EXPECT_FALSE(tiles(INT64_MAX));
+  EXPECT_TRUE(tiles(whole.decode - 1));
+}
+
 }  // namespace
 }  // namespace sora

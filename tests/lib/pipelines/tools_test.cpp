@@ -11,6 +11,7 @@
 #include "lib/pipelines/clip_maker.h"
 #include "lib/pipelines/soundtrack.h"
 #include "tests/error_of.h"
+#include "tests/lib/media/read_clip.h"
 #include "tests/lib/pipelines/made_clip.h"
 #include "tests/scratch_directory.h"
 #include "tests/stand_in_device.h"
@@ -558,6 +559,22 @@ TEST_F(BoardRun, CardsWithoutAFrameOfTheirOwnAreNamed) {
   plan_of(of_board(" - {at: 0.9, image: p.png}\n - {at: 1, image: p.png}\n", Rational(30)));
 }
 
+TEST_F(BoardRun, CardsThatTouchInTimeTouchInFrames) {
+  write("v.y4m", drawn(16, 20));
+  write("s.y4m", drawn(6, 20));
+  for (const char* first : {"{at: 0.4, for: 0.4, video: v.y4m}", "{at: 0.4, to: 0.4, video: v.y4m}",
+                            "{at: 0.4, for: 0.4, video: s.y4m}"}) {
+    const Plan plan = plan_of(
+        of_board(fmt::format(" - {}\n - {{at: 0.8, video: v.y4m}}\n", first), Rational(16)));
+    ASSERT_EQ(plan.layout.kept.size(), 2u);
+    EXPECT_EQ(plan.layout.kept[0].frames, (Stretch{6, 13})) << first;
+    EXPECT_EQ(plan.layout.kept[1].frames, (Stretch{13, 29})) << first;
+  }
+  const Plan plan = plan_of(
+      of_board(" - {at: 0, for: 1, video: s.y4m}\n - {at: 1, text: a cat}\n", Rational(16)));
+  EXPECT_EQ(plan.layout.kept[0].frames, (Stretch{0, 6}));
+}
+
 TEST_F(ToolRun, PicturesAreTheirFramesAtAnotherRate) {
   GenerateRequest generate;
   generate.image = write("first.png", drawn(1, 20));
@@ -569,6 +586,57 @@ TEST_F(ToolRun, PicturesAreTheirFramesAtAnotherRate) {
   EXPECT_TRUE(at::equal(frames[0], read(generate.image)[0]));
   EXPECT_TRUE(at::equal(frames[29], read(generate.last_image)[0]));
   EXPECT_EQ(frames[28].min().item<int>(), frames[28].max().item<int>());
+}
+
+TEST_F(ToolRun, PicturesAreAsSharpAsTheyAreInALargerOutput) {
+  GenerateRequest generate;
+  generate.image = write("first.png", drawn(1, 20, 2 * kWidth, 2 * kHeight));
+  generate.last_image = write("last.png", drawn(1, 120, 2 * kWidth, 2 * kHeight));
+  Request wish = request(generate);
+  wish.video = {.size = Size{2 * kWidth, 2 * kHeight}, .num_frames = 17};
+  ModelInfo model = read_model_info("model", wish.runtime.model);
+  model.defaults.max_pixels = kWidth * kHeight;
+  for (const int fps : {16, 30}) {
+    wish.video.fps = Rational(fps);
+    const Plan plan = make_plan(wish, model);
+    ASSERT_TRUE(plan.scaled);
+    const at::Tensor frames = shaped(plan, [](int64_t frame) { return 10 + frame; });
+    EXPECT_TRUE(at::equal(frames[0], read(generate.image)[0])) << fps;
+    EXPECT_TRUE(at::equal(frames[16], read(generate.last_image)[0])) << fps;
+    EXPECT_EQ(frames[1].min().item<int>(), frames[1].max().item<int>());
+  }
+}
+
+TEST_F(ToolRun, WhatIsShownGivesTheClipItsShape) {
+  const ModelInfo model = read_model_info("model", kModels / "i2v");
+  const auto size_of = [&](const auto& tool, const VideoSpec& video = {}) {
+    Request wish = request(tool);
+    wish.video = video;
+    return make_layout(wish, model).size;
+  };
+  ExtendRequest extend;
+  extend.by_s = 1;
+  extend.source = write("tall.y4m", drawn(9, 20, 36, 64));
+  EXPECT_EQ(size_of(extend, {.resolution = "720p"}), (Size{720, 1280}));
+  EXPECT_EQ(size_of(extend, {.resolution = "720p", .aspect = "16:9"}), (Size{1280, 720}));
+  EXPECT_EQ(size_of(extend), (Size{36, 64}));
+  extend.source = write("four-thirds.y4m", drawn(9, 20, 64, 48));
+  EXPECT_EQ(size_of(extend, {.resolution = "480p"}), (Size{854, 480}));
+
+  const Size own{model.defaults.width, model.defaults.height};
+  GenerateRequest generate;
+  EXPECT_EQ(size_of(generate), own);
+  EXPECT_EQ(size_of(generate, {.resolution = "480p"}), (Size{854, 480}));
+  generate.image = write("wide.png", drawn(1, 20, 128, 72));
+  EXPECT_EQ(size_of(generate), own);
+  generate.image = write("tall.png", drawn(1, 20, 72, 128));
+  EXPECT_EQ(size_of(generate, {.resolution = "480p"}), (Size{480, 854}));
+  EXPECT_EQ(size_of(generate, {.size = own}), own);
+  const Size tall = size_of(generate);
+  EXPECT_NEAR(static_cast<double>(tall.width * tall.height),
+              static_cast<double>(own.width * own.height),
+              0.05 * static_cast<double>(own.width * own.height));
+  EXPECT_NEAR(static_cast<double>(tall.width) / static_cast<double>(tall.height), 9.0 / 16, 0.03);
 }
 
 // Models that know whole latent frames are told of a last picture as well.
@@ -639,6 +707,59 @@ TEST_F(ToolRun, WorkIsThatOfAllClipsFromTheStrengthOn) {
   EXPECT_EQ(work(), 0);
 }
 
+TEST_F(ToolRun, WorkIsThatOfThePassesTaken) {
+  const auto passes = [&](Request wish) {
+    const ModelInfo model = read_model_info("model", wish.runtime.model);
+    const Plan plan = make_plan(wish, model);
+    return sampling_flops(model, plan) /
+           transformer_flops(model, drawn_grid(plan, plan.windows.front().frames.size()));
+  };
+  RemixRequest remix;
+  remix.source = write("a.y4m", drawn(9, 20));
+  remix.source_prompt = "a dog";
+  remix.strength = "1";
+  for (const auto& [method, each] : {std::pair("flowedit", 4), std::pair("flowalign", 3)}) {
+    remix.method = method;
+    EXPECT_DOUBLE_EQ(passes(request(remix, "t2v_unipc")), 3 * each) << method;
+  }
+  Request wish = request(GenerateRequest{}, "t2v_unipc");
+  wish.video = {.size = Size{kWidth, kHeight}, .num_frames = 9};
+  wish.sampling.steps = 10;
+  EXPECT_DOUBLE_EQ(passes(wish), 20);
+  wish.sampling.guidance_interval = parse_guidance_interval("0:0.5");
+  const double guided = passes(wish) - 10;
+  EXPECT_GT(guided, 0);
+  EXPECT_LT(guided, 10);
+  const Plan plan = make_plan(wish, read_model_info("model", wish.runtime.model));
+  EXPECT_THAT(plan.notices, ElementsAre(fmt::format(
+                                "guidance: left out in {} of 10 steps, outside of noise levels {}",
+                                10 - guided, to_string(plan.guidance_interval))));
+}
+
+// Counts what it is told.
+class Listener : public Observer {
+ public:
+  void notice(std::string_view sentence) override { notices.emplace_back(sentence); }
+  std::vector<std::string> notices;
+};
+
+TEST_F(ToolRun, TheCacheIsToldOfOnceForAllWindows) {
+  Request wish = request(GenerateRequest{}, "t2v_unipc");
+  wish.video = {.size = Size{kWidth, kHeight}, .num_frames = 40};
+  wish.sampling.cache_threshold = 0.5;
+  wish.sampling.steps = 8;
+  const c10::InferenceMode inference;
+  ModelInfo model = read_model_info("model", wish.runtime.model);
+  model.defaults.max_frames = 17;
+  const Plan plan = make_plan(wish, model);
+  ASSERT_GT(plan.windows.size(), 1u);
+  Listener observer;
+  ClipMaker maker(wish, model, plan, observer);
+  make_clip(maker, plan.seed);
+  EXPECT_THAT(observer.notices,
+              ElementsAre(HasSubstr(fmt::format("of {} steps", 8 * plan.windows.size()))));
+}
+
 class BlendRun : public ToolRun {
  protected:
   Layout layout_of(BlendRequest blend) {
@@ -659,6 +780,25 @@ TEST_F(BlendRun, ABridgeBetweenClipsThatOverlapTakesNoMoreOfThem) {
   ASSERT_EQ(layout.kept.size(), 2u);
   EXPECT_EQ(layout.kept[0].frames, (Stretch{0, 8}));
   EXPECT_EQ(layout.kept[1].frames, (Stretch{16, 24}));
+}
+
+TEST_F(BlendRun, AClipLongerThanTheDurationLeavesRoomForTheOther) {
+  const std::string longer = write("longer.y4m", drawn(48, 20)),
+                    shorter = write("shorter.y4m", drawn(8, 120));
+  BlendRequest blend;
+  blend.duration_s = 1;
+  const auto kept_of = [&](const std::string& first, const std::string& second) {
+    blend.source = first;
+    blend.second = second;
+    const Request wish = request(blend);
+    std::vector<Stretch> kept;
+    for (const Shot& shot : make_layout(wish, read_model_info("model", wish.runtime.model)).kept)
+      kept.push_back(shot.frames);
+    return kept;
+  };
+  EXPECT_THAT(kept_of(longer, shorter), ElementsAre(Stretch{0, 11}, Stretch{13, 16}));
+  EXPECT_THAT(kept_of(shorter, longer), ElementsAre(Stretch{0, 3}, Stretch{5, 16}));
+  EXPECT_THAT(kept_of(longer, longer), ElementsAre(Stretch{0, 4}, Stretch{12, 16}));
 }
 
 TEST_F(BlendRun, AMixIsNotLongerThanItsClips) {

@@ -6,6 +6,7 @@
 
 #include "lib/core/json_file.h"
 #include "lib/media/image.h"
+#include "lib/media/video_writer.h"
 #include "tests/error_of.h"
 #include "tests/scratch_directory.h"
 
@@ -58,6 +59,19 @@ TEST_F(ImagePolicyTest, LooksAtAFrameOfEverySecondOfAResult) {
   EXPECT_NO_THROW(images.check_frames(at::stack({other})));
   EXPECT_EQ(error_of([&] { images.check_frames(at::stack({picture(0)})); }).kind(),
             ErrorKind::Refused);
+}
+
+TEST_F(ImagePolicyTest, LooksAtAFrameOfEverySecondOfASource) {
+  const std::string path = (scratch_ / "clip.mkv").string();
+  VideoWriter writer(
+      {.path = path, .codec = "ffv1", .width = 240, .height = 160, .fps = Rational(4)});
+  writer.write(picture(3).unsqueeze(0).repeat({4, 1, 1, 1}));
+  writer.write(picture(0).unsqueeze(0).repeat({2, 1, 1, 1}));
+  writer.finish();
+  ImagePolicy images(policy(list()), "remix");
+  const Error error = error_of([&] { images.check_file(path); });
+  EXPECT_EQ(error.kind(), ErrorKind::Refused);
+  EXPECT_THAT(error.what(), HasSubstr("at 1.0 s"));
 }
 
 TEST_F(ImagePolicyTest, ABadListIsNamedWithItsLine) {

@@ -197,6 +197,16 @@ TEST(Watermark, IdIsTheBeginningOfTheManifestsDigest) {
   EXPECT_EQ(watermark_id(watermark_payload("{}")), "44136fa355b3678a");
 }
 
+TEST(Watermark, IsLookedForInAFilmOfAnyLength) {
+  const ScratchDirectory scratch;
+  std::string film = "YUV4MPEG2 W16 H16 F30:1 Ip A1:1 Cmono\n";
+  for (int frame = 0; frame < 36'100; ++frame)
+    film += "FRAME\n" + std::string(256, static_cast<char>(frame));
+  scratch.write("film.y4m", film);
+  Observer observer;
+  EXPECT_FALSE(read_watermark((scratch / "film.y4m").string(), observer));
+}
+
 TEST(VisibleMark, StandsAtTheBottomRightAndReadsOnAnyGround) {
   const VisibleMark mark(854, 480);
   EXPECT_GT(mark.left(), 854 / 2);

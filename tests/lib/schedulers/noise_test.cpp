@@ -36,7 +36,7 @@ TEST_F(Noise, EqualsTorchsGeneratorAtEverySeedAndSize) {
 }
 
 TEST_F(Noise, EqualsTorchsGeneratorForLatents) {
-  const at::Tensor latents = draw_noise({1, 16, 3, 5, 7}, 42);
+  const at::Tensor latents = NoiseSource(42).draw({1, 16, 3, 5, 7});
   EXPECT_EQ(latents.scalar_type(), at::kFloat);
   EXPECT_TRUE(latents.is_contiguous());
   EXPECT_TRUE(at::equal(latents, tensors_.get("latents.seed42")));
@@ -45,9 +45,9 @@ TEST_F(Noise, EqualsTorchsGeneratorForLatents) {
 TEST_F(Noise, DoesNotDependOnTheNumberOfThreads) {
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  const at::Tensor one = draw_noise({1, 16, 9, 32, 32}, 7);
+  const at::Tensor one = NoiseSource(7).draw({1, 16, 9, 32, 32});
   at::set_num_threads(4);
-  const at::Tensor four = draw_noise({1, 16, 9, 32, 32}, 7);
+  const at::Tensor four = NoiseSource(7).draw({1, 16, 9, 32, 32});
   at::set_num_threads(threads);
   EXPECT_TRUE(at::equal(one, four));
 }
@@ -58,7 +58,7 @@ TEST_F(Noise, SourcesOfOneSeedAreIndependentOfEachOther) {
   const at::Tensor a = first.draw({20});
   first.draw({20});
   EXPECT_TRUE(at::equal(second.draw({20}), a));
-  EXPECT_FALSE(at::equal(draw_noise({20}, 4), a));
+  EXPECT_FALSE(at::equal(NoiseSource(4).draw({20}), a));
 }
 
 }  // namespace

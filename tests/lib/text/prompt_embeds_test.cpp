@@ -29,23 +29,19 @@ class PromptEmbedsTest : public ::testing::Test {
 };
 
 TEST_F(PromptEmbedsTest, HoldStatesOfTheRealTokensAndZerosBehindThem) {
-  const PromptEmbeds embeds = encode_prompts(tokenizer_, encoder_, " a red ball\n",
-                                             std::string("blurry"), kMaxLength, notices_);
+  const std::vector<EncodedPrompt> prompts =
+      encode_texts(tokenizer_, encoder_, {" a red ball\n", "blurry"}, kMaxLength, notices_);
+  ASSERT_EQ(prompts.size(), 2u);
+  const at::Tensor &positive_TD = prompts[0].embeds_TD, &negative_TD = prompts[1].embeds_TD;
   const std::vector<int64_t> ids = tokenizer_.encode("a red ball", kMaxLength).ids;
   const auto num_tokens = static_cast<int64_t>(ids.size());
-  EXPECT_EQ(embeds.num_positive_tokens, num_tokens);
-  EXPECT_THAT(embeds.positive_TD.sizes().vec(), ElementsAre(kMaxLength, encoder_.config().width));
-  EXPECT_TRUE(
-      embeds.positive_TD.slice(0, 0, num_tokens).equal(encoder_.encode({ids}, notices_)[0]));
-  EXPECT_EQ(embeds.positive_TD.slice(0, num_tokens).abs().max().item<float>(), 0);
-  EXPECT_FALSE(embeds.negative_TD.equal(embeds.positive_TD));
-  EXPECT_EQ(embeds.negative_TD.slice(0, embeds.num_negative_tokens).abs().max().item<float>(), 0);
+  EXPECT_EQ(prompts[0].num_tokens, num_tokens);
+  EXPECT_THAT(positive_TD.sizes().vec(), ElementsAre(kMaxLength, encoder_.config().width));
+  EXPECT_TRUE(positive_TD.slice(0, 0, num_tokens).equal(encoder_.encode({ids}, notices_)[0]));
+  EXPECT_EQ(positive_TD.slice(0, num_tokens).abs().max().item<float>(), 0);
+  EXPECT_FALSE(negative_TD.equal(positive_TD));
+  EXPECT_EQ(negative_TD.slice(0, prompts[1].num_tokens).abs().max().item<float>(), 0);
   EXPECT_TRUE(notices_.sentences.empty());
-}
-
-TEST_F(PromptEmbedsTest, LeaveTheNegativePromptOutWhereThereIsNone) {
-  EXPECT_FALSE(encode_prompts(tokenizer_, encoder_, "a", std::nullopt, kMaxLength, notices_)
-                   .negative_TD.defined());
 }
 
 TEST_F(PromptEmbedsTest, TakeAnEmptyPrompt) {
