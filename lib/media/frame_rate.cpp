@@ -102,8 +102,6 @@ class FrameRateConverter::Impl {
         frame = source(at.index);
       } else if (const auto cut = cut_after(at.index)) {
         frame = source(made_ < *cut ? at.index : at.index + 1);
-      } else if (method_ == RateMethod::Repeat) {
-        frame = source(2 * at.num > at.den ? at.index + 1 : at.index);
       } else if (method_ == RateMethod::Blend) {
         const double weight = double(at.num) / double(at.den);
         frame = source(at.index)

@@ -38,7 +38,6 @@ class Resizer {
 at::Tensor resize(const at::Tensor& frames, int64_t width, int64_t height, Fit fit);
 
 enum class RateMethod {
-  Repeat,  // repeat or drop whole frames
   Blend,   // mix the two neighbours by distance in time
   Motion,  // move pixels along estimated motion (libavfilter's minterpolate)
 };

@@ -19,6 +19,7 @@
 #include "lib/models/wan/parts.h"
 #include "lib/models/wan/wan_denoiser.h"
 #include "lib/pipelines/decode.h"
+#include "lib/pipelines/output_shaper.h"
 
 namespace sora {
 namespace {
@@ -268,7 +269,9 @@ int64_t decode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
 int64_t shown_frames(const Plan& plan) {
   if (!plan.device.is_cpu()) return 0;
   constexpr int64_t kShownBytes = 160, kMatchedBytes = 240, kHeldAnyway = 80 << 20;
-  const int64_t each = kShownBytes + (plan.layout.has_sources() ? kMatchedBytes : 0);
+  constexpr int64_t kMovedBytes = 320;  // of minterpolate, for each pixel
+  const int64_t each = kShownBytes + (plan.layout.has_sources() ? kMatchedBytes : 0) +
+                       (moves_between_frames(plan) ? kMovedBytes : 0);
   const int64_t area = plan.canvas_size.width * plan.canvas_size.height;
   return std::max<int64_t>(0, area * each - kHeldAnyway);
 }

@@ -40,10 +40,18 @@ at::Tensor scaled_picture(const at::Tensor& picture_HWC, const Plan& plan) {
 
 }  // namespace
 
+// Where a source's own frames are put in the canvas stays empty, and a search for motion there
+// would take as long as in drawn frames.
+bool moves_between_frames(const Plan& plan) {
+  return !(plan.canvas_fps == plan.output_fps) && plan.layout.kept.empty();
+}
+
 OutputShaper::OutputShaper(const Plan& plan, const TakeFrames& take_frames)
     : plan_(plan), take_frames_(take_frames) {
   if (!(plan.canvas_fps == plan.output_fps))
-    rate_.emplace(plan.canvas_fps, plan.output_fps, RateMethod::Blend, plan.layout.cuts);
+    rate_.emplace(plan.canvas_fps, plan.output_fps,
+                  moves_between_frames(plan) ? RateMethod::Motion : RateMethod::Blend,
+                  plan.layout.cuts);
   if (plan.scaled) {
     resizer_.emplace(plan.canvas_size.width, plan.canvas_size.height, plan.output_size.width,
                      plan.output_size.height, scaled_fit(plan));

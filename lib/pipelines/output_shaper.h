@@ -15,6 +15,10 @@ namespace sora {
 using TakeFrames =
     std::function<void(const at::Tensor& frames_FHWC)>;  // u8 RGB, of the plan's output size
 
+// Whether frames at another rate are made along the motion between drawn ones; else these are
+// mixed.
+bool moves_between_frames(const Plan& plan);
+
 class OutputShaper {
  public:
   OutputShaper(const Plan& plan, const TakeFrames& take_frames);

@@ -588,6 +588,33 @@ TEST_F(ToolRun, PicturesAreTheirFramesAtAnotherRate) {
   EXPECT_EQ(frames[28].min().item<int>(), frames[28].max().item<int>());
 }
 
+TEST_F(ToolRun, FramesAtAnotherRateFollowTheMotionWithoutAGhost) {
+  constexpr int64_t kSide = 96, kDisc = 24;
+  Request wish = request(GenerateRequest{}, "t2v_unipc");
+  wish.video = {.size = Size{kSide, kSide}, .num_frames = 26, .fps = Rational(32)};
+  const Plan plan = make_plan(wish, read_model_info("model", wish.runtime.model));
+  ASSERT_TRUE(moves_between_frames(plan));
+  const auto drawn_at = [](double position) {
+    at::Tensor frame = at::full({kSide, kSide, 3}, 40, at::kByte);
+    const auto left = static_cast<int64_t>(position * 4);
+    frame.slice(0, 32, 32 + kDisc).slice(1, left, left + kDisc).fill_(220);
+    return frame;
+  };
+  std::vector<at::Tensor> made;
+  const TakeFrames take = [&](const at::Tensor& frames) { made.push_back(frames.clone()); };
+  OutputShaper shaper(plan, take);
+  for (int64_t frame = 0; frame < plan.canvas_frames; ++frame)
+    shaper.push(drawn_at(static_cast<double>(frame)).unsqueeze(0));
+  shaper.finish();
+  const at::Tensor frames = at::cat(made).to(at::kFloat);
+  for (const int64_t frame : {9, 11, 13}) {
+    const double wrong = mean_difference(frames[frame], drawn_at(frame / 2.0).to(at::kFloat));
+    const double ghost = mean_difference((frames[frame - 1] + frames[frame + 1]) / 2,
+                                         drawn_at(frame / 2.0).to(at::kFloat));
+    EXPECT_LT(wrong, ghost / 2) << frame;
+  }
+}
+
 TEST_F(ToolRun, PicturesAreAsSharpAsTheyAreInALargerOutput) {
   GenerateRequest generate;
   generate.image = write("first.png", drawn(1, 20, 2 * kWidth, 2 * kHeight));
