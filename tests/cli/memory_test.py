@@ -125,6 +125,27 @@ def test_latents_need_no_more_memory_than_their_decoding(sora, tmp_path):
     assert (tmp_path / "again.y4m").read_bytes() == (tmp_path / "whole.y4m").read_bytes()
 
 
+def test_a_recipe_takes_the_tiles_of_its_clip_where_memory_allows(sora, tmp_path):
+    wide = ["generate", "a red ball", "-m", MODEL.parent / "t2v_unipc", "--size", "512x64", "--native", "--frames", 5,
+            "--steps", 1, "--seed", 1, "--dtype", "f32"]  # fmt: skip
+    plan = json.loads(sora(*wide, "--dry-run", "--json", "--memory", "8G").stdout)["memory"]
+    little = plan["decode"] - 1
+
+    def made(name, *arguments):
+        result = sora(*arguments, "-o", name)
+        assert result.returncode == 0, result.stderr
+        return (tmp_path / name).read_bytes(), result.stderr
+
+    tiled, _ = made("tiled.y4m", *wide, "--memory", little)
+    whole, _ = made("whole.y4m", *wide, "--memory", "8G")
+    assert tiled != whole
+    assert json.loads((tmp_path / "tiled.y4m.json").read_text())["tiled"] == ["frames"]
+    again, told = made("again.y4m", "generate", "--recipe", "tiled.y4m.json", "--memory", "8G")
+    assert again == tiled and "differ a little" not in told
+    again, told = made("other.y4m", "generate", "--recipe", "whole.y4m.json", "--memory", little)
+    assert again == tiled and "the first clip was decoded whole and this one is in tiles" in told
+
+
 def test_decode_of_something_else_is_one_sentence(sora):
     result = sora("decode", MODEL / "vae" / "diffusion_pytorch_model.safetensors", "-o", "x.y4m")
     assert result.returncode == 3

@@ -36,8 +36,8 @@ class OnVace : public ::testing::Test {
                     Rational fps = Rational(16)) {
     WriterOptions options;
     options.path = (folder_ / name).string();
-    options.width = kWidth;
-    options.height = kHeight;
+    options.width = frames_FHWC.size(2);
+    options.height = frames_FHWC.size(1);
     options.fps = fps;
     VideoWriter writer(options);
     writer.write(frames_FHWC);
@@ -183,7 +183,7 @@ TEST_F(OnVace, AControlVideoGivesSizeAndLength) {
 
 TEST_F(OnVace, AControlVideoOfASizeThatNoClipHasIsRefused) {
   GenerateRequest generate;
-  generate.control = write("control.mkv", drawn(9, 40).slice(1, 0, 8).contiguous());
+  generate.control = write("control.y4m", drawn(9, 40).slice(1, 0, 8).contiguous());
   Request wish = request(generate);
   const ModelInfo model = read_model_info("model", wish.runtime.model);
   EXPECT_THAT(error_of([&] { make_plan(wish, model); }).what(),
