@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "lib/media/byte_order.h"
+
 namespace sora {
 namespace {
 
@@ -34,12 +36,6 @@ std::string bytes_at(int descriptor, int64_t position, int64_t count) {
   const ssize_t got = ::pread(descriptor, bytes.data(), bytes.size(), position);
   bytes.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
   return bytes;
-}
-
-int64_t big_endian(std::string_view bytes) {
-  int64_t value = 0;
-  for (const char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
-  return value;
 }
 
 struct Element {
@@ -188,20 +184,22 @@ bool is_flv_tag(std::string_view head) {
 }
 
 int64_t flv_tag_bytes(std::string_view head) {
-  return kFlvTagHeaderBytes + big_endian(head.substr(1, 3));
+  return kFlvTagHeaderBytes + static_cast<int64_t>(big_endian(head.substr(1, 3)));
 }
 
 // Each tag is followed by its size in 4 bytes. Not all writers get the last of these right, so that
 // only a tag that goes on beyond the file counts, counted from the beginning.
 std::string missing_of_flv(int descriptor, int64_t size) {
-  const int64_t last = size - 4 - big_endian(bytes_at(descriptor, size - 4, 4));
+  const int64_t last =
+      size - 4 - static_cast<int64_t>(big_endian(bytes_at(descriptor, size - 4, 4)));
   if (last > 0) {
     const std::string head = bytes_at(descriptor, last, kFlvTagHeaderBytes);
     if (is_flv_tag(head) && last + flv_tag_bytes(head) + 4 == size) return "";
   }
   const std::string header = bytes_at(descriptor, 0, 9);
   if (header.size() < 9) return "";
-  for (int64_t begin = big_endian(std::string_view(header).substr(5)) + 4; begin < size;) {
+  for (int64_t begin = static_cast<int64_t>(big_endian(std::string_view(header).substr(5))) + 4;
+       begin < size;) {
     const std::string head = bytes_at(descriptor, begin, kFlvTagHeaderBytes);
     if (head.size() < kFlvTagHeaderBytes) return "it ends within the head of a tag";
     if (!is_flv_tag(head)) return "";
@@ -214,12 +212,6 @@ std::string missing_of_flv(int descriptor, int64_t size) {
 }
 
 }  // namespace
-
-uint64_t little_endian(std::string_view bytes) {
-  uint64_t value = 0;
-  for (size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[i]);
-  return value;
-}
 
 std::string missing_end(std::string_view format, int descriptor, int64_t size) {
   if (format.starts_with("matroska")) return missing_of_matroska(descriptor, size);

@@ -13,7 +13,4 @@ namespace sora {
 // `descriptor` keeps its place.
 std::string missing_end(std::string_view format, int descriptor, int64_t size);
 
-// A number of up to 8 bytes, the lowest first.
-uint64_t little_endian(std::string_view bytes);
-
 }  // namespace sora

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "lib/core/error.h"
+#include "lib/media/byte_order.h"
 
 namespace sora {
 namespace {
@@ -14,13 +15,9 @@ constexpr int kOrientationTag = 0x0112;
 constexpr std::string_view kExif("Exif\0\0", 6);
 constexpr std::string_view kEndOfImage("\xff\xd9", 2);
 
-uint32_t number(std::string_view bytes, size_t position, int count, bool little) {
-  uint32_t value = 0;
-  for (int i = 0; i < count; ++i) {
-    value = value << 8 |
-            static_cast<uint8_t>(bytes[position + static_cast<size_t>(little ? count - 1 - i : i)]);
-  }
-  return value;
+uint32_t number(std::string_view bytes, size_t position, size_t count, bool little) {
+  const std::string_view digits = bytes.substr(position, count);
+  return static_cast<uint32_t>(little ? little_endian(digits) : big_endian(digits));
 }
 
 // `tiff` is the segment after its "Exif" name. Whatever is odd about it means no orientation.

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "lib/core/error.h"
-#include "lib/media/file_end.h"
+#include "lib/media/byte_order.h"
 
 namespace sora {
 namespace {
