@@ -44,10 +44,10 @@ def labels(scene):
 
 
 def spoken(nano, scene, rng):
-    """A caption as ids, and the owner of each of them: 0, or 1 + the number of the thing it tells about."""
-    language = "zh" if rng.random() < 0.4 else "en"
+    """A caption, and the owner of each of its ids: 0, or 1 + the number of the thing it tells about."""
+    language = captions.random_language(rng)
     words = captions.words(scene, rng, language)
-    text = captions.text(words, language)
+    text = captions.text(words, language, rng)
     of_bytes = captions.things_of_bytes(words, language)
     owners = []
     for begin, end in tokenizer.spans(nano.pieces, text):

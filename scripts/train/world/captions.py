@@ -238,7 +238,8 @@ def text(caption_words, language, rng=None):
 
 
 def things_of_bytes(caption_words, language):
-    """For each UTF-8 byte of text(caption_words, language): the `thing` of the word that it is in; None between words."""
+    """For each UTF-8 byte of text(caption_words, language), without a full stop: the `thing` of the word that it is in;
+    None between words."""
     found = []
     for k, word in enumerate(caption_words):
         if language == "en" and k and word != ",":
@@ -247,9 +248,14 @@ def things_of_bytes(caption_words, language):
     return found
 
 
+def random_language(rng):
+    """Two in five are Chinese."""
+    return "zh" if rng.random() < 0.4 else "en"
+
+
 def caption(scene, rng, dropped=0.0, language=None):
-    """A random caption, two in five Chinese: (text, language)."""
-    language = language or ("zh" if rng.random() < 0.4 else "en")
+    """A random caption in a random language, unless one is given: (text, language)."""
+    language = language or random_language(rng)
     return text(words(scene, rng, language, dropped), language, rng), language
 
 

@@ -115,13 +115,16 @@ class TextEncoder(unittest.TestCase):
         import stage_diffusion
         import stage_text
         nano = stage_diffusion.Nano(settings.prepare(0), pretrained=False)
+        ends = set()
         for seed in range(40):
             scene = random_scene(seed, World(pairs=seed % 2))
             text, owners = stage_text.spoken(nano, scene, np.random.default_rng(seed))
             pieces = [nano.pieces.id_to_piece(n).strip("▁") for n in nano.pieces.encode(text)]
             self.assertEqual(len(pieces), len(owners), text)
             self.assertEqual(set(owners) - {0}, set(range(1, 1 + len(scene.things))), text)
-            self.assertFalse(any(owner for piece, owner in zip(pieces, owners) if piece == ","), text)
+            self.assertFalse(any(owner for piece, owner in zip(pieces, owners) if piece in (",", ".", "。")), text)
+            ends.add(text[-1] in ".。")
+        self.assertEqual(ends, {True, False})
 
     def test_the_second_of_one_thing_is_unsaid(self):
         import stage_text
