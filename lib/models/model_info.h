@@ -43,6 +43,9 @@ struct ModelDefaults {
       1280 * 720;           // of a frame the model was made for; larger ones are made by resampling
   int64_t max_frames = 81;  // likewise
   bool turbo = false;       // in few steps, where nothing is asked of the sampling
+  // Where no frame is known the masked clip is all grey, as its unknown frames are, instead of
+  // zero.
+  bool grey_without_frames = false;
   std::vector<std::string> vocabulary;  // the words the model knows; empty: any
 };
 

@@ -78,6 +78,8 @@ void read_own_defaults(const std::filesystem::path& path, ModelDefaults& default
   defaults.max_pixels = config.get<int64_t>("max_pixels", defaults.max_pixels);
   defaults.max_frames = config.get<int64_t>("max_frames", defaults.max_frames);
   defaults.turbo = config.get<bool>("turbo", defaults.turbo);
+  defaults.grey_without_frames =
+      config.get<bool>("grey_without_frames", defaults.grey_without_frames);
   config.ignore({"flow_shift"});  // the scheduler's config has it
   if (const auto words = config.get_object("known_words")) {
     for (const auto& [language, list] : words->object().items()) {

@@ -310,7 +310,7 @@ Conditioning make_conditioning(const ModelInfo& model, const Plan& plan, const C
   conditioning.guidance_scale_2 = plan.guidance_scale_2;
   conditioning.guidance_low = plan.guidance_interval.low;
   conditioning.guidance_high = plan.guidance_interval.high;
-  if (!canvas.is_free()) {
+  if (!canvas.is_free() || model.defaults.grey_without_frames) {
     conditioning.known_latents_1CFHW = encoder.known(canvas, observer);
     conditioning.known_frames = canvas.known_mask();
   }

@@ -299,7 +299,7 @@ int64_t encode_activations(const ModelInfo& model, const Plan& plan, bool tiled)
 bool encodes_frames(const ModelInfo& model, const Plan& plan) {
   const Layout& layout = plan.layout;
   return layout.has_sources() || !layout.pictures.empty() || plan.windows.size() > 1 ||
-         model.known_frames == KnownFrames::ControlBranch;
+         model.known_frames == KnownFrames::ControlBranch || model.defaults.grey_without_frames;
 }
 
 // Drawn frames that wait for earlier ones: a beginning is drawn from its end on.
@@ -434,14 +434,15 @@ MemoryPlan plan_memory(const ModelInfo& model, const Plan& plan, std::optional<i
     return program_bytes(plan) + encoder + waiting + std::max(activations, image_encoder);
   };
   const bool always_tiled = tiles_frames(plan);
-  const auto is_too_much = [&](bool tiled) {
+  // Plans the VAE's phases so, and says whether they fit.
+  const auto plan_vae = [&](bool tiled) {
     memory.placement.tile_frames = tiled && !always_tiled;
     memory.decode = decode_bytes(tiled);
     if (encodes) memory.encode = encode_bytes(tiled);
-    return std::max(memory.encode, memory.decode) > memory.limit;
+    return std::max(memory.encode, memory.decode) <= memory.limit;
   };
   const bool tiled = always_tiled || plan.tiled.value_or(false);
-  if (is_too_much(tiled) && !always_tiled && is_too_much(!tiled)) is_too_much(true);
+  if (!plan_vae(tiled) && !always_tiled && !plan_vae(!tiled)) plan_vae(true);
   const auto refuse = [&](const char* phase, int64_t bytes, const char* help) {
     fail(ErrorKind::Memory, "{} of this clip needs {}, and {} are there; {}", phase, in_mib(bytes),
          in_mib(memory.limit), help);

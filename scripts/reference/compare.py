@@ -48,8 +48,9 @@ def parse():
     arguments = parser.parse_args()
     arguments.dtype = arguments.dtype.split(",")
     own = arguments.model / "sora.json"
+    settings = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
+    arguments.grey = settings.get("grey_without_frames", False)
     if arguments.text_length is None:
-        settings = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
         arguments.text_length = settings.get("max_sequence_length", 512)
     if not set(arguments.dtype) <= set(DTYPES):
         parser.error(f"--dtype takes {' and '.join(DTYPES)}, separated by a comma")
@@ -86,7 +87,7 @@ def run_diffusers(arguments, dtype):
     begin = time.monotonic()
     pipeline = load(arguments.model, DTYPES[dtype])
     images = (read_image(arguments.image, arguments), read_image(arguments.last_image, arguments))
-    result = run(pipeline, settings, *images)
+    result = run(pipeline, settings, *images, grey=arguments.grey)
     seconds = time.monotonic() - begin
     del pipeline
     gc.collect()

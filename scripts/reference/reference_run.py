@@ -65,16 +65,26 @@ def as_pipeline(pipeline, wanted):
     return converted
 
 
+def grey_latents(vae, settings):
+    """[1, z, f, h, w], normalised: what prepare_latents gives for frames that are not known."""
+    video = torch.zeros(1, 3, settings.num_frames, settings.height, settings.width, dtype=vae.dtype)
+    mean, std = (torch.tensor(values).view(1, -1, 1, 1, 1) for values in (vae.config.latents_mean, vae.config.latents_std))
+    return (vae.encode(video).latent_dist.mode() - mean) * (1.0 / std)
+
+
 @contextlib.contextmanager
-def with_empty_masks(pipeline):
-    """Lets WanPipeline drive transformers of the masked form: mask and condition channels are zero, which says that
-    no frame is known. Others are left as they are."""
+def with_empty_masks(pipeline, settings, grey):
+    """Lets WanPipeline drive transformers of the masked form: the mask is zero, which says that no frame is known, and
+    so is the condition, or it is that of WanImageToVideoPipeline for a clip which is all `grey`. Others are left as they
+    are."""
 
     def padded(transformer, args, kwargs):
         latents = kwargs["hidden_states"]
         batch, channels, *size = latents.shape
-        zeros = latents.new_zeros(batch, transformer.config.in_channels - channels, *size)
-        return args, kwargs | {"hidden_states": torch.cat([latents, zeros], dim=1)}
+        extra = latents.new_zeros(batch, transformer.config.in_channels - channels, *size)
+        if grey:
+            extra[:, -channels:] = grey_latents(pipeline.vae, settings)
+        return args, kwargs | {"hidden_states": torch.cat([latents, extra], dim=1)}
 
     hooks = [
         each.register_forward_pre_hook(padded, with_kwargs=True)
@@ -174,12 +184,13 @@ def whole_run(pipeline, settings, num_references=0, **arguments):
     )
 
 
-def run(pipeline, settings, image=None, last_image=None):
-    """image and last_image: uint8 [H, W, 3] tensors of the video's size, or None for text to video."""
+def run(pipeline, settings, image=None, last_image=None, grey=False):
+    """image and last_image: uint8 [H, W, 3] tensors of the video's size, or None for text to video; `grey`: what the
+    model's sora.json says of grey_without_frames."""
     pipeline = as_pipeline(pipeline, WanPipeline if image is None else WanImageToVideoPipeline)
     pictures = {"image": image, "last_image": last_image}
     arguments = {name: Image.fromarray(each.numpy()) for name, each in pictures.items() if each is not None}
-    with with_empty_masks(pipeline) if image is None else contextlib.nullcontext():
+    with with_empty_masks(pipeline, settings, grey) if image is None else contextlib.nullcontext():
         return whole_run(pipeline, settings, **arguments)
 
 

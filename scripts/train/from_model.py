@@ -1,6 +1,6 @@
 """Makes a finished model the training's starting point: checkpoints of its weights where there are none yet.
 
-A checkpoint made here has no optimiser state, and its stage counts as complete, so that `refined`, `whole` and
+A checkpoint made here has no optimiser state, and its stage counts as complete, so that `refined`, `words` and
 what follows go on from it.
 """
 

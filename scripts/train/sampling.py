@@ -1,6 +1,7 @@
 """Clips out of a diffusers directory, several prompts at once: the pipeline's own classes, text to video or masked.
 
-The mathematics is WanImageToVideoPipeline's; text to video is the same transformer with mask and condition at zero.
+The mathematics is WanImageToVideoPipeline's; text to video is the same transformer with the mask at zero and
+the condition at zero or all grey, as the model's sora.json says.
 """
 
 import contextlib

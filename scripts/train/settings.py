@@ -31,6 +31,7 @@ TRANSFORMER = dict(
 FLOW_SHIFT = 3.0
 DEFAULTS = dict(
     width=480, height=256, num_frames=17, fps=16, steps=20, guidance_scale=2.0, align_guidance=0.75, flow_shift=FLOW_SHIFT, turbo=True,
+    grey_without_frames=True,
     max_pixels=480 * 256, max_frames=33,
     max_sequence_length=MAX_TEXT, negative_prompt="",
 )

@@ -2,7 +2,8 @@
 
 x_sigma = (1 - sigma) x + sigma noise, the target is noise - x, sigma is logit-normal with one of several shifts. One
 caption in ten is empty (for classifier-free guidance). Clips with a mask get mask channels and the masked clip's
-latents; text to video has zeros there. What is exported is the moving average.
+latents; text to video those of a clip of which nothing is known, all grey: its edges tell where a token lies while all
+else is noise. What is exported is the moving average.
 
 A head on the tokens of a middle block learns where the objects are and what they are (object_maps.py); it is not
 exported. Errors weigh more where an object is.

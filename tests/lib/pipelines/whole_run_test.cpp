@@ -65,6 +65,7 @@ class WholeRun : public ::testing::TestWithParam<Case> {
     folder_ = std::filesystem::temp_directory_path() / ("sora_whole_run_" + GetParam().name());
     std::filesystem::create_directories(folder_);
     model_ = read_model_info(GetParam().name(), GetParam().model, files());
+    model_.defaults.grey_without_frames = description_.value("grey_without_frames", false);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
