@@ -1,6 +1,6 @@
 // The operations' own options, one struct each. All of them have a prompt (empty: the source's own,
-// where there is one) and a number of variations. Paths named "source" are videos of any kind; "-"
-// reads y4m from stdin.
+// where there is one) and a number of variations. Paths named "source" are videos of any kind, "-"
+// is stdin.
 #pragma once
 
 #include <optional>
