@@ -1,8 +1,8 @@
 """WanTransformer3DModel's forward for training: the same weights and mathematics, fused and compiled.
 
 B batch, L latent tokens, T text tokens, D width, H heads, K width of a head. Weights live in f32 inside the diffusers
-module; each step works on bf16 copies (`Working`), whose gradients go back to the module. The blocks share one
-compiled function.
+module; each step works on copies in the type of matrix products (`Working`), whose gradients go back to the module. The
+blocks share one compiled function.
 
 Three things are written otherwise than in diffusers, with the same result, because a CPU likes them better: the padding
 of a text is a few tokens that weigh as much as all of it; rotary pairs lie in two halves of a head instead of side by
@@ -14,15 +14,18 @@ import math
 import torch
 import torch.nn.functional as F
 
+import settings
+
 torch._dynamo.config.cache_size_limit = 64
 
 
 class Working:
-    """A bf16 copy of every f32 parameter of `modules`, the leaf of the graph."""
+    """A copy of every f32 parameter of `modules` in the type of matrix products, the leaf of the graph."""
 
     def __init__(self, modules):
         self.masters = [p for m in modules for p in m.parameters()]
-        self.copies = [torch.empty_like(p, dtype=torch.bfloat16).requires_grad_() for p in self.masters]
+        dtype = settings.matrix_type(self.masters[0].device.type)
+        self.copies = [torch.empty_like(p, dtype=dtype).requires_grad_() for p in self.masters]
         self.of = {id(p): c for p, c in zip(self.masters, self.copies)}
         self.refresh()
 
@@ -143,10 +146,10 @@ def forward(model, working, x, timestep, text, tap=None, compiled=True):
     b, c, f, h, w = x.shape
     cos, sin = model.rope(x)
     cos, sin = cos[..., 0::2].float().contiguous(), sin[..., 1::2].float().contiguous()
-    tokens = x.bfloat16().view(b, c, f // pt, pt, h // ph, ph, w // pw, pw).permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
+    tokens = x.to(text_BTD.dtype).view(b, c, f // pt, pt, h // ph, ph, w // pw, pw).permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
     tokens = tokens.flatten(1, 3)
     y = F.linear(tokens, g(model.patch_embedding.weight).flatten(1), g(model.patch_embedding.bias))
-    time = embed.timesteps_proj(timestep).bfloat16()
+    time = embed.timesteps_proj(timestep).to(text_BTD.dtype)
     te = embed.time_embedder
     time = F.linear(F.silu(F.linear(time, g(te.linear_1.weight), g(te.linear_1.bias))),
                     g(te.linear_2.weight), g(te.linear_2.bias))

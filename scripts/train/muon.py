@@ -8,12 +8,13 @@ from collections import defaultdict
 
 import torch
 
+import settings
 
 A, B, C = 3.4445, -4.7750, 2.0315  # of the iteration x (A + B g + C g g), g being x's Gram matrix
 LONG = 8  # times as many columns as rows, from which on the iteration is done in the Gram matrix alone
 
 
-def _by_gram(x, steps):
+def _by_gram(x, steps, dtype):
     """The iteration on [N, rows, cols] f32 without touching x in between: each step is a polynomial in the same matrix."""
     gram = torch.bmm(x, x.transpose(1, 2))
     norm = gram.diagonal(dim1=1, dim2=2).sum(1).sqrt().view(-1, 1, 1) + 1e-7
@@ -24,19 +25,20 @@ def _by_gram(x, steps):
         polynomial = A * identity + B * gram + C * torch.bmm(gram, gram)
         product = torch.bmm(polynomial, product)
         gram = torch.bmm(torch.bmm(polynomial, gram), polynomial)
-    return torch.bmm((product / norm).to(torch.bfloat16), x.bfloat16()).float()
+    return torch.bmm((product / norm).to(dtype), x.to(dtype)).float()
 
 
 @torch.no_grad()
 def _orthogonalise(batch, steps=5):
     """The nearest orthogonal matrices of [N, rows, cols] f32, roughly."""
+    dtype = settings.matrix_type(batch.device.type)
     if batch.shape[2] >= LONG * batch.shape[1]:
-        return _by_gram(batch, steps)
-    x = batch.bfloat16()
+        return _by_gram(batch, steps, dtype)
+    x = batch.to(dtype)
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.transpose(1, 2).contiguous()
-    x = x / (x.float().flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7).bfloat16()
+    x = x / (x.float().flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7).to(dtype)
     for _ in range(steps):
         gram = torch.bmm(x, x.transpose(1, 2))
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=B, alpha=C), x, beta=A)

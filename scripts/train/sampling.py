@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, UMT5EncoderModel
 
 import masks
+import settings
 import stage_turbo
 
 
@@ -48,7 +49,7 @@ class Sampler:
         return out * mask[..., None]
 
     def fast(self):
-        return torch.autocast(self.device.type, torch.bfloat16)
+        return settings.mixed(self.device)
 
     @torch.no_grad()
     def condition(self, videos, known):

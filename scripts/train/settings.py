@@ -1,6 +1,8 @@
 """Sizes, budgets and places of files: what all stages of the training share."""
 
+import functools
 import os
+import time
 from pathlib import Path
 
 import torch
@@ -42,6 +44,28 @@ def prepare(seed):
     torch.manual_seed(seed)
     torch.set_flush_denormal(True)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@functools.cache
+def matrix_type(device_type):
+    """The type of matrix products: bf16, or f32 on a CPU that multiplies it faster (as those without AMX often do)."""
+    if device_type != "cpu":
+        return torch.bfloat16
+    seconds = {}
+    for dtype in (torch.bfloat16, torch.float32):
+        a, b = torch.ones(2048, 256, dtype=dtype), torch.ones(256, 256, dtype=dtype)
+        a @ b
+        started = time.perf_counter()
+        for _ in range(8):
+            a @ b
+        seconds[dtype] = time.perf_counter() - started
+    return min(seconds, key=seconds.get)
+
+
+def mixed(device):
+    """A context in which layers multiply in `matrix_type`."""
+    dtype = matrix_type(device.type)
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
 def rate(step, steps, decay, peak, warmup=100):

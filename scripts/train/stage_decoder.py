@@ -105,7 +105,7 @@ class Pool:
 
 
 def decoded(vae, latents):
-    with torch.autocast(latents.device.type, torch.bfloat16):
+    with settings.mixed(latents.device):
         return fast_vae.decoded(vae, latents)
 
 
@@ -156,7 +156,7 @@ def main():
             steps = step + args.decay
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr))
         video, coverage, _ = stage_vae.crops(exact, rng, 1, 17, args.crop)
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+        with torch.no_grad(), settings.mixed(device):
             latents = fast_vae.moments(vae, video.to(device))[0]
         losses = []
         for inputs, target, weights in ((latents, video, stage_vae.importance(coverage)), pool.crop(args.crop)):

@@ -84,7 +84,7 @@ def encode_clips(vae, clips):
 @torch.no_grad()
 def encode_video(vae, video):
     device = next(vae.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
+    with settings.mixed(device):
         return fast_vae.moments(vae, video.to(device))[0].bfloat16().cpu()
 
 

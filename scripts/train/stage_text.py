@@ -85,7 +85,7 @@ def encoder_of(name, device):
 
 
 def encoded(encoder, ids, mask, device):
-    with torch.autocast(device.type, torch.bfloat16):
+    with settings.mixed(device):
         return encoder(ids, mask.long()).last_hidden_state.float()
 
 

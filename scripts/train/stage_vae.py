@@ -123,7 +123,7 @@ def drift(anchor, video, mean, is_held):
 
     Only of the clips of `is_held` [B]: an encoder that saw few styles drew them all alike, and must move.
     """
-    with torch.no_grad(), torch.autocast(video.device.type, torch.bfloat16):
+    with torch.no_grad(), settings.mixed(video.device):
         wanted = fast_vae.moments(anchor, video)[0]
     ways = ((mean - wanted) / wanted.std((0, 2, 3, 4), keepdim=True)).pow(2).mean((1, 2, 3, 4))
     return (ways * is_held).mean()
@@ -134,7 +134,7 @@ def psnr(vae, clips):
     values = []
     for clip in clips:
         video = clip[None, :3].float() / 127.5 - 1
-        with torch.autocast(video.device.type, torch.bfloat16):
+        with settings.mixed(video.device):
             out = fast_vae.decoded(vae, fast_vae.moments(vae, video)[0])
         error = (out.clamp(-1, 1) - video).pow(2).mean() / 4
         values.append(float(-10 * torch.log10(error)))
@@ -210,7 +210,7 @@ def main():
             steps = step + args.decay
         optimiser.set_lr(settings.rate(step, steps, args.decay, args.lr))
         video, coverage, is_flat = (t.to(device) for t in crops(pool, rng, args.batch, args.frames, args.crop))
-        with torch.autocast(device.type, torch.bfloat16):
+        with settings.mixed(device):
             mean, log_variance = fast_vae.moments(vae, video)
             noise = torch.randn_like(mean) * torch.exp(0.5 * log_variance)
             out = fast_vae.decoded(vae, mean + noise)

@@ -147,7 +147,7 @@ class FastTransformer(unittest.TestCase):
         working = fast_transformer.Working([model])
         x, timestep = torch.randn(2, 100, 2, 4, 6), torch.tensor([900.0, 300.0])
         lengths, kept = torch.tensor([9, 3]), 16
-        text = torch.randn(2, settings.MAX_TEXT, settings.TEXT["d_model"]).bfloat16()
+        text = torch.randn(2, settings.MAX_TEXT, settings.TEXT["d_model"]).to(settings.matrix_type("cpu"))
         text *= (torch.arange(settings.MAX_TEXT)[None] < lengths[:, None])[..., None]
         bias = fast_transformer.padding_bias(lengths, kept, settings.MAX_TEXT)
         with torch.no_grad():
