@@ -16,18 +16,41 @@ namespace sora::kernels {
 namespace {
 
 using cpu::ceil_div;
+using cpu::kOutputsAtOnce;
 
-constexpr int64_t kOutputsAtOnce = 2 * cpu::kTileOutputs;
 constexpr int64_t kTasksPerThread = 4;
+
+// What computes a block on this processor.
+struct Form {
+  int64_t (*scratch)(const cpu::TileConvolution& convolution, int64_t num_frames, int64_t num_rows,
+                     int64_t num_columns);
+  void (*convolve_block)(const cpu::TileConvolution& convolution,
+                         const cpu::ConvolutionBlock& block, void* scratch);
+  int64_t most_bytes;  // of scratch memory
+};
+
+// Scratch memory has to stay in a second-level cache of 1 to 2 MB; with AMX, beside the weights of
+// some outputs.
+const Form* form_for(cpu::Processor processor) {
+  static constexpr Form kAmx = {cpu::convolution_scratch_amx, cpu::convolve_block_amx, 800 << 10};
+  static constexpr Form kAvx512 = {cpu::convolution_scratch_avx512, cpu::convolve_block_avx512,
+                                   900 << 10};
+  switch (processor) {
+    case cpu::Processor::Amx:
+      return &kAmx;
+    case cpu::Processor::Avx512:
+      return &kAvx512;
+    default:
+      return nullptr;
+  }
+}
 
 struct BlockSize {
   int64_t frames, rows, columns;
 };
 
-// The block that copies the fewest pixels a pixel of y and leaves the weights of some outputs room
-// in a second-level cache of 1 to 2 MB.
-BlockSize block_size(const cpu::TileConvolution& convolution, int64_t frames) {
-  constexpr int64_t kMostBytes = 800 << 10;
+// The block that copies the fewest pixels a pixel of y, of those whose memory is small enough.
+BlockSize block_size(const cpu::TileConvolution& convolution, const Form& form, int64_t frames) {
   BlockSize best = {1, cpu::kTileRows, cpu::kTileColumns};
   double least = 0;
   for (const int64_t count : {1, 2, 4}) {
@@ -39,7 +62,7 @@ BlockSize block_size(const cpu::TileConvolution& convolution, int64_t frames) {
         const double share =
             static_cast<double>(copied) / static_cast<double>(count * rows * columns);
         if (count > frames || (least > 0 && share >= least)) continue;
-        if (cpu::tile_convolution_scratch(convolution, count, rows, columns) > kMostBytes) continue;
+        if (form.scratch(convolution, count, rows, columns) > form.most_bytes) continue;
         best = {count, rows, columns};
         least = share;
       }
@@ -48,8 +71,8 @@ BlockSize block_size(const cpu::TileConvolution& convolution, int64_t frames) {
   return best;
 }
 
-void convolve_in_blocks(const cpu::TileConvolution& convolution, int64_t frames) {
-  const BlockSize size = block_size(convolution, frames);
+void convolve_in_blocks(const cpu::TileConvolution& convolution, const Form& form, int64_t frames) {
+  const BlockSize size = block_size(convolution, form, frames);
   const int64_t rows = ceil_div(convolution.out_height, size.rows),
                 columns = ceil_div(convolution.out_width, size.columns);
   const int64_t blocks = ceil_div(frames, size.frames) * rows * columns;
@@ -58,8 +81,7 @@ void convolve_in_blocks(const cpu::TileConvolution& convolution, int64_t frames)
   const int64_t groups =
       std::clamp<int64_t>(ceil_div(kTasksPerThread * at::get_num_threads(), blocks), 1, panels);
   const int64_t outputs = ceil_div(panels, groups) * kOutputsAtOnce;
-  const int64_t scratch =
-      cpu::tile_convolution_scratch(convolution, size.frames, size.rows, size.columns);
+  const int64_t scratch = form.scratch(convolution, size.frames, size.rows, size.columns);
   cpu::share_tasks(blocks * groups, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t block = task / groups, first_output = task % groups * outputs;
@@ -75,7 +97,7 @@ void convolve_in_blocks(const cpu::TileConvolution& convolution, int64_t frames)
                                           std::min(size.columns, convolution.out_width - column),
                                           first_output,
                                           std::min(first_output + outputs, convolution.outputs)};
-      cpu::convolve_block_amx(convolution, part, cpu::scratch_memory(scratch));
+      form.convolve_block(convolution, part, cpu::scratch_memory(scratch));
     }
   });
 }
@@ -92,8 +114,14 @@ cpu::FrameStrides strides_of(const at::Tensor& x) {
 }  // namespace
 
 PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& bias) {
-  PackedConvolution packed = {{}, {}, weight.size(1), weight.size(0)};
-  if (!cpu::has(cpu::Processor::Amx) || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16)
+  return pack_convolution(weight, bias, cpu::bf16_processor());
+}
+
+PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& bias,
+                                   cpu::Processor processor) {
+  PackedConvolution packed = {{}, {}, weight.size(1), weight.size(0), processor};
+  if (form_for(processor) == nullptr || !cpu::has(processor) || !weight.is_cpu() ||
+      weight.scalar_type() != at::kBFloat16)
     return packed;
   const int64_t panels = ceil_div(packed.out_channels, cpu::kTileOutputs),
                 depths = ceil_div(packed.in_channels, cpu::kTileDepth);
@@ -148,7 +176,7 @@ void convolve_out(const at::Tensor& x_THWC, const PackedConvolution& weights, Pa
   convolution.out_height = y_THWK.size(1);
   convolution.out_width = y_THWK.size(2);
   convolution.outputs = weights.out_channels;
-  convolve_in_blocks(convolution, y_THWK.size(0));
+  convolve_in_blocks(convolution, *form_for(weights.processor), y_THWK.size(0));
 }
 
 }  // namespace sora::kernels

@@ -10,6 +10,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/cpu/processor.h"
+
 namespace sora::kernels {
 
 // Of zeros above and left of a frame.
@@ -17,18 +19,23 @@ struct Padding {
   int64_t top = 0, left = 0;
 };
 
-// A weight and its bias as the matrix unit reads them; without tiles where the processor or the
-// type is not what they are for.
+// A weight and its bias as they are read block by block (Note [Convolution by tiles]); without
+// tiles where the processor or the type is not what they are for.
 struct PackedConvolution {
   at::Tensor tiles;  // [K/16, A, C/32, J, I, 16, 16, 2]: pairs of channels by 16 outputs
   at::Tensor bias;   // [K] f32, zeros up to a multiple of 32
   int64_t in_channels = 0, out_channels = 0;
+  cpu::Processor processor = cpu::Processor::Plain;  // whose form reads them
 
   bool defined() const { return tiles.defined(); }
 };
 
-// Weight [K,C,A,I,J] and bias [K]: bf16 on a processor with AMX.
+// Weight [K,C,A,I,J] and bias [K], bf16, for AMX or for AVX-512: what cpu::bf16_processor() names.
+// Others are left to oneDNN: with fast dot products of bf16 its convolutions are as fast.
 PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& bias);
+// For a processor that this one is or could stand for.
+PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& bias,
+                                   cpu::Processor processor);
 
 // x_THWC bf16 contiguous; y_THWK and `other`, where there is one, bf16 with dense channels, frames,
 // rows and pixels lying where they want: y may be every second pixel of an enlarged frame. `other`

@@ -55,10 +55,12 @@ ScratchBytes attention_scratch_amx;
 Attend attend_amx;
 ScratchBytes attention_scratch_avx512bf16;
 Attend attend_avx512bf16;
-void pack_keys_avx512bf16(const uint16_t* keys, int64_t stride, int64_t count, int64_t width,
-                          uint16_t* tile);
-void pack_values_avx512bf16(const uint16_t* values, int64_t stride, int64_t count, int64_t width,
-                            uint16_t* tile);
+ScratchBytes attention_scratch_bf16_avx512;
+Attend attend_bf16_avx512;
+void pack_keys_bf16_avx512(const uint16_t* keys, int64_t stride, int64_t count, int64_t width,
+                           uint16_t* tile);
+void pack_values_bf16_avx512(const uint16_t* values, int64_t stride, int64_t count, int64_t width,
+                             uint16_t* tile);
 
 // 8 bits: Note [Attention in 8 bits]. Tiles of 64 keys instead of 32. values: [whole width /
 // 32][16][32][4], four keys side by side.

@@ -14,9 +14,9 @@
 // second-level cache.
 
 #include "kernels/cpu/attention_group.h"
-#include "kernels/cpu/attention_softmax_avx512bf16.h"
+#include "kernels/cpu/attention_softmax_avx512.h"
 #include "kernels/cpu/intrinsics.h"
-#include "kernels/cpu/query_blocks_avx512bf16.h"
+#include "kernels/cpu/query_blocks_avx512.h"
 #include "kernels/cpu/tile_config_amx.h"
 
 namespace sora::kernels::cpu {
@@ -35,7 +35,7 @@ constexpr int64_t kSharedBytes = kScoreBytes + 2 * kProbabilityBytes;
 
 // What a step multiplies with the values in the next one.
 struct Pending {
-  QueryBlock* block = nullptr;
+  QueryBlock<>* block = nullptr;
   const uint16_t* probabilities = nullptr;
   const int32_t* tiles = nullptr;
   int64_t num_tiles = 0;
@@ -67,7 +67,7 @@ class Group {
     begin_tiles();
     Pending pending;
     int64_t parity = 0;
-    QueryBlock block[2];
+    QueryBlock<> block[2];
     for (int64_t first = 0; first < group_.num_tiles; first += kTilesInChunk) {
       const int64_t left = group_.num_tiles - first;
       const int64_t count = left < kTilesInChunk ? left : kTilesInChunk;
@@ -109,7 +109,7 @@ class Group {
   }
 
   // Scores of 32 queries and a tile of keys.
-  void score(const QueryBlock& block, int32_t tile, float* scores, SoftmaxWork& work) const {
+  void score(const QueryBlock<>& block, int32_t tile, float* scores, SoftmaxWork& work) const {
     beside_softmax(
         work, [&](const auto& beside) __attribute__((always_inline)) {
           const auto* keys =
@@ -181,7 +181,7 @@ class Group {
     _tile_stored(3, sums + 16 * 32 + 16, 128);
   }
 
-  void step(QueryBlock& block, int64_t first_row, const int32_t* tiles, int64_t count,
+  void step(QueryBlock<>& block, int64_t first_row, const int32_t* tiles, int64_t count,
             uint16_t* probabilities, const Pending& pending) {
     if (pending.block != nullptr) blocks_.rescale(*pending.block, pending.first_chunk);
     finish_stores();  // of sums, and of probabilities in the step before

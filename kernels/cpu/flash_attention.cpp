@@ -37,11 +37,18 @@ void pack_tile(const void* from, int64_t stride, int64_t count, int64_t width, v
 }
 
 AttentionForm attention_form(at::ScalarType dtype, Processor processor) {
-  if (dtype == at::kBFloat16 && processor >= Processor::Avx512Bf16) {
-    const bool amx = processor == Processor::Amx;
-    return {amx ? attention_scratch_amx : attention_scratch_avx512bf16,
-            amx ? attend_amx : attend_avx512bf16, kKeysInTile,
-            pack_tile<uint16_t, pack_keys_avx512bf16>, pack_tile<uint16_t, pack_values_avx512bf16>};
+  if (dtype == at::kBFloat16 && processor >= Processor::Avx512) {
+    AttentionForm form = {attention_scratch_amx, attend_amx, kKeysInTile,
+                          pack_tile<uint16_t, pack_keys_bf16_avx512>,
+                          pack_tile<uint16_t, pack_values_bf16_avx512>};
+    if (processor == Processor::Avx512Bf16) {
+      form.scratch_bytes = attention_scratch_avx512bf16;
+      form.attend = attend_avx512bf16;
+    } else if (processor == Processor::Avx512) {
+      form.scratch_bytes = attention_scratch_bf16_avx512;
+      form.attend = attend_bf16_avx512;
+    }
+    return form;
   }
   Attend* const attend = processor >= Processor::Avx512 ? attend_f32_avx512
                          : processor == Processor::Avx2 ? attend_f32_avx2
@@ -313,7 +320,7 @@ at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                            const at::Tensor& v_BSHK, const AttentionTerms& terms,
                            Processor processor) {
   const at::ScalarType dtype = q_BLHK.scalar_type();
-  if (dtype == at::kBFloat16 && processor < Processor::Avx512Bf16) {
+  if (dtype == at::kBFloat16 && processor < Processor::Avx512) {
     return flash_attention(q_BLHK.to(at::kFloat), k_BSHK.to(at::kFloat), v_BSHK.to(at::kFloat),
                            terms, processor)
         .to(dtype);

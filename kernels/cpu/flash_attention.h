@@ -19,7 +19,7 @@ bool fits_flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
 // The contract of kernels/attention.h, in the form for `processor` or an older one that has it.
 at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                            const at::Tensor& v_BSHK, const AttentionTerms& terms,
-                           Processor processor = this_processor());
+                           Processor processor = bf16_processor());
 
 // In 8 bits, Note [Attention in 8 bits]; bf16 on AVX512-BF16 with VNNI.
 at::Tensor flash_attention_int8(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,

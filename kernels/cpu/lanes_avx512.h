@@ -29,6 +29,35 @@ inline __m512 widened(const uint16_t* x, int64_t count) {
   return widened(_mm256_maskz_loadu_epi16(first_of_16(count), x));
 }
 
+// The even and the odd numbers of 16 pairs of bf16.
+inline __m512 even_of(__m512i pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
+inline __m512 odd_of(__m512i pairs) {
+  return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-0x10000)));
+}
+
+// 16 numbers of f32 in bf16, rounded to nearest, ties to even; a NaN stays one. Denormals are zeros
+// where the processor rounds by itself.
+inline __m256i rounded(__m512 x) {
+#ifdef __AVX512BF16__
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
+#else
+  const __m512i bits = _mm512_castps_si512(x);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  return _mm512_cvtepi32_epi16(
+      _mm512_srli_epi32(_mm512_mask_or_epi32(up, is_nan, bits, _mm512_set1_epi32(1 << 22)), 16));
+#endif
+}
+// 32 of them, `low` first.
+inline __m512i rounded(__m512 low, __m512 high) {
+#ifdef __AVX512BF16__
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+#else
+  return _mm512_inserti64x4(_mm512_castsi256_si512(rounded(low)), rounded(high), 1);
+#endif
+}
+
 // 16 x 16 numbers of 32 bits: r[j][i] <- r[i][j].
 inline void transpose(__m512i (&r)[kLanes]) {
   __m512i t[kLanes];

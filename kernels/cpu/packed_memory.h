@@ -1,4 +1,4 @@
-// Memory of weights that were packed for the processor's matrix unit.
+// Memory of weights that were packed for the processor's products.
 #pragma once
 
 #include <ATen/core/Tensor.h>

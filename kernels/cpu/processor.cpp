@@ -30,8 +30,11 @@ Processor ask() {
                    tiles_are_granted();
   return amx ? Processor::Amx : Processor::Avx512Bf16;
 }
+
+bool is_intel() { return __builtin_cpu_is("intel"); }
 #else
 Processor ask() { return Processor::Plain; }
+bool is_intel() { return false; }
 #endif
 
 // The last one that the environment lets be used, to test and time the forms for older ones.
@@ -54,6 +57,15 @@ Processor allowed() {
 
 Processor this_processor() {
   static const Processor processor = std::min(ask(), allowed());
+  return processor;
+}
+
+Processor bf16_processor() {
+  static const Processor processor = [] {
+    const bool is_wished = allowed() == Processor::Avx512Bf16;
+    const bool has_slow_dots = this_processor() == Processor::Avx512Bf16 && is_intel();
+    return has_slow_dots && !is_wished ? Processor::Avx512 : this_processor();
+  }();
   return processor;
 }
 

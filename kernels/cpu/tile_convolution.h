@@ -1,4 +1,4 @@
-// convolution.h on AMX.
+// convolution.h block by block: on AMX, and on any processor with AVX-512.
 //
 // Note [Convolution by tiles]
 // A block of frames, rows and columns of x is copied, with the pixels around it, so that 32
@@ -10,15 +10,25 @@
 // get bias, the other operand and their type row by row, 32 outputs of a pixel at a time.
 // A sum's order is that of taps and channels, wherever its pixel lies: how blocks are cut, and who
 // computes them, changes no bit.
+//
+// Note [Convolution by multiply-adds]
+// Without a matrix unit the same block is copied as f32, and a product is a multiply-add of f32: a
+// channel of a pixel, broadcast as it is loaded, by a register of 16 outputs. Up to 14 pixels of a
+// row by 32 outputs are summed at once, 28 registers of sums, so that 16 loads serve 28
+// multiply-adds and no other instruction needs their ports: the weights were widened before, a few
+// steps (32 channels of a tap) of 32 outputs at a time, which stay in the first-level cache while
+// all pixels of the block go by. In between the sums wait in memory, f32 as they were in registers.
+// A row is cut into groups of pixels as even as they come, so that none is summed in vain.
 #pragma once
 
 #include <cstdint>
 
 namespace sora::kernels::cpu {
 
-constexpr int64_t kTileRows = 4, kTileColumns = 16;    // of pixels, summed at once
+constexpr int64_t kTileRows = 4, kTileColumns = 16;    // of pixels, summed at once by AMX
 constexpr int64_t kTileDepth = 32, kTileOutputs = 16;  // channels of a tile, outputs of a tile
 constexpr int64_t kTileNumbers = kTileDepth * kTileOutputs;
+constexpr int64_t kOutputsAtOnce = 2 * kTileOutputs;  // finished together
 
 // Where a pixel's channels are, in numbers.
 struct FrameStrides {
@@ -40,7 +50,7 @@ struct TileConvolution {
 };
 
 // Pixels of y, and a range of its outputs from a multiple of 32 on. Rows and columns are multiples
-// of what is summed at once, or reach y's end.
+// of what AMX sums at once, or reach y's end.
 struct ConvolutionBlock {
   int64_t frame, row, column;
   int64_t num_frames, num_rows, num_columns;
@@ -48,10 +58,14 @@ struct ConvolutionBlock {
 };
 
 // Bytes of scratch memory, 64-byte aligned, for blocks of this size or less.
-int64_t tile_convolution_scratch(const TileConvolution& convolution, int64_t num_frames,
-                                 int64_t num_rows, int64_t num_columns);
+int64_t convolution_scratch_amx(const TileConvolution& convolution, int64_t num_frames,
+                                int64_t num_rows, int64_t num_columns);
+int64_t convolution_scratch_avx512(const TileConvolution& convolution, int64_t num_frames,
+                                   int64_t num_rows, int64_t num_columns);
 
 void convolve_block_amx(const TileConvolution& convolution, const ConvolutionBlock& block,
                         void* scratch);
+void convolve_block_avx512(const TileConvolution& convolution, const ConvolutionBlock& block,
+                           void* scratch);
 
 }  // namespace sora::kernels::cpu

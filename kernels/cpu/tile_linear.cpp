@@ -49,11 +49,12 @@ struct LinearForm {
 
 LinearForm linear_form(Processor processor) {
   if (processor >= Processor::Amx)
-    return {multiply_tiles_bf16_amx, multiply_tiles_int8_amx, quantise_rows_avx512bf16, false};
+    return {multiply_tiles_bf16_amx, multiply_tiles_int8_amx, quantise_rows_avx512, false};
   if (processor >= Processor::Avx512Bf16)
-    return {multiply_tiles_bf16_avx512bf16, multiply_tiles_int8_avx512bf16,
-            quantise_rows_avx512bf16, true};
-  return {nullptr, multiply_tiles_int8, quantise_rows, false};
+    return {multiply_tiles_bf16_avx512bf16, multiply_tiles_int8_avx512bf16, quantise_rows_avx512,
+            true};
+  MultiplyTiles* const bf16 = processor == Processor::Avx512 ? multiply_tiles_bf16_avx512 : nullptr;
+  return {bf16, multiply_tiles_int8, quantise_rows, false};
 }
 
 // Blocks first_block to first_block + num_blocks of x, each [K/32, 1024].
@@ -61,8 +62,8 @@ void pack_blocks(const at::Tensor& x, int64_t first_block, int64_t num_blocks, u
   const int64_t depth = x.size(1), block_numbers = ceil_div(depth, kDepth) * kNumbersInPiece;
   for (int64_t block = 0; block < num_blocks; ++block) {
     const int64_t row = (first_block + block) * kPieceRows;
-    pack_rows_avx512bf16(bits(x) + row * depth, depth, std::min(kPieceRows, x.size(0) - row), depth,
-                         packed + block * block_numbers);
+    pack_rows_avx512(bits(x) + row * depth, depth, std::min(kPieceRows, x.size(0) - row), depth,
+                     packed + block * block_numbers);
   }
 }
 
@@ -182,13 +183,15 @@ TileProduct product_of(const at::Tensor& packed, const at::Tensor& bias, Activat
 }  // namespace
 
 int64_t tile_product_scratch(int64_t pieces, int64_t num_panels) {
-  constexpr int64_t kOnePass = 32;  // the fewest pieces that any form takes in one
-  const int64_t panels = pieces <= kOnePass ? 2 : std::max<int64_t>(2, num_panels);
-  return panels * kMostBlocks * kPieceRows * kPieceRows * static_cast<int64_t>(sizeof(float));
+  // kWidePieces is the fewest pieces that any form takes in one pass.
+  const int64_t panels = pieces <= kWidePieces ? 2 : std::max<int64_t>(2, num_panels);
+  const int64_t wide_operands = kMostBlocks * kWidePieces + kWidePieces;
+  return (panels * kMostBlocks + wide_operands) * kPieceRows * kPieceRows *
+         static_cast<int64_t>(sizeof(float));
 }
 
 at::Tensor pack_tiles(const at::Tensor& weight) {
-  if (!has(Processor::Avx512Bf16) || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16 ||
+  if (!has(Processor::Avx512) || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16 ||
       weight.dim() != 2 || weight.stride(1) != 1) {
     return {};
   }
@@ -199,9 +202,9 @@ at::Tensor pack_tiles(const at::Tensor& weight) {
   share_tasks(panels, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t column = panel * kPieceRows;
-      pack_panel_avx512bf16(bits(weight) + column * weight.stride(0), weight.stride(0),
-                            std::min(kPieceRows, columns - column), depth,
-                            changeable_bits(packed) + panel * pieces * kNumbersInPiece);
+      pack_panel_avx512(bits(weight) + column * weight.stride(0), weight.stride(0),
+                        std::min(kPieceRows, columns - column), depth,
+                        changeable_bits(packed) + panel * pieces * kNumbersInPiece);
     }
   });
   return packed;
@@ -229,7 +232,7 @@ void tile_feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
                 panels = weights.packed1.size(0);
   const at::Tensor bias1 = padded_bias(weights.b1, panels),
                    bias2 = padded_bias(weights.b2, weights.packed2.size(0));
-  MultiplyTiles* const multiply_tiles = linear_form(this_processor()).bf16;
+  MultiplyTiles* const multiply_tiles = linear_form(bf16_processor()).bf16;
   for (int64_t row = 0, count; row < rows; row += count) {
     count = inner_rows(rows - row);
     const at::Tensor inner =

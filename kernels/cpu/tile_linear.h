@@ -25,7 +25,7 @@ bool has_tile_activation(Activation activation);
 // undefined.
 void tile_linear(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias,
                  Activation activation, const at::Tensor& y,
-                 Processor processor = this_processor());
+                 Processor processor = bf16_processor());
 
 // How many of the rows that are left have a feed-forward's inner activation next: not so few in the
 // end that reading all weights for them would take long.

@@ -1,7 +1,7 @@
 // Note [Tile products] on the vector units.
 
 #include "kernels/cpu/intrinsics.h"
-#include "kernels/cpu/tile_finish_avx512bf16.h"
+#include "kernels/cpu/tile_finish_avx512.h"
 #include "kernels/cpu/tile_product.h"
 
 namespace sora::kernels::cpu {

@@ -7,9 +7,9 @@
 #include <memory>
 #include <random>
 
+#include "kernels/cpu/processor.h"
 #include "kernels/cuda/gpu.h"
 #include "lib/core/error.h"
-#include "lib/core/processor.h"
 #include "lib/media/resample.h"
 #include "lib/nn/device.h"
 #include "lib/nn/device_graph.h"
@@ -153,7 +153,10 @@ std::string resolve_dtype(const std::string& wish, at::Device device) {
          "--dtype int8 is of processors; on a GPU take bf16 or f32, or --device cpu");
   }
   if (wish == "f32" || wish == "bf16" || wish == "int8") return wish;
-  if (wish == "auto") return !device.is_cpu() || has_bf16_dot_products() ? "bf16" : "f32";
+  if (wish == "auto") {
+    using kernels::cpu::Processor;
+    return !device.is_cpu() || kernels::cpu::has(Processor::Avx512) ? "bf16" : "f32";
+  }
   fail(ErrorKind::Usage, "--dtype {} is unknown; it is auto, f32, bf16 or int8", wish);
 }
 

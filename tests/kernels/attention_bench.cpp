@@ -39,7 +39,7 @@ void register_attention(const char* op, const BenchModel& model, int64_t tokens,
         }));
 }
 
-// The form for VNNI, whatever the processor gains by it, beside its bf16 form.
+// The form for VNNI, whatever the processor gains by it, beside the bf16 form without a tile unit.
 void register_attention_int8(const BenchModel& model, int64_t tokens) {
   if (!cpu::has(cpu::Processor::Avx512Bf16)) return;
   const double n = static_cast<double>(tokens), d = static_cast<double>(model.width());
@@ -61,9 +61,10 @@ void register_attention_int8(const BenchModel& model, int64_t tokens) {
         with([](const auto& q, const auto& k, const auto& v) {
           return cpu::flash_attention_int8(q, k, v, {});
         }));
+  const cpu::Processor bf16 = std::min(cpu::bf16_processor(), cpu::Processor::Avx512Bf16);
   bench("self_attention_int8/ATen/" + shape, work,
-        with([](const auto& q, const auto& k, const auto& v) {
-          return cpu::flash_attention(q, k, v, {}, cpu::Processor::Avx512Bf16);
+        with([bf16](const auto& q, const auto& k, const auto& v) {
+          return cpu::flash_attention(q, k, v, {}, bf16);
         }));
 }
 

@@ -4,12 +4,23 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <vector>
 
 #include "kernels/cpu/processor.h"
 #include "tests/kernels/cases.h"
 
 namespace sora::kernels {
 namespace {
+
+constexpr const char* kNoForm = "packed weights are for AVX-512 and AMX";
+
+std::vector<PackedConvolution> in_every_form(const at::Tensor& weight, const at::Tensor& bias) {
+  std::vector<PackedConvolution> forms;
+  for (const cpu::Processor processor : {cpu::Processor::Avx512, cpu::Processor::Amx}) {
+    if (cpu::has(processor)) forms.push_back(pack_convolution(weight, bias, processor));
+  }
+  return forms;
+}
 
 class ConvolutionCases : public testing::TestWithParam<ConvolutionCase> {
  protected:
@@ -46,17 +57,16 @@ class ConvolutionCases : public testing::TestWithParam<ConvolutionCase> {
   double allowed(const at::Tensor& wanted) const {
     return tolerance(at::kBFloat16, summed_, largest(wanted));
   }
-  // Packs, or says why not.
+  // In every form that this machine has, or says why not.
   void pack_or_skip() {
-    if (!cpu::has(cpu::Processor::Amx)) GTEST_SKIP() << "packed weights are for AMX";
-    packed_ = pack_convolution(weight_, bias_);
-    ASSERT_TRUE(packed_.defined());
+    forms_ = in_every_form(weight_, bias_);
+    if (forms_.empty()) GTEST_SKIP() << kNoForm;
   }
 
   at::Tensor x_, weight_, bias_;
   Padding padding_;
   int64_t summed_ = 0;
-  PackedConvolution packed_;
+  std::vector<PackedConvolution> forms_;
 };
 
 TEST_P(ConvolutionCases, ReferenceIsItsEquation) {
@@ -74,8 +84,11 @@ TEST_P(ConvolutionCases, PackedIsItsEquationWithEveryNumberOfTaps) {
   for (int64_t taps = 1; taps <= GetParam().taps; ++taps) {
     const int64_t frames = GetParam().frames - taps + 1;
     const at::Tensor y = empty(frames), wanted = equation(frames);
-    convolve_out(x_, packed_, padding_, {}, y);
-    EXPECT_LE(largest_difference(y, wanted), allowed(wanted)) << taps << " taps";
+    for (const PackedConvolution& packed : forms_) {
+      convolve_out(x_, packed, padding_, {}, y.fill_(7.0));
+      EXPECT_LE(largest_difference(y, wanted), allowed(wanted))
+          << taps << " taps, " << name_of(packed.processor);
+    }
   }
 }
 
@@ -83,26 +96,33 @@ TEST_P(ConvolutionCases, PackedAddsAnotherOperandAlsoInPlace) {
   pack_or_skip();
   if (IsSkipped()) return;
   const at::Tensor y = empty(all_taps_frames());
-  const at::Tensor other = at::randn(y.sizes()).to(at::kBFloat16), kept = other.clone();
+  const at::Tensor other = at::randn(y.sizes()).to(at::kBFloat16);
   const at::Tensor wanted = equation(all_taps_frames()) + other.to(at::kDouble);
-  convolve_out(x_, packed_, padding_, other, y);
-  EXPECT_LE(largest_difference(y, wanted), allowed(wanted));
-  EXPECT_TRUE(at::equal(other, kept));
-  convolve_out(x_, packed_, padding_, other, other);
-  EXPECT_TRUE(at::equal(other, y));
+  for (const PackedConvolution& packed : forms_) {
+    SCOPED_TRACE(name_of(packed.processor));
+    const at::Tensor in_place = other.clone();
+    convolve_out(x_, packed, padding_, in_place, y.fill_(7.0));
+    EXPECT_LE(largest_difference(y, wanted), allowed(wanted));
+    EXPECT_TRUE(at::equal(in_place, other));
+    convolve_out(x_, packed, padding_, in_place, in_place);
+    EXPECT_TRUE(at::equal(in_place, y));
+  }
 }
 
 TEST_P(ConvolutionCases, PackedWritesEverySecondPixelAndNoOther) {
   pack_or_skip();
   if (IsSkipped()) return;
   const at::Tensor y = empty(all_taps_frames());
-  convolve_out(x_, packed_, padding_, {}, y);
-  const at::Tensor enlarged =
-      at::full({y.size(0), y.size(1), 2, y.size(2), 2, y.size(3)}, 7.0, at::kBFloat16);
-  convolve_out(x_, packed_, padding_, {}, enlarged.select(2, 1).select(3, 0));
-  EXPECT_TRUE(at::equal(enlarged.select(2, 1).select(3, 0), y));
-  EXPECT_TRUE(enlarged.select(2, 0).eq(7).all().item<bool>());
-  EXPECT_TRUE(enlarged.select(2, 1).select(3, 1).eq(7).all().item<bool>());
+  for (const PackedConvolution& packed : forms_) {
+    SCOPED_TRACE(name_of(packed.processor));
+    convolve_out(x_, packed, padding_, {}, y);
+    const at::Tensor enlarged =
+        at::full({y.size(0), y.size(1), 2, y.size(2), 2, y.size(3)}, 7.0, at::kBFloat16);
+    convolve_out(x_, packed, padding_, {}, enlarged.select(2, 1).select(3, 0));
+    EXPECT_TRUE(at::equal(enlarged.select(2, 1).select(3, 0), y));
+    EXPECT_TRUE(enlarged.select(2, 0).eq(7).all().item<bool>());
+    EXPECT_TRUE(enlarged.select(2, 1).select(3, 1).eq(7).all().item<bool>());
+  }
 }
 
 TEST_P(ConvolutionCases, PackedGivesTheSameBitsAtAnyNumberOfThreads) {
@@ -110,12 +130,14 @@ TEST_P(ConvolutionCases, PackedGivesTheSameBitsAtAnyNumberOfThreads) {
   if (IsSkipped()) return;
   const int threads = at::get_num_threads();
   const at::Tensor wanted = empty(all_taps_frames()), y = empty(all_taps_frames());
-  at::set_num_threads(1);
-  convolve_out(x_, packed_, padding_, {}, wanted);
-  for (const int count : {2, 3, 8}) {
-    at::set_num_threads(count);
-    convolve_out(x_, packed_, padding_, {}, y);
-    EXPECT_TRUE(at::equal(y, wanted)) << count << " threads";
+  for (const PackedConvolution& packed : forms_) {
+    at::set_num_threads(1);
+    convolve_out(x_, packed, padding_, {}, wanted);
+    for (const int count : {2, 3, 8}) {
+      at::set_num_threads(count);
+      convolve_out(x_, packed, padding_, {}, y.fill_(7.0));
+      EXPECT_TRUE(at::equal(y, wanted)) << count << " threads, " << name_of(packed.processor);
+    }
   }
   at::set_num_threads(threads);
 }
@@ -135,30 +157,57 @@ INSTANTIATE_TEST_SUITE_P(Shapes, ConvolutionCases, testing::ValuesIn(convolution
 class ConvolutionTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!cpu::has(cpu::Processor::Amx)) GTEST_SKIP() << "packed weights are for AMX";
-    packed_ = pack_convolution(at::ones({4, 8, 3, 3, 3}, at::kBFloat16), at::zeros({4}));
+    forms_ = in_every_form(weight_, at::zeros({4}));
+    if (forms_.empty()) GTEST_SKIP() << kNoForm;
   }
-  PackedConvolution packed_;
+  const at::Tensor weight_ = at::ones({4, 8, 3, 3, 3}, at::kBFloat16);
+  std::vector<PackedConvolution> forms_;
 };
+
+TEST_F(ConvolutionTest, PacksForTheFastestFormOfThisProcessor) {
+  const cpu::Processor fastest = cpu::bf16_processor();
+  const PackedConvolution packed = pack_convolution(weight_, at::zeros({4}));
+  EXPECT_EQ(packed.defined(), fastest == cpu::Processor::Avx512 || fastest == cpu::Processor::Amx);
+  EXPECT_EQ(packed.processor, fastest);
+  EXPECT_FALSE(pack_convolution(weight_.to(at::kFloat), at::zeros({4})).defined());
+}
+
+// A clip that is cut into blocks of several sizes holds the same frames at other places.
+TEST_F(ConvolutionTest, APixelHasTheSameBitsWhereverItLies) {
+  at::manual_seed(13);
+  const at::Tensor x = at::randn({6, 21, 75, 8}).to(at::kBFloat16);
+  const at::Tensor y = at::empty({4, 21, 75, 4}, at::kBFloat16),
+                   part = at::empty({1, 7, 13, 4}, at::kBFloat16);
+  for (const PackedConvolution& packed : forms_) {
+    convolve_out(x, packed, {1, 1}, {}, y);
+    const at::Tensor seen = x.narrow(0, 2, 3).narrow(1, 10, 9).narrow(2, 50, 15).contiguous();
+    convolve_out(seen, packed, {0, 0}, {}, part);
+    EXPECT_TRUE(at::equal(part, y.narrow(0, 2, 1).narrow(1, 11, 7).narrow(2, 51, 13)))
+        << name_of(packed.processor);
+  }
+}
 
 TEST_F(ConvolutionTest, InfinityReachesTheNeighboursOfItsPixelAlone) {
   const at::Tensor x = at::ones({3, 9, 20, 8}, at::kBFloat16);
   x[1][4][17][5] = std::numeric_limits<float>::infinity();
   const at::Tensor y = at::empty({1, 9, 20, 4}, at::kBFloat16);
-  convolve_out(x, packed_, {1, 1}, {}, y);
-  const at::Tensor near = y.narrow(1, 3, 3).narrow(2, 16, 3);
-  EXPECT_TRUE(near.isinf().all().item<bool>());
-  EXPECT_EQ(y.isfinite().sum().item<int64_t>(), y.numel() - near.numel());
+  for (const PackedConvolution& packed : forms_) {
+    SCOPED_TRACE(name_of(packed.processor));
+    convolve_out(x, packed, {1, 1}, {}, y);
+    const at::Tensor near = y.narrow(1, 3, 3).narrow(2, 16, 3);
+    EXPECT_TRUE(near.isinf().all().item<bool>());
+    EXPECT_EQ(y.isfinite().sum().item<int64_t>(), y.numel() - near.numel());
+  }
 }
 
 TEST_F(ConvolutionTest, RefusesWhatDoesNotFit) {
   const at::Tensor y = at::empty({1, 5, 6, 4}, at::kBFloat16);
   const auto x = [](at::IntArrayRef shape) { return at::zeros(shape, at::kBFloat16); };
-  EXPECT_NO_THROW(convolve_out(x({3, 5, 6, 8}), packed_, {1, 1}, {}, y));
-  EXPECT_ANY_THROW(convolve_out(x({3, 5, 6, 7}), packed_, {1, 1}, {}, y));
-  EXPECT_ANY_THROW(convolve_out(x({4, 5, 6, 8}), packed_, {1, 1}, {}, y));
-  EXPECT_ANY_THROW(convolve_out(x({3, 5, 6, 8}).to(at::kFloat), packed_, {1, 1}, {}, y));
-  EXPECT_ANY_THROW(convolve_out(x({3, 5, 6, 8}), packed_, {1, 1}, x({1, 5, 5, 4}), y));
+  EXPECT_NO_THROW(convolve_out(x({3, 5, 6, 8}), forms_.front(), {1, 1}, {}, y));
+  EXPECT_ANY_THROW(convolve_out(x({3, 5, 6, 7}), forms_.front(), {1, 1}, {}, y));
+  EXPECT_ANY_THROW(convolve_out(x({4, 5, 6, 8}), forms_.front(), {1, 1}, {}, y));
+  EXPECT_ANY_THROW(convolve_out(x({3, 5, 6, 8}).to(at::kFloat), forms_.front(), {1, 1}, {}, y));
+  EXPECT_ANY_THROW(convolve_out(x({3, 5, 6, 8}), forms_.front(), {1, 1}, x({1, 5, 5, 4}), y));
   EXPECT_ANY_THROW(convolve_out(x({3, 5, 6, 8}), {}, {1, 1}, {}, y));
 }
 

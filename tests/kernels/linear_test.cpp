@@ -62,7 +62,8 @@ TEST_P(LinearCases, IsItsEquationInEveryFormForPackedWeights) {
   if (!packed.defined()) return;
   const at::Tensor sums =
       at::matmul(x_.to(at::kDouble), weight_.to(at::kDouble).t()) + bias_.to(at::kDouble);
-  for (const cpu::Processor processor : {cpu::Processor::Avx512Bf16, cpu::Processor::Amx}) {
+  for (const cpu::Processor processor :
+       {cpu::Processor::Avx512, cpu::Processor::Avx512Bf16, cpu::Processor::Amx}) {
     if (!cpu::has(processor)) continue;
     const at::Tensor y = at::empty({GetParam().rows, GetParam().out}, x_.options());
     cpu::tile_linear(x_, packed, bias_, Activation::GeluTanh, y, processor);

@@ -108,6 +108,21 @@ __attribute__((target("avx512f,avx512bf16"))) double avx512_products() {
   return 1.0 * kLoops * kAccumulators * 2 * 32;
 }
 
+// The same of f32, 2 * 16 operations an instruction.
+__attribute__((target("avx512f"))) double avx512_multiply_adds() {
+  constexpr int kAccumulators = 16;
+  __m512 sums[kAccumulators] = {};
+  for (__m512& sum : sums) __asm__ volatile("" : "+v"(sum));
+  __m512 x = _mm512_setzero_ps();
+  __asm__ volatile("" : "+v"(x));
+  for (int loop = 0; loop < kLoops; ++loop) {
+#pragma GCC unroll 16
+    for (__m512& sum : sums) sum = _mm512_fmadd_ps(x, x, sum);
+  }
+  for (__m512& sum : sums) __asm__ volatile("" ::"v"(sum));
+  return 1.0 * kLoops * kAccumulators * 2 * 16;
+}
+
 template <typename Products>
 void register_peak(const char* what, Products products) {
   benchmark::RegisterBenchmark(fmt::format("peak/{}", what).c_str(), [products](
@@ -119,6 +134,8 @@ void register_peak(const char* what, Products products) {
 }
 
 const bool kRegistered = [] {
+  if (__builtin_cpu_supports("avx512f"))
+    register_peak("AVX-512 multiply-adds from registers", avx512_multiply_adds);
   if (__builtin_cpu_supports("avx512bf16"))
     register_peak("AVX512-BF16 from registers", avx512_products);
   if (amx_is_granted()) {

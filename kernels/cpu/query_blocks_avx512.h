@@ -1,26 +1,38 @@
 // What bf16 attention keeps of a group's queries between chunks of keys, in blocks of kRows: the
-// queries themselves, their sums of values, and the state of their softmax. Included by units for
-// AVX512-BF16 only, each of which keeps its own copy.
+// queries themselves, in bf16 (`Number` is uint16_t) or float, their sums of values, and the state
+// of their softmax. Included by units for AVX-512 only, each of which keeps its own copy.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/cpu/attention_group.h"
-#include "kernels/cpu/attention_softmax_avx512bf16.h"
+#include "kernels/cpu/attention_softmax_avx512.h"
 #include "kernels/cpu/lanes_avx512.h"
 
 namespace sora::kernels::cpu {
 namespace {
 
+template <typename Number = uint16_t>
 struct QueryBlock {
-  uint16_t* q;  // [kRows][whole width]
+  Number* q;    // [kRows][whole width]
   float* sums;  // [whole width / 32][kRows][32]
   SoftmaxRows softmax;
 };
 
-template <int64_t kRows>
+// The first `count` of 32 numbers of bf16, and zeros.
+inline void take_queries(uint16_t* to, const uint16_t* from, int64_t count) {
+  _mm512_store_si512(to, _mm512_maskz_loadu_epi16(first_of_32(count), from));
+}
+inline void take_queries(float* to, const uint16_t* from, int64_t count) {
+  _mm512_store_ps(to, widened(from, count));
+  _mm512_store_ps(to + kLanes, widened(from + kLanes, count - kLanes));
+}
+
+template <int64_t kRows, typename Number = uint16_t>
 class QueryBlocks {
  public:
+  using Block = QueryBlock<Number>;
+
   // `memory`: bytes() of it, 64-byte aligned.
   QueryBlocks(const AttentionGroup& group, void* memory)
       : group_(group), layout_(group.width), memory_(static_cast<char*>(memory)) {}
@@ -31,9 +43,9 @@ class QueryBlocks {
 
   int64_t count() const { return count(group_.num_rows); }
 
-  QueryBlock at(int64_t b) const {
+  Block at(int64_t b) const {
     char* const memory = memory_ + b * layout_.block_bytes;
-    return {reinterpret_cast<uint16_t*>(memory),
+    return {reinterpret_cast<Number*>(memory),
             reinterpret_cast<float*>(memory + layout_.sum_offset),
             SoftmaxRows(reinterpret_cast<SoftmaxState*>(memory + layout_.softmax_offset))};
   }
@@ -44,7 +56,7 @@ class QueryBlocks {
   }
 
   // Before a chunk's values are added: brings what was summed to the rows' new maxima.
-  void rescale(const QueryBlock& block, bool first_chunk) const {
+  void rescale(const Block& block, bool first_chunk) const {
     if (!block.softmax.take_rescaling()) return;
     for (int64_t row = 0; row < kRows; ++row) {
       const __m512 factor = _mm512_set1_ps(block.softmax.take_rescaling(row));
@@ -65,7 +77,7 @@ class QueryBlocks {
   struct Layout {
     explicit Layout(int64_t width)
         : whole(whole_width(width)),
-          sum_offset(kRows * whole * 2),
+          sum_offset(kRows * whole * static_cast<int64_t>(sizeof(Number))),
           softmax_offset(sum_offset + kRows * whole * 4),
           block_bytes(softmax_offset + static_cast<int64_t>(sizeof(SoftmaxState))) {}
     int64_t whole, sum_offset, softmax_offset, block_bytes;
@@ -78,38 +90,35 @@ class QueryBlocks {
     return left < kRows ? left : kRows;
   }
 
-  static float* sums_of(const QueryBlock& block, int64_t row, int64_t k) {
+  static float* sums_of(const Block& block, int64_t row, int64_t k) {
     return block.sums + (k / 32 * kRows + row) * 32 + k % 32;
   }
 
   void begin(int64_t b) const {
-    const QueryBlock block = at(b);
+    const Block block = at(b);
     const auto* q = static_cast<const uint16_t*>(group_.q) + b * kRows * group_.q_stride;
     const int64_t rows = rows_of(b);
     const int64_t next_rows = b + 1 < count() ? rows_of(b + 1) : 0;
     for (int64_t row = 0; row < kRows; ++row) {
       for (int64_t k = 0; row < next_rows && k < group_.width; k += 32)
         _mm_prefetch(q + (row + kRows) * group_.q_stride + k, _MM_HINT_T0);
-      for (int64_t k = 0; k < layout_.whole; k += 32) {
-        const __mmask32 mask = first_of_32(row < rows ? group_.width - k : 0);
-        _mm512_store_si512(block.q + row * layout_.whole + k,
-                           _mm512_maskz_loadu_epi16(mask, q + row * group_.q_stride + k));
-      }
+      for (int64_t k = 0; k < layout_.whole; k += 32)
+        take_queries(block.q + row * layout_.whole + k, q + row * group_.q_stride + k,
+                     row < rows ? group_.width - k : 0);
     }
     block.softmax.begin();
   }
 
   void end(int64_t b) const {
-    const QueryBlock block = at(b);
+    const Block block = at(b);
     auto* out = static_cast<uint16_t*>(group_.out) + b * kRows * group_.out_stride;
     for (int64_t row = 0; row < rows_of(b); ++row) {
       const __m512 inverse = _mm512_set1_ps(1.0F / block.softmax.sum(row));
       for (int64_t k = 0; k < group_.width; k += kLanes) {
         const __m512 all =
             group_.num_tiles == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums_of(block, row, k));
-        const __m512 y = _mm512_mul_ps(all, inverse);
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + row * group_.out_stride + k),
-                            reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(y)));
+                            rounded(_mm512_mul_ps(all, inverse)));
       }
     }
   }

@@ -67,7 +67,7 @@ class Finish {
 
   void finish_row(int64_t row) const {
     const __m512 low = half(row, 0), high = half(row, kLanes);
-    const __m512i y = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+    const __m512i y = rounded(low, high);
     const int64_t place = first_row_ + row;
     if (product_.packed_y != nullptr) {
       const int64_t panels = (product_.columns + kPieceRows - 1) / kPieceRows;

@@ -40,8 +40,7 @@ __m512i quantised(const uint16_t* x, int64_t left, __m512 inverse) {
 
 }  // namespace
 
-void pack_rows_avx512bf16(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth,
-                          void* block) {
+void pack_rows_avx512(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth, void* block) {
   char* to = static_cast<char*>(block);
   for (int64_t k = 0; k < depth; k += 32) {
     const __mmask32 mask = first_of_32(depth - k);
@@ -52,8 +51,8 @@ void pack_rows_avx512bf16(const uint16_t* x, int64_t stride, int64_t rows, int64
   }
 }
 
-void quantise_rows_avx512bf16(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth,
-                              bool biased, void* block, float* scale) {
+void quantise_rows_avx512(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth,
+                          bool biased, void* block, float* scale) {
   char* const to = static_cast<char*>(block);
   const __m512i bias = _mm512_set1_epi8(static_cast<char>(biased ? 0x80 : 0));
   for (int64_t row = 0; row < kPieceRows; ++row) {
@@ -68,9 +67,9 @@ void quantise_rows_avx512bf16(const uint16_t* x, int64_t stride, int64_t rows, i
   }
 }
 
-void pack_panel_avx512bf16(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
-                           void* panel) {
-  pack_keys_avx512bf16(weight, stride, columns, depth, static_cast<uint16_t*>(panel));
+void pack_panel_avx512(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
+                       void* panel) {
+  pack_keys_bf16_avx512(weight, stride, columns, depth, static_cast<uint16_t*>(panel));
 }
 
 }  // namespace sora::kernels::cpu

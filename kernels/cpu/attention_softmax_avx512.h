@@ -1,6 +1,7 @@
-// The softmax between the two products of attention_group.h on AVX512-BF16, row by row and with
-// pauses, so that it can be interleaved with the products. Note [Lazy maximum] there. Included by
-// units for such processors only, each of which keeps its own copy.
+// The softmax between the two products of attention_group.h on AVX-512, row by row and with pauses,
+// so that it can be interleaved with the products. Note [Lazy maximum] there. Probabilities are as
+// the second product reads them: bf16 (`Number` is uint16_t) or float. Included by units for such
+// processors only, each of which keeps its own copy.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +60,26 @@ class SoftmaxRows {
   SoftmaxState* state_ = nullptr;
 };
 
+// 32 probabilities of a row, and back: the 16 of them from `from` on.
+inline void store_probabilities(uint16_t* to, __m512 low, __m512 high) {
+  _mm512_store_si512(to, rounded(low, high));
+}
+inline void store_probabilities(float* to, __m512 low, __m512 high) {
+  _mm512_store_ps(to, low);
+  _mm512_store_ps(to + kLanes, high);
+}
+inline void scale_probabilities(uint16_t* p, __m512 factor) {
+  for (int64_t i = 0; i < kKeysInTile; i += kLanes) {
+    auto* const sixteen = reinterpret_cast<__m256i*>(p + i);
+    _mm256_storeu_si256(sixteen,
+                        rounded(_mm512_mul_ps(widened(_mm256_loadu_si256(sixteen)), factor)));
+  }
+}
+inline void scale_probabilities(float* p, __m512 factor) {
+  for (int64_t i = 0; i < kKeysInTile; i += kLanes)
+    _mm512_store_ps(p + i, _mm512_mul_ps(_mm512_load_ps(p + i), factor));
+}
+
 // Rows of a tile whose logits are their scores times a scale: no bias, no far key, and an m each.
 // Where they are and where their probabilities and sums go.
 struct PlainRows {
@@ -83,8 +104,7 @@ __attribute__((always_inline)) inline void soften(PlainRows& rows, __m512 scale,
     highest = _mm512_max_ps(both, highest);
     _mm512_store_ps(rows.now + i * kLanes,
                     _mm512_add_ps(_mm512_load_ps(rows.before + i * kLanes), both));
-    _mm512_store_si512(rows.probabilities + i * kKeysInTile,
-                       reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+    store_probabilities(rows.probabilities + i * kKeysInTile, low, high);
   }
   rows.scores += kCount * kKeysInTile;
   rows.probabilities += kCount * kKeysInTile;
@@ -93,15 +113,15 @@ __attribute__((always_inline)) inline void soften(PlainRows& rows, __m512 scale,
   rows.now += kCount * kLanes;
 }
 
-// Turns tiles of scores [rows][32] into tiles of bf16 probabilities [rows][32] and their sums, as
+// Turns tiles of scores [rows][32] into tiles of probabilities [rows][32] and their sums, as
 // many rows at a time as it is told to, never beyond the tiles that were added. There is room for
 // kScoreTiles tiles of scores: a tile takes the place of the one so many before it, whose rows are
 // to be done by then.
-template <int64_t kRows, int64_t kScoreTiles>
+template <int64_t kRows, int64_t kScoreTiles, typename Number = uint16_t>
 class TileSoftmax {
  public:
   TileSoftmax(const AttentionGroup& group, SoftmaxRows rows, int64_t first_row,
-              const int32_t* tiles, const float* scores, uint16_t* probabilities)
+              const int32_t* tiles, const float* scores, Number* probabilities)
       : group_(group),
         state_(rows.state()),
         first_row_(first_row),
@@ -226,8 +246,7 @@ class TileSoftmax {
     float(*before)[16] = state_.sums[state_.current];
     const __m512 both = _mm512_add_ps(low, high);
     _mm512_store_ps(now[row], _mm512_add_ps(_mm512_load_ps(before[row]), both));
-    _mm512_store_si512(probabilities_ + (tile_ * kRows + row) * kKeysInTile,
-                       reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+    store_probabilities(probabilities_ + (tile_ * kRows + row) * kKeysInTile, low, high);
     return both;
   }
 
@@ -263,15 +282,8 @@ class TileSoftmax {
     const __m512 factor = power_of_two(_mm512_set1_ps(before - m));
     float* sums = state_.sums[state_.current][row];
     _mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
-    for (int64_t t = 0; t < tile_; ++t) {
-      uint16_t* p = probabilities_ + (t * kRows + row) * kKeysInTile;
-      for (int64_t i = 0; i < kKeysInTile; i += 16) {
-        const __m512 wide = widened(_mm256_loadu_si256(reinterpret_cast<__m256i*>(p + i)));
-        _mm256_storeu_si256(
-            reinterpret_cast<__m256i*>(p + i),
-            reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_mul_ps(wide, factor))));
-      }
-    }
+    for (int64_t t = 0; t < tile_; ++t)
+      scale_probabilities(probabilities_ + (t * kRows + row) * kKeysInTile, factor);
     state_.rescaling[row] *= _mm512_cvtss_f32(factor);
     state_.has_rescaling = true;
   }
@@ -283,7 +295,7 @@ class TileSoftmax {
   int64_t first_row_;
   const int32_t* tiles_;
   const float* scores_;
-  uint16_t* probabilities_;
+  Number* probabilities_;
   __m512 scale_, highest_;
   int64_t next_ = 0, end_ = 0, tile_ = 0;
   Form form_ = nullptr;
