@@ -13,7 +13,7 @@ import tempfile
 
 from measurement import measure
 from PIL import Image
-from programs import ROOT, Clip, check_program, machine, plan, sora_command
+from programs import ROOT, SORA, Clip, check_program, machine, plan, sora_command
 
 GIB = 2**30
 
@@ -50,7 +50,7 @@ def parse():
     parser.add_argument("--steps", type=int, default=3, help="at least 2: the first is not counted")
     parser.add_argument("--runs", type=int, default=3, help="of each model, in alternation")
     parser.add_argument("--threads", type=int, default=Clip.threads)
-    parser.add_argument("--sora", type=pathlib.Path, default=ROOT / "build" / "sora", help="the program")
+    parser.add_argument("--sora", type=pathlib.Path, default=SORA, help="the program")
     arguments = parser.parse_args()
     unknown = set(arguments.family) - set(FAMILIES)
     if unknown:

@@ -13,9 +13,9 @@ import pathlib
 import subprocess
 import sys
 
+from programs import BUILD, ROOT
 from report import number, table
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The instructions that oneDNN and MKL may use for each SORA_PROCESSOR.
 LIMITS = {
     "avx512bf16": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16", "MKL_ENABLE_INSTRUCTIONS": "AVX512_E3"},
@@ -29,8 +29,7 @@ def parse():
     parser = argparse.ArgumentParser(
         prog="scripts/bench/kernels", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    build = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build"))
-    parser.add_argument("--build-dir", type=pathlib.Path, default=build)
+    parser.add_argument("--build-dir", type=pathlib.Path, default=BUILD)
     parser.add_argument("--no-build", action="store_true", help="run the program that is there")
     parser.add_argument("--filter", default="/(nano|1.3B|VAE)/", help="regular expression for op/whose/model/shape")
     parser.add_argument("--repetitions", type=int, default=5, help="all shapes take turns")

@@ -12,8 +12,7 @@ import threading
 import time
 
 from measurement import resident
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from programs import SORA
 MIB = 1 << 20
 PHASES = {"text": "text", "denoise": "sample", "decode": "decode"}  # of the progress lines, of the plan
 
@@ -22,7 +21,7 @@ def parse():
     parser = argparse.ArgumentParser(prog="scripts/bench/memory", description=__doc__)
     parser.add_argument("model", help="what -m takes")
     parser.add_argument("size", nargs="+", metavar="WxHxF", help="width, height, frames")
-    parser.add_argument("--sora", type=pathlib.Path, default=ROOT / "build" / "sora")
+    parser.add_argument("--sora", type=pathlib.Path, default=SORA)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--memory", help="the limit to plan for")
     parser.add_argument("--dtype", default="bf16")

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import termios
 
+from programs import SORA
+
 PROMPT = "a red ball bounces on the meadow"
 WAYS = {"without": [], "--preview-file": ["--preview-file", "look.webp"], "--preview": ["--preview"]}
 
@@ -62,9 +64,7 @@ def table(seconds):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench/preview", description=__doc__)
-    root = pathlib.Path(__file__).resolve().parent.parent.parent
-    build = pathlib.Path(os.environ.get("SORA_BUILD_DIR", root / "build"))
-    parser.add_argument("--program", default=build / "sora", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("--program", default=SORA, type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("options", nargs="*", help="for sora generate, after --")

@@ -10,6 +10,8 @@ import sys
 from measurement import measure
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("SORA_BUILD_DIR", ROOT / "build"))
+SORA = BUILD / "sora"
 PROMPT = "a red ball bounces on the grass"
 
 
@@ -39,7 +41,7 @@ def add_options(parser, runs):
     parser.add_argument("--runs", type=int, default=runs, help="of each program, in alternation")
     parser.add_argument("--only", choices=["sora", "diffusers"], help="run one of the two alone")
     parser.add_argument("--threads", type=int, default=Clip.threads)
-    parser.add_argument("--sora", type=pathlib.Path, default=ROOT / "build" / "sora", help="the program")
+    parser.add_argument("--sora", type=pathlib.Path, default=SORA, help="the program")
 
 
 def check_program(path):

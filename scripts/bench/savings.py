@@ -10,7 +10,7 @@ import tempfile
 import numpy
 from measurement import measure
 from PIL import Image
-from programs import PROMPT, ROOT, check_program, machine
+from programs import PROMPT, SORA, check_program, machine
 from report import number, of_phase, table
 
 OPTIONS = [
@@ -32,7 +32,7 @@ def parse():
     )
     parser.add_argument("--model", default="nano")
     parser.add_argument("--prompt", default=PROMPT)
-    parser.add_argument("--sora", type=pathlib.Path, default=ROOT / "build" / "sora", help="the program")
+    parser.add_argument("--sora", type=pathlib.Path, default=SORA, help="the program")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tiny-vae", help="also decode with this tiny decoder")
     parser.add_argument("rest", nargs="*", help="further options of every clip, after --")

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 from measurement import measure
-from programs import ROOT, Clip, alternate, cache_folder, check_program, machine, read_into_page_cache, sora_command
+from programs import SORA, Clip, alternate, cache_folder, check_program, machine, read_into_page_cache, sora_command
 from report import COLUMNS, by_program, median, number, runs_table, table
 from true_size import ensure_model
 
@@ -32,7 +32,7 @@ def parse():
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3, help="of each number of threads, in turn")
     parser.add_argument("--busy", type=int, default=0, help="loops that keep a core busy each while sora runs")
-    parser.add_argument("--sora", type=pathlib.Path, default=ROOT / "build" / "sora", help="the program")
+    parser.add_argument("--sora", type=pathlib.Path, default=SORA, help="the program")
     return parser.parse_args()
 
 

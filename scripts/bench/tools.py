@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from programs import SORA
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "train"))
@@ -299,7 +300,7 @@ MEASURES = {"extend": measure_extend, "extend-thrice": measure_drift, "recut": m
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tools", nargs="*", metavar="TOOL", help=f"of {', '.join(MEASURES)}; all, if not given")
-    parser.add_argument("--sora", default=str(ROOT / "build" / "sora"))
+    parser.add_argument("--sora", default=str(SORA))
     parser.add_argument("--cases", type=int, default=20)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--json", help="write the figures here too")

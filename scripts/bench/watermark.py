@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+from programs import BUILD, ROOT
+
 H264 = ["-c:v", "libx264", "-preset", "medium", "-pix_fmt", "yuv420p"]
 NUM_FRAMES = 32  # two seconds, the range that sora recut keeps: all of them
 EVEN = "trunc(iw*{0}/2)*2:trunc(ih*{0}/2)*2"
@@ -175,9 +177,7 @@ def attacks_named(names):
 
 def parse():
     parser = argparse.ArgumentParser(prog="scripts/bench/watermark", description=__doc__)
-    root = pathlib.Path(__file__).resolve().parent.parent.parent
-    build = pathlib.Path(os.environ.get("SORA_BUILD_DIR", root / "build"))
-    parser.add_argument("--build-dir", default=build, type=pathlib.Path)
+    parser.add_argument("--build-dir", default=BUILD, type=pathlib.Path)
     parser.add_argument("--no-build", action="store_true", help="run the program that is there")
     parser.add_argument("--videos", help="folder of .mp4 files")
     parser.add_argument("--camera", action="store_true", help="instead: photographs under a camera that pans slowly, zooms, shakes")
@@ -197,7 +197,7 @@ def parse():
         options.keep.mkdir(parents=True, exist_ok=True)
     if not options.no_build:
         environment = dict(os.environ, SORA_BUILD_DIR=str(options.build_dir))
-        subprocess.run([root / "scripts/build", "bench_watermark"], env=environment, stdout=sys.stderr, check=True)
+        subprocess.run([ROOT / "scripts/build", "bench_watermark"], env=environment, stdout=sys.stderr, check=True)
     return options
 
 
