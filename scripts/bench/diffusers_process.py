@@ -86,7 +86,8 @@ def main():
         embeds, negative_embeds = pipeline.encode_prompt(
             arguments.prompt, "", guided, max_sequence_length=arguments.text_length
         )
-    with Phase("denoise", arguments.steps) as phase, reference_run.with_empty_masks(pipeline):
+    grey = reference_run.own_settings(arguments.model).get("grey_without_frames", False)
+    with Phase("denoise", arguments.steps) as phase, reference_run.with_empty_masks(pipeline, arguments, grey):
 
         def after_step(_, step, timestep, tensors):
             if step + 1 < arguments.steps:

@@ -5,7 +5,6 @@ latents as near to diffusers' f32 run as diffusers' own bf16 run is."""
 
 import argparse
 import gc
-import json
 import pathlib
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import numpy
 import torch
 from fixtures import case
 from PIL import Image
-from reference_run import Settings, load, run
+from reference_run import Settings, load, own_settings, run
 from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -47,8 +46,7 @@ def parse():
     parser.add_argument("--keep", type=pathlib.Path, help="folder to leave latents and frames of both in")
     arguments = parser.parse_args()
     arguments.dtype = arguments.dtype.split(",")
-    own = arguments.model / "sora.json"
-    settings = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
+    settings = own_settings(arguments.model)
     arguments.grey = settings.get("grey_without_frames", False)
     if arguments.text_length is None:
         arguments.text_length = settings.get("max_sequence_length", 512)

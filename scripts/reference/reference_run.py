@@ -65,6 +65,12 @@ def as_pipeline(pipeline, wanted):
     return converted
 
 
+def own_settings(model):
+    """What the model's sora.json says; nothing where it has none."""
+    own = model / "sora.json"
+    return json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
+
+
 def grey_latents(vae, settings):
     """[1, z, f, h, w], normalised: what prepare_latents gives for frames that are not known."""
     video = torch.zeros(1, 3, settings.num_frames, settings.height, settings.width, dtype=vae.dtype)
