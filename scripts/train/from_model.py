@@ -1,7 +1,7 @@
 """Makes a finished model the training's starting point: checkpoints of its weights where there are none yet.
 
-A checkpoint made here has no optimiser state, and its stage counts as complete, so that `refined`, `words` and
-what follows go on from it.
+A checkpoint made here has no optimiser state, and its stage counts as complete, so that `words` and what follows
+go on from it.
 """
 
 import argparse
@@ -37,7 +37,8 @@ def main():
     transformer = WanTransformer3DModel.from_pretrained(args.model / "transformer", torch_dtype=torch.float32)
     weights = {f"{prefix}.{n}": p.detach().clone() for prefix, module in
                (("transformer", transformer), ("text_encoder", text_encoder)) for n, p in module.named_parameters()}
-    save_if_missing(stage_vae.FOLDER / "vae.pt", {"model": vae.state_dict(), "step": settings.COMPLETE})
+    for name in ("vae", stage_vae.REFINED):
+        save_if_missing(stage_vae.FOLDER / f"{name}.pt", {"model": vae.state_dict(), "step": settings.COMPLETE})
     save_if_missing(stage_text.FOLDER / "text.pt", {"model": text_encoder.state_dict()})
     for name in ("diffusion", "larger", "wide", "objects", "simple"):
         save_if_missing(stage_diffusion.FOLDER / f"{name}.pt", {

@@ -101,7 +101,9 @@ def make_shard(vae, bucket, first_seed, count):
             known.append(torch.from_numpy(mask))
             index.append(k)
     return {"seeds": torch.arange(first_seed, first_seed + count), "latents": torch.cat(latents),
-            "conditions": torch.cat(conditions), "known": torch.stack(known), "index": torch.tensor(index)}
+            "conditions": torch.cat(conditions or [latents[0][:0]]),
+            "known": torch.stack(known) if known else torch.zeros(0, len(clip), dtype=torch.bool),
+            "index": torch.tensor(index, dtype=torch.long)}
 
 
 @functools.cache
