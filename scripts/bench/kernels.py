@@ -1,6 +1,6 @@
 """Builds the benchmarks of tests/kernels (Google Benchmark), runs them on one core and prints, for each shape, the median
 (--fastest: the least) CPU time of the kernel, that of the same mathematics in libtorch's operators, and the rate: GFLOP/s and the
-shares of what the core's matrix unit did in the same run, fed from registers and, with AMX, from the first-level cache, which is
+shares of what the core's fastest unit did in the same run, fed from registers and, with AMX, from the first-level cache, which is
 nearer to what a kernel can reach; or GB/s where no products are counted.
 What is computed in 8 bits is measured against the bf16 peak and timed beside ATen's bf16, and its PSNR against that is printed.
 SORA_PROCESSOR=avx512bf16 (avx512, avx2, plain) times the forms for older processors, against the peak of theirs; the libraries

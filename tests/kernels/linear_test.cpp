@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "kernels/cpu/processor.h"
 #include "kernels/cpu/tile_linear.h"
 #include "kernels/cpu/tiles.h"
@@ -167,6 +170,27 @@ TEST(Linear, ActivationsOfPackedWeightsKeepHugeAndTinyNumbers) {
     EXPECT_EQ(y[3].item<double>(), 0.0);
     EXPECT_NEAR(y[4].item<double>(), z[4].item<double>() / 2, 1e-22);
     EXPECT_EQ(y[5].item<double>(), 0.0);
+  }
+}
+
+// By ATen's own conversion; of ties, infinities and what is no number too.
+TEST(Linear, PackedSumsAreRoundedToTheNearestEvenNumberInEveryForm) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const at::Tensor weight = at::ones({3, 1}, at::kBFloat16), packed = pack(weight);
+  if (!packed.defined()) GTEST_SKIP() << "this processor has no use for packed weights";
+  const double tie = std::ldexp(1.0, -8);
+  const at::Tensor bias = at::tensor({tie, -tie, 0.0}).to(at::kBFloat16);
+  const at::Tensor x = at::tensor({1.0, 1 + 2 * tie, -1.0, -1 - 2 * tie, 3.3e38, kInfinity,
+                                   -kInfinity, std::numeric_limits<double>::quiet_NaN()})
+                           .to(at::kBFloat16)
+                           .unsqueeze(1);
+  const at::Tensor wanted = (x.to(at::kFloat) + bias.to(at::kFloat)).to(at::kBFloat16);
+  for (const cpu::Processor processor :
+       {cpu::Processor::Avx512, cpu::Processor::Avx512Bf16, cpu::Processor::Amx}) {
+    if (!cpu::has(processor)) continue;
+    const at::Tensor y = at::empty_like(wanted);
+    cpu::tile_linear(x, packed, bias, Activation::None, y, processor);
+    EXPECT_TRUE(at::allclose(y, wanted, 0, 0, /*equal_nan=*/true)) << cpu::name_of(processor) << y;
   }
 }
 
