@@ -97,6 +97,17 @@ def parse():
     return arguments
 
 
+def with_options(command, more):
+    """`command` with these options, which take the place of its own of the same name."""
+    kept, skips = [], False
+    for part in command:
+        is_option = str(part).startswith("--")
+        skips = part in more if is_option else skips
+        if not skips:
+            kept.append(part)
+    return [*kept, *more]
+
+
 def comparison(name, arguments, folder):
     outputs = {program: f"{folder}/{program}.mp4" for program in ("sora", "diffusers")}
     more = arguments.sora_options.split()
@@ -105,13 +116,13 @@ def comparison(name, arguments, folder):
         planned = plan(sora)
         clip = nano.same_clip(arguments, planned)
         sora += ["--progress", "json", "--output", outputs["sora"], "--force"]
-        commands = {"sora": [*sora, *more], "diffusers": diffusers_command(clip, outputs["diffusers"])}
+        commands = {"sora": with_options(sora, more), "diffusers": diffusers_command(clip, outputs["diffusers"])}
         return Comparison(commands, [clip.model], NANO_MARKS, planned["flop"])
     case = next(case for case in CASES if case.name == name)
     true_size.ensure_model(arguments.model)
     clip = Clip(arguments.model, case.width, case.height, case.frames, case.steps, 1.0, threads=arguments.threads)
     sora = sora_command(arguments.sora, clip, outputs["sora"])
-    commands = {"sora": [*sora, *more], "diffusers": diffusers_command(clip, outputs["diffusers"])}
+    commands = {"sora": with_options(sora, more), "diffusers": diffusers_command(clip, outputs["diffusers"])}
     chosen = Comparison(commands, [clip.model], case.marks, plan(sora)["flop"], case.until)
     if arguments.sd_cli and not arguments.only:
         transformer = transformer_file(clip.model)
