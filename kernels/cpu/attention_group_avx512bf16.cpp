@@ -15,14 +15,13 @@ inline __m512bh pairs(const uint16_t* from) {
   return reinterpret_cast<__m512bh>(_mm512_loadu_si512(from));
 }
 
-struct DotProducts : RegisterSums {
+struct DotProducts : RegisterSums<kRowsInRegisters> {
   using Number = uint16_t;
 
   __attribute__((always_inline)) void add(const uint16_t* x, int64_t stride, const uint16_t* right,
                                           int64_t count, const uint16_t* next) {
     for (int64_t p = 0; p < count; ++p) {
-      _mm_prefetch(next + p * 64, _MM_HINT_T0);
-      _mm_prefetch(next + p * 64 + 32, _MM_HINT_T0);
+      ask_for_pairs(next + p * 64);
       const __m512bh low = pairs(right + p * 64), high = pairs(right + p * 64 + 32);
 #pragma GCC unroll 12
       for (int i = 0; i < kRowsInRegisters; ++i) {

@@ -6,29 +6,17 @@
 namespace sora::kernels::cpu {
 namespace {
 
-struct MultiplyAdds : RegisterSums {
+struct MultiplyAdds : RegisterSums<kRowsInRegisters> {
   using Number = float;
 
   __attribute__((always_inline)) void add(const float* x, int64_t stride, const uint16_t* right,
                                           int64_t count, const uint16_t* next) {
     for (int64_t p = 0; p < count; ++p) {
-      _mm_prefetch(next + p * 64, _MM_HINT_T0);
-      _mm_prefetch(next + p * 64 + 32, _MM_HINT_T0);
+      ask_for_pairs(next + p * 64);
       const __m512i low = _mm512_loadu_si512(right + p * 64),
                     high = _mm512_loadu_si512(right + p * 64 + 32);
-      add_one(x + 2 * p, stride, even_of(low), even_of(high));
-      add_one(x + 2 * p + 1, stride, odd_of(low), odd_of(high));
-    }
-  }
-
- private:
-  __attribute__((always_inline)) void add_one(const float* x, int64_t stride, __m512 low,
-                                              __m512 high) {
-#pragma GCC unroll 12
-    for (int i = 0; i < kRowsInRegisters; ++i) {
-      const __m512 left = _mm512_set1_ps(x[i * stride]);
-      sums[i][0] = _mm512_fmadd_ps(left, low, sums[i][0]);
-      sums[i][1] = _mm512_fmadd_ps(left, high, sums[i][1]);
+      multiply_add(x + 2 * p, stride, even_of(low), even_of(high));
+      multiply_add(x + 2 * p + 1, stride, odd_of(low), odd_of(high));
     }
   }
 };

@@ -265,7 +265,7 @@ class Group {
         const __m512 y = _mm512_fmadd_ps(mean, _mm512_loadu_ps(group_.value_scale + k),
                                          _mm512_loadu_ps(group_.value_mean + k));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + row * group_.out_stride + k),
-                            reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(y)));
+                            rounded(y));
       }
     }
   }

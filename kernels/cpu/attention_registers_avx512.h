@@ -10,6 +10,7 @@
 #include "kernels/cpu/intrinsics.h"
 #include "kernels/cpu/lanes_avx512.h"
 #include "kernels/cpu/query_blocks_avx512.h"
+#include "kernels/cpu/register_sums_avx512.h"
 
 namespace sora::kernels::cpu {
 namespace {
@@ -20,34 +21,16 @@ constexpr int64_t kTilesInChunk = 8;  // of keys
 constexpr int64_t kPairs = kKeysInTile / 2;
 constexpr int64_t kTile = kKeysInTile * 32;  // numbers
 
-// Sums [12][32].
-struct RegisterSums {
-  __m512 sums[kRowsInRegisters][2];
-
-  __attribute__((always_inline)) void clear() {
-#pragma GCC unroll 12
-    for (auto& row : sums) row[0] = row[1] = _mm512_setzero_ps();
-  }
-  __attribute__((always_inline)) void load(const float* from) {
-#pragma GCC unroll 12
-    for (int i = 0; i < kRowsInRegisters; ++i) {
-      sums[i][0] = _mm512_load_ps(from + i * 32);
-      sums[i][1] = _mm512_load_ps(from + i * 32 + kLanes);
-    }
-  }
-  __attribute__((always_inline)) void store(float* to) const {
-#pragma GCC unroll 12
-    for (int i = 0; i < kRowsInRegisters; ++i) {
-      _mm512_store_ps(to + i * 32, sums[i][0]);
-      _mm512_store_ps(to + i * 32 + kLanes, sums[i][1]);
-    }
-  }
-};
+// Asks for 32 pairs of numbers.
+inline void ask_for_pairs(const uint16_t* pairs) {
+  _mm_prefetch(pairs, _MM_HINT_T0);
+  _mm_prefetch(pairs + 32, _MM_HINT_T0);
+}
 
 // Scratch memory: scores of a tile, probabilities, and the blocks.
 constexpr int64_t kScoreBytes = kRows * kKeysInTile * 4;
 
-// `Registers` is a RegisterSums that has
+// `Registers` is a RegisterSums<kRowsInRegisters> that has
 //   using Number = ...;  // of queries and probabilities: uint16_t (bf16) or float
 //   // sums += x [12 rows, `stride` apart][2 count] times `right` [count][32][2]; as much from
 //   // `next` on is asked for meanwhile.

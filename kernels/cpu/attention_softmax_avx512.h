@@ -60,7 +60,7 @@ class SoftmaxRows {
   SoftmaxState* state_ = nullptr;
 };
 
-// 32 probabilities of a row, and back: the 16 of them from `from` on.
+// 32 probabilities of a row: taken from registers; scaled where they are.
 inline void store_probabilities(uint16_t* to, __m512 low, __m512 high) {
   _mm512_store_si512(to, rounded(low, high));
 }

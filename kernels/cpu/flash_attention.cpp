@@ -38,17 +38,15 @@ void pack_tile(const void* from, int64_t stride, int64_t count, int64_t width, v
 
 AttentionForm attention_form(at::ScalarType dtype, Processor processor) {
   if (dtype == at::kBFloat16 && processor >= Processor::Avx512) {
-    AttentionForm form = {attention_scratch_amx, attend_amx, kKeysInTile,
-                          pack_tile<uint16_t, pack_keys_bf16_avx512>,
-                          pack_tile<uint16_t, pack_values_bf16_avx512>};
-    if (processor == Processor::Avx512Bf16) {
-      form.scratch_bytes = attention_scratch_avx512bf16;
-      form.attend = attend_avx512bf16;
-    } else if (processor == Processor::Avx512) {
-      form.scratch_bytes = attention_scratch_bf16_avx512;
-      form.attend = attend_bf16_avx512;
-    }
-    return form;
+    const auto form = [](ScratchBytes* scratch_bytes, Attend* attend) {
+      return AttentionForm{scratch_bytes, attend, kKeysInTile,
+                           pack_tile<uint16_t, pack_keys_bf16_avx512>,
+                           pack_tile<uint16_t, pack_values_bf16_avx512>};
+    };
+    if (processor == Processor::Amx) return form(attention_scratch_amx, attend_amx);
+    if (processor == Processor::Avx512Bf16)
+      return form(attention_scratch_avx512bf16, attend_avx512bf16);
+    return form(attention_scratch_bf16_avx512, attend_bf16_avx512);
   }
   Attend* const attend = processor >= Processor::Avx512 ? attend_f32_avx512
                          : processor == Processor::Avx2 ? attend_f32_avx2

@@ -16,8 +16,9 @@ bool has(Processor processor);
 
 // The one whose form of bf16 products is the fastest here: this_processor(), or Avx512 where the
 // dot products of AVX512-BF16 are slower than the multiply-adds of f32 that they stand for. Intel's
-// processors have them for half of the rate (Emerald Rapids: 83 and 166 GFLOP/s a core), AMD's for
-// twice the rate of multiply-adds. With SORA_PROCESSOR=avx512bf16 they are taken wherever they are.
+// processors have them for half of the rate (docs/performance.md, "Without AMX"), AMD's, by the
+// tables of instructions that others published, for twice the rate. With SORA_PROCESSOR=avx512bf16
+// they are taken wherever they are.
 Processor bf16_processor();
 
 const char* name_of(Processor processor);

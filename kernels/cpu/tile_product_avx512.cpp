@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/intrinsics.h"
 #include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/register_sums_avx512.h"
 #include "kernels/cpu/tile_finish_avx512.h"
 #include "kernels/cpu/tile_product.h"
 
@@ -32,29 +33,16 @@ void widen_panel(const uint16_t* piece, float* wide) {
 
 // sums [8][32] of `pieces` pieces of x and of a panel, both in f32.
 void multiply_rows(const float* x, const float* panel, int64_t pieces, bool is_first, float* sums) {
-  __m512 low[kRows], high[kRows];
-#pragma GCC unroll 8
-  for (int row = 0; row < kRows; ++row) {
-    low[row] = is_first ? _mm512_setzero_ps() : _mm512_load_ps(sums + row * kPieceRows);
-    high[row] = is_first ? _mm512_setzero_ps() : _mm512_load_ps(sums + row * kPieceRows + kLanes);
-  }
+  RegisterSums<kRows> registers;
+  is_first ? registers.clear() : registers.load(sums);
   for (int64_t piece = 0; piece < pieces; ++piece, x += kSums) {
     for (int64_t k = 0; k < kNumbers; ++k, panel += kPieceRows) {
-      const __m512 left = _mm512_load_ps(panel), right = _mm512_load_ps(panel + kLanes);
       _mm_prefetch(x + kRows * kNumbers + k * 8, _MM_HINT_T0);  // of the next rows
-#pragma GCC unroll 8
-      for (int row = 0; row < kRows; ++row) {
-        const __m512 all = _mm512_set1_ps(x[row * kNumbers + k]);
-        low[row] = _mm512_fmadd_ps(all, left, low[row]);
-        high[row] = _mm512_fmadd_ps(all, right, high[row]);
-      }
+      registers.multiply_add(x + k, kNumbers, _mm512_load_ps(panel),
+                             _mm512_load_ps(panel + kLanes));
     }
   }
-#pragma GCC unroll 8
-  for (int row = 0; row < kRows; ++row) {
-    _mm512_store_ps(sums + row * kPieceRows, low[row]);
-    _mm512_store_ps(sums + row * kPieceRows + kLanes, high[row]);
-  }
+  registers.store(sums);
 }
 
 }  // namespace

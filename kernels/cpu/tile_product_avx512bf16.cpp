@@ -1,6 +1,7 @@
 // Note [Tile products] on the vector units.
 
 #include "kernels/cpu/intrinsics.h"
+#include "kernels/cpu/register_sums_avx512.h"
 #include "kernels/cpu/tile_finish_avx512.h"
 #include "kernels/cpu/tile_product.h"
 
@@ -22,12 +23,8 @@ inline __attribute__((always_inline)) __m512 add_product(__m512 sum, __m512i x, 
 // sums [8][32] of `pieces` pieces.
 template <bool kInt8>
 void multiply_rows(const char* x, const char* weight, int64_t pieces, bool is_first, float* sums) {
-  __m512 low[kRows], high[kRows];
-#pragma GCC unroll 8
-  for (int row = 0; row < kRows; ++row) {
-    low[row] = is_first ? _mm512_setzero_ps() : _mm512_load_ps(sums + row * kPieceRows);
-    high[row] = is_first ? _mm512_setzero_ps() : _mm512_load_ps(sums + row * kPieceRows + kLanes);
-  }
+  RegisterSums<kRows> registers;
+  is_first ? registers.clear() : registers.load(sums);
   for (int64_t piece = 0; piece < pieces; ++piece) {
     for (int64_t step = 0; step < kSteps; ++step) {
       const __m512i left = _mm512_loadu_si512(weight + step * 128),
@@ -37,18 +34,15 @@ void multiply_rows(const char* x, const char* weight, int64_t pieces, bool is_fi
         int32_t four;
         __builtin_memcpy(&four, x + row * kPieceBytes + step * 4, sizeof four);
         const __m512i all = _mm512_set1_epi32(four);
-        low[row] = add_product<kInt8>(low[row], all, left);
-        high[row] = add_product<kInt8>(high[row], all, right);
+        __m512(&sum)[2] = registers.sums[row];
+        sum[0] = add_product<kInt8>(sum[0], all, left);
+        sum[1] = add_product<kInt8>(sum[1], all, right);
       }
     }
     x += kPieceSize;
     weight += kPieceSize;
   }
-#pragma GCC unroll 8
-  for (int row = 0; row < kRows; ++row) {
-    _mm512_store_ps(sums + row * kPieceRows, low[row]);
-    _mm512_store_ps(sums + row * kPieceRows + kLanes, high[row]);
-  }
+  registers.store(sums);
 }
 
 template <bool kInt8>
