@@ -1,6 +1,7 @@
 """Muon (momentum, orthogonalised by Newton-Schulz) for matrices and AdamW for the rest, in one step().
 
-Matrices of one shape are orthogonalised together as a batch. Convolutions count as [out, in * kernel].
+Matrices of one shape are orthogonalised together as a batch, of which each of several processes that train one model takes
+a part. Convolutions count as [out, in * kernel].
 """
 
 import math
@@ -46,9 +47,13 @@ def _orthogonalise(batch, steps=5):
 
 
 class Muon:
-    """`matrices` step by lr, `rest` by AdamW at lr * rest_scale. `set_lr` before each step."""
+    """`matrices` step by lr, `rest` by AdamW at lr * rest_scale. `set_lr` before each step.
 
-    def __init__(self, matrices, rest, rest_scale=0.5, momentum=0.95, weight_decay=0.01):
+    With `together` its processes share the work; all must hold the same matrices and gradients.
+    """
+
+    def __init__(self, matrices, rest, rest_scale=0.5, momentum=0.95, weight_decay=0.01, together=None):
+        self.shared = together.shared if together else lambda function, rows: function(rows)
         self.matrices, self.rest_scale = list(matrices), rest_scale
         self.momentum, self.weight_decay = momentum, weight_decay
         self.buffers = [torch.zeros_like(p) for p in self.matrices]
@@ -74,7 +79,7 @@ class Muon:
             torch._foreach_lerp_(buffers, grads, 1 - self.momentum)
             looked_ahead = torch._foreach_lerp(grads, buffers, self.momentum)
             stacked = torch.stack([g.flatten(1) for g in looked_ahead])
-            updates = _orthogonalise(stacked) * (0.2 * math.sqrt(max(shape)))
+            updates = self.shared(_orthogonalise, stacked) * (0.2 * math.sqrt(max(shape)))
             for i, update in zip(members, updates):
                 p = self.matrices[i]
                 p.mul_(1 - self.lr * self.weight_decay).add_(update.view_as(p), alpha=-self.lr)

@@ -130,7 +130,7 @@ def main():
     trained = [(n, p) for n, p in vae.named_parameters() if n.startswith(("decoder.", "post_quant_conv."))]
     for _, p in trained:
         p.requires_grad_(True)
-    optimiser = stage_vae.new_optimiser(trained)
+    optimiser = stage_vae.new_optimiser(trained, together)
     done = 0
     if state:
         optimiser.load_state_dict(state["optimiser"])

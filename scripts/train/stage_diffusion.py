@@ -249,7 +249,7 @@ class Training:
         self.path = FOLDER / f"{args.name}.pt"
         self.masters = dict(self.nano.named_parameters())
         matrices, self.rest = split_parameters(self.masters.items(), is_matrix)
-        self.optimiser = Muon(matrices, self.rest, rest_scale=0.5)
+        self.optimiser = Muon(matrices, self.rest, rest_scale=0.5, together=together)
         self.average = {n: p.detach().clone() for n, p in self.masters.items()}
         self.step, self.samples, self.mean, self.std = 0, 0, None, None
         self.restore()

@@ -146,11 +146,11 @@ def held_out_text(vae, clips):
     return f"held-out PSNR {np.mean(values):.2f} dB [{' '.join(f'{v:.1f}' for v in values)}]"
 
 
-def new_optimiser(named_parameters):
+def new_optimiser(named_parameters, together=None):
     edges = ("conv_in", "conv_out", "quant_conv")
     matrices, rest = split_parameters(
         named_parameters, lambda n: n.endswith("weight") and not any(e in n for e in edges))
-    return Muon(matrices, rest, rest_scale=0.5, weight_decay=0.0)
+    return Muon(matrices, rest, rest_scale=0.5, weight_decay=0.0, together=together)
 
 
 def new_vae():
@@ -180,7 +180,7 @@ def main():
     device, together = settings.prepare(0), Together()
     path = FOLDER / f"{args.name}.pt"
     vae = fast_vae.over_whole_sequences(new_vae()).to(device)
-    optimiser = new_optimiser(vae.named_parameters())
+    optimiser = new_optimiser(vae.named_parameters(), together)
     done, state = 0, settings.load(path)
     if state:
         vae.load_state_dict(state["model"])

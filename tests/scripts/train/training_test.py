@@ -352,6 +352,9 @@ for n, p in enumerate(weights[:2]):
 together.average_(weights)
 said = together.from_first(["agreed", together.rank])
 assert weights[2].grad is None
+for count in (1, 3):
+    rows = torch.arange(2.0 * count).view(count, 2)
+    assert torch.equal(together.shared(lambda mine: mine * 2, rows), rows * 2)
 with open(f"{os.environ['SORA_TRAIN_DIR']}/rank{together.rank}", "w") as file:
     print([p.grad.tolist() for p in weights[:2]], said, together.is_first, file=file)
 together.end()
