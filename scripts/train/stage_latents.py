@@ -2,7 +2,8 @@
 
 A shard holds, for one size of canvas, the seeds (a scene comes back from its seed), the latents, and for some clips
 the latents of the clip with its unknown frames in mid-grey. While the drawing script stays as it is a seed names one
-scene, so a stage that was stopped goes on with the next shard; after a change to the world begin in an empty folder.
+scene, so a stage that was stopped, or is asked for more clips, goes on with the next seed; after a change to the world
+begin in an empty folder.
 Latents here are the encoder's means, not yet normalised.
 """
 
@@ -128,14 +129,13 @@ def main():
     args = parser.parse_args()
     vae = load_vae(args.vae, settings.prepare(0))
     folder = FOLDER / args.bucket
-    started = time.time()
-    shard = min(args.shard, args.clips)
-    for n in range(args.clips // shard):
-        path = folder / f"{n:04d}.pt"
-        if path.exists():
-            continue
-        settings.save(path, make_shard(vae, args.bucket, n * shard, shard))
-        print(f"latents {args.bucket} {(n + 1) * shard}/{args.clips} clips, {time.time() - started:.0f} s", flush=True)
+    started, shards = time.time(), sorted(folder.glob("*.pt"))
+    n, done = len(shards), int(settings.load(shards[-1])["seeds"][-1]) + 1 if shards else 0
+    while done < args.clips:
+        count = min(args.shard, args.clips - done)
+        settings.save(folder / f"{n:04d}.pt", make_shard(vae, args.bucket, done, count))
+        n, done = n + 1, done + count
+        print(f"latents {args.bucket} {done}/{args.clips} clips, {time.time() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

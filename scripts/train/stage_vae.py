@@ -146,7 +146,7 @@ def held_out_text(vae, clips):
     return f"held-out PSNR {np.mean(values):.2f} dB [{' '.join(f'{v:.1f}' for v in values)}]"
 
 
-def new_optimiser(named_parameters, together=None):
+def new_optimiser(named_parameters, together):
     edges = ("conv_in", "conv_out", "quant_conv")
     matrices, rest = split_parameters(
         named_parameters, lambda n: n.endswith("weight") and not any(e in n for e in edges))

@@ -260,6 +260,24 @@ class FromModel(unittest.TestCase):
 
 @unittest.skipUnless(HAVE_DIFFUSERS, "needs the Python of scripts/python-env")
 class CachedClips(unittest.TestCase):
+    def test_as_many_clips_are_drawn_as_are_asked_for_and_more_go_on_from_them(self):
+        import settings
+        import stage_latents
+        import stage_vae
+        settings.save(stage_vae.FOLDER / f"{stage_vae.REFINED}.pt", {"model": stage_vae.new_vae().state_dict()})
+        folder = stage_latents.FOLDER / "single-64x64x5"
+
+        def drawn(clips):
+            with mock.patch.object(sys, "argv", ["stage_latents.py", folder.name, "--clips", str(clips), "--shard", "2"]):
+                stage_latents.main()
+            return [settings.load(path)["seeds"].tolist() for path in sorted(folder.glob("*.pt"))]
+
+        self.assertEqual(drawn(3), [[0, 1], [2]])
+        first = (folder / "0001.pt").read_bytes()
+        self.assertEqual(drawn(6), [[0, 1], [2], [3, 4], [5]])
+        self.assertEqual(drawn(4), [[0, 1], [2], [3, 4], [5]])
+        self.assertEqual((folder / "0001.pt").read_bytes(), first)
+
     def test_clips_with_other_shapes_are_passed_over_and_masks_stay_with_their_clips(self):
         import settings
         import stage_diffusion
