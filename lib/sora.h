@@ -53,10 +53,10 @@ class SORA_EXPORT Engine {
   // of the others.
   virtual void when_made(std::function<void(const ClipResult& clip)> take_clip) = 0;
   // The clip of latents that --save-latents or a failed decoding left. Only threads and memory of
-  // `runtime` count.
+  // `runtime` count. Throws Error, as run() does: NotFound and Input for a file that holds none.
   virtual std::vector<ClipResult> decode(const std::string& latents_path, const OutputSpec& output,
                                          const Runtime& runtime, Observer& observer) = 0;
-  // Checks everything that can be checked without computing.
+  // Checks everything that can be checked without computing. Throws what run() would for that.
   virtual PlanReport plan(const Request& request) = 0;
   // Whether run() could write the clips of such a plan; nothing is made. Throws Error(Usage |
   // NotFound | Io).
@@ -66,30 +66,36 @@ class SORA_EXPORT Engine {
   // The manifest inside a clip or its side file, or a recipe file. Throws Error(Input) where there
   // is none, and for a source that came through a pipe or is another file than it was.
   virtual Request recipe(const std::string& path) = 0;
-  // Makes or refreshes a gallery; see lib/gallery/gallery.h.
+  // Makes or refreshes a gallery; see lib/gallery/gallery.h, also for what it throws.
   virtual GalleryReport explore(const GalleryRequest& request, Observer& observer) = 0;
-  // Serves a gallery on the loopback address until the observer asks to stop; see
-  // lib/gallery/server.h.
+  // Serves a gallery on the loopback address until the observer asks to stop. `port` 0: a free one;
+  // on_ready gets the address. Throws Error(Io) where the port cannot be had.
   virtual void serve(const GalleryRequest& request, int port,
                      const std::function<void(const std::string&)>& on_ready,
                      Observer& observer) = 0;
   // How the clips of later run() calls are looked at while they are made. Throws Error(Usage |
   // NotFound) for a file that cannot be written.
   virtual void set_preview(const PreviewSpec& preview) = 0;
-  // A contact sheet; gallery:ID stands for a file here too. See lib/media/contact_sheet.h.
+  // A contact sheet; gallery:ID stands for a file here too. See lib/media/contact_sheet.h. Throws
+  // Error(NotFound | Input | Usage).
   virtual Pictures sheet(const SheetRequest& request, Observer& observer) = 0;
+  // As a PNG file. Throws Error(Usage) for another extension and for an existing file without
+  // `force`, Error(Io).
   virtual void write_sheet(const Pictures& sheet, const std::string& path, bool force) = 0;
-  // See lib/media/terminal_picture.h.
+  // One of the pictures in letters or a terminal's own graphics, at most so many columns and rows
+  // of text; see lib/media/terminal_picture.h.
   virtual TerminalDrawing draw(const Pictures& pictures, int64_t frame, const TerminalForm& form,
                                int max_columns, int max_rows) = 0;
   // Packs clips and presets into archives and takes such archives in; the result as JSON. Throws
   // Error.
   virtual nlohmann::json share(const ShareTask& task, Observer& observer) = 0;
   // Answers HTTP requests for videos until the observer asks to stop; see lib/serve/http_server.h.
+  // Throws Error(Usage | NotFound | Input) for its token file, Error(Io) for its port.
   virtual void serve_videos(const ServeOptions& options, VideoService& service,
                             const std::function<void(const std::string& base_url)>& on_ready,
                             Observer& observer) = 0;
-  // A new token for serve_videos; see lib/serve/tokens.h.
+  // A new token for serve_videos, added to the file `path`; see lib/serve/tokens.h. Throws
+  // Error(Usage | Io).
   virtual std::string add_token(const std::string& path, const std::string& name,
                                 const std::string& plan) = 0;
   // `sora models`; the result as JSON. Throws Error.
@@ -97,7 +103,7 @@ class SORA_EXPORT Engine {
   // From now on the parts of a model that fit into memory stay loaded between requests.
   virtual void keep_models_loaded() = 0;
   // Does together what these requests of one model share: their texts are encoded in one pass. Only
-  // after keep_models_loaded(); run() makes the same bytes without it.
+  // after keep_models_loaded(); run() makes the same bytes without it. Throws Error.
   virtual void prepare(const std::vector<Request>& requests, Observer& observer) = 0;
   // From now on the latents of a single clip drawn in one window are written to `path` when they
   // are sampled, before they are decoded, in the form that decode() takes; empty: nowhere. Whoever

@@ -29,6 +29,6 @@ class SORA_EXPORT Observer {
 
 // Throws Error(Cancelled) when the observer asks to stop. Call it at least once a denoise step and
 // decoded chunk.
-void check_stop(const Observer& observer);
+SORA_EXPORT void check_stop(const Observer& observer);
 
 }  // namespace sora

@@ -113,6 +113,9 @@ void hear_sources(Layout& layout);
 // A notice of each source whose frames are two fields.
 void tell_of_fields(Layout& layout);
 
+// A notice of each source of which the frame of the clip leaves out a good part.
+void tell_of_cropping(Layout& layout);
+
 // `seconds` as frames of the layout, rounded to nearest.
 int64_t frames_in(const Layout& layout, double seconds);
 

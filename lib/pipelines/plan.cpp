@@ -284,6 +284,7 @@ Layout make_layout(const Request& request, const ModelInfo& model) {
                  request.operation);
   hear_sources(layout);
   tell_of_fields(layout);
+  tell_of_cropping(layout);
   return layout;
 }
 

@@ -11,8 +11,6 @@
 namespace sora {
 namespace {
 
-constexpr int kMaxSteps = 1000;
-
 struct NamedSize {
   std::string_view resolution;
   std::string_view aspect;

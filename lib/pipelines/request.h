@@ -37,15 +37,17 @@ inline constexpr int64_t kMinSide = 16;
 inline constexpr int64_t kMaxSide = 4096;
 inline constexpr double kMaxDuration_s = 60.0;
 inline constexpr int64_t kMaxFrames = 3600;
+inline constexpr int kMaxSteps = 1000;
 
-// The output's timeline and canvas.
+// The output's timeline and canvas. A size excludes resolution and aspect, a duration a number of
+// frames.
 struct VideoSpec {
-  std::optional<Size> size;
-  std::optional<std::string> resolution;
+  std::optional<Size> size;               // sides of kMinSide to kMaxSide
+  std::optional<std::string> resolution;  // with aspect: size_for()
   std::optional<std::string> aspect;
-  std::optional<double> duration_s;
-  std::optional<int64_t> num_frames;
-  std::optional<Rational> fps;
+  std::optional<double> duration_s;   // over 0, up to kMaxDuration_s
+  std::optional<int64_t> num_frames;  // 1 to kMaxFrames
+  std::optional<Rational> fps;        // 1 to 120 frames a second
   bool native = false;  // make the model's own canvas of the size asked, whatever it was trained on
 };
 
@@ -61,14 +63,16 @@ SORA_EXPORT std::string to_string(const GuidanceInterval& interval);
 
 // How the denoise loop runs.
 struct Sampling {
-  std::optional<int> steps;
-  std::optional<double> guidance_scale;
+  std::optional<int> steps;                // 1 to kMaxSteps
+  std::optional<double> guidance_scale;    // 0 to 100; up to 1: no unconditional pass
   std::optional<double> guidance_scale_2;  // of the low-noise expert, where a model has two
   std::optional<GuidanceInterval> guidance_interval;
-  std::optional<double> cache_threshold;  // of reused steps
+  // 0 to 1: a step is reused while the estimated changes of its velocity add up to less; 0: never
+  // (lib/pipelines/step_cache.h).
+  std::optional<double> cache_threshold;
   std::optional<std::string> negative_prompt;
   std::optional<std::string> scheduler;  // scheduler_names()
-  std::optional<double> shift;
+  std::optional<double> shift;           // of the noise levels, 0.01 to 100
   std::optional<uint64_t> seed;
 };
 
@@ -80,7 +84,7 @@ struct Runtime {
   std::string device = "auto";     // auto | cpu | cuda
   // Of a GPU: the transformer's passes are recorded and replayed; the same clip.
   bool cuda_graph = false;
-  int threads = 0;                      // 0: one for each core
+  int threads = 0;                      // 1 to 1024; 0: one for each core
   std::optional<int64_t> memory_bytes;  // at most; empty: what the machine has
   // Of a recipe: the weights' when its clip was made, so that others are told of, and the preset
   // whose text is in its prompt; empty: no recipe.

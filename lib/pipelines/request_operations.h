@@ -46,8 +46,8 @@ struct GenerateRequest {
   std::string prompt;
   std::string image;       // path of the first frame; empty: none
   std::string last_image;  // path of the last frame; empty: none
-  int variations = 1;
-  bool loop = false;  // the end runs into the beginning
+  int variations = 1;      // 1 to kMaxVariations, here and below; their seeds follow each other
+  bool loop = false;       // the end runs into the beginning
   // Path of a file of cards, storyboard.h; its texts stand instead of the prompt.
   std::string storyboard;
   std::string preset;                   // name of a style, presets.h; said with every text
@@ -63,7 +63,7 @@ struct ExtendRequest {
   int variations = 1;
   std::string fit = "crop";  // fit_names()
   std::string source;
-  double by_s = 0;
+  double by_s = 0;        // over 0
   bool backward = false;  // before the beginning instead of after the end
 };
 
@@ -132,6 +132,6 @@ SORA_EXPORT void check(const RemixRequest& request);
 SORA_EXPORT void check(const BlendRequest& request);
 
 // The name says what the text is: "prompt". Throws Error(Usage) for one too long or not UTF-8.
-void check_text(std::string_view name, const std::string& text);
+SORA_EXPORT void check_text(std::string_view name, const std::string& text);
 
 }  // namespace sora

@@ -182,6 +182,19 @@ psnr() {
   done
 }
 
+@test "what is cut off of a source is told of" {
+  ffmpeg -v error -f lavfi -i testsrc2=size=64x48:rate=16 -frames:v 16 -c:v ffv1 -pix_fmt bgr0 narrow.mkv
+  run tool extend narrow.mkv --by 0.25 --resolution 480p -n
+  [ "$status" -eq 0 ]
+  [ "$(grep -c "narrow.mkv is 64x48: 25 % of its height is cut off to fill 854x480" <<<"$output")" -eq 1 ]
+  run tool extend narrow.mkv --by 0.25 --resolution 480p --fit pad -n
+  [[ "$output" != *"cut off"* ]]
+  run tool extend narrow.mkv --by 0.25 --size 72x48 -n
+  [[ "$output" == *"11 % of its height"* ]]
+  run tool extend narrow.mkv --by 0.25 --size 60x48 -n
+  [[ "$output" != *"cut off"* ]]
+}
+
 @test "a rotation flag, alpha and a variable rate are as ffmpeg shows them" {
   ffmpeg -v error -f lavfi -i testsrc2=size=64x48:rate=16,gblur=2 -frames:v 8 -c:v libx264 -qp 1 -pix_fmt yuv444p upright.mp4
   ffmpeg -v error -display_rotation 90 -i upright.mp4 -c copy turned.mp4 2>/dev/null ||
