@@ -1,6 +1,6 @@
 """Makes a finished model the training's starting point: checkpoints of its weights where there are none yet.
 
-A checkpoint made here has no optimiser state, and its stage counts as complete, so that `words` and what follows
+A checkpoint made here has no optimiser state, and its stage counts as complete, so that `staged` and what follows
 go on from it.
 """
 
@@ -39,8 +39,9 @@ def main():
                (("transformer", transformer), ("text_encoder", text_encoder)) for n, p in module.named_parameters()}
     for name in ("vae", stage_vae.REFINED):
         save_if_missing(stage_vae.FOLDER / f"{name}.pt", {"model": vae.state_dict(), "step": settings.COMPLETE})
-    save_if_missing(stage_text.FOLDER / "text.pt", {"model": text_encoder.state_dict()})
-    for name in ("diffusion", "larger", "wide", "objects", "simple"):
+    for name in ("text", "words"):
+        save_if_missing(stage_text.FOLDER / f"{name}.pt", {"model": text_encoder.state_dict()})
+    for name in ("diffusion", "larger", "wide", "objects", "simple", "paired"):
         save_if_missing(stage_diffusion.FOLDER / f"{name}.pt", {
             "model": weights, "average": weights, "step": settings.COMPLETE, "samples": 0,
             "mean": torch.tensor(vae.config.latents_mean), "std": torch.tensor(vae.config.latents_std)})

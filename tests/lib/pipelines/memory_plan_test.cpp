@@ -42,7 +42,9 @@ Plan plan_of(const ModelInfo& model, int64_t num_frames) {
 }
 
 TEST(MemoryPlan, CountsTheEncoderWhereverItIsUsed) {
-  const ModelInfo nano = read_model_info("nano", kNano, {});
+  ModelInfo nano = read_model_info("nano", kNano, {});
+  EXPECT_GT(plan_memory(nano, plan_of(nano, 17), INT64_MAX).encode, 0);  // a grey clip
+  nano.defaults.grey_without_frames = false;
   EXPECT_EQ(plan_memory(nano, plan_of(nano, 17), INT64_MAX).encode, 0);
   EXPECT_GT(plan_memory(nano, plan_of(nano, 200), INT64_MAX).encode, 0);
   const std::filesystem::path folder = std::filesystem::path(SORA_TEST_DATA) / "pipelines" / "vace";
@@ -128,7 +130,8 @@ TEST(MemoryPlan, CountsEachTextThatAWindowSees) {
 }
 
 TEST(MemoryPlan, FramesAreTiledAsARecipeSaysWhereTheyFit) {
-  const ModelInfo nano = read_model_info("nano", kNano, {});
+  ModelInfo nano = read_model_info("nano", kNano, {});
+  nano.defaults.grey_without_frames = false;  // nothing goes through the encoder
   Plan plan = plan_of(nano, 5);
   const auto tiles = [&](int64_t limit) {
     return plan_memory(nano, plan, limit).placement.tile_frames;

@@ -249,7 +249,7 @@ class FromModel(unittest.TestCase):
         from safetensors.torch import load_file
         with mock.patch.object(sys, "argv", ["from_model.py", str(settings.MODEL_DIR)]):
             from_model.main()
-        saved = settings.load(settings.WORK / "diffusion/diffusion.pt")
+        saved = settings.load(settings.WORK / "diffusion/paired.pt")
         own = load_file(settings.MODEL_DIR / "transformer/diffusion_pytorch_model.safetensors")
         for name, tensor in own.items():
             self.assertTrue(torch.equal(saved["average"]["transformer." + name], tensor.float()), name)
