@@ -174,14 +174,13 @@ std::optional<Size> shown_size(const Layout& layout) {
 // A canvas of the model's area in the shape of what is shown, as far as that is no narrower than
 // the model's own canvas; that one itself where little would be cut off.
 Size size_like(const Size& shown, const ModelInfo& model) {
-  constexpr double kLittle = 0.08;  // of a side: 16:9 stays what a model has for it
   const Size own{model.defaults.width, model.defaults.height};
   const auto width = static_cast<double>(own.width), height = static_cast<double>(own.height);
   const double widest = std::max(width, height) / std::min(width, height);
   const double aspect = std::clamp(
       static_cast<double>(shown.width) / static_cast<double>(shown.height), 1 / widest, widest);
   const double change = aspect / (width / height);
-  if (std::min(change, 1 / change) > 1 - kLittle) return own;
+  if (std::min(change, 1 / change) > 1 - kLittleCut) return own;
   const LatentStrides strides = model.strides();
   const auto snapped = [](double side, int64_t grid) {
     return std::max<int64_t>(1, static_cast<int64_t>(side / static_cast<double>(grid) + 0.5)) *

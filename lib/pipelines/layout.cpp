@@ -123,13 +123,12 @@ void tell_of_fields(Layout& layout) {
 }
 
 void tell_of_cropping(Layout& layout) {
-  constexpr double kLittle = 0.08;  // of a side
   std::set<std::string> told;
   const auto tell = [&](const Shot& shot) {
     const FileInfo& info = shot.source->info();
     const double share = aspect_of(layout.size) / aspect_of({info.width, info.height});
     const double lost = 1 - std::min(share, 1 / share);
-    if (shot.fit != Fit::Crop || !(lost > kLittle) || !told.insert(shot.source->name()).second)
+    if (shot.fit != Fit::Crop || !(lost > kLittleCut) || !told.insert(shot.source->name()).second)
       return;
     layout.notices.push_back(fmt::format(
         "{} is {}x{}: {:.0f} % of its {} is cut off to fill {}; a --size of its shape keeps all",

@@ -16,6 +16,10 @@
 
 namespace sora {
 
+// Share of a side that a picture may lose, where it is fitted to another shape, without much of it
+// being missed: 16:9 on what a model has for it.
+inline constexpr double kLittleCut = 0.08;
+
 // Output frames `frames` show a source from its frame `first` on, counted at the output's rate.
 struct Shot {
   Stretch frames;
