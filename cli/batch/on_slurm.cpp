@@ -2,17 +2,16 @@
 // tasks; Slurm's accounting, which not every site has, is not asked.
 #include "cli/batch/on_slurm.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "lib/core/error.h"
+#include "lib/core/file_lock.h"
 #include "lib/jobs/credit_plan.h"
 
 namespace sora::cli {
@@ -29,23 +28,11 @@ constexpr auto kTick = std::chrono::milliseconds(200);
 
 // One command at a time looks at arrays and makes them, so that none is taken for gone before it
 // was handed in.
-class ClusterTurn {
- public:
-  explicit ClusterTurn(const OutputFolder& folder) {
-    fs::create_directories(folder.root() / ".sora" / "slurm");
-    fd_ = ::open((folder.root() / ".sora" / "slurm" / "turn").c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
-                 0666);
-    while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0 && errno == EINTR) continue;
-  }
-  ~ClusterTurn() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  ClusterTurn(const ClusterTurn&) = delete;
-  ClusterTurn& operator=(const ClusterTurn&) = delete;
-
- private:
-  int fd_ = -1;
-};
+FileLock cluster_turn(const OutputFolder& folder) {
+  const fs::path place = folder.root() / ".sora" / "slurm";
+  fs::create_directories(place);
+  return FileLock(place / "turn");
+}
 
 }  // namespace
 
@@ -55,7 +42,8 @@ SlurmBatch::SlurmBatch(const RunBatch& batch, const std::string& name, JobStore&
 
 void SlurmBatch::look_at_earlier() {
   if (LentJobs::all(folder_).empty()) return;
-  const ClusterTurn turn(folder_);
+  FileLock turn = cluster_turn(folder_);
+  const std::lock_guard held(turn);
   lent_ = LentJobs::all(folder_);
   collect(nullptr);
 }
@@ -128,7 +116,8 @@ std::optional<std::string> SlurmBatch::submit() {
   if (journal_.counts({.batch = name_}).pending == 0) return std::nullopt;
   const int max_tasks = max_slurm_tasks();
   const int wanted = batch_.processes > 1 ? batch_.processes : kDefaultTasks;
-  const ClusterTurn turn(folder_);
+  FileLock turn = cluster_turn(folder_);
+  const std::lock_guard held(turn);
   std::optional<LentJobs> lent =
       LentJobs::lend(journal_, folder_, name_, std::min(wanted, max_tasks));
   if (!lent) return std::nullopt;
@@ -163,7 +152,8 @@ bool SlurmBatch::wait_for_arrays(BatchDisplay& shown) {
     std::vector<Job> jobs;
     if (shown.shows_under_way()) jobs = under_way();
     {
-      const ClusterTurn turn(folder_);
+      FileLock turn = cluster_turn(folder_);
+      const std::lock_guard held(turn);
       collect(&shown);
     }
     if (shown.shows_under_way()) shown.under_way(jobs);

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "lib/core/file_lock.h"
 #include "lib/jobs/output_folder.h"
 
 namespace sora::cli {
@@ -12,16 +13,13 @@ class RunningBatch {
  public:
   // This process is at work on the batch while the object lives.
   RunningBatch(const OutputFolder& folder, const std::string& batch);
-  RunningBatch(RunningBatch&& other) noexcept;
-  RunningBatch& operator=(RunningBatch&&) = delete;
-  ~RunningBatch();
 
   // Whether no other process is; then none can begin before share().
   bool take_alone();
   void share();
 
  private:
-  int fd_;
+  FileLock lock_;
 };
 
 }  // namespace sora::cli

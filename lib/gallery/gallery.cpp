@@ -11,10 +11,10 @@
 #include <sstream>
 
 #include "lib/core/error.h"
+#include "lib/core/file_lock.h"
 #include "lib/core/json_file.h"
 #include "lib/gallery/clip_scan.h"
 #include "lib/gallery/family.h"
-#include "lib/gallery/folder_lock.h"
 #include "lib/gallery/gallery_id.h"
 #include "lib/gallery/pages.h"
 #include "lib/gallery/share.h"
@@ -214,7 +214,8 @@ GalleryReport make_gallery(const GalleryRequest& request, Observer& observer) {
   const std::vector<fs::path> paths = find_clips(request.folders);
   const std::vector<std::string> featured = read_list(request.featured);
   if (!fs::exists(gallery)) make_folder(gallery);
-  const FolderLock lock(gallery, observer);
+  FileLock lock(gallery);
+  lock.lock(observer);
   check_is_gallery(gallery);
   prepare_contents(gallery);
   std::map<std::string, GalleryClip> known;

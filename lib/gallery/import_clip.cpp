@@ -7,8 +7,8 @@
 #include <set>
 
 #include "lib/core/error.h"
+#include "lib/core/file_lock.h"
 #include "lib/core/json_file.h"
-#include "lib/gallery/folder_lock.h"
 #include "lib/gallery/gallery_id.h"
 #include "lib/gallery/html.h"
 #include "lib/gallery/install_presets.h"
@@ -222,7 +222,8 @@ Placed place_clip(const std::string& archive, const fs::path& library, const Pre
     throw Error(is_of_the_archive ? ErrorKind::Input : error.kind(),
                 told_of(archive, staging.path(), error.what()));
   }
-  const FolderLock lock(library, observer);
+  FileLock lock(library);
+  lock.lock(observer);
   const fs::path home = library / kClipsFolder / placed.id;
   placed.is_new = !fs::exists(home);
   if (placed.is_new) fs::rename(staging.path(), home);

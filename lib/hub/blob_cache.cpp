@@ -2,18 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <thread>
 
 #include "lib/core/error.h"
+#include "lib/core/file_lock.h"
 #include "lib/hub/retries.h"
 #include "lib/provenance/digest.h"
 
@@ -88,11 +86,8 @@ int64_t BlobCache::num_bytes_missing(const HubFile& file) const {
 }
 
 void BlobCache::load(HttpClient& client, const HubFile& file) {
-  const Descriptor lock(locks_ / (file.etag + ".lock"), O_RDWR | O_CREAT);
-  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {  // another process loads the same
-    check_stop(observer_);
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  }
+  FileLock turn(locks_ / (file.etag + ".lock"));
+  turn.lock(observer_);  // another process may be loading the same
   if (is_there(file)) return advance(file.size);
   const fs::path incomplete = incomplete_path(file);
   for (int round = 1;; ++round) {

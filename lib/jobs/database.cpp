@@ -3,15 +3,14 @@
 // queues.
 #include "lib/jobs/database.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
-#include <sys/file.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
+#include <mutex>
 
 #include "lib/core/error.h"
 
@@ -61,36 +60,30 @@ std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& pat
       path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeout_ms);
 }
 
-// Holds the turn while it lives; a file system without such locks has SQLite's own.
-class Turn {
- public:
-  explicit Turn(int fd) : fd_(fd) {
-    while (::flock(fd_, LOCK_EX) != 0 && errno == EINTR) continue;
-  }
-  ~Turn() { ::flock(fd_, LOCK_UN); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : ".";
+}
 
- private:
-  int fd_;
-};
+// The path, once its folder is there.
+const std::filesystem::path& in_its_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(folder_of(path), error);
+  if (error)
+    fail(ErrorKind::Io, "the folder {} cannot be made: {}; choose another",
+         folder_of(path).string(), error.message());
+  return path;
+}
 
 }  // namespace
 
 JobDatabase::JobDatabase(const std::filesystem::path& path, const char* schema, int version,
                          JournalMode journal)
-    : path_(path) {
-  std::error_code error;
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  std::filesystem::create_directories(folder, error);
-  if (error)
-    fail(ErrorKind::Io, "the folder {} cannot be made: {}; choose another", folder.string(),
-         error.message());
+    : path_(in_its_folder(path)), turn_(path.string() + "-turn") {
   try {
+    const std::filesystem::path folder = folder_of(path);
     const bool is_read_only = may_only_be_read(path, folder);
     database_ = open_database(path, is_read_only);
-    turn_fd_ = ::open((path.string() + "-turn").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    const Turn turn(turn_fd_);
+    const std::lock_guard turn(turn_);
     int found = database_->execAndGet("PRAGMA user_version").getInt();
     has_log_ = !is_read_only && begins_log(found == 0, is_shared(folder), journal);
     database_->exec(has_log_ ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
@@ -133,13 +126,8 @@ bool JobDatabase::begins_log(bool is_new, bool is_shared, JournalMode journal) {
   return has_log;
 }
 
-JobDatabase::~JobDatabase() {
-  database_.reset();
-  if (turn_fd_ >= 0) ::close(turn_fd_);
-}
-
 void JobDatabase::write(const std::function<void(SQLite::Database&)>& work, Durability durability) {
-  const Turn turn(turn_fd_);
+  const std::lock_guard turn(turn_);
   try {
     if (has_log_)
       database_->exec(durability == Durability::OnDisk ? "PRAGMA synchronous=FULL"

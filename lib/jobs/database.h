@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "lib/core/file_lock.h"
 #include "lib/jobs/journal_mode.h"
 
 namespace sora {
@@ -23,10 +24,6 @@ class JobDatabase {
   // later version.
   JobDatabase(const std::filesystem::path& path, const char* schema, int version,
               JournalMode journal = JournalMode::LogWherePossible);
-
-  ~JobDatabase();
-  JobDatabase(const JobDatabase&) = delete;
-  JobDatabase& operator=(const JobDatabase&) = delete;
 
   // Eventual: holds through the death of any process, but a power cut may take back the last of
   // them, in order. OnDisk: holds through that too, with all before it.
@@ -45,8 +42,8 @@ class JobDatabase {
   [[noreturn]] void fail_with(const SQLite::Exception& error) const;
 
   std::filesystem::path path_;
+  FileLock turn_;  // held by the process whose turn it is
   std::unique_ptr<SQLite::Database> database_;
-  int turn_fd_ = -1;  // locked by the process whose turn it is
   bool has_log_ = false;
 };
 

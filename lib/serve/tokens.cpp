@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,10 +11,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <random>
 #include <sstream>
 
 #include "lib/core/error.h"
+#include "lib/core/file_lock.h"
 #include "lib/provenance/digest.h"
 
 namespace sora {
@@ -114,7 +115,8 @@ std::string add_token(const std::string& path, const std::string& name, const st
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (file < 0)
     fail(ErrorKind::Io, "the token file {} cannot be written: {}", path, std::strerror(errno));
-  ::flock(file, LOCK_EX);  // until it is closed
+  FileLock turn(path);
+  const std::lock_guard one_at_a_time(turn);
   std::ifstream lines(path);
   std::string line;
   while (std::getline(lines, line)) {
