@@ -63,9 +63,9 @@ def gather(nano, together, buckets, shards, batch, guidance, mean, std):
     caches = [stage_diffusion.Cache(name) for name in buckets]
     for cache in caches:
         cache.refresh()
-    for n in range(together.rank, shards, together.count):
+    for n in range(shards):
         path = FOLDER / f"{n:04d}.pt"
-        if path.exists():
+        if n // len(caches) % together.count != together.rank or path.exists():
             continue
         rng = np.random.default_rng([n, 31])
         cache = caches[n % len(caches)]
@@ -73,7 +73,7 @@ def gather(nano, together, buckets, shards, batch, guidance, mean, std):
         noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(n))
         states = paths(nano, noise, extra, captions, guidance)
         settings.save(path, {"states": states.bfloat16(), "extra": extra.bfloat16(), "captions": captions})
-        if n // together.count % 5 == 4 and together.is_first:
+        if together.is_first:
             print(f"turbo {n + 1}/{shards} shards of ways, cpu {time.process_time():.0f} s", flush=True)
     together.wait()
     return [settings.load(FOLDER / f"{n:04d}.pt") for n in range(shards)]
@@ -145,12 +145,14 @@ def main():
         done = state["step"]
     elif args.lora:
         lora.copy_(load_file(args.lora))
+    kinds = min(len(args.buckets), len(shards))
     marks, running = torch.tensor(levels(), dtype=torch.float32), [0.0] * STEPS
     for step in range(done, args.steps):
         for group in optimiser.param_groups:
             group["lr"] = settings.rate(step, args.steps, args.steps // 2, args.lr, 30)
-        rng = np.random.default_rng([step, 41, together.rank])
-        shard = shards[int(rng.integers(len(shards)))]
+        # Of one bucket in all processes: who has longer clips than the others keeps them waiting.
+        which, rng = int(np.random.default_rng([step, 42]).integers(kinds)), np.random.default_rng([step, 41, together.rank])
+        shard = shards[which + kinds * int(rng.integers(len(range(which, len(shards), kinds))))]
         count = len(shard["captions"])
         at = torch.from_numpy(rng.integers(STEPS, size=count))
         x, then = (shard["states"][torch.arange(count), n].float() for n in (at, at + 1))
