@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -16,10 +15,8 @@ namespace {
 constexpr auto kTick = std::chrono::milliseconds(100);
 
 int open_to_lock(const std::filesystem::path& path) {
-  std::error_code none;
-  return std::filesystem::is_directory(path, none)
-             ? ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-             : ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  return fd >= 0 ? fd : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);  // a folder, another's file
 }
 
 // False only where another holds the lock.

@@ -152,7 +152,8 @@ def main():
             group["lr"] = settings.rate(step, args.steps, args.steps // 2, args.lr, 30)
         # Of one bucket in all processes: who has longer clips than the others keeps them waiting.
         which, rng = int(np.random.default_rng([step, 42]).integers(kinds)), np.random.default_rng([step, 41, together.rank])
-        shard = shards[which + kinds * int(rng.integers(len(range(which, len(shards), kinds))))]
+        of_bucket = shards[which::kinds]
+        shard = of_bucket[int(rng.integers(len(of_bucket)))]
         count = len(shard["captions"])
         at = torch.from_numpy(rng.integers(STEPS, size=count))
         x, then = (shard["states"][torch.arange(count), n].float() for n in (at, at + 1))
