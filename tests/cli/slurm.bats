@@ -34,8 +34,10 @@ task_processes() { pgrep -f -- "--store $PWD/clips/.sora/slurm/.*/$1.sqlite"; }
   printf 'name = "small"\ncredits_per_month = 1000\n' >small.toml
   sed -i 's/--steps 2/--steps 20 --fps 4/' prompts.txt # a second, 4 credits
   prompts 24
+  sed -i '/clip-1.mkv/s/$/ --steps 1000 --size 128x96/' prompts.txt # under way for some seconds, in the first task
   "$SORA" batch prompts.txt -o clips --on slurm --jobs 2 --wait --plan small.toml --progress plain >out.txt 2>err.txt &
   pid=$!
+  until_true 300 grep -q ' of 24 ended, .*clip-1.mkv [0-9]* % ' err.txt
   until_true 300 some_job_runs 2
   victim=$(task_processes 0 | head -1)
   kill -KILL "$victim"
@@ -46,7 +48,6 @@ task_processes() { pgrep -f -- "--store $PWD/clips/.sora/slurm/.*/$1.sqlite"; }
   [ "$status" -eq 0 ]
   [ "$("$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved) \(.running)"')" = "96 0 0" ]
   [ "$(grep -c 'Slurm has array' err.txt)" -ge 2 ]
-  grep -q ' of 24 ended, clip-[0-9]*.mkv [0-9]* % ' err.txt
   [ "$(find clips -maxdepth 1 -type f | wc -l)" -eq 24 ]
   [ "$(sort -u out.txt | wc -l)" -eq 24 ]
   [ "$(wc -l <out.txt)" -eq 24 ]
