@@ -1,11 +1,8 @@
 // Text to video; an image is one known frame, at the start or at the end of the timeline.
-#include <ATen/core/Tensor.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "lib/core/error.h"
-#include "lib/media/image.h"
 #include "lib/pipelines/plan.h"
 #include "lib/pipelines/storyboard.h"
 
@@ -155,17 +152,9 @@ void check_is_no_pipe(const std::string& picture) {
   }
 }
 
-// What the clip shows first; empty for a text alone, and for a picture that cannot be read, which
-// is told of where it is to be shown.
+// What the clip shows first; empty for a text alone, and for a picture that cannot be read.
 std::optional<Size> shown_size(const Layout& layout) {
-  if (!layout.pictures.empty()) {
-    try {
-      const at::Tensor picture_HWC = read_image(layout.pictures.front().path);
-      return Size{picture_HWC.size(1), picture_HWC.size(0)};
-    } catch (const Error&) {
-      return std::nullopt;
-    }
-  }
+  if (!layout.pictures.empty()) return layout.pictures.front().size();
   if (layout.kept.empty()) return std::nullopt;
   const FileInfo& info = layout.kept.front().source->info();
   return Size{info.width, info.height};

@@ -1,11 +1,14 @@
 // What the operations' pages share.
 #include "lib/pipelines/layout.h"
 
+#include <ATen/core/Tensor.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "lib/core/error.h"
+#include "lib/media/image.h"
 #include "lib/pipelines/storyboard.h"
 
 namespace sora {
@@ -45,6 +48,15 @@ Rational own_fps(const Source& source) {
 }
 
 }  // namespace
+
+std::optional<Size> Picture::size() const {
+  try {
+    const at::Tensor picture_HWC = read_image(path);
+    return Size{picture_HWC.size(1), picture_HWC.size(0)};
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
 
 Shot Layout::place(std::shared_ptr<const Source> source, const std::string& fit_name, int64_t start,
                    int64_t first, int64_t count) const {
@@ -124,19 +136,23 @@ void tell_of_fields(Layout& layout) {
 
 void tell_of_cropping(Layout& layout) {
   std::set<std::string> told;
-  const auto tell = [&](const Shot& shot) {
-    const FileInfo& info = shot.source->info();
-    const double share = aspect_of(layout.size) / aspect_of({info.width, info.height});
+  const auto tell = [&](const std::string& name, const Size& shown) {
+    const double share = aspect_of(layout.size) / aspect_of(shown);
     const double lost = 1 - std::min(share, 1 / share);
-    if (shot.fit != Fit::Crop || !(lost > kLittleCut) || !told.insert(shot.source->name()).second)
-      return;
+    if (!(lost > kLittleCut) || !told.insert(name).second) return;
     layout.notices.push_back(fmt::format(
-        "{} is {}x{}: {:.0f} % of its {} is cut off to fill {}; a --size of its shape keeps all",
-        shot.source->name(), info.width, info.height, 100 * lost, share > 1 ? "height" : "width",
-        to_string(layout.size)));
+        "{} is {}: {:.0f} % of its {} is cut off to fill {}; a --size of its shape keeps all", name,
+        to_string(shown), 100 * lost, share > 1 ? "height" : "width", to_string(layout.size)));
   };
-  for (const Shot& shot : layout.kept) tell(shot);
-  for (const Guide& guide : layout.guides) tell(guide.placement);
+  const auto tell_of = [&](const Shot& shot) {
+    const FileInfo& info = shot.source->info();
+    if (shot.fit == Fit::Crop) tell(shot.source->name(), {info.width, info.height});
+  };
+  for (const Shot& shot : layout.kept) tell_of(shot);
+  for (const Guide& guide : layout.guides) tell_of(guide.placement);
+  for (const Picture& picture : layout.pictures) {
+    if (const std::optional<Size> shown = picture.size()) tell(picture.path, *shown);
+  }
 }
 
 void hear_sources(Layout& layout) {

@@ -46,6 +46,9 @@ struct Heard {
 struct Picture {
   int64_t frame = 0;
   std::string path;
+
+  // Empty for a file that cannot be read, which is told of where it is to be shown.
+  std::optional<Size> size() const;
 };
 
 struct Said {
@@ -117,7 +120,7 @@ void hear_sources(Layout& layout);
 // A notice of each source whose frames are two fields.
 void tell_of_fields(Layout& layout);
 
-// A notice of each source of which the frame of the clip leaves out a good part.
+// A notice of each source and picture of which the frame of the clip leaves out a good part.
 void tell_of_cropping(Layout& layout);
 
 // `seconds` as frames of the layout, rounded to nearest.

@@ -193,6 +193,11 @@ psnr() {
   [[ "$output" == *"11 % of its height"* ]]
   run tool extend narrow.mkv --by 0.25 --size 60x48 -n
   [[ "$output" != *"cut off"* ]]
+  ffmpeg -v error -i narrow.mkv -frames:v 1 narrow.png
+  run "$SORA" generate x -m "$ROOT/tests/data/pipelines/i2v" --image narrow.png --size 48x48 --frames 5 -n
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c "narrow.png is 64x48: 25 % of its width is cut off to fill 48x48" <<<"$output")" -eq 1 ]
 }
 
 @test "a rotation flag, alpha and a variable rate are as ffmpeg shows them" {
