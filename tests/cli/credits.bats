@@ -135,7 +135,7 @@ used() { "$SORA" credits --plan small.toml --json | jq -r '"\(.used) \(.reserved
 }
 
 @test "a job whose process is killed is paid once, when it is made" {
-  "$SORA" queue add generate "a red ball" -m "$MODEL" --size 160x96 --frames 5 --fps 4 --steps 60 --dtype f32 --plan small.toml
+  "$SORA" queue add generate "a red ball" -m "$MODEL" --size 160x96 --frames 5 --fps 4 --steps 300 --dtype f32 --plan small.toml
   "$SORA" queue run --quiet &
   pid=$!
   until_true 60 one_is_reserved
