@@ -24,8 +24,7 @@ struct Distillation {
   std::string_view name;  // of the file or a folder around it, of which letters and digits count
   int steps;
   double shift;
-  // Before the shift; empty: as FlowMatchEulerDiscreteScheduler lays them out.
-  std::vector<double> levels;
+  std::vector<double> levels;  // before the shift
 };
 
 // lightx2v: denoising_step_list and sample_shift of its configs for Wan 2.1 and 2.2, which
@@ -40,7 +39,7 @@ const Distillation kDistillations[] = {
     {"selfforcing", 4, 5.0, {1, 0.75, 0.5, 0.25}},
     {"causvid", 6, 8.0, {1, 5 / 6.0, 4 / 6.0, 3 / 6.0, 2 / 6.0, 1 / 6.0}},
     {"fastwan", 3, 1.0, {1, 0.757, 0.522}},
-    {"soraturbo", 4, 8.0, {}},
+    {"soraturbo", 4, 8.0, {1, 0.75, 0.5, 0.25}},
 };
 constexpr const char* kKnownNames =
     "lightx2v, Lightning, step_distill, self-forcing, CausVid, FastWan and sora-turbo";
@@ -187,8 +186,8 @@ void take_schedule(const Found& found, ModelInfo& model) {
   if (model.has_two_experts()) model.defaults.guidance_scale_2 = 1.0;
   model.scheduler = {{"_class_name", "FlowMatchEulerDiscreteScheduler"},
                      {"num_train_timesteps", 1000},
-                     {"shift", distillation.shift}};
-  if (!distillation.levels.empty()) model.scheduler["sigmas"] = distillation.levels;
+                     {"shift", distillation.shift},
+                     {"sigmas", distillation.levels}};
   model.notices.push_back(
       fmt::format("turbo: {} is made for {} steps without guidance (Euler, shift {})",
                   found.file.filename().string(), distillation.steps, distillation.shift));

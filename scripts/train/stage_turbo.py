@@ -17,11 +17,13 @@ import stage_diffusion
 from together import Together
 
 FOLDER = settings.WORK / "turbo"
-SHIFT = 8.0  # the row of this LoRA in lib/models/turbo.cpp says the same
-STEPS = 4
+# The row of this LoRA in lib/models/turbo.cpp says the same. A last level far above zero: the clip is still open there.
+SHIFT = 8.0
+LEVELS = (1.0, 0.75, 0.5, 0.25)  # before the shift
+STEPS = len(LEVELS)
 RANK = 8
 FILE = "sora-turbo.safetensors"
-SMALL_STEPS = (4, 4, 8, 2)  # of the full model between two of the kept states
+SMALL_STEPS = (5, 5, 4, 4)  # of the full model between two of the kept states
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2")
 
 
@@ -30,8 +32,8 @@ def shifted(sigma, shift=SHIFT):
 
 
 def levels():
-    """The noise levels of FlowMatchEulerDiscreteScheduler(shift=SHIFT) for STEPS steps, and zero."""
-    return [*shifted(np.linspace(1.0, shifted(1 / 1000), STEPS)), 0.0]
+    """The noise levels of FlowMatchEulerDiscreteScheduler(shift=SHIFT) for the sigmas LEVELS, and zero."""
+    return [*shifted(np.array(LEVELS)), 0.0]
 
 
 @torch.no_grad()
@@ -47,11 +49,9 @@ def guided(nano, x, extra, sigma, texts, guidance):
 def paths(nano, x, extra, captions, guidance):
     """[B, STEPS + 1, z, f, h, w]: the states at `levels` of the full model's way from the noise `x`."""
     texts = nano.embed(captions), nano.embed([""] * len(captions))
-    states, marks = [x], levels()
-    for n, count in enumerate(SMALL_STEPS):
-        # Evenly spread before the shift, as the sampler's own steps are.
-        plain = [s / (SHIFT - (SHIFT - 1) * s) for s in marks[n : n + 2]]
-        ways = shifted(np.linspace(*plain, count + 1))
+    states = [x]
+    for count, level, lower in zip(SMALL_STEPS, LEVELS, [*LEVELS[1:], 0.0]):
+        ways = shifted(np.linspace(level, lower, count + 1))  # evenly spread before the shift, as the sampler's own steps are
         for here, there in zip(ways[:-1], ways[1:]):
             x = x + float(there - here) * guided(nano, x, extra, here, texts, guidance)
         states.append(x)
