@@ -1,8 +1,11 @@
 // Text to video; an image is one known frame, at the start or at the end of the timeline.
+#include <ATen/core/Tensor.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "lib/core/error.h"
+#include "lib/media/image.h"
 #include "lib/pipelines/plan.h"
 #include "lib/pipelines/storyboard.h"
 
@@ -82,6 +85,25 @@ void check_apart(const Storyboard& storyboard, const ModelInfo& model, const Lay
   }
 }
 
+// A picture is looked at more than once, and all of it is read.
+void check_is_no_pipe(const std::string& picture) {
+  if (!picture.empty() && Source::is_stream(picture)) {
+    fail(ErrorKind::Input,
+         "{} comes through a pipe, and a picture is read more than once; save it first", picture);
+  }
+}
+
+Picture picture_at(int64_t frame, const std::string& path) {
+  check_is_no_pipe(path);
+  Picture picture = {frame, path, std::nullopt};
+  try {
+    const at::Tensor picture_HWC = read_image(path);
+    picture.size = {picture_HWC.size(1), picture_HWC.size(0)};
+  } catch (const Error&) {
+  }
+  return picture;
+}
+
 // Text, pictures and videos of the cards at their times; `prompt` is said with every card.
 void lay_cards(const Storyboard& storyboard, const std::string& prompt, const VideoSpec& video,
                const ModelInfo& model, Layout& layout) {
@@ -95,7 +117,7 @@ void lay_cards(const Storyboard& storyboard, const std::string& prompt, const Vi
       fail(ErrorKind::Input, "the cards at {} s and {} s fall on one frame", card.at_s,
            storyboard.cards[i + 1].at_s);
     shown.push_back(card.video.empty() ? 0 : lay_video(card, start, next, layout));
-    if (!card.image.empty()) layout.pictures.push_back({start, card.image});
+    if (!card.image.empty()) layout.pictures.push_back(picture_at(start, card.image));
     if (i > 0 && storyboard.cards[i - 1].for_s &&
         frames_in(layout, storyboard.cards[i - 1].at_s + *storyboard.cards[i - 1].for_s) == start) {
       layout.cuts.push_back(start);
@@ -144,17 +166,9 @@ void lay_control(const GenerateRequest& request, const std::shared_ptr<const Sou
        option, model.name);
 }
 
-// A picture is looked at more than once, and all of it is read.
-void check_is_no_pipe(const std::string& picture) {
-  if (!picture.empty() && Source::is_stream(picture)) {
-    fail(ErrorKind::Input,
-         "{} comes through a pipe, and a picture is read more than once; save it first", picture);
-  }
-}
-
 // What the clip shows first; empty for a text alone, and for a picture that cannot be read.
 std::optional<Size> shown_size(const Layout& layout) {
-  if (!layout.pictures.empty()) return layout.pictures.front().size();
+  if (!layout.pictures.empty()) return layout.pictures.front().size;
   if (layout.kept.empty()) return std::nullopt;
   const FileInfo& info = layout.kept.front().source->info();
   return Size{info.width, info.height};
@@ -225,13 +239,12 @@ Layout lay_out(const GenerateRequest& request, const VideoSpec& video, const Mod
   if (!request.storyboard.empty()) {
     lay_cards(read_storyboard(request.storyboard), request.prompt, video, model, layout);
   }
-  if (!request.image.empty()) layout.pictures.push_back({0, request.image});
+  if (!request.image.empty()) layout.pictures.push_back(picture_at(0, request.image));
   if (!request.last_image.empty()) {
     if (layout.num_frames < 2)
       fail(ErrorKind::Usage, "--last-image needs a clip of two frames or more");
-    layout.pictures.push_back({layout.num_frames - 1, request.last_image});
+    layout.pictures.push_back(picture_at(layout.num_frames - 1, request.last_image));
   }
-  for (const Picture& picture : layout.pictures) check_is_no_pipe(picture.path);
   for (const std::string& picture : layout.references) check_is_no_pipe(picture);
   layout.size = choose_size(video, control.get(), model, layout);
   return layout;

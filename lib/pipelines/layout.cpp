@@ -1,14 +1,11 @@
 // What the operations' pages share.
 #include "lib/pipelines/layout.h"
 
-#include <ATen/core/Tensor.h>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "lib/core/error.h"
-#include "lib/media/image.h"
 #include "lib/pipelines/storyboard.h"
 
 namespace sora {
@@ -48,15 +45,6 @@ Rational own_fps(const Source& source) {
 }
 
 }  // namespace
-
-std::optional<Size> Picture::size() const {
-  try {
-    const at::Tensor picture_HWC = read_image(path);
-    return Size{picture_HWC.size(1), picture_HWC.size(0)};
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
 
 Shot Layout::place(std::shared_ptr<const Source> source, const std::string& fit_name, int64_t start,
                    int64_t first, int64_t count) const {
@@ -151,7 +139,7 @@ void tell_of_cropping(Layout& layout) {
   for (const Shot& shot : layout.kept) tell_of(shot);
   for (const Guide& guide : layout.guides) tell_of(guide.placement);
   for (const Picture& picture : layout.pictures) {
-    if (const std::optional<Size> shown = picture.size()) tell(picture.path, *shown);
+    if (picture.size) tell(picture.path, *picture.size);
   }
 }
 

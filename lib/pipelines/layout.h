@@ -46,9 +46,8 @@ struct Heard {
 struct Picture {
   int64_t frame = 0;
   std::string path;
-
   // Empty for a file that cannot be read, which is told of where it is to be shown.
-  std::optional<Size> size() const;
+  std::optional<Size> size;
 };
 
 struct Said {

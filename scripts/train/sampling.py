@@ -31,13 +31,13 @@ class Sampler:
         self.vae = AutoencoderKLWan.from_pretrained(folder / "vae", **load)
         for module in (self.text_encoder, self.transformer, self.vae):
             module.to(self.device).eval()
-        self.scheduler, self.sigmas = UniPCMultistepScheduler.from_pretrained(folder / "scheduler"), None
+        self.scheduler = UniPCMultistepScheduler.from_pretrained(folder / "scheduler")
+        self.turbo = turbo
         if turbo:
             self.transformer.load_lora_adapter(load_file(folder / "loras" / stage_turbo.FILE))
             self.transformer.fuse_lora()
             self.scheduler = FlowMatchEulerDiscreteScheduler(shift=stage_turbo.SHIFT)
             self.settings |= {"steps": stage_turbo.STEPS, "guidance_scale": 1.0}
-            self.sigmas = list(stage_turbo.LEVELS)
         z = self.vae.config.z_dim
         self.mean = torch.tensor(self.vae.config.latents_mean).view(1, z, 1, 1, 1)
         self.std = torch.tensor(self.vae.config.latents_std).view(1, z, 1, 1, 1)
@@ -73,7 +73,10 @@ class Sampler:
         extra = extra.expand(len(prompts), -1, -1, -1, -1)
         texts = self.embed(prompts + [self.settings["negative_prompt"]] * len(prompts)) if guidance > 1 \
             else self.embed(prompts)
-        self.scheduler.set_timesteps(**({"sigmas": self.sigmas} if self.sigmas else {"num_inference_steps": steps}))
+        if self.turbo:
+            self.scheduler.set_timesteps(sigmas=stage_turbo.plain_levels(steps).tolist())
+        else:
+            self.scheduler.set_timesteps(steps)
         for t in self.scheduler.timesteps:
             model_input = torch.cat([x, extra], 1).to(self.device)
             if guidance > 1:

@@ -17,10 +17,8 @@ import stage_diffusion
 from together import Together
 
 FOLDER = settings.WORK / "turbo"
-# The row of this LoRA in lib/models/turbo.cpp says the same. A last level far above zero: the clip is still open there.
-SHIFT = 8.0
-LEVELS = (1.0, 0.75, 0.5, 0.25)  # before the shift
-STEPS = len(LEVELS)
+SHIFT = 8.0  # the row of this LoRA in lib/models/turbo.cpp says the same, and STEPS with their levels
+STEPS = 4
 RANK = 8
 FILE = "sora-turbo.safetensors"
 SMALL_STEPS = (5, 5, 4, 4)  # of the full model between two of the kept states
@@ -31,9 +29,14 @@ def shifted(sigma, shift=SHIFT):
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 
+def plain_levels(steps=STEPS):
+    """Where the steps begin, before the shift: the last as far above zero as the steps are apart, for the clip is open there."""
+    return np.linspace(1, 1 / steps, steps)
+
+
 def levels():
-    """The noise levels of FlowMatchEulerDiscreteScheduler(shift=SHIFT) for the sigmas LEVELS, and zero."""
-    return [*shifted(np.array(LEVELS)), 0.0]
+    """The noise levels of FlowMatchEulerDiscreteScheduler(shift=SHIFT) for the sigmas `plain_levels`, and zero."""
+    return [*shifted(plain_levels()), 0.0]
 
 
 @torch.no_grad()
@@ -50,8 +53,9 @@ def paths(nano, x, extra, captions, guidance):
     """[B, STEPS + 1, z, f, h, w]: the states at `levels` of the full model's way from the noise `x`."""
     texts = nano.embed(captions), nano.embed([""] * len(captions))
     states = [x]
-    for count, level, lower in zip(SMALL_STEPS, LEVELS, [*LEVELS[1:], 0.0]):
-        ways = shifted(np.linspace(level, lower, count + 1))  # evenly spread before the shift, as the sampler's own steps are
+    for count, level in zip(SMALL_STEPS, plain_levels()):
+        # Evenly spread before the shift, as the sampler's own steps are.
+        ways = shifted(np.linspace(level, level - 1 / STEPS, count + 1))
         for here, there in zip(ways[:-1], ways[1:]):
             x = x + float(there - here) * guided(nano, x, extra, here, texts, guidance)
         states.append(x)
