@@ -22,24 +22,26 @@ constexpr int64_t kTasksPerThread = 4;
 
 // What computes a block on this processor.
 struct Form {
-  int64_t (*scratch)(const cpu::TileConvolution& convolution, int64_t num_frames, int64_t num_rows,
-                     int64_t num_columns);
-  void (*convolve_block)(const cpu::TileConvolution& convolution,
-                         const cpu::ConvolutionBlock& block, void* scratch);
+  cpu::ConvolutionScratch* scratch;
+  cpu::ConvolveBlock* convolve_block;
   int64_t most_bytes;  // of scratch memory
 };
 
-// Scratch memory has to stay in a second-level cache of 1 to 2 MB; with AMX, beside the weights of
-// some outputs.
+// Scratch memory has to stay in a second-level cache of 1 to 2 MB, or near it without
+// AVX-512; with AMX, beside the weights of some outputs.
 const Form* form_for(cpu::Processor processor) {
   static constexpr Form kAmx = {cpu::convolution_scratch_amx, cpu::convolve_block_amx, 800 << 10};
   static constexpr Form kAvx512 = {cpu::convolution_scratch_avx512, cpu::convolve_block_avx512,
                                    900 << 10};
+  static constexpr Form kAvx2 = {cpu::convolution_scratch_avx2, cpu::convolve_block_avx2,
+                                 1100 << 10};
   switch (processor) {
     case cpu::Processor::Amx:
       return &kAmx;
     case cpu::Processor::Avx512:
       return &kAvx512;
+    case cpu::Processor::Avx2:
+      return &kAvx2;
     default:
       return nullptr;
   }

@@ -30,8 +30,8 @@ struct PackedConvolution {
   bool defined() const { return tiles.defined(); }
 };
 
-// Weight [K,C,A,I,J] and bias [K], bf16, for AMX or for AVX-512: what cpu::bf16_processor() names.
-// Others are left to oneDNN: with fast dot products of bf16 its convolutions are as fast.
+// Weight [K,C,A,I,J] and bias [K], bf16, for AMX, AVX-512 or AVX2: what cpu::bf16_processor()
+// names. Others are left to oneDNN: with fast dot products of bf16 its convolutions are as fast.
 PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& bias);
 // For a processor that this one is or could stand for.
 PackedConvolution pack_convolution(const at::Tensor& weight, const at::Tensor& bias,

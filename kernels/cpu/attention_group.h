@@ -57,10 +57,14 @@ ScratchBytes attention_scratch_avx512bf16;
 Attend attend_avx512bf16;
 ScratchBytes attention_scratch_bf16_avx512;
 Attend attend_bf16_avx512;
-void pack_keys_bf16_avx512(const uint16_t* keys, int64_t stride, int64_t count, int64_t width,
-                           uint16_t* tile);
-void pack_values_bf16_avx512(const uint16_t* values, int64_t stride, int64_t count, int64_t width,
-                             uint16_t* tile);
+ScratchBytes attention_scratch_bf16_avx2;
+Attend attend_bf16_avx2;
+using PackTile = void(const uint16_t* rows, int64_t stride, int64_t count, int64_t width,
+                      uint16_t* tile);
+PackTile pack_keys_bf16_avx512;
+PackTile pack_keys_bf16_avx2;
+PackTile pack_values_bf16_avx512;
+PackTile pack_values_bf16_avx2;
 
 // 8 bits: Note [Attention in 8 bits]. Tiles of 64 keys instead of 32. values: [whole width /
 // 32][16][32][4], four keys side by side.

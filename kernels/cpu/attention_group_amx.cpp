@@ -14,9 +14,9 @@
 // second-level cache.
 
 #include "kernels/cpu/attention_group.h"
-#include "kernels/cpu/attention_softmax_avx512.h"
+#include "kernels/cpu/attention_softmax.h"
 #include "kernels/cpu/intrinsics.h"
-#include "kernels/cpu/query_blocks_avx512.h"
+#include "kernels/cpu/query_blocks.h"
 #include "kernels/cpu/tile_config_amx.h"
 
 namespace sora::kernels::cpu {
@@ -92,7 +92,7 @@ class Group {
     if (!work.has_rows()) return products([] {});
     int64_t left = kRowsAtOnce;
     const auto in_shares = [&](const auto& share) {
-      const auto beside = [&] {
+      const auto beside = [&]() __attribute__((always_inline)) {
         if (left <= 0) return;
         share();
         left -= kShare;

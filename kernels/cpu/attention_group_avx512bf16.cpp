@@ -1,6 +1,6 @@
 // bf16 attention by dot products.
 
-#include "kernels/cpu/attention_registers_avx512.h"
+#include "kernels/cpu/attention_registers.h"
 
 namespace sora::kernels::cpu {
 namespace {

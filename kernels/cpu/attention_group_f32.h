@@ -25,7 +25,7 @@ SORA_INLINE Vec load(const float* from) { return *reinterpret_cast<const Vec*>(f
 SORA_INLINE void store(float* to, Vec x) { *reinterpret_cast<Vec*>(to) = x; }
 SORA_INLINE Vec all(float x) { return x - Vec{}; }
 
-// 2^x within 2e-7 of itself for x <= 0, 0 at and below -127; see attention_softmax_avx512.h.
+// 2^x within 2e-7 of itself for x <= 0, 0 at and below -127; see attention_softmax.h.
 SORA_INLINE Vec power_of_two(Vec x) {
   constexpr float kCoefficients[] = {0.00132647F, 0.00967151F, 0.05550734F,
                                      0.24022242F, 0.69314698F, 1.0F};

@@ -10,11 +10,11 @@
 // sums of scores begin with what that adds, taken away.
 
 #include "kernels/cpu/attention_group.h"
-#include "kernels/cpu/far_scores_avx512.h"
+#include "kernels/cpu/far_scores.h"
 #include "kernels/cpu/int8_step.h"
 #include "kernels/cpu/intrinsics.h"
 #include "kernels/cpu/lanes_avx512.h"
-#include "kernels/cpu/power_of_two_avx512.h"
+#include "kernels/cpu/power_of_two.h"
 
 namespace sora::kernels::cpu {
 namespace {

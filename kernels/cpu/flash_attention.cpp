@@ -36,18 +36,26 @@ void pack_tile(const void* from, int64_t stride, int64_t count, int64_t width, v
   kPack(static_cast<const Number*>(from), stride, count, width, static_cast<Number*>(tile));
 }
 
-AttentionForm attention_form(at::ScalarType dtype, Processor processor) {
-  if (dtype == at::kBFloat16 && processor >= Processor::Avx512) {
-    const auto form = [](ScratchBytes* scratch_bytes, Attend* attend) {
-      return AttentionForm{scratch_bytes, attend, kKeysInTile,
-                           pack_tile<uint16_t, pack_keys_bf16_avx512>,
-                           pack_tile<uint16_t, pack_values_bf16_avx512>};
-    };
-    if (processor == Processor::Amx) return form(attention_scratch_amx, attend_amx);
-    if (processor == Processor::Avx512Bf16)
-      return form(attention_scratch_avx512bf16, attend_avx512bf16);
-    return form(attention_scratch_bf16_avx512, attend_bf16_avx512);
+AttentionForm bf16_form(Processor processor) {
+  const auto avx512 = [](ScratchBytes* scratch_bytes, Attend* attend) {
+    return AttentionForm{scratch_bytes, attend, kKeysInTile,
+                         pack_tile<uint16_t, pack_keys_bf16_avx512>,
+                         pack_tile<uint16_t, pack_values_bf16_avx512>};
+  };
+  switch (processor) {
+    case Processor::Amx:
+      return avx512(attention_scratch_amx, attend_amx);
+    case Processor::Avx512Bf16:
+      return avx512(attention_scratch_avx512bf16, attend_avx512bf16);
+    case Processor::Avx512:
+      return avx512(attention_scratch_bf16_avx512, attend_bf16_avx512);
+    default:
+      return {attention_scratch_bf16_avx2, attend_bf16_avx2, kKeysInTile,
+              pack_tile<uint16_t, pack_keys_bf16_avx2>, pack_tile<uint16_t, pack_values_bf16_avx2>};
   }
+}
+
+AttentionForm f32_form(Processor processor) {
   Attend* const attend = processor >= Processor::Avx512 ? attend_f32_avx512
                          : processor == Processor::Avx2 ? attend_f32_avx2
                                                         : attend_f32;
@@ -318,13 +326,13 @@ at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                            const at::Tensor& v_BSHK, const AttentionTerms& terms,
                            Processor processor) {
   const at::ScalarType dtype = q_BLHK.scalar_type();
-  if (dtype == at::kBFloat16 && processor < Processor::Avx512) {
+  if (dtype == at::kBFloat16 && processor == Processor::Plain) {
     return flash_attention(q_BLHK.to(at::kFloat), k_BSHK.to(at::kFloat), v_BSHK.to(at::kFloat),
                            terms, processor)
         .to(dtype);
   }
   if (terms.table.defined()) terms.table.check(q_BLHK.size(1), k_BSHK.size(1));
-  const AttentionForm form = attention_form(dtype, processor);
+  const AttentionForm form = dtype == at::kBFloat16 ? bf16_form(processor) : f32_form(processor);
   return attend(q_BLHK, k_BSHK, terms, form, pack(k_BSHK, v_BSHK, form));
 }
 

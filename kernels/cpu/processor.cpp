@@ -71,6 +71,8 @@ Processor bf16_processor() {
 
 bool has(Processor processor) { return processor <= this_processor(); }
 
+bool libraries_multiply_bf16() { return has(Processor::Avx512); }
+
 const char* name_of(Processor processor) {
   switch (processor) {
     case Processor::Plain:

@@ -14,6 +14,10 @@ enum class Processor { Plain, Avx2, Avx512, Avx512Bf16, Amx };
 Processor this_processor();
 bool has(Processor processor);
 
+// Whether the libraries behind libtorch multiply bf16 about as fast as f32 here: oneDNN from
+// AVX-512 on. Elsewhere they take ten times as long or more, and f32 is multiplied instead.
+bool libraries_multiply_bf16();
+
 // The one whose form of bf16 products is the fastest here: this_processor(), or Avx512 where the
 // dot products of AVX512-BF16 are slower than the multiply-adds of f32 that they stand for. Intel's
 // processors have them for half of the rate (docs/performance.md, "Without AMX"), AMD's, by the

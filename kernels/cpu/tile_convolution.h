@@ -1,4 +1,4 @@
-// convolution.h block by block: on AMX, and on any processor with AVX-512.
+// convolution.h block by block: on AMX, and on any processor with AVX-512 or AVX2.
 //
 // Note [Convolution by tiles]
 // A block of frames, rows and columns of x is copied, with the pixels around it, so that 32
@@ -14,11 +14,12 @@
 // Note [Convolution by multiply-adds]
 // Without a matrix unit the same block is copied as f32, and a product is a multiply-add of f32: a
 // channel of a pixel, broadcast as it is loaded, by a register of 16 outputs. Up to 14 pixels of a
-// row by 32 outputs are summed at once, 28 registers of sums, so that 16 loads serve 28
-// multiply-adds and no other instruction needs their ports: the weights were widened before, a few
-// steps (32 channels of a tap) of 32 outputs at a time, which stay in the first-level cache while
-// all pixels of the block go by. In between the sums wait in memory, f32 as they were in registers.
-// A row is cut into groups of pixels as even as they come, so that none is summed in vain.
+// row by 32 outputs (with AVX2 6 by 16) are summed at once, 28 registers of sums (12), so that 16
+// loads serve 28 multiply-adds (8 serve 12) and no other instruction needs their ports: the weights
+// were widened before, a few steps (32 channels of a tap) at a time, which stay in the first-level
+// cache while all pixels of the block go by. In between the sums wait in memory, f32 as they were
+// in registers. A row is cut into groups of pixels as even as they come, so that none is summed in
+// vain.
 #pragma once
 
 #include <cstdint>
@@ -58,14 +59,16 @@ struct ConvolutionBlock {
 };
 
 // Bytes of scratch memory, 64-byte aligned, for blocks of this size or less.
-int64_t convolution_scratch_amx(const TileConvolution& convolution, int64_t num_frames,
-                                int64_t num_rows, int64_t num_columns);
-int64_t convolution_scratch_avx512(const TileConvolution& convolution, int64_t num_frames,
+using ConvolutionScratch = int64_t(const TileConvolution& convolution, int64_t num_frames,
                                    int64_t num_rows, int64_t num_columns);
+ConvolutionScratch convolution_scratch_amx;
+ConvolutionScratch convolution_scratch_avx512;
+ConvolutionScratch convolution_scratch_avx2;
 
-void convolve_block_amx(const TileConvolution& convolution, const ConvolutionBlock& block,
-                        void* scratch);
-void convolve_block_avx512(const TileConvolution& convolution, const ConvolutionBlock& block,
+using ConvolveBlock = void(const TileConvolution& convolution, const ConvolutionBlock& block,
                            void* scratch);
+ConvolveBlock convolve_block_amx;
+ConvolveBlock convolve_block_avx512;
+ConvolveBlock convolve_block_avx2;
 
 }  // namespace sora::kernels::cpu

@@ -1,4 +1,4 @@
-#include "kernels/cpu/convolution_block_avx512.h"
+#include "kernels/cpu/convolution_block.h"
 #include "kernels/cpu/intrinsics.h"
 #include "kernels/cpu/tile_config_amx.h"
 #include "kernels/cpu/tile_convolution.h"

@@ -39,31 +39,46 @@ const uint16_t* bits(const at::Tensor& x) {
 }
 uint16_t* changeable_bits(const at::Tensor& x) { return static_cast<uint16_t*>(x.data_ptr()); }
 
-// The products on a processor; bf16 is null where it has none.
+// The products on a processor and their operands; bf16 and its packing are null where it has none.
 struct LinearForm {
   MultiplyTiles* bf16;
+  PackRows* pack_rows;
+  PackPanel* pack_panel;
   MultiplyTiles* int8;
   QuantiseRows* quantise_rows;
   bool biased;  // x in int8
 };
 
 LinearForm linear_form(Processor processor) {
-  if (processor >= Processor::Amx)
-    return {multiply_tiles_bf16_amx, multiply_tiles_int8_amx, quantise_rows_avx512, false};
-  if (processor >= Processor::Avx512Bf16)
-    return {multiply_tiles_bf16_avx512bf16, multiply_tiles_int8_avx512bf16, quantise_rows_avx512,
-            true};
-  MultiplyTiles* const bf16 = processor == Processor::Avx512 ? multiply_tiles_bf16_avx512 : nullptr;
-  return {bf16, multiply_tiles_int8, quantise_rows, false};
+  const auto avx512 = [](MultiplyTiles* bf16, MultiplyTiles* int8, bool biased) {
+    return LinearForm{bf16, pack_rows_avx512,     pack_panel_avx512,
+                      int8, quantise_rows_avx512, biased};
+  };
+  switch (processor) {
+    case Processor::Amx:
+      return avx512(multiply_tiles_bf16_amx, multiply_tiles_int8_amx, false);
+    case Processor::Avx512Bf16:
+      return avx512(multiply_tiles_bf16_avx512bf16, multiply_tiles_int8_avx512bf16, true);
+    case Processor::Avx512:
+      return avx512(multiply_tiles_bf16_avx512, multiply_tiles_int8_avx512, false);
+    case Processor::Avx2:
+      return {multiply_tiles_bf16_avx2, pack_rows_avx2,     pack_panel_avx2,
+              multiply_tiles_int8_avx2, quantise_rows_avx2, false};
+    case Processor::Plain:
+      break;
+  }
+  return {nullptr, nullptr, nullptr, multiply_tiles_int8, quantise_rows, false};
 }
 
 // Blocks first_block to first_block + num_blocks of x, each [K/32, 1024].
 void pack_blocks(const at::Tensor& x, int64_t first_block, int64_t num_blocks, uint16_t* packed) {
+  // Of the same layout in every form.
+  static PackRows* const pack_rows_of_block = linear_form(this_processor()).pack_rows;
   const int64_t depth = x.size(1), block_numbers = ceil_div(depth, kDepth) * kNumbersInPiece;
   for (int64_t block = 0; block < num_blocks; ++block) {
     const int64_t row = (first_block + block) * kPieceRows;
-    pack_rows_avx512(bits(x) + row * depth, depth, std::min(kPieceRows, x.size(0) - row), depth,
-                     packed + block * block_numbers);
+    pack_rows_of_block(bits(x) + row * depth, depth, std::min(kPieceRows, x.size(0) - row), depth,
+                       packed + block * block_numbers);
   }
 }
 
@@ -191,7 +206,8 @@ int64_t tile_product_scratch(int64_t pieces, int64_t num_panels) {
 }
 
 at::Tensor pack_tiles(const at::Tensor& weight) {
-  if (!has(Processor::Avx512) || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16 ||
+  PackPanel* const pack_panel = linear_form(this_processor()).pack_panel;
+  if (pack_panel == nullptr || !weight.is_cpu() || weight.scalar_type() != at::kBFloat16 ||
       weight.dim() != 2 || weight.stride(1) != 1) {
     return {};
   }
@@ -202,9 +218,9 @@ at::Tensor pack_tiles(const at::Tensor& weight) {
   share_tasks(panels, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t column = panel * kPieceRows;
-      pack_panel_avx512(bits(weight) + column * weight.stride(0), weight.stride(0),
-                        std::min(kPieceRows, columns - column), depth,
-                        changeable_bits(packed) + panel * pieces * kNumbersInPiece);
+      pack_panel(bits(weight) + column * weight.stride(0), weight.stride(0),
+                 std::min(kPieceRows, columns - column), depth,
+                 changeable_bits(packed) + panel * pieces * kNumbersInPiece);
     }
   });
   return packed;

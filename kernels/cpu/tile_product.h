@@ -10,9 +10,10 @@
 // sums of finished columns get bias, scale and activation row by row between the products of the
 // next ones, on the vector units.
 // With AVX512-BF16 and VNNI the same pieces feed the dot products of the vector units: 8 rows by 32
-// columns of sums in registers, ten loads for sixteen products. Where dot products of bf16 are slow
-// or missing, both operands become f32 in the caches, those of x once for all panels, those of a
-// panel once for all rows, and feed multiply-adds in the same way.
+// columns of sums in registers, ten loads for sixteen products. Where dot products are slow or
+// missing, both operands are widened in the caches, those of x once for all panels, those of a
+// panel once for all rows, bf16 to f32 for multiply-adds, int8 to 16 bits for products of pairs:
+// with AVX2 6 rows by 16 columns of sums in registers, eight loads for twelve products.
 // Each sum is made in the order of the depth, whoever computes it: the result has the same bytes
 // however the work is shared out. Sums of int8 products are whole numbers, the same in every form.
 #pragma once
@@ -51,25 +52,33 @@ MultiplyTiles multiply_tiles_bf16_amx;
 MultiplyTiles multiply_tiles_int8_amx;
 MultiplyTiles multiply_tiles_bf16_avx512bf16;
 MultiplyTiles multiply_tiles_bf16_avx512;
+MultiplyTiles multiply_tiles_bf16_avx2;
 MultiplyTiles multiply_tiles_int8_avx512bf16;  // x biased
-MultiplyTiles multiply_tiles_int8;             // on any processor
-constexpr int64_t kWidePieces = 16;            // of x, in f32 in a second-level cache of 1 MB
+MultiplyTiles multiply_tiles_int8_avx512;
+MultiplyTiles multiply_tiles_int8_avx2;
+MultiplyTiles multiply_tiles_int8;   // on any processor
+constexpr int64_t kWidePieces = 16;  // of x, in f32 in a second-level cache of 1 MB
 // Bytes of it, of any form.
 int64_t tile_product_scratch(int64_t pieces, int64_t num_panels);
 
 // Operands. Beyond `rows` and `depth` they are zero. `stride` in numbers.
 // Block of x: up to 32 rows of bf16.
-void pack_rows_avx512(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth, void* block);
+using PackRows = void(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth, void* block);
+PackRows pack_rows_avx2;
+PackRows pack_rows_avx512;
 // The same in int8, rounded(x * (127 / m)), where m is the row's largest magnitude and m / 127 its
 // scale; below 1e-30 a row counts as 0. With `biased` 128 is added to each number, for a processor
 // that multiplies unsigned ones with signed ones.
 using QuantiseRows = void(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth,
                           bool biased, void* block, float* scale);
 QuantiseRows quantise_rows;
+QuantiseRows quantise_rows_avx2;
 QuantiseRows quantise_rows_avx512;
 // Panel: up to 32 rows of a weight [N, K], as pack_rows and quantise_rows take them.
-void pack_panel_avx512(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
+using PackPanel = void(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
                        void* panel);
+PackPanel pack_panel_avx2;
+PackPanel pack_panel_avx512;
 // int8; `offset` is 128 times the sum of each of its 32 columns.
 void quantise_panel(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
                     void* panel, float* scale, int32_t* offset);

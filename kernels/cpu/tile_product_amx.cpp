@@ -1,6 +1,6 @@
 #include "kernels/cpu/intrinsics.h"
 #include "kernels/cpu/tile_config_amx.h"
-#include "kernels/cpu/tile_finish_avx512.h"
+#include "kernels/cpu/tile_finish.h"
 #include "kernels/cpu/tile_product.h"
 
 namespace sora::kernels::cpu {

@@ -1,8 +1,8 @@
 // Note [Tile products] on the vector units.
 
 #include "kernels/cpu/intrinsics.h"
-#include "kernels/cpu/register_sums_avx512.h"
-#include "kernels/cpu/tile_finish_avx512.h"
+#include "kernels/cpu/register_sums.h"
+#include "kernels/cpu/tile_finish.h"
 #include "kernels/cpu/tile_product.h"
 
 namespace sora::kernels::cpu {

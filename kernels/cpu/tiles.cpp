@@ -12,6 +12,7 @@
 #endif
 
 #include "kernels/cpu/ceil_div.h"
+#include "kernels/cpu/processor.h"
 #include "kernels/cpu/share_tasks.h"
 
 // Exported by libtorch where it is built with MKL.
@@ -63,7 +64,7 @@ using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&,
 const c10::TypedOperatorHandle<LinearPointwise>* linear_pointwise() {
   static const auto handle = []() -> std::optional<c10::TypedOperatorHandle<LinearPointwise>> {
     const auto found = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
-    if (!found || !__builtin_cpu_supports("avx512bw")) return std::nullopt;
+    if (!found || !libraries_multiply_bf16()) return std::nullopt;
     return found->typed<LinearPointwise>();
   }();
   return handle ? &*handle : nullptr;
@@ -108,8 +109,13 @@ void for_each_tile(const Tiling& tiling, const std::function<void(int64_t)>& wor
 
 at::Tensor linear_tile(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                        Activation activation) {
-  const auto* fused = x.scalar_type() == at::kBFloat16 ? linear_pointwise() : nullptr;
-  if (fused == nullptr) return reference::linear(x, weight, bias, activation);
+  if (x.scalar_type() != at::kBFloat16) return reference::linear(x, weight, bias, activation);
+  const auto* fused = linear_pointwise();
+  if (fused == nullptr) {
+    return reference::linear(x.to(at::kFloat), weight.to(at::kFloat),
+                             bias.defined() ? bias.to(at::kFloat) : bias, activation)
+        .to(x.scalar_type());
+  }
   const auto [name, algorithm] = onednn_name(activation);
   const at::Tensor y = fused->call(x, weight, bias.defined() ? std::optional(bias) : std::nullopt,
                                    name, c10::List<std::optional<at::Scalar>>(), algorithm);

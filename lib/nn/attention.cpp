@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/attention_int8.h"
+#include "kernels/cpu/processor.h"
 
 namespace sora {
 namespace {
@@ -29,6 +30,14 @@ at::Tensor multi_head_attention_int8(const at::Tensor& q_BLD, const at::Tensor& 
                                      const at::Tensor& v_BSD, int64_t num_heads) {
   const auto heads = [num_heads](const at::Tensor& x) { return x.unflatten(2, {num_heads, -1}); };
   return kernels::attention_int8(heads(q_BLD), heads(k_BSD), heads(v_BSD)).flatten(2);
+}
+
+at::Tensor library_attention(const at::Tensor& q_BHLK, const at::Tensor& k_BHSK,
+                             const at::Tensor& v_BHSK) {
+  const bool is_slow = q_BHLK.is_cpu() && !kernels::cpu::libraries_multiply_bf16();
+  const at::ScalarType dtype = q_BHLK.scalar_type(), type = is_slow ? at::kFloat : dtype;
+  return at::scaled_dot_product_attention(q_BHLK.to(type), k_BHSK.to(type), v_BHSK.to(type))
+      .to(dtype);
 }
 
 CollapsedPadding collapse_padding(const std::vector<int64_t>& num_tokens, int64_t total) {

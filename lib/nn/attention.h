@@ -20,6 +20,11 @@ at::Tensor multi_head_attention(const at::Tensor& q_BLD, const at::Tensor& k_BSD
 at::Tensor multi_head_attention_int8(const at::Tensor& q_BLD, const at::Tensor& k_BSD,
                                      const at::Tensor& v_BSD, int64_t num_heads);
 
+// libtorch's attention without a mask, for what kernels/attention.h has no form for: q [B,H,L,K];
+// k, v [B,H,S,K]. In f32 on processors whose bf16 libtorch multiplies slowly.
+at::Tensor library_attention(const at::Tensor& q_BHLK, const at::Tensor& k_BHSK,
+                             const at::Tensor& v_BHSK);
+
 // Note [Padded keys]
 // Keys that are all the same vector k weigh n exp(q.k) in the softmax's sum, which one key with
 // ln(n) added to its logit weighs as well: padding of a text to 512 tokens costs one key instead of

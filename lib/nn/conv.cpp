@@ -168,14 +168,12 @@ PointwiseConv::PointwiseConv(const Weights& weights, int64_t in_channels, int64_
   shape[1] = in_channels;
   weight_KC_ = weights.get("weight", shape).reshape({out_channels, in_channels});
   bias_ = weights.get("bias", {out_channels});
+  packed_ = kernels::pack(weight_KC_);
 }
 
 at::Tensor PointwiseConv::operator()(const at::Tensor& frames_THWC) const {
-  // Small f32 products of libtorch add up in an order that depends on the number of threads; bf16
-  // ones do not.
-  if (frames_THWC.scalar_type() == at::kFloat)
-    return kernels::linear(frames_THWC.contiguous(), weight_KC_, bias_);
-  return at::linear(frames_THWC, weight_KC_, bias_);
+  return kernels::linear(frames_THWC.contiguous(), weight_KC_, bias_, kernels::Activation::None,
+                         packed_);
 }
 
 SpatialConv::SpatialConv(const Weights& weights, int64_t in_channels, int64_t out_channels,

@@ -95,7 +95,7 @@ class PointwiseConv {
   at::Tensor operator()(const at::Tensor& frames_THWC) const;
 
  private:
-  at::Tensor weight_KC_, bias_;
+  at::Tensor weight_KC_, bias_, packed_;
 };
 
 // Frame by frame: a square kernel of an odd side, zeros beyond the edges: [T,H,W,C] -> [T,H,W,K].

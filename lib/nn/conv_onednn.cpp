@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/cpu/processor.h"
 #include "kernels/cpu/tiles.h"
 
 namespace sora::onednn {
@@ -39,15 +40,6 @@ c10::TypedOperatorHandle<Signature> find(const char* name, const char* overload)
 }
 
 std::vector<int64_t> ones(at::IntArrayRef like) { return std::vector<int64_t>(like.size(), 1); }
-
-bool processor_has_bf16_convolutions() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq");
-#else
-  return false;
-#endif
-}
 
 at::Tensor convolve_whole(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                           at::IntArrayRef padding, at::IntArrayRef stride) {
@@ -91,24 +83,35 @@ at::Tensor convolve_in_row_tiles(const at::Tensor& x, const at::Tensor& weight,
   return y;
 }
 
+// Whether x is multiplied in f32: if it is, or where oneDNN has no bf16.
+bool is_multiplied_in_f32(const at::Tensor& x) {
+  return x.scalar_type() == at::kFloat || !kernels::cpu::libraries_multiply_bf16();
+}
+
+at::Tensor convolve_in_f32(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           at::IntArrayRef padding, at::IntArrayRef stride) {
+  return convolve_in_row_tiles(x.to(at::kFloat), weight.to(at::kFloat), bias.to(at::kFloat),
+                               padding, stride);
+}
+
 }  // namespace
 
 bool can_convolve(const at::Tensor& x) {
-  static const bool bf16 = processor_has_bf16_convolutions();
   return x.is_cpu() && at::hasMKLDNN() &&
-         (x.scalar_type() == at::kFloat || (bf16 && x.scalar_type() == at::kBFloat16));
+         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                     at::IntArrayRef padding, at::IntArrayRef stride) {
-  if (x.scalar_type() == at::kFloat) return convolve_in_row_tiles(x, weight, bias, padding, stride);
+  if (is_multiplied_in_f32(x))
+    return convolve_in_f32(x, weight, bias, padding, stride).to(x.scalar_type());
   return convolve_whole(x, weight, bias, padding, stride);
 }
 
 at::Tensor convolve_plus(const at::Tensor& other, const at::Tensor& x, const at::Tensor& weight,
                          const at::Tensor& bias, at::IntArrayRef padding, at::IntArrayRef stride) {
-  if (x.scalar_type() == at::kFloat)
-    return convolve_in_row_tiles(x, weight, bias, padding, stride).add_(other);
+  if (is_multiplied_in_f32(x))
+    return convolve_in_f32(x, weight, bias, padding, stride).add_(other).to(x.scalar_type());
   static const auto call = find<Binary>("mkldnn::_convolution_pointwise", "binary");
   return call.call(x, other, weight, bias, padding, stride, ones(stride), 1, "add", at::Scalar(1.0),
                    std::nullopt, ScalarList(), std::nullopt);
@@ -116,8 +119,8 @@ at::Tensor convolve_plus(const at::Tensor& other, const at::Tensor& x, const at:
 
 void convolve_add_(at::Tensor& other, const at::Tensor& x, const at::Tensor& weight,
                    const at::Tensor& bias, at::IntArrayRef padding, at::IntArrayRef stride) {
-  if (x.scalar_type() == at::kFloat) {
-    other.add_(convolve_in_row_tiles(x, weight, bias, padding, stride));
+  if (is_multiplied_in_f32(x)) {
+    other.copy_(convolve_in_f32(x, weight, bias, padding, stride).add_(other));
     return;
   }
   static const auto call = find<BinaryInPlace>("mkldnn::_convolution_pointwise_", "binary");

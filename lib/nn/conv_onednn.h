@@ -10,7 +10,8 @@ namespace sora::onednn {
 // Whether this build and processor can convolve x with oneDNN.
 bool can_convolve(const at::Tensor& x);
 
-// x [N,C,..], weight [K,C,..], bias [K]; x dense in channels-last order.
+// x [N,C,..], weight [K,C,..], bias [K]; x dense in channels-last order. bf16 is multiplied in f32
+// where oneDNN has no bf16: on processors without AVX-512.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                     at::IntArrayRef padding, at::IntArrayRef stride);
 

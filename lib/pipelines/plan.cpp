@@ -155,7 +155,7 @@ std::string resolve_dtype(const std::string& wish, at::Device device) {
   if (wish == "f32" || wish == "bf16" || wish == "int8") return wish;
   if (wish == "auto") {
     using kernels::cpu::Processor;
-    return !device.is_cpu() || kernels::cpu::has(Processor::Avx512) ? "bf16" : "f32";
+    return !device.is_cpu() || kernels::cpu::has(Processor::Avx2) ? "bf16" : "f32";
   }
   fail(ErrorKind::Usage, "--dtype {} is unknown; it is auto, f32, bf16 or int8", wish);
 }

@@ -24,6 +24,14 @@ LIMITS = {
 }
 LIMITS["plain"] = LIMITS["avx2"]
 
+# The unit whose peak counts for each.
+UNITS = {
+    "avx512bf16": "AVX512-BF16",
+    "avx512": "AVX-512 multiply-adds",
+    "avx2": "AVX2 multiply-adds",
+    "plain": "AVX2 multiply-adds",
+}
+
 
 def parse():
     parser = argparse.ArgumentParser(
@@ -78,8 +86,8 @@ def gflops(run):
 
 def unit_of(peaks):
     """The unit whose peak counts: what SORA_PROCESSOR names, or the fastest there is."""
-    named = {"avx512bf16": "AVX512-BF16"}.get(processor := os.environ.get("SORA_PROCESSOR"), "AVX-512 multiply-adds")
-    return named if processor else max(peaks, key=peaks.get).removesuffix(" from registers")
+    named = UNITS.get(os.environ.get("SORA_PROCESSOR"))
+    return named or max(peaks, key=peaks.get).removesuffix(" from registers")
 
 
 def partner(name, names):

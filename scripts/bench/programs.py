@@ -104,10 +104,18 @@ def run_in_alternation(commands, arguments):
     return alternate(commands, arguments.runs, run)
 
 
-def machine():
+def processor_fields():
     text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     fields = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
-    fields = {name.strip(): value.strip() for name, value in fields.items()}
+    return {name.strip(): value.strip() for name, value in fields.items()}
+
+
+def has_avx512():
+    return "avx512bw" in processor_fields().get("flags", "").split()
+
+
+def machine():
+    fields = processor_fields()
     flags = fields.get("flags", "").split()
     units = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

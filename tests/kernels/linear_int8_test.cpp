@@ -9,7 +9,8 @@
 namespace sora::kernels {
 namespace {
 
-constexpr cpu::Processor kProcessors[] = {cpu::Processor::Plain, cpu::Processor::Avx512Bf16,
+constexpr cpu::Processor kProcessors[] = {cpu::Processor::Plain, cpu::Processor::Avx2,
+                                          cpu::Processor::Avx512, cpu::Processor::Avx512Bf16,
                                           cpu::Processor::Amx};
 
 std::vector<ProductCase> bf16_cases() {

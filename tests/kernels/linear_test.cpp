@@ -65,8 +65,8 @@ TEST_P(LinearCases, IsItsEquationInEveryFormForPackedWeights) {
   if (!packed.defined()) return;
   const at::Tensor sums =
       at::matmul(x_.to(at::kDouble), weight_.to(at::kDouble).t()) + bias_.to(at::kDouble);
-  for (const cpu::Processor processor :
-       {cpu::Processor::Avx512, cpu::Processor::Avx512Bf16, cpu::Processor::Amx}) {
+  for (const cpu::Processor processor : {cpu::Processor::Avx2, cpu::Processor::Avx512,
+                                         cpu::Processor::Avx512Bf16, cpu::Processor::Amx}) {
     if (!cpu::has(processor)) continue;
     const at::Tensor y = at::empty({GetParam().rows, GetParam().out}, x_.options());
     cpu::tile_linear(x_, packed, bias_, Activation::GeluTanh, y, processor);
@@ -185,8 +185,8 @@ TEST(Linear, PackedSumsAreRoundedToTheNearestEvenNumberInEveryForm) {
                            .to(at::kBFloat16)
                            .unsqueeze(1);
   const at::Tensor wanted = (x.to(at::kFloat) + bias.to(at::kFloat)).to(at::kBFloat16);
-  for (const cpu::Processor processor :
-       {cpu::Processor::Avx512, cpu::Processor::Avx512Bf16, cpu::Processor::Amx}) {
+  for (const cpu::Processor processor : {cpu::Processor::Avx2, cpu::Processor::Avx512,
+                                         cpu::Processor::Avx512Bf16, cpu::Processor::Amx}) {
     if (!cpu::has(processor)) continue;
     const at::Tensor y = at::empty_like(wanted);
     cpu::tile_linear(x, packed, bias, Activation::None, y, processor);

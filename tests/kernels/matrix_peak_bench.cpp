@@ -123,6 +123,22 @@ __attribute__((target("avx512f"))) double avx512_multiply_adds() {
   return 1.0 * kLoops * kAccumulators * 2 * 16;
 }
 
+// With AVX2, 2 * 8 operations an instruction; twelve accumulators are what its registers hold
+// besides operands.
+__attribute__((target("avx2,fma"))) double avx2_multiply_adds() {
+  constexpr int kAccumulators = 12;
+  __m256 sums[kAccumulators] = {};
+  for (__m256& sum : sums) __asm__ volatile("" : "+x"(sum));
+  __m256 x = _mm256_setzero_ps(), y = _mm256_setzero_ps();
+  __asm__ volatile("" : "+x"(x), "+x"(y));
+  for (int loop = 0; loop < kLoops; ++loop) {
+#pragma GCC unroll 12
+    for (__m256& sum : sums) sum = _mm256_fmadd_ps(x, y, sum);
+  }
+  for (__m256& sum : sums) __asm__ volatile("" ::"x"(sum));
+  return 1.0 * kLoops * kAccumulators * 2 * 8;
+}
+
 template <typename Products>
 void register_peak(const char* what, Products products) {
   benchmark::RegisterBenchmark(fmt::format("peak/{}", what).c_str(), [products](
@@ -134,6 +150,8 @@ void register_peak(const char* what, Products products) {
 }
 
 const bool kRegistered = [] {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    register_peak("AVX2 multiply-adds from registers", avx2_multiply_adds);
   if (__builtin_cpu_supports("avx512f"))
     register_peak("AVX-512 multiply-adds from registers", avx512_multiply_adds);
   if (__builtin_cpu_supports("avx512bf16"))

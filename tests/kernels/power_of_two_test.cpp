@@ -12,19 +12,24 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-class PowerOfTwo : public ::testing::Test {
+class PowerOfTwo : public ::testing::TestWithParam<Processor> {
  protected:
   void SetUp() override {
-    if (!has(Processor::Avx512)) GTEST_SKIP() << "this processor has no AVX-512";
+    if (!has(GetParam())) GTEST_SKIP() << "this processor has no " << name_of(GetParam());
   }
   static std::vector<float> of(const std::vector<float>& x) {
     std::vector<float> y(x.size());
-    powers_of_two(x.data(), y.data(), static_cast<int64_t>(x.size()));
+    auto* const powers =
+        GetParam() == Processor::Avx512 ? powers_of_two_avx512 : powers_of_two_avx2;
+    powers(x.data(), y.data(), static_cast<int64_t>(x.size()));
     return y;
   }
 };
 
-TEST_F(PowerOfTwo, IsNearToItsDefinition) {
+INSTANTIATE_TEST_SUITE_P(Processors, PowerOfTwo,
+                         ::testing::Values(Processor::Avx2, Processor::Avx512));
+
+TEST_P(PowerOfTwo, IsNearToItsDefinition) {
   std::vector<float> x;
   for (int i = -126 * 4096; i < 128 * 4096; ++i)
     x.push_back(static_cast<float>(i) / 4096.0F + 1e-4F);
@@ -35,20 +40,20 @@ TEST_F(PowerOfTwo, IsNearToItsDefinition) {
   }
 }
 
-TEST_F(PowerOfTwo, OfWholeNumbersIsExact) {
+TEST_P(PowerOfTwo, OfWholeNumbersIsExact) {
   std::vector<float> x;
   for (int i = -126; i < 128; ++i) x.push_back(static_cast<float>(i));
   const std::vector<float> y = of(x);
   for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(y[i], std::exp2(x[i])) << x[i];
 }
 
-TEST_F(PowerOfTwo, IsZeroBelowItsRangeAndInfiniteAbove) {
+TEST_P(PowerOfTwo, IsZeroBelowItsRangeAndInfiniteAbove) {
   for (const float y : of({-126.01F, -130.5F, -149.0F, -1000.0F, -1e30F, -kInfinity}))
     EXPECT_EQ(y, 0.0F);
   for (const float y : of({128.0F, 1000.0F, 1e30F, kInfinity})) EXPECT_EQ(y, kInfinity);
 }
 
-TEST_F(PowerOfTwo, LetsNotANumberThrough) {
+TEST_P(PowerOfTwo, LetsNotANumberThrough) {
   EXPECT_TRUE(std::isnan(of({std::numeric_limits<float>::quiet_NaN()})[0]));
 }
 

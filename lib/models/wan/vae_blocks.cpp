@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/nn/attention.h"
+
 namespace sora {
 namespace {
 
@@ -66,7 +68,7 @@ at::Tensor WanVaeAttention::operator()(const at::Tensor& x_THWC) const {
   const at::Tensor qkv =
       to_qkv_(norm_(x_THWC)).flatten(1, 2).unsqueeze(1);  // [T,1,HW,3C]: one head
   const std::vector<at::Tensor> parts = qkv.split(channels, -1);
-  const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);
+  const at::Tensor mixed = library_attention(parts[0], parts[1], parts[2]);
   return proj_(mixed.reshape(x_THWC.sizes())).add_(x_THWC);
 }
 

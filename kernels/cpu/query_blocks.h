@@ -1,13 +1,14 @@
 // What bf16 attention keeps of a group's queries between chunks of keys, in blocks of kRows: the
 // queries themselves, in bf16 (`Number` is uint16_t) or float, their sums of values, and the state
-// of their softmax. Included by units for AVX-512 only, each of which keeps its own copy.
+// of their softmax. Included by units for AVX2 or AVX-512, each of which keeps its own copy.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/cpu/attention_group.h"
-#include "kernels/cpu/attention_softmax_avx512.h"
-#include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/attention_softmax.h"
+#include "kernels/cpu/copy_32.h"
+#include "kernels/cpu/lanes.h"
 
 namespace sora::kernels::cpu {
 namespace {
@@ -18,15 +19,6 @@ struct QueryBlock {
   float* sums;  // [whole width / 32][kRows][32]
   SoftmaxRows softmax;
 };
-
-// The first `count` of 32 numbers of bf16, and zeros.
-inline void take_queries(uint16_t* to, const uint16_t* from, int64_t count) {
-  _mm512_store_si512(to, _mm512_maskz_loadu_epi16(first_of_32(count), from));
-}
-inline void take_queries(float* to, const uint16_t* from, int64_t count) {
-  _mm512_store_ps(to, widened(from, count));
-  _mm512_store_ps(to + kLanes, widened(from + kLanes, count - kLanes));
-}
 
 template <int64_t kRows, typename Number = uint16_t>
 class QueryBlocks {
@@ -59,11 +51,11 @@ class QueryBlocks {
   void rescale(const Block& block, bool first_chunk) const {
     if (!block.softmax.take_rescaling()) return;
     for (int64_t row = 0; row < kRows; ++row) {
-      const __m512 factor = _mm512_set1_ps(block.softmax.take_rescaling(row));
+      const Floats factor = splat(block.softmax.take_rescaling(row));
       if (first_chunk) continue;  // nothing was summed yet
       for (int64_t k = 0; k < layout_.whole; k += kLanes) {
         float* const sums = sums_of(block, row, k);
-        _mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
+        store_floats(sums, load_floats(sums) * factor);
       }
     }
   }
@@ -103,8 +95,8 @@ class QueryBlocks {
       for (int64_t k = 0; row < next_rows && k < group_.width; k += 32)
         _mm_prefetch(q + (row + kRows) * group_.q_stride + k, _MM_HINT_T0);
       for (int64_t k = 0; k < layout_.whole; k += 32)
-        take_queries(block.q + row * layout_.whole + k, q + row * group_.q_stride + k,
-                     row < rows ? group_.width - k : 0);
+        copy_32(q + row * group_.q_stride + k, row < rows ? group_.width - k : 0,
+                block.q + row * layout_.whole + k);
     }
     block.softmax.begin();
   }
@@ -113,12 +105,10 @@ class QueryBlocks {
     const Block block = at(b);
     auto* out = static_cast<uint16_t*>(group_.out) + b * kRows * group_.out_stride;
     for (int64_t row = 0; row < rows_of(b); ++row) {
-      const __m512 inverse = _mm512_set1_ps(1.0F / block.softmax.sum(row));
+      const Floats inverse = splat(1.0F / block.softmax.sum(row));
       for (int64_t k = 0; k < group_.width; k += kLanes) {
-        const __m512 all =
-            group_.num_tiles == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums_of(block, row, k));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + row * group_.out_stride + k),
-                            rounded(_mm512_mul_ps(all, inverse)));
+        const Floats sum = group_.num_tiles == 0 ? zeros() : load_floats(sums_of(block, row, k));
+        store_bf16(out + row * group_.out_stride + k, sum * inverse);
       }
     }
   }

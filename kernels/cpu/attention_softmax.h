@@ -1,21 +1,21 @@
-// The softmax between the two products of attention_group.h on AVX-512, row by row and with pauses,
-// so that it can be interleaved with the products. Note [Lazy maximum] there. Probabilities are as
-// the second product reads them: bf16 (`Number` is uint16_t) or float. Included by units for such
-// processors only, each of which keeps its own copy.
+// The softmax between the two products of attention_group.h, row by row and with pauses, so that it
+// can be interleaved with the products. Note [Lazy maximum] there. Probabilities are as the second
+// product reads them: bf16 (`Number` is uint16_t) or float. Included by units for AVX2 or AVX-512,
+// each of which keeps its own copy.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/cpu/attention_group.h"
-#include "kernels/cpu/far_scores_avx512.h"
-#include "kernels/cpu/intrinsics.h"
-#include "kernels/cpu/lanes_avx512.h"
-#include "kernels/cpu/power_of_two_avx512.h"
+#include "kernels/cpu/far_scores.h"
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/power_of_two.h"
 
 namespace sora::kernels::cpu {
 namespace {
 
 constexpr int64_t kMaxSoftmaxRows = 48;
+constexpr int64_t kSumRegisters = 16 / kLanes;  // of a row's probabilities
 constexpr float kHidden = -__builtin_inff();
 
 // Of a block of queries.
@@ -39,9 +39,7 @@ class SoftmaxRows {
     for (float& m : state_->m) m = kHidden;
     for (float& factor : state_->rescaling) factor = 1.0F;
   }
-  float sum(int64_t row) const {
-    return _mm512_reduce_add_ps(_mm512_load_ps(state_->sums[state_->current][row]));
-  }
+  float sum(int64_t row) const { return sum_of_16(state_->sums[state_->current][row]); }
   // Whether what was summed before the present chunk is to be scaled, and each row's factor: asked
   // once for each time that it is.
   bool take_rescaling() const {
@@ -61,23 +59,30 @@ class SoftmaxRows {
 };
 
 // 32 probabilities of a row: taken from registers; scaled where they are.
-inline void store_probabilities(uint16_t* to, __m512 low, __m512 high) {
-  _mm512_store_si512(to, rounded(low, high));
+inline void store_probabilities(uint16_t* to, const Floats (&p)[kRegistersOf32]) {
+  store_bf16(to, kKeysInTile, p);
 }
-inline void store_probabilities(float* to, __m512 low, __m512 high) {
-  _mm512_store_ps(to, low);
-  _mm512_store_ps(to + kLanes, high);
+inline void store_probabilities(float* to, const Floats (&p)[kRegistersOf32]) {
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < kRegistersOf32; ++i) store_floats(to + i * kLanes, p[i]);
 }
-inline void scale_probabilities(uint16_t* p, __m512 factor) {
-  for (int64_t i = 0; i < kKeysInTile; i += kLanes) {
-    auto* const sixteen = reinterpret_cast<__m256i*>(p + i);
-    _mm256_storeu_si256(sixteen,
-                        rounded(_mm512_mul_ps(widened(_mm256_loadu_si256(sixteen)), factor)));
-  }
+inline void scale_probabilities(uint16_t* p, Floats factor) {
+  for (int64_t i = 0; i < kKeysInTile; i += kLanes) store_bf16(p + i, widened(p + i) * factor);
 }
-inline void scale_probabilities(float* p, __m512 factor) {
+inline void scale_probabilities(float* p, Floats factor) {
   for (int64_t i = 0; i < kKeysInTile; i += kLanes)
-    _mm512_store_ps(p + i, _mm512_mul_ps(_mm512_load_ps(p + i), factor));
+    store_floats(p + i, load_floats(p + i) * factor);
+}
+
+// now = before + p, in 16 parts; `highest`: the largest sum of two probabilities so far.
+inline void add_up(const Floats (&p)[kRegistersOf32], const float* before, float* now,
+                   Floats& highest) {
+#pragma GCC unroll 2
+  for (int64_t i = 0; i < kSumRegisters; ++i) {
+    const Floats both = p[i] + p[i + kSumRegisters];
+    highest = larger(both, highest);
+    store_floats(now + i * kLanes, load_floats(before + i * kLanes) + both);
+  }
 }
 
 // Rows of a tile whose logits are their scores times a scale: no bias, no far key, and an m each.
@@ -93,24 +98,23 @@ struct PlainRows {
 // The first `kCount` of `rows`, which are moved on. Inlined where the tile unit multiplies: its
 // constants stay in registers. `highest`: the largest sum of two probabilities so far.
 template <int kCount>
-__attribute__((always_inline)) inline void soften(PlainRows& rows, __m512 scale, __m512& highest) {
+__attribute__((always_inline)) inline void soften(PlainRows& rows, Floats scale, Floats& highest) {
 #pragma GCC unroll 4
   for (int i = 0; i < kCount; ++i) {
-    const __m512 m = _mm512_set1_ps(rows.m[i]);
+    const Floats m = splat(rows.m[i]);
     const float* const scores = rows.scores + i * kKeysInTile;
-    const __m512 x = _mm512_fmsub_ps(_mm512_load_ps(scores), scale, m);
-    const __m512 y = _mm512_fmsub_ps(_mm512_load_ps(scores + kLanes), scale, m);
-    const __m512 low = power_of_two(x), high = power_of_two(y), both = _mm512_add_ps(low, high);
-    highest = _mm512_max_ps(both, highest);
-    _mm512_store_ps(rows.now + i * kLanes,
-                    _mm512_add_ps(_mm512_load_ps(rows.before + i * kLanes), both));
-    store_probabilities(rows.probabilities + i * kKeysInTile, low, high);
+    Floats p[kRegistersOf32];
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < kRegistersOf32; ++j)
+      p[j] = power_of_two(load_floats(scores + j * kLanes) * scale - m);
+    add_up(p, rows.before + i * 16, rows.now + i * 16, highest);
+    store_probabilities(rows.probabilities + i * kKeysInTile, p);
   }
   rows.scores += kCount * kKeysInTile;
   rows.probabilities += kCount * kKeysInTile;
   rows.m += kCount;
-  rows.before += kCount * kLanes;
-  rows.now += kCount * kLanes;
+  rows.before += kCount * 16;
+  rows.now += kCount * 16;
 }
 
 // Turns tiles of scores [rows][32] into tiles of probabilities [rows][32] and their sums, as
@@ -128,12 +132,12 @@ class TileSoftmax {
         tiles_(tiles),
         scores_(scores),
         probabilities_(probabilities),
-        scale_(_mm512_set1_ps(group.scale)) {}
+        scale_(splat(group.scale)) {}
 
   void add_tile() { end_ += kRows; }
   bool has_rows() const { return next_ < end_; }
-  __m512 scale() const { return scale_; }
-  __m512 highest() const { return highest_; }
+  Floats scale() const { return scale_; }
+  Floats highest() const { return highest_; }
 
   // Whether the next rows, of a tile that was added, are plain: then they may be done without
   // run().
@@ -147,7 +151,7 @@ class TileSoftmax {
             state_.sums[state_.current][row], state_.sums[state_.current ^ 1][row]};
   }
   // After `count` of them, which were not beyond the tile, with their highest().
-  void end_plain_rows(int64_t count, __m512 highest) {
+  void end_plain_rows(int64_t count, Floats highest) {
     highest_ = highest;
     next_ += count;
     if (next_ % kRows == 0) end_tile();
@@ -175,7 +179,7 @@ class TileSoftmax {
  private:
   static constexpr float kMostAbove = 30.0F, kMostProbability = 0x1p30F;
   struct Logits {
-    __m512 low, high;
+    Floats parts[kRegistersOf32];
   };
 
   // Of the present tile.
@@ -193,7 +197,7 @@ class TileSoftmax {
     const int64_t below = first_row_ + kRows - 1 - first_key_;
     const int64_t above = first_key_ + kKeysInTile - 1 - first_row_;
     far_ = group_.scales_far && (below > group_.window || above > group_.window);
-    highest_ = _mm512_setzero_ps();
+    highest_ = zeros();
     choose(state_.is_settled);
   }
 
@@ -209,7 +213,7 @@ class TileSoftmax {
 
   void end_tile() {
     // Beyond that of a logit kMostAbove over its m, a probability or two of them together.
-    if (!careful_ && !(_mm512_reduce_max_ps(highest_) <= kMostProbability)) {
+    if (!careful_ && !(largest_of(highest_) <= kMostProbability)) {
       choose(false);
       (this->*form_)(0, kRows);
     }
@@ -223,53 +227,48 @@ class TileSoftmax {
 
   // Logits in powers of two, before m is taken away; `minus_m` is added on the way.
   template <bool kBiased, bool kFar>
-  __attribute__((always_inline)) Logits logits(int64_t row, __m512 minus_m) const {
-    const float* scores = scores_of(row);
-    __m512 low = _mm512_load_ps(scores), high = _mm512_load_ps(scores + 16);
-    if (kFar) {
-      const int64_t token = first_row_ + row;
-      low = scaled_if_far(group_, low, first_key_ - token);
-      high = scaled_if_far(group_, high, first_key_ + kLanes - token);
+  __attribute__((always_inline)) Logits logits(int64_t row, Floats minus_m) const {
+    const float* const scores = scores_of(row);
+    Logits x;
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kRegistersOf32; ++i) {
+      Floats score = load_floats(scores + i * kLanes), added = minus_m;
+      if (kFar) score = scaled_if_far(group_, score, first_key_ + i * kLanes - first_row_ - row);
+      if (kBiased) added = minus_m + load_any(bias_ + i * kLanes);
+      x.parts[i] = multiply_add(score, scale_, added);
     }
-    __m512 add_low = minus_m, add_high = minus_m;
-    if (kBiased) {
-      add_low = _mm512_add_ps(minus_m, _mm512_loadu_ps(bias_));
-      add_high = _mm512_add_ps(minus_m, _mm512_loadu_ps(bias_ + 16));
-    }
-    return {_mm512_fmadd_ps(low, scale_, add_low), _mm512_fmadd_ps(high, scale_, add_high)};
+    return x;
   }
 
-  // Returns the sums of two probabilities each.
-  __attribute__((always_inline)) __m512 put(int64_t row, Logits x) {
-    const __m512 low = power_of_two(x.low), high = power_of_two(x.high);
-    float(*now)[16] = state_.sums[state_.current ^ 1];
-    float(*before)[16] = state_.sums[state_.current];
-    const __m512 both = _mm512_add_ps(low, high);
-    _mm512_store_ps(now[row], _mm512_add_ps(_mm512_load_ps(before[row]), both));
-    store_probabilities(probabilities_ + (tile_ * kRows + row) * kKeysInTile, low, high);
-    return both;
+  // Moves `highest` up to the sums of two probabilities each.
+  __attribute__((always_inline)) void put(int64_t row, const Logits& x, Floats& highest) {
+    Floats p[kRegistersOf32];
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kRegistersOf32; ++i) p[i] = power_of_two(x.parts[i]);
+    add_up(p, state_.sums[state_.current][row], state_.sums[state_.current ^ 1][row], highest);
+    store_probabilities(probabilities_ + (tile_ * kRows + row) * kKeysInTile, p);
   }
 
   template <bool kBiased, bool kFar>
   void quick(int64_t row, int64_t stop) {
-    __m512 highest = highest_;
-    for (; row < stop; ++row) {
-      const Logits x = logits<kBiased, kFar>(row, _mm512_set1_ps(-state_.m[row]));
-      highest = _mm512_max_ps(put(row, x), highest);
-    }
+    Floats highest = highest_;
+    for (; row < stop; ++row) put(row, logits<kBiased, kFar>(row, splat(-state_.m[row])), highest);
     highest_ = highest;
   }
 
   template <bool kBiased, bool kFar>
   void careful(int64_t row, int64_t stop) {
+    Floats unused = zeros();
     for (; row < stop; ++row) {
-      const Logits x = logits<kBiased, kFar>(row, _mm512_setzero_ps());
-      const float top = _mm512_reduce_max_ps(_mm512_max_ps(x.low, x.high));
+      const Logits x = logits<kBiased, kFar>(row, zeros());
+      Floats highest = x.parts[0];
+#pragma GCC unroll 4
+      for (int64_t i = 1; i < kRegistersOf32; ++i) highest = larger(highest, x.parts[i]);
+      const float top = largest_of(highest);
       const float before = state_.m[row];
       if (before == kHidden ? top != kHidden : top > before + kMostAbove) raise(row, top);
       const float m = state_.m[row];
-      const __m512 minus_m = _mm512_set1_ps(m == kHidden ? 0.0F : -m);
-      put(row, logits<kBiased, kFar>(row, minus_m));
+      put(row, logits<kBiased, kFar>(row, splat(m == kHidden ? 0.0F : -m)), unused);
     }
   }
 
@@ -279,12 +278,12 @@ class TileSoftmax {
     const float m = __builtin_ceilf(top);
     state_.m[row] = m;
     if (before == kHidden) return;
-    const __m512 factor = power_of_two(_mm512_set1_ps(before - m));
-    float* sums = state_.sums[state_.current][row];
-    _mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
+    const Floats factor = power_of_two(splat(before - m));
+    float* const sums = state_.sums[state_.current][row];
+    for (int64_t i = 0; i < 16; i += kLanes) store_floats(sums + i, load_floats(sums + i) * factor);
     for (int64_t t = 0; t < tile_; ++t)
       scale_probabilities(probabilities_ + (t * kRows + row) * kKeysInTile, factor);
-    state_.rescaling[row] *= _mm512_cvtss_f32(factor);
+    state_.rescaling[row] *= factor[0];
     state_.has_rescaling = true;
   }
 
@@ -296,7 +295,7 @@ class TileSoftmax {
   const int32_t* tiles_;
   const float* scores_;
   Number* probabilities_;
-  __m512 scale_, highest_;
+  Floats scale_, highest_;
   int64_t next_ = 0, end_ = 0, tile_ = 0;
   Form form_ = nullptr;
   const float* bias_ = nullptr;

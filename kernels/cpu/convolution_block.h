@@ -1,11 +1,11 @@
 // What the forms of tile_convolution.h share: the copy of a block of x, and the way from sums to y.
-// Included by units for AVX-512 only, each of which keeps its own copy.
+// Included by units for one processor each, which keep their own copy.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cpu/intrinsics.h"
-#include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/copy_32.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/tile_convolution.h"
 
 namespace sora::kernels::cpu {
@@ -28,24 +28,20 @@ struct CopiedBlock {
   int64_t row_numbers, depth_numbers, frame_numbers;
 };
 
-inline void store_depth(uint16_t* to, __m512i bf16) { _mm512_store_si512(to, bf16); }
-inline void store_depth(float* to, __m512i bf16) {
-  _mm512_store_ps(to, widened(_mm512_castsi512_si256(bf16)));
-  _mm512_store_ps(to + kLanes, widened(_mm512_extracti64x4_epi64(bf16, 1)));
-}
-
 // Channels of one pixel, to every depth's place.
+static_assert(kTileDepth == 32);
+
 template <typename Number>
 void copy_pixel(const uint16_t* from, int64_t channels, Number* to, int64_t stride) {
   int64_t c = 0;
   for (; c + kTileDepth <= channels; c += kTileDepth, to += stride)
-    store_depth(to, _mm512_loadu_si512(from + c));
-  if (c < channels) store_depth(to, _mm512_maskz_loadu_epi16(first_of_32(channels - c), from + c));
+    copy_32(from + c, kTileDepth, to);
+  if (c < channels) copy_32(from + c, channels - c, to);
 }
 
 template <typename Number>
 void clear_pixels(Number* to, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) store_depth(to + i * kTileDepth, _mm512_setzero_si512());
+  for (int64_t i = 0; i < count; ++i) copy_32(nullptr, 0, to + i * kTileDepth);
 }
 
 // The block as it is, in bf16, or widened to f32.
@@ -85,25 +81,27 @@ struct PixelRun {
 // y of outputs first_output .. first_output + 31, as far as there are so many; sums [pixels][32].
 inline void finish_pixels(const TileConvolution& conv, const float* sums, const PixelRun& run,
                           int64_t first_output) {
-  const __mmask32 outputs = first_of_32(conv.outputs - first_output);
-  const __m512 bias_low = _mm512_loadu_ps(conv.bias + first_output),
-               bias_high = _mm512_loadu_ps(conv.bias + first_output + kTileOutputs);
+  const int64_t outputs = conv.outputs - first_output;
+  Floats bias[kRegistersOf32];
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < kRegistersOf32; ++i)
+    bias[i] = load_any(conv.bias + first_output + i * kLanes);
   const auto place = [&](const FrameStrides& strides, int64_t column) {
     return run.frame * strides.frame + run.row * strides.row + column * strides.column +
            first_output;
   };
-  for (int64_t i = 0; i < run.count; ++i) {
-    const float* const sum = sums + i * kOutputsAtOnce;
-    __m512 low = _mm512_add_ps(_mm512_load_ps(sum), bias_low),
-           high = _mm512_add_ps(_mm512_load_ps(sum + kTileOutputs), bias_high);
+  for (int64_t pixel = 0; pixel < run.count; ++pixel) {
+    Floats y[kRegistersOf32];
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kRegistersOf32; ++i)
+      y[i] = load_floats(sums + pixel * kOutputsAtOnce + i * kLanes) + bias[i];
     if (conv.other != nullptr) {
-      const __m512i other =
-          _mm512_maskz_loadu_epi16(outputs, conv.other + place(conv.other_strides, run.column + i));
-      low = _mm512_add_ps(low, widened(_mm512_castsi512_si256(other)));
-      high = _mm512_add_ps(high, widened(_mm512_extracti64x4_epi64(other, 1)));
+      Floats other[kRegistersOf32];
+      load_bf16(conv.other + place(conv.other_strides, run.column + pixel), outputs, other);
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < kRegistersOf32; ++i) y[i] += other[i];
     }
-    _mm512_mask_storeu_epi16(conv.y + place(conv.y_strides, run.column + i), outputs,
-                             rounded(low, high));
+    store_bf16(conv.y + place(conv.y_strides, run.column + pixel), outputs, y);
   }
 }
 

@@ -1,30 +1,30 @@
 // bf16 attention of a group of queries on vector registers: products of 12 queries by 32 keys or
-// columns. The unit that includes it says how a product is made, by a class `Registers` of such
-// sums; each keeps its own copy.
+// columns, with AVX2 of 6 by 16. The unit that includes it says how a product is made, by a class
+// `Registers` of such sums; each keeps its own copy.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/cpu/attention_group.h"
-#include "kernels/cpu/attention_softmax_avx512.h"
-#include "kernels/cpu/intrinsics.h"
-#include "kernels/cpu/lanes_avx512.h"
-#include "kernels/cpu/query_blocks_avx512.h"
-#include "kernels/cpu/register_sums_avx512.h"
+#include "kernels/cpu/attention_softmax.h"
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/query_blocks.h"
+#include "kernels/cpu/register_sums.h"
 
 namespace sora::kernels::cpu {
 namespace {
 
 constexpr int64_t kRows = 48;  // of queries
-constexpr int64_t kRowsInRegisters = 12;
-constexpr int64_t kTilesInChunk = 8;  // of keys
+constexpr int64_t kRowsInRegisters = kLanes == 16 ? 12 : 6;
+constexpr int64_t kColumns = 2 * kLanes;  // of sums in registers
+constexpr int64_t kTilesInChunk = 8;      // of keys
 constexpr int64_t kPairs = kKeysInTile / 2;
 constexpr int64_t kTile = kKeysInTile * 32;  // numbers
 
-// Asks for 32 pairs of numbers.
+// Asks for kColumns pairs of numbers.
 inline void ask_for_pairs(const uint16_t* pairs) {
-  _mm_prefetch(pairs, _MM_HINT_T0);
-  _mm_prefetch(pairs + 32, _MM_HINT_T0);
+#pragma GCC unroll 2
+  for (int64_t i = 0; i < kColumns; i += 16) _mm_prefetch(pairs + 2 * i, _MM_HINT_T0);
 }
 
 // Scratch memory: scores of a tile, probabilities, and the blocks.
@@ -32,8 +32,9 @@ constexpr int64_t kScoreBytes = kRows * kKeysInTile * 4;
 
 // `Registers` is a RegisterSums<kRowsInRegisters> that has
 //   using Number = ...;  // of queries and probabilities: uint16_t (bf16) or float
-//   // sums += x [12 rows, `stride` apart][2 count] times `right` [count][32][2]; as much from
-//   // `next` on is asked for meanwhile.
+//   // sums += x [rows, `stride` apart][2 count] times the first kColumns of `right`
+//   [count][32][2];
+//   // as much from `next` on is asked for meanwhile.
 //   void add(const Number* x, int64_t stride, const uint16_t* right, int64_t count,
 //            const uint16_t* next);
 template <typename Registers>
@@ -86,10 +87,13 @@ class Group {
     Registers registers;
     for (int64_t t = 0; t < count; ++t) {
       const uint16_t* const keys = keys_of(tiles, t, count);
+      const uint16_t* const next = keys_of(tiles, t + 1, count);
       for (int64_t row = 0; row < kRows; row += kRowsInRegisters) {
-        registers.clear();
-        registers.add(block.q + row * whole, whole, keys, whole / 2, keys_of(tiles, t + 1, count));
-        registers.store(scores_ + row * kKeysInTile);
+        for (int64_t s = 0; s < kKeysInTile; s += kColumns) {
+          registers.clear();
+          registers.add(block.q + row * whole, whole, keys + 2 * s, whole / 2, next + 2 * s);
+          registers.store(scores_ + row * kKeysInTile + s);
+        }
       }
       softmax.add_tile();
       softmax.run(kRows);
@@ -97,14 +101,16 @@ class Group {
     blocks_.rescale(block, first_chunk);
     for (int64_t piece = 0; piece < whole / 32; ++piece) {
       for (int64_t row = 0; row < kRows; row += kRowsInRegisters) {
-        float* sums = block.sums + (piece * kRows + row) * 32;
-        first_chunk ? registers.clear() : registers.load(sums);
-        for (int64_t t = 0; t < count; ++t) {
-          registers.add(probabilities_ + (t * kRows + row) * kKeysInTile, kKeysInTile,
-                        values_of(tiles, t, count, piece), kPairs,
-                        values_of(tiles, t + 1, count, piece));
+        for (int64_t column = 0; column < 32; column += kColumns) {
+          float* const sums = block.sums + (piece * kRows + row) * 32 + column;
+          first_chunk ? registers.clear() : registers.load(sums);
+          for (int64_t t = 0; t < count; ++t) {
+            registers.add(probabilities_ + (t * kRows + row) * kKeysInTile, kKeysInTile,
+                          values_of(tiles, t, count, piece) + 2 * column, kPairs,
+                          values_of(tiles, t + 1, count, piece) + 2 * column);
+          }
+          registers.store(sums);
         }
-        registers.store(sums);
       }
     }
   }
