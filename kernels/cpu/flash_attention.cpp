@@ -15,7 +15,7 @@
 namespace sora::kernels::cpu {
 namespace {
 
-constexpr int64_t kLeastWidth = 16, kMostWidth = 256, kWidthStep = 16;
+constexpr int64_t kMostWidth = 256, kWidthStep = 16;
 // Queries that read the keys together. More of them ask less of the memory, fewer share out better.
 constexpr int64_t kRowsInGroup = 192, kRowsInLongGroup = 576, kLong = 4096;
 constexpr int64_t kTilesPackedTogether = 16;
@@ -244,8 +244,9 @@ std::vector<Range> ranges_of(int64_t length, const BiasTable& table) {
   return ranges;
 }
 
+// `scaled_width`: what the logits are divided by the root of.
 at::Tensor attend(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const AttentionTerms& terms,
-                  const AttentionForm& form, const Packed& packed) {
+                  const AttentionForm& form, const Packed& packed, int64_t scaled_width) {
   const int64_t batch = q_BLHK.size(0), length = q_BLHK.size(1), heads = q_BLHK.size(2),
                 width = q_BLHK.size(3), bytes = q_BLHK.element_size();
   const KeyBias key_bias(terms, k_BSHK.size(1), packed.num_tiles, form.keys_in_tile);
@@ -262,7 +263,7 @@ at::Tensor attend(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK, const Atte
   common.width = width;
   common.tiles = all_tiles.data();
   common.num_tiles = packed.num_tiles;
-  common.scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(width)));
+  common.scale = static_cast<float>(M_LOG2E / std::sqrt(static_cast<double>(scaled_width)));
   common.last_tile = packed.num_tiles - 1;
   common.last_bias = key_bias.last_bias();
   common.scales_far = terms.far.factor != 1.0;
@@ -318,8 +319,7 @@ bool fits_flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
   };
   const int64_t width = q_BLHK.size(3);
   return (dtype == at::kBFloat16 || dtype == at::kFloat) && fits(q_BLHK) && fits(k_BSHK) &&
-         fits(v_BSHK) && width % kWidthStep == 0 && width >= kLeastWidth && width <= kMostWidth &&
-         k_BSHK.size(1) > 0;
+         fits(v_BSHK) && width > 0 && width <= kMostWidth && k_BSHK.size(1) > 0;
 }
 
 at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
@@ -333,7 +333,13 @@ at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
   }
   if (terms.table.defined()) terms.table.check(q_BLHK.size(1), k_BSHK.size(1));
   const AttentionForm form = dtype == at::kBFloat16 ? bf16_form(processor) : f32_form(processor);
-  return attend(q_BLHK, k_BSHK, terms, form, pack(k_BSHK, v_BSHK, form));
+  const int64_t width = q_BLHK.size(3), more = ceil_div(width, kWidthStep) * kWidthStep - width;
+  if (more == 0) return attend(q_BLHK, k_BSHK, terms, form, pack(k_BSHK, v_BSHK, form), width);
+  const auto padded = [more](const at::Tensor& x) { return at::constant_pad_nd(x, {0, more}); };
+  const at::Tensor k = padded(k_BSHK);
+  return attend(padded(q_BLHK), k, terms, form, pack(k, padded(v_BSHK), form), width)
+      .narrow(3, 0, width)
+      .contiguous();
 }
 
 at::Tensor flash_attention_int8(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
@@ -343,7 +349,8 @@ at::Tensor flash_attention_int8(const at::Tensor& q_BLHK, const at::Tensor& k_BS
                               kKeysInInt8Tile, nullptr, nullptr};
   // Far scaling asks for the sign of a product, which smoothing would change.
   return attend(q_BLHK, k_BSHK, terms, form,
-                pack_int8(k_BSHK, v_BSHK, /*smooths_keys=*/terms.far.factor == 1.0));
+                pack_int8(k_BSHK, v_BSHK, /*smooths_keys=*/terms.far.factor == 1.0),
+                q_BLHK.size(3));
 }
 
 }  // namespace sora::kernels::cpu

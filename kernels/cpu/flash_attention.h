@@ -17,6 +17,7 @@ bool fits_flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                           const at::Tensor& v_BSHK);
 
 // The contract of kernels/attention.h, in the form for `processor` or an older one that has it.
+// Heads are padded with zeros to a multiple of 16 numbers.
 at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                            const at::Tensor& v_BSHK, const AttentionTerms& terms,
                            Processor processor = bf16_processor());

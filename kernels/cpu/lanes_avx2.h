@@ -35,6 +35,19 @@ inline Floats widened(const uint16_t* from) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
+// kLanes numbers, of which the first `count` are in memory; the others are zeros.
+inline Floats load_first(const float* from, int64_t count) {
+  if (count >= kLanes) return load_any(from);
+  float first[kLanes] = {};
+  if (count > 0) __builtin_memcpy(first, from, static_cast<size_t>(count) * sizeof *first);
+  return load_any(first);
+}
+inline Floats load_first(const uint16_t* from, int64_t count) {
+  if (count >= kLanes) return widened(from);
+  uint16_t first[kLanes] = {};
+  if (count > 0) __builtin_memcpy(first, from, static_cast<size_t>(count) * sizeof *first);
+  return widened(first);
+}
 // kLanes pairs of bf16, of which the first `count` numbers are in memory; the others are zeros.
 inline Words load_pairs(const uint16_t* from, int64_t count) {
   if (count >= 2 * kLanes) return load_words(from);

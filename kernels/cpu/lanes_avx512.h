@@ -50,6 +50,11 @@ inline __m512 widened(const uint16_t* x, int64_t count) {
   return widened(_mm256_maskz_loadu_epi16(first_of_16(count), x));
 }
 
+// kLanes numbers, of which the first `count` are in memory; the others are zeros.
+inline Floats load_first(const float* from, int64_t count) {
+  return _mm512_maskz_loadu_ps(first_of_16(count), from);
+}
+inline Floats load_first(const uint16_t* from, int64_t count) { return widened(from, count); }
 // kLanes pairs of bf16, of which the first `count` numbers are in memory; the others are zeros.
 inline Words load_pairs(const uint16_t* from, int64_t count) {
   return _mm512_maskz_loadu_epi16(first_of_32(count), from);

@@ -73,6 +73,8 @@ bool has(Processor processor) { return processor <= this_processor(); }
 
 bool libraries_multiply_bf16() { return has(Processor::Avx512); }
 
+bool libraries_ignore_addresses() { return has(Processor::Avx512) && is_intel(); }
+
 const char* name_of(Processor processor) {
   switch (processor) {
     case Processor::Plain:

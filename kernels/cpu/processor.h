@@ -18,6 +18,10 @@ bool has(Processor processor);
 // AVX-512 on. Elsewhere they take ten times as long or more, and f32 is multiplied instead.
 bool libraries_multiply_bf16();
 
+// Whether their products of f32 have the same bytes wherever in memory the operands lie: MKL's have
+// on Intel's processors with AVX-512, and have not on AMD's. Others have not been seen.
+bool libraries_ignore_addresses();
+
 // The one whose form of bf16 products is the fastest here: this_processor(), or Avx512 where the
 // dot products of AVX512-BF16 are slower than the multiply-adds of f32 that they stand for. Intel's
 // processors have them for half of the rate (docs/performance.md, "Without AMX"), AMD's, by the

@@ -97,48 +97,84 @@ constexpr MultiplyRows kMultiplyRows[8] = {
     multiply_rows<Type, 5>, multiply_rows<Type, 6>, multiply_rows<Type, 7>, multiply_rows<Type, 8>};
 static_assert(kMostRows <= 8);
 
-// Rows are cut into groups as even as they come.
+// Rows 32 first_block to 32 (first_block + num_blocks), of which the first `rows` count, by columns
+// 32 first_panel to 32 (first_panel + num_panels).
+struct Part {
+  int64_t first_block, num_blocks, rows;
+  int64_t first_panel, num_panels;
+};
+
+// The operands that TileProduct has.
 template <typename Type>
-void multiply(const TileProduct& product, int64_t first_block, int64_t num_blocks,
-              int64_t first_panel, int64_t num_panels, void* scratch) {
-  const auto* const x = static_cast<const char*>(product.x);
-  const auto* const weight = static_cast<const char*>(product.weight);
-  const int64_t last_row = product.rows - first_block * kPieceRows;
-  const int64_t rows = last_row < num_blocks * kPieceRows ? last_row : num_blocks * kPieceRows;
+struct PackedOperands {
+  using Arithmetic = Type;
+  const char* x;
+  const char* weight;
+  int64_t pieces;
+
+  void widen_rows(int64_t block, int64_t piece, float* wide) const {
+    cpu::widen_rows<Type>(x + (block * pieces + piece) * kPieceSize, wide);
+  }
+  void widen_panel(int64_t panel, int64_t piece, float* wide) const {
+    cpu::widen_panel<Type>(weight + (panel * pieces + piece) * kPieceSize, wide);
+  }
+};
+
+// `Operands` have
+//   using Arithmetic = ...;  // Bf16 or Int8
+//   int64_t pieces;
+//   void widen_rows(int64_t block, int64_t piece, float* wide) const;
+//   void widen_panel(int64_t panel, int64_t piece, float* wide) const;
+// and `finish` takes the sums of a panel as Finish does. Rows are cut into groups as even as they
+// come. `scratch`: tile_product_scratch(pieces, num_panels) bytes.
+template <typename Operands, typename Finisher>
+void multiply(const Operands& operands, const Part& part, Finisher& finish, void* scratch) {
+  using Type = typename Operands::Arithmetic;
   float* const wide_x = static_cast<float*>(scratch);  // [pieces of a pass][blocks][32][32]
   float* const wide_panel = wide_x + kMostBlocks * kWidePieces * kSums;
   float* const all_sums = wide_panel + kPiecesInCache * kSums;
-  const bool one_pass = product.pieces <= kWidePieces;
-  const int64_t stride = num_blocks * kSums, groups = (rows + kMostRows - 1) / kMostRows;
-  Finish<Type::kIsInt8> finish(product, first_block, num_blocks);
-  for (int64_t pass = 0; pass < product.pieces; pass += kWidePieces) {
-    const int64_t left = product.pieces - pass, count = left < kWidePieces ? left : kWidePieces;
-    for (int64_t block = 0; block < num_blocks; ++block) {
+  const bool one_pass = operands.pieces <= kWidePieces;
+  const int64_t stride = part.num_blocks * kSums;
+  const int64_t groups = (part.rows + kMostRows - 1) / kMostRows;
+  for (int64_t pass = 0; pass < operands.pieces; pass += kWidePieces) {
+    const int64_t left = operands.pieces - pass, count = left < kWidePieces ? left : kWidePieces;
+    for (int64_t block = 0; block < part.num_blocks; ++block) {
       for (int64_t piece = 0; piece < count; ++piece)
-        widen_rows<Type>(x + ((first_block + block) * product.pieces + pass + piece) * kPieceSize,
-                         wide_x + piece * stride + block * kSums);
+        operands.widen_rows(part.first_block + block, pass + piece,
+                            wide_x + piece * stride + block * kSums);
     }
-    for (int64_t panel = first_panel; panel < first_panel + num_panels; ++panel) {
-      float* const sums = all_sums + (one_pass ? 0 : (panel - first_panel) * kMostBlocks * kSums);
+    for (int64_t panel = 0; panel < part.num_panels; ++panel) {
+      float* const sums = all_sums + (one_pass ? 0 : panel * kMostBlocks * kSums);
       for (int64_t begin = 0; begin < count; begin += kPiecesInCache) {
         const int64_t pieces = count - begin < kPiecesInCache ? count - begin : kPiecesInCache;
         for (int64_t piece = 0; piece < pieces; ++piece)
-          widen_panel<Type>(weight + (panel * product.pieces + pass + begin + piece) * kPieceSize,
-                            wide_panel + piece * kSums);
+          operands.widen_panel(part.first_panel + panel, pass + begin + piece,
+                               wide_panel + piece * kSums);
         for (int64_t group = 0; group < groups; ++group) {
-          const int64_t row = group * rows / groups, end = (group + 1) * rows / groups;
+          const int64_t row = group * part.rows / groups, end = (group + 1) * part.rows / groups;
           for (int64_t column = 0; column < kPieceRows; column += kColumns)
             kMultiplyRows<Type>[end - row - 1](wide_x + begin * stride + row * kSteps, stride,
                                                wide_panel + column, pieces, pass + begin == 0,
                                                sums + row * kPieceRows + column);
         }
       }
-      if (pass + count == product.pieces) {
-        finish.begin(sums, panel);
+      if (pass + count == operands.pieces) {
+        finish.begin(sums, part.first_panel + panel);
         finish.all();
       }
     }
   }
+}
+
+template <typename Type>
+void multiply_tiles(const TileProduct& product, int64_t first_block, int64_t num_blocks,
+                    int64_t first_panel, int64_t num_panels, void* scratch) {
+  const int64_t left = product.rows - first_block * kPieceRows, whole = num_blocks * kPieceRows;
+  Finish<Type::kIsInt8> finish(product, first_block, num_blocks);
+  multiply(PackedOperands<Type>{static_cast<const char*>(product.x),
+                                static_cast<const char*>(product.weight), product.pieces},
+           {first_block, num_blocks, left < whole ? left : whole, first_panel, num_panels}, finish,
+           scratch);
 }
 
 }  // namespace

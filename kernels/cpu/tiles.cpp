@@ -12,8 +12,11 @@
 #endif
 
 #include "kernels/cpu/ceil_div.h"
+#include "kernels/cpu/matrix_product.h"
 #include "kernels/cpu/processor.h"
+#include "kernels/cpu/scratch_memory.h"
 #include "kernels/cpu/share_tasks.h"
+#include "kernels/cpu/tile_product.h"
 
 // Exported by libtorch where it is built with MKL.
 extern "C" __attribute__((weak, visibility("default"))) int MKL_Set_Num_Threads_Local(int threads);
@@ -86,7 +89,44 @@ std::pair<std::string_view, std::optional<std::string_view>> onednn_name(Activat
   return {"none", std::nullopt};
 }
 
+// The product for what the libraries do not do well on this processor; null for the rest.
+MultiplyMatrix* own_product(at::ScalarType dtype) {
+  if (dtype == at::kFloat && !libraries_ignore_addresses()) {
+    if (has(Processor::Avx512)) return multiply_matrix_f32_avx512;
+    if (has(Processor::Avx2)) return multiply_matrix_f32_avx2;
+  }
+  if (dtype == at::kBFloat16 && !libraries_multiply_bf16() && has(Processor::Avx2))
+    return multiply_matrix_bf16_avx2;
+  return nullptr;
+}
+
+// In f32.
+at::Tensor matrix_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                          MultiplyMatrix* multiply) {
+  const auto in_rows = [](const at::Tensor& matrix) {
+    return matrix.stride(1) == 1 ? matrix : matrix.contiguous();
+  };
+  const at::Tensor rows = in_rows(x), columns = in_rows(weight);
+  const at::Tensor added = bias.defined() ? bias.to(at::kFloat).contiguous() : bias;
+  at::Tensor y = at::empty({rows.size(0), columns.size(0)}, at::kFloat);
+  const MatrixProduct product = {rows.const_data_ptr(),
+                                 rows.stride(0),
+                                 columns.const_data_ptr(),
+                                 columns.stride(0),
+                                 added.defined() ? added.const_data_ptr<float>() : nullptr,
+                                 rows.size(0),
+                                 columns.size(0),
+                                 rows.size(1),
+                                 y.mutable_data_ptr<float>()};
+  multiply(product, scratch_memory(matrix_product_scratch(product.depth)));
+  return y;
+}
+
 }  // namespace
+
+int64_t matrix_product_scratch(int64_t depth) {
+  return tile_product_scratch(ceil_div(depth, kPieceBytes / 2), kPanelsAtOnce);
+}
 
 Tiling row_tiles(int64_t rows) {
   return cut(rows, ceil_div(ceil_div(rows, kMaxTileRows), kTilesInStep) * kTilesInStep);
@@ -109,13 +149,13 @@ void for_each_tile(const Tiling& tiling, const std::function<void(int64_t)>& wor
 
 at::Tensor linear_tile(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                        Activation activation) {
-  if (x.scalar_type() != at::kBFloat16) return reference::linear(x, weight, bias, activation);
-  const auto* fused = linear_pointwise();
-  if (fused == nullptr) {
-    return reference::linear(x.to(at::kFloat), weight.to(at::kFloat),
-                             bias.defined() ? bias.to(at::kFloat) : bias, activation)
-        .to(x.scalar_type());
+  if (MultiplyMatrix* const own = own_product(x.scalar_type()); own != nullptr) {
+    const at::Tensor y = matrix_product(x, weight, bias, own);
+    reference::activate_(y, activation);
+    return y.to(x.scalar_type());
   }
+  const auto* fused = x.scalar_type() == at::kBFloat16 ? linear_pointwise() : nullptr;
+  if (fused == nullptr) return reference::linear(x, weight, bias, activation);
   const auto [name, algorithm] = onednn_name(activation);
   const at::Tensor y = fused->call(x, weight, bias.defined() ? std::optional(bias) : std::nullopt,
                                    name, c10::List<std::optional<at::Scalar>>(), algorithm);

@@ -87,7 +87,7 @@ def gflops(run):
 def unit_of(peaks):
     """The unit whose peak counts: what SORA_PROCESSOR names, or the fastest there is."""
     named = UNITS.get(os.environ.get("SORA_PROCESSOR"))
-    return named or max(peaks, key=peaks.get).removesuffix(" from registers")
+    return named or max(peaks, key=peaks.get, default="").removesuffix(" from registers")
 
 
 def partner(name, names):

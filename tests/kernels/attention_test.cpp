@@ -195,9 +195,15 @@ TEST_P(AttentionCases, ReadsTensorsOfAnyStride) {
       return wide.narrow(2, 1, x.size(2)).narrow(3, more, x.size(3)).copy_(x);
     };
     for (const Form& form : forms(spread(q_))) {
-      EXPECT_TRUE(at::equal(form.attend(spread(q_), spread(k_), spread(v_), {}),
-                            form.attend(q_, k_, v_, {})))
-          << form.name;
+      const at::Tensor apart = form.attend(spread(q_), spread(k_), spread(v_), {}),
+                       together = form.attend(q_, k_, v_, {});
+      // The libraries' sums may depend on where in memory a tensor lies.
+      const bool is_libtorchs =
+          form.name == "reference" ||
+          (form.name == "attention" && !cpu::fits_flash_attention(q_, k_, v_));
+      const double allowed =
+          is_libtorchs ? tolerance(GetParam().dtype, k_.size(1), largest(v_)) : 0.0;
+      EXPECT_LE(largest_difference(apart, together), allowed) << form.name;
     }
   }
 }

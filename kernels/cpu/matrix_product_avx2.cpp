@@ -1,0 +1,14 @@
+#include "kernels/cpu/matrix_product.h"
+#include "kernels/cpu/matrix_product_wide.h"
+
+namespace sora::kernels::cpu {
+
+void multiply_matrix_f32_avx2(const MatrixProduct& product, void* scratch) {
+  multiply_matrix<float>(product, scratch);
+}
+
+void multiply_matrix_bf16_avx2(const MatrixProduct& product, void* scratch) {
+  multiply_matrix<uint16_t>(product, scratch);
+}
+
+}  // namespace sora::kernels::cpu
