@@ -100,7 +100,12 @@ MultiplyMatrix* own_product(at::ScalarType dtype) {
   return nullptr;
 }
 
-// In f32.
+}  // namespace
+
+int64_t matrix_product_scratch(int64_t depth) {
+  return tile_product_scratch(ceil_div(depth, kPieceBytes / 2), kPanelsAtOnce);
+}
+
 at::Tensor matrix_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                           MultiplyMatrix* multiply) {
   const auto in_rows = [](const at::Tensor& matrix) {
@@ -120,12 +125,6 @@ at::Tensor matrix_product(const at::Tensor& x, const at::Tensor& weight, const a
                                  y.mutable_data_ptr<float>()};
   multiply(product, scratch_memory(matrix_product_scratch(product.depth)));
   return y;
-}
-
-}  // namespace
-
-int64_t matrix_product_scratch(int64_t depth) {
-  return tile_product_scratch(ceil_div(depth, kPieceBytes / 2), kPanelsAtOnce);
 }
 
 Tiling row_tiles(int64_t rows) {

@@ -12,6 +12,7 @@
 
 #include <functional>
 
+#include "kernels/cpu/matrix_product.h"
 #include "kernels/linear.h"
 
 namespace sora::kernels::cpu {
@@ -31,7 +32,13 @@ bool prefers_columns(int64_t rows);
 // Calls work(tile) for each, on at most get_num_threads() threads; inside, ATen uses one thread.
 void for_each_tile(const Tiling& tiling, const std::function<void(int64_t)>& work);
 
-// activation(x W^T + b) of one tile: x [rows, K], by the calling thread.
+// x W^T + b in f32, by the calling thread: x [rows, K] and weight [N, K] of the type that
+// `multiply` is for.
+at::Tensor matrix_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                          MultiplyMatrix* multiply);
+
+// activation(x W^T + b) of one tile: x [rows, K], by the calling thread. By the libraries behind
+// libtorch, or by matrix_product() where they are slow or heed addresses (processor.h).
 at::Tensor linear_tile(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                        Activation activation);
 

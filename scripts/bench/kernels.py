@@ -4,7 +4,8 @@ shares of what the core's fastest unit did in the same run, fed from registers a
 nearer to what a kernel can reach; or GB/s where no products are counted.
 What is computed in 8 bits is measured against the bf16 peak and timed beside ATen's bf16, and its PSNR against that is printed.
 SORA_PROCESSOR=avx512bf16 (avx512, avx2, plain) times the forms for older processors, against the peak of theirs; the libraries
-behind ATen are held to the same instructions (plain: to AVX2). Operators left to ATen have its time and rate alone."""
+behind ATen are held to the same instructions (plain: to AVX2), and ATen computes in f32 where it has no fast bf16: without AVX-512.
+Operators left to ATen have its time and rate alone."""
 
 import argparse
 import json

@@ -16,27 +16,25 @@ void register_attention(const char* op, const BenchModel& model, int64_t tokens,
                  d = static_cast<double>(model.width());
     return Work{4 * n * s * d, 4 * d * (n + s)};
   };
-  const auto with = [=](int64_t keys, auto call) {
-    return [=] {
-      const auto heads = [=](int64_t length) {
-        return random_bf16({1, length, model.heads, model.head_width});
-      };
-      return [call, q = heads(tokens), k = heads(keys), v = heads(keys),
-              bias = at::zeros({1, keys})] { return call(q, k, v, bias); };
-    };
+  const auto heads = [=](int64_t length) {
+    return random_bf16({1, length, model.heads, model.head_width});
   };
   const bool collapsed = our_keys != their_keys;
-  bench(fmt::format("{}/ours/{}/{}x{}", op, model.name, tokens, our_keys), work_of(our_keys),
-        with(our_keys, [=](const auto& q, const auto& k, const auto& v, const auto& bias) {
-          return attention(q, k, v, {.bias_BS = collapsed ? bias : at::Tensor()});
-        }));
+  bench(fmt::format("{}/ours/{}/{}x{}", op, model.name, tokens, our_keys), work_of(our_keys), [=] {
+    const AttentionTerms terms = {.bias_BS = collapsed ? at::zeros({1, our_keys}) : at::Tensor()};
+    return [terms, q = heads(tokens), k = heads(our_keys), v = heads(our_keys)] {
+      return attention(q, k, v, terms);
+    };
+  });
   bench(fmt::format("{}/ATen/{}/{}x{}", op, model.name, tokens, their_keys), work_of(their_keys),
-        with(their_keys, [](const auto& q, const auto& k, const auto& v, const auto&) {
-          return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2),
-                                                  v.transpose(1, 2))
-              .transpose(1, 2)
-              .contiguous();
-        }));
+        [=] {
+          const auto theirs = [=](int64_t length) {
+            return in_aten_type(heads(length)).transpose(1, 2);
+          };
+          return [q = theirs(tokens), k = theirs(their_keys), v = theirs(their_keys)] {
+            return at::scaled_dot_product_attention(q, k, v).transpose(1, 2).contiguous();
+          };
+        });
 }
 
 // The form for VNNI, whatever the processor gains by it, beside the bf16 form without a tile unit.

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/processor.h"
+
 namespace sora::kernels {
 
 struct BenchModel {
@@ -47,6 +49,12 @@ inline double psnr(const at::Tensor& value, const at::Tensor& wanted) {
   const at::Tensor error = value.to(at::kDouble) - wanted.to(at::kDouble);
   const double peak = wanted.abs().max().item<double>();
   return 10 * std::log10(peak * peak / error.square().mean().item<double>());
+}
+
+// bf16, or f32 on a processor whose bf16 libtorch multiplies at a tenth of the rate: what somebody
+// who uses libtorch would take.
+inline at::Tensor in_aten_type(const at::Tensor& bf16) {
+  return cpu::libraries_multiply_bf16() ? bf16 : bf16.to(at::kFloat);
 }
 
 struct Work {

@@ -36,8 +36,8 @@ void register_convolution(const char* model, int64_t channels, int64_t frames, i
   }
   bench(fmt::format("convolution/ATen/{}/{}", model, shape), work, [=] {
     auto [x, weight] = inputs();
-    return [x = x.permute({3, 0, 1, 2}).unsqueeze(0), bias,
-            weight = weight.contiguous(at::MemoryFormat::ChannelsLast3d)] {
+    return [x = in_aten_type(x.permute({3, 0, 1, 2}).unsqueeze(0)), bias = in_aten_type(bias),
+            weight = in_aten_type(weight.contiguous(at::MemoryFormat::ChannelsLast3d))] {
       return at::conv3d(x, weight, bias, 1, {0, 1, 1});
     };
   });

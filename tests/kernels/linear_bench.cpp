@@ -14,22 +14,18 @@ void register_linear(const BenchModel& model, int64_t tokens) {
   const int64_t width = model.width();
   const double n = static_cast<double>(tokens), d = static_cast<double>(width);
   const Work work = {2 * n * d * d, kBytes * (2 * n * d + d * d)};
-  const auto with = [=](auto op) {
-    return [=] {
-      const at::Tensor weight = random_weight(width, width);
-      return [op, weight, packed = pack(weight), x = random_bf16({tokens, width}),
-              bias = random_bf16({width})] { return op(x, weight, bias, packed); };
-    };
-  };
   const std::string shape = fmt::format("{}/{}x{}x{}", model.name, tokens, width, width);
-  bench("linear/ours/" + shape, work,
-        with([](const auto& x, const auto& w, const auto& b, const auto& packed) {
-          return linear(x, w, b, Activation::None, packed);
-        }));
-  bench("linear/ATen/" + shape, work,
-        with([](const auto& x, const auto& w, const auto& b, const auto&) {
-          return at::linear(x, w, b);
-        }));
+  bench("linear/ours/" + shape, work, [=] {
+    const at::Tensor weight = random_weight(width, width);
+    return
+        [weight, packed = pack(weight), x = random_bf16({tokens, width}),
+         bias = random_bf16({width})] { return linear(x, weight, bias, Activation::None, packed); };
+  });
+  bench("linear/ATen/" + shape, work, [=] {
+    return [x = in_aten_type(random_bf16({tokens, width})),
+            w = in_aten_type(random_weight(width, width)),
+            b = in_aten_type(random_bf16({width}))] { return at::linear(x, w, b); };
+  });
 }
 
 // Against the same products in bf16, by ATen.
@@ -48,7 +44,9 @@ void register_linear_int8(const BenchModel& model, int64_t tokens) {
         [x = input(), w = quantise(random_weight(width, width))] { return linear_int8(x, w, {}); };
   });
   bench("linear_int8/ATen/" + shape, one, [=] {
-    return [x = input(), w = random_weight(width, width)] { return at::linear(x, w); };
+    return [x = in_aten_type(input()), w = in_aten_type(random_weight(width, width))] {
+      return at::linear(x, w);
+    };
   });
 
   const auto ours = [](const at::Tensor& x, const Int8Weight& w1, const Int8Weight& w2) {
@@ -70,7 +68,9 @@ void register_linear_int8(const BenchModel& model, int64_t tokens) {
     };
   });
   bench("feed_forward_int8/ATen/" + both, two, [=] {
-    return [=, x = input(), w1 = first(), w2 = second()] { return theirs(x, w1, w2); };
+    return [=, x = in_aten_type(input()), w1 = in_aten_type(first()), w2 = in_aten_type(second())] {
+      return theirs(x, w1, w2);
+    };
   });
 }
 
@@ -79,21 +79,23 @@ void register_feed_forward(const BenchModel& model, int64_t tokens) {
   const double n = static_cast<double>(tokens), d = static_cast<double>(width),
                m = static_cast<double>(inner);
   const Work work = {4 * n * d * m, kBytes * (2 * n * d + 2 * d * m)};
-  const auto with = [=](auto op) {
-    return [=] {
-      const at::Tensor w1 = random_weight(inner, width), w2 = random_weight(width, inner);
-      const FeedForwardWeights weights = {
-          w1, random_bf16({inner}), w2, random_bf16({width}), pack(w1), pack(w2)};
-      return [op, weights, x = random_bf16({tokens, width})] { return op(x, weights); };
-    };
-  };
   const std::string shape = fmt::format("{}/{}x{}x{}", model.name, tokens, width, inner);
-  bench("feed_forward/ours/" + shape, work, with([](const auto& x, const auto& w) {
-          return feed_forward(x, w, Activation::GeluTanh);
-        }));
-  bench("feed_forward/ATen/" + shape, work, with([](const auto& x, const auto& w) {
-          return at::linear(at::gelu(at::linear(x, w.w1, w.b1), "tanh"), w.w2, w.b2);
-        }));
+  bench("feed_forward/ours/" + shape, work, [=] {
+    const at::Tensor w1 = random_weight(inner, width), w2 = random_weight(width, inner);
+    const FeedForwardWeights weights = {
+        w1, random_bf16({inner}), w2, random_bf16({width}), pack(w1), pack(w2)};
+    return [weights, x = random_bf16({tokens, width})] {
+      return feed_forward(x, weights, Activation::GeluTanh);
+    };
+  });
+  bench("feed_forward/ATen/" + shape, work, [=] {
+    return
+        [x = in_aten_type(random_bf16({tokens, width})),
+         w1 = in_aten_type(random_weight(inner, width)), b1 = in_aten_type(random_bf16({inner})),
+         w2 = in_aten_type(random_weight(width, inner)), b2 = in_aten_type(random_bf16({width}))] {
+          return at::linear(at::gelu(at::linear(x, w1, b1), "tanh"), w2, b2);
+        };
+  });
 }
 
 const bool kRegistered = [] {

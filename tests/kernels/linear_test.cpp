@@ -80,6 +80,33 @@ TEST_P(LinearCases, IsItsEquationInEveryFormForPackedWeights) {
   }
 }
 
+// What takes the libraries' place on some processors, and the operands where no vector begins.
+TEST_P(LinearCases, IsItsEquationByOwnMatrixProducts) {
+  const struct {
+    cpu::Processor processor;
+    at::ScalarType dtype;
+    cpu::MultiplyMatrix* multiply;
+  } forms[] = {{cpu::Processor::Avx2, at::kFloat, cpu::multiply_matrix_f32_avx2},
+               {cpu::Processor::Avx2, at::kBFloat16, cpu::multiply_matrix_bf16_avx2},
+               {cpu::Processor::Avx512, at::kFloat, cpu::multiply_matrix_f32_avx512}};
+  const auto apart = [](const at::Tensor& x) {
+    return at::zeros({x.size(0), x.size(1) + 3}, x.options()).narrow(1, 1, x.size(1)).copy_(x);
+  };
+  const at::Tensor wanted =
+      at::matmul(x_.to(at::kDouble), weight_.to(at::kDouble).t()) + bias_.to(at::kDouble);
+  for (const auto& form : forms) {
+    if (!cpu::has(form.processor) || form.dtype != GetParam().dtype) continue;
+    const at::Tensor y = cpu::matrix_product(x_, weight_, bias_, form.multiply);
+    EXPECT_LE(largest_difference(y, wanted), tolerance(at::kFloat, GetParam().in, largest(wanted)))
+        << cpu::name_of(form.processor);
+    EXPECT_TRUE(at::equal(cpu::matrix_product(apart(x_), apart(weight_), bias_, form.multiply), y))
+        << cpu::name_of(form.processor);
+    EXPECT_TRUE(at::equal(cpu::matrix_product(x_.narrow(0, 0, 1), weight_, bias_, form.multiply),
+                          y.narrow(0, 0, 1)))
+        << cpu::name_of(form.processor);
+  }
+}
+
 TEST_P(LinearCases, WorksWithoutABiasAndOnMoreThanTwoDimensions) {
   const at::Tensor wanted = at::matmul(x_.to(at::kDouble), weight_.to(at::kDouble).t());
   const at::Tensor y = kernels::linear(x_.unsqueeze(0), weight_, {});
