@@ -32,9 +32,8 @@ constexpr int64_t kScoreBytes = kRows * kKeysInTile * 4;
 
 // `Registers` is a RegisterSums<kRowsInRegisters> that has
 //   using Number = ...;  // of queries and probabilities: uint16_t (bf16) or float
-//   // sums += x [rows, `stride` apart][2 count] times the first kColumns of `right`
-//   [count][32][2];
-//   // as much from `next` on is asked for meanwhile.
+//   // sums += x [rows, `stride` apart][2 count] times `right` [count][32][2], of which the first
+//   // kColumns are read; as much from `next` on is asked for meanwhile.
 //   void add(const Number* x, int64_t stride, const uint16_t* right, int64_t count,
 //            const uint16_t* next);
 template <typename Registers>

@@ -28,9 +28,9 @@ struct CopiedBlock {
   int64_t row_numbers, depth_numbers, frame_numbers;
 };
 
-// Channels of one pixel, to every depth's place.
 static_assert(kTileDepth == 32);
 
+// Channels of one pixel, to every depth's place.
 template <typename Number>
 void copy_pixel(const uint16_t* from, int64_t channels, Number* to, int64_t stride) {
   int64_t c = 0;
@@ -41,7 +41,9 @@ void copy_pixel(const uint16_t* from, int64_t channels, Number* to, int64_t stri
 
 template <typename Number>
 void clear_pixels(Number* to, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) copy_32(nullptr, 0, to + i * kTileDepth);
+  constexpr int64_t kInRegister = sizeof(Floats) / sizeof(Number);
+  for (int64_t i = 0; i < count * kTileDepth; i += kInRegister)
+    store_floats(reinterpret_cast<float*>(to + i), zeros());
 }
 
 // The block as it is, in bf16, or widened to f32.
