@@ -12,8 +12,7 @@ at::Tensor attention_int8(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
   if (cuda::takes_attention_int8(q_BLHK, k_BSHK, v_BSHK))
     return cuda::attention_int8(q_BLHK, k_BSHK, v_BSHK, terms);
   const bool gains = cpu::this_processor() == cpu::Processor::Avx512Bf16;
-  constexpr int64_t kWidthStep = 16;
-  if (!gains || q_BLHK.scalar_type() != at::kBFloat16 || q_BLHK.size(3) % kWidthStep != 0 ||
+  if (!gains || q_BLHK.scalar_type() != at::kBFloat16 || q_BLHK.size(3) % cpu::kWidthStep != 0 ||
       !cpu::fits_flash_attention(q_BLHK, k_BSHK, v_BSHK)) {
     return attention(q_BLHK, k_BSHK, v_BSHK, terms);
   }

@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "kernels/cpu/attention_registers.h"
-#include "kernels/cpu/pack_pairs.h"
 
 namespace sora::kernels::cpu {
 namespace {
@@ -24,6 +23,22 @@ struct MultiplyAdds : RegisterSums<kRowsInRegisters> {
     }
   }
 };
+
+// `count` of 32 rows of `width` numbers, `stride` apart: [whole width / 2][32][2], zero beyond
+// them.
+inline void pack_keys(const uint16_t* keys, int64_t stride, int64_t count, int64_t width,
+                      uint16_t* tile) {
+  const int64_t whole = whole_width(width);
+  for (int64_t s = 0; s < kKeysInTile; s += kLanes) {
+    for (int64_t k = 0; k < whole; k += 2 * kLanes) {
+      Words pairs[kLanes];
+      for (int64_t i = 0; i < kLanes; ++i)
+        pairs[i] = load_pairs(keys + (s + i) * stride + k, s + i < count ? width - k : 0);
+      transpose(pairs);
+      for (int64_t p = 0; p < kLanes; ++p) store_words(tile + (k / 2 + p) * 64 + 2 * s, pairs[p]);
+    }
+  }
+}
 
 // `count` of 32 values of `width` numbers, `stride` apart: [whole width / 32][16][32][2], pairs of
 // values side by side, zero beyond them.

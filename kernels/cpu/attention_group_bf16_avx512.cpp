@@ -13,7 +13,7 @@ void attend_bf16_avx512(const AttentionGroup& group, void* scratch) {
 
 void pack_keys_bf16_avx512(const uint16_t* keys, int64_t stride, int64_t count, int64_t width,
                            uint16_t* tile) {
-  pack_pairs(keys, stride, count, width, tile);
+  pack_keys(keys, stride, count, width, tile);
 }
 
 void pack_values_bf16_avx512(const uint16_t* values, int64_t stride, int64_t count, int64_t width,

@@ -15,7 +15,7 @@
 namespace sora::kernels::cpu {
 namespace {
 
-constexpr int64_t kMostWidth = 256, kWidthStep = 16;
+constexpr int64_t kMostWidth = 256;
 // Queries that read the keys together. More of them ask less of the memory, fewer share out better.
 constexpr int64_t kRowsInGroup = 192, kRowsInLongGroup = 576, kLong = 4096;
 constexpr int64_t kTilesPackedTogether = 16;

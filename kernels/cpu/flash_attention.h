@@ -13,11 +13,13 @@
 
 namespace sora::kernels::cpu {
 
+constexpr int64_t kWidthStep = 16;  // of the heads that attention_group.h computes
+
 bool fits_flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                           const at::Tensor& v_BSHK);
 
 // The contract of kernels/attention.h, in the form for `processor` or an older one that has it.
-// Heads are padded with zeros to a multiple of 16 numbers.
+// Heads of other widths than multiples of kWidthStep are padded with zeros.
 at::Tensor flash_attention(const at::Tensor& q_BLHK, const at::Tensor& k_BSHK,
                            const at::Tensor& v_BSHK, const AttentionTerms& terms,
                            Processor processor = bf16_processor());

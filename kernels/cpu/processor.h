@@ -15,7 +15,7 @@ Processor this_processor();
 bool has(Processor processor);
 
 // Whether the libraries behind libtorch multiply bf16 about as fast as f32 here: oneDNN from
-// AVX-512 on. Elsewhere they take ten times as long or more, and f32 is multiplied instead.
+// AVX-512 on. Elsewhere they take far longer, and f32 is multiplied instead.
 bool libraries_multiply_bf16();
 
 // Whether their products of f32 have the same bytes wherever in memory the operands lie: MKL's have

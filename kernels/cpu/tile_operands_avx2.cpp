@@ -1,7 +1,8 @@
 // The operands of tile_product.h for AVX2.
+#include "kernels/cpu/attention_group.h"
+#include "kernels/cpu/copy_32.h"
 #include "kernels/cpu/int8_step.h"
 #include "kernels/cpu/lanes.h"
-#include "kernels/cpu/pack_pairs.h"
 #include "kernels/cpu/tile_product.h"
 
 namespace sora::kernels::cpu {
@@ -44,12 +45,8 @@ __m256i quantised(const uint16_t* x, int64_t left, Floats inverse) {
 void pack_rows_avx2(const uint16_t* x, int64_t stride, int64_t rows, int64_t depth, void* block) {
   auto* to = static_cast<uint16_t*>(block);
   for (int64_t k = 0; k < depth; k += kHalfPiece) {
-    for (int64_t row = 0; row < kPieceRows; ++row, to += kHalfPiece) {
-      const uint16_t* const from = x + row * stride + k;
-      const int64_t left = row < rows ? depth - k : 0;
-      store_words(to, load_pairs(from, left));
-      store_words(to + 2 * kLanes, load_pairs(from + 2 * kLanes, left - 2 * kLanes));
-    }
+    for (int64_t row = 0; row < kPieceRows; ++row, to += kHalfPiece)
+      copy_32(x + row * stride + k, row < rows ? depth - k : 0, to);
   }
 }
 
@@ -74,7 +71,7 @@ void quantise_rows_avx2(const uint16_t* x, int64_t stride, int64_t rows, int64_t
 
 void pack_panel_avx2(const uint16_t* weight, int64_t stride, int64_t columns, int64_t depth,
                      void* panel) {
-  pack_pairs(weight, stride, columns, depth, static_cast<uint16_t*>(panel));
+  pack_keys_bf16_avx2(weight, stride, columns, depth, static_cast<uint16_t*>(panel));
 }
 
 }  // namespace sora::kernels::cpu

@@ -87,7 +87,7 @@ def parse():
     parser.add_argument("--model", type=pathlib.Path, default=cache_folder() / "random-t2v-1.3b")
     parser.add_argument("--sora-options", default="", help="further options of sora alone, such as '--dtype int8'")
     parser.add_argument("--diffusers-dtype", choices=["f32", "bf16"], default="bf16" if has_avx512() else "f32",
-                        help="libtorch multiplies bf16 at a tenth of the rate of f32 where there is no AVX-512")  # fmt: skip
+                        help="libtorch multiplies bf16 far more slowly than f32 where there is no AVX-512")  # fmt: skip
     parser.add_argument("--sd-cli", type=pathlib.Path, metavar="PROGRAM",
                         help="stable-diffusion.cpp's sd-cli, which runs the Wan cases too (2.8 GB more on first use: the "
                         "transformer under its original names); not the built-in model, as it takes a model's sizes from "
@@ -113,21 +113,26 @@ def with_options(command, more):
 
 def comparison(name, arguments, folder):
     outputs = {program: f"{folder}/{program}.mp4" for program in ("sora", "diffusers")}
-    more = arguments.sora_options.split()
+
+    def both_commands(sora, clip):
+        theirs = dataclasses.replace(clip, dtype=arguments.diffusers_dtype)
+        return {
+            "sora": with_options(sora, arguments.sora_options.split()),
+            "diffusers": diffusers_command(theirs, outputs["diffusers"]),
+        }
+
     if name == NANO:
         sora = nano.sora_default(arguments)
         planned = plan(sora)
         clip = nano.same_clip(arguments, planned)
         sora += ["--progress", "json", "--output", outputs["sora"], "--force"]
-        theirs = dataclasses.replace(clip, dtype=arguments.diffusers_dtype)
-        commands = {"sora": with_options(sora, more), "diffusers": diffusers_command(theirs, outputs["diffusers"])}
+        commands = both_commands(sora, clip)
         return Comparison(commands, [clip.model], NANO_MARKS, planned["flop"])
     case = next(case for case in CASES if case.name == name)
     true_size.ensure_model(arguments.model)
     clip = Clip(arguments.model, case.width, case.height, case.frames, case.steps, 1.0, threads=arguments.threads)
     sora = sora_command(arguments.sora, clip, outputs["sora"])
-    theirs = dataclasses.replace(clip, dtype=arguments.diffusers_dtype)
-    commands = {"sora": with_options(sora, more), "diffusers": diffusers_command(theirs, outputs["diffusers"])}
+    commands = both_commands(sora, clip)
     chosen = Comparison(commands, [clip.model], case.marks, plan(sora)["flop"], case.until)
     if arguments.sd_cli and not arguments.only:
         transformer = transformer_file(clip.model)

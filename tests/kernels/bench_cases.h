@@ -51,7 +51,7 @@ inline double psnr(const at::Tensor& value, const at::Tensor& wanted) {
   return 10 * std::log10(peak * peak / error.square().mean().item<double>());
 }
 
-// bf16, or f32 on a processor whose bf16 libtorch multiplies at a tenth of the rate: what somebody
+// bf16, or f32 on a processor whose bf16 libtorch multiplies much more slowly: what somebody
 // who uses libtorch would take.
 inline at::Tensor in_aten_type(const at::Tensor& bf16) {
   return cpu::libraries_multiply_bf16() ? bf16 : bf16.to(at::kFloat);

@@ -36,7 +36,8 @@ void register_linear_int8(const BenchModel& model, int64_t tokens) {
   const auto input = [=] { return random_bf16({tokens, width}); };
   const Work one = {2 * n * d * d, 2 * kBytes * n * d + d * d, [=] {
                       const at::Tensor x = input(), w = random_weight(width, width);
-                      return psnr(linear_int8(x, quantise(w), {}), at::linear(x, w));
+                      return psnr(linear_int8(x, quantise(w), {}),
+                                  at::linear(in_aten_type(x), in_aten_type(w)));
                     }};
   const std::string shape = fmt::format("{}/{}x{}x{}", model.name, tokens, width, width);
   bench("linear_int8/ours/" + shape, one, [=] {
@@ -59,7 +60,8 @@ void register_linear_int8(const BenchModel& model, int64_t tokens) {
   const auto second = [=] { return random_weight(width, inner); };
   const Work two = {4 * n * d * m, 2 * kBytes * n * d + 2 * d * m, [=] {
                       const at::Tensor x = input(), w1 = first(), w2 = second();
-                      return psnr(ours(x, quantise(w1), quantise(w2)), theirs(x, w1, w2));
+                      return psnr(ours(x, quantise(w1), quantise(w2)),
+                                  theirs(in_aten_type(x), in_aten_type(w1), in_aten_type(w2)));
                     }};
   const std::string both = fmt::format("{}/{}x{}x{}", model.name, tokens, width, inner);
   bench("feed_forward_int8/ours/" + both, two, [=] {
